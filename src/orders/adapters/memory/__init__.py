@@ -1,0 +1,1 @@
+"""Every port in memory: for unit tests, and for `orders api --memory`."""

@@ -1,0 +1,62 @@
+"""Everything that can go wrong, in the domain's words.
+
+One root; its four kinds are all that callers need to tell apart. ``code`` is stable and made for
+programs; the text is safe to show to anybody: no value of an order, no address, no secret.
+"""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from orders.domain.faults import Fault
+
+
+class OrdersError(Exception):
+    """The root of all errors that this service raises on purpose."""
+
+    code: ClassVar[str] = "internal"
+
+
+class Invalid(OrdersError):
+    """What was given breaks rules; repeating it cannot help."""
+
+    code = "invalid"
+
+    def __init__(self, message: str, faults: Sequence[Fault] = ()) -> None:
+        super().__init__(message)
+        self.faults = tuple(faults)
+
+
+class Undecodable(Invalid):
+    """What was given is not JSON in UTF-8."""
+
+    code = "undecodable"
+
+
+class TooLarge(Invalid):
+    """One order is larger than the topic takes."""
+
+    code = "too-large"
+
+
+class NotFound(OrdersError):
+    """No such order."""
+
+    code = "not-found"
+
+
+class Conflict(OrdersError):
+    """An order with this order_uid and other content exists."""
+
+    code = "conflict"
+
+
+class Unavailable(OrdersError):
+    """A server that is needed is away or too slow; repeating it later is safe and may help."""
+
+    code = "unavailable"
+
+
+class UnknownSchema(OrdersError):
+    """The database has a schema that this version does not know; only an operator can help."""
+
+    code = "unknown-schema"

@@ -1,0 +1,26 @@
+"""What the domain needs of the outside, in its own words; one module a port.
+
+A port's adapters, its in-memory twin and its contract suite carry the name of its module:
+``adapters/*/order_repository.py``, ``adapters/memory/order_repository.py``,
+``tests/contracts/order_repository.py``.
+"""
+
+from orders.domain.ports.cache import Cache
+from orders.domain.ports.dead_letters import DeadLetters
+from orders.domain.ports.dependency import Dependency
+from orders.domain.ports.message_source import MessageSource
+from orders.domain.ports.order_generator import OrderGenerator
+from orders.domain.ports.order_repository import OrderReader, OrderRepository, SaveReport
+from orders.domain.ports.publisher import Publisher
+
+__all__ = [
+    "Cache",
+    "DeadLetters",
+    "Dependency",
+    "MessageSource",
+    "OrderGenerator",
+    "OrderReader",
+    "OrderRepository",
+    "Publisher",
+    "SaveReport",
+]

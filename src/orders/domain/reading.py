@@ -1,0 +1,131 @@
+"""From the bytes of a message to orders, and to what is wrong with the rest.
+
+Two ways lead to the same verdict. The fast one is the typed decoder, for messages in which every
+field is there and right. Whatever it refuses goes the tolerant way: one scan of the grammar, then
+each element on its own, with all its faults and not just the first. The tolerant way also knows
+what real producers leave out: absent or null texts, and the old name of ``oof_shard``.
+"""
+
+from collections.abc import Callable
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+
+from orders.domain.diagnosis import diagnose
+from orders.domain.document import in_utc
+from orders.domain.faults import Fault
+from orders.domain.json_scan import MalformedError, scan
+from orders.domain.model import Order
+
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_JSON_BLANKS = b" \t\n\r"
+_SCALAR_NAMES = {b'"': "str", b"t": "bool", b"f": "bool"}
+
+_decode: Callable[[bytes], Order | list[Order]] = msgspec.json.Decoder(Order | list[Order]).decode
+
+ReadingCode = Literal["undecodable", "invalid", "empty"]
+
+
+class Accepted(Struct, frozen=True):
+    """A valid order and its place in the message (0 for a message that is one order)."""
+
+    index: int
+    order: Order
+
+
+class Refused(Struct, frozen=True):
+    """A part of a message that is no valid order: its original bytes and all that is wrong.
+
+    The whole message where it is not an array or no element could be told apart.
+    """
+
+    index: int
+    raw: bytes
+    code: ReadingCode
+    faults: tuple[Fault, ...]
+
+
+class Reading(Struct, frozen=True):
+    """What a message holds. ``is_array`` tells faults' paths: ``$[2].x`` or ``$.x``."""
+
+    accepted: tuple[Accepted, ...] = ()
+    refused: tuple[Refused, ...] = ()
+    is_array: bool = False
+
+
+def read(value: bytes | None) -> Reading:
+    """Read one message: an order, or an array of orders. Never raises for what ``value`` holds."""
+    if value is None:
+        return _whole(b"", "empty", "must not be a tombstone")
+    text = value.removeprefix(_BYTE_ORDER_MARK)
+    if not text.strip(_JSON_BLANKS):
+        return _whole(value, "empty", "must not be empty")
+    try:
+        text.decode()  # the typed decoder does not look at the bytes of fields that it skips
+    except UnicodeDecodeError as error:
+        at = error.start + len(value) - len(text)
+        return _whole(value, "undecodable", f"must be UTF-8 (byte {at})")
+    return _read_typed(text) or _read_tolerantly(value, text)
+
+
+def element_bytes(value: bytes, index: int) -> bytes:
+    """The original bytes of one element of a message that ``read`` found to be JSON."""
+    text = value.removeprefix(_BYTE_ORDER_MARK)
+    found = scan(text)
+    if found.kind != b"[":
+        return value
+    start, end = found.spans[index]
+    return text[start:end]
+
+
+def _read_typed(text: bytes) -> Reading | None:
+    """The fast way; None where the tolerant way has to decide."""
+    if b"\\u0000" in text:  # the decoder lets U+0000 through, and a pattern on every text is dear
+        return None
+    try:
+        decoded = _decode(text)
+        if isinstance(decoded, list):
+            return Reading(
+                tuple([Accepted(i, _utc(order)) for i, order in enumerate(decoded)]), (), True
+            )
+        return Reading((Accepted(0, _utc(decoded)),))
+    except (msgspec.DecodeError, UnicodeError, RecursionError, OverflowError):
+        return None
+
+
+def _read_tolerantly(value: bytes, text: bytes) -> Reading:
+    try:
+        found = scan(text)
+    except MalformedError as error:
+        at = error.position + len(value) - len(text)
+        return _whole(value, "undecodable", f"must be JSON (byte {at})")
+    if found.kind == b"n":
+        return _whole(value, "empty", "must not be null")
+    if found.kind not in (b"[", b"{"):
+        got = _SCALAR_NAMES.get(found.kind, "number")
+        return _whole(value, "invalid", f"expected object or array, got {got}")
+    is_array = found.kind == b"["
+    accepted: list[Accepted] = []
+    refused: list[Refused] = []
+    for index, (start, end) in enumerate(found.spans):
+        raw = text[start:end]
+        verdict = diagnose(raw)
+        if isinstance(verdict, Order):
+            accepted.append(Accepted(index, verdict))
+        elif is_array:
+            faults = tuple(fault.under(index) for fault in verdict)
+            refused.append(Refused(index, raw, "invalid", faults))
+        else:
+            refused.append(Refused(index, value, "invalid", verdict))
+    return Reading(tuple(accepted), tuple(refused), is_array)
+
+
+def _utc(order: Order) -> Order:
+    moment = order.date_created
+    utc = in_utc(moment)
+    return order if utc is moment else msgspec.structs.replace(order, date_created=utc)
+
+
+def _whole(value: bytes, code: ReadingCode, rule: str) -> Reading:
+    return Reading((), (Refused(0, value, code, (Fault((), rule),)),))

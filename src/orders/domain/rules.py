@@ -1,0 +1,61 @@
+"""The rules that a field's type can carry.
+
+Each rule stands once, as ``Meta``: the decoder enforces it, the OpenAPI and AsyncAPI documents show
+it, and ``extra["rule"]`` is the sentence that people read when it is broken. Three rules hold for
+whole documents and stand in ``diagnosis``: no text holds U+0000 or a lone surrogate, and an instant
+lies in the years 1 to 9999 of UTC.
+"""
+
+from datetime import datetime
+from typing import Annotated
+
+from msgspec import Meta
+
+INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
+ID_MAX_LENGTH = 255
+"""Longest identifier in characters: they are indexed, and an index row has an upper bound."""
+
+Int64 = Annotated[
+    int,
+    Meta(
+        ge=INT64_MIN,
+        le=INT64_MAX,
+        extra_json_schema={"format": "int64"},
+        extra={"rule": "must fit 64 bits, signed"},
+    ),
+]
+Money = Annotated[
+    int,
+    Meta(
+        ge=0,
+        le=INT64_MAX,
+        description="In the minor unit of the currency (cents, kopecks).",
+        extra_json_schema={"format": "int64"},
+        extra={"rule": "must not be negative and must fit 64 bits"},
+    ),
+]
+Identifier = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=ID_MAX_LENGTH,
+        pattern=r"\S",
+        extra={"rule": f"must be 1 to {ID_MAX_LENGTH} characters and not blank"},
+    ),
+]
+Phone = Annotated[
+    str,
+    Meta(
+        pattern=r"^([^0]|$)",
+        description="Any text, also empty, that does not start with 0.",
+        extra={"rule": "must not start with 0"},
+    ),
+]
+Instant = Annotated[
+    datetime,
+    Meta(
+        tz=True,
+        description="RFC 3339 with offset; kept to the microsecond, given out in UTC.",
+        extra={"rule": "must be RFC 3339 with an offset"},
+    ),
+]

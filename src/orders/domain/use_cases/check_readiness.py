@@ -1,0 +1,69 @@
+"""Say whether this process can do its work, and which of its parts cannot."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Literal
+
+from msgspec import Struct
+
+from orders.domain.errors import OrdersError
+from orders.domain.ports import Dependency
+
+TIMEOUT = 1.0
+"""Seconds that a part has to answer in; who asks for health does not wait longer either."""
+
+
+class PartState(Struct, frozen=True, omit_defaults=True):
+    """How one part is: ``since`` when it has been so, as far as this process has seen."""
+
+    state: Literal["up", "down"]
+    since: datetime
+    reason: str | None = None
+
+
+class Readiness(Struct, frozen=True):
+    """``ready``: all is up. ``degraded``: works without a part. ``unavailable``: does not work."""
+
+    state: Literal["ready", "degraded", "unavailable"]
+    parts: Mapping[str, PartState]
+
+
+class CheckReadiness:
+    """The use case. Without the ``required`` parts nothing works; ``helpful`` ones can be away."""
+
+    def __init__(
+        self,
+        required: Mapping[str, Dependency],
+        helpful: Mapping[str, Dependency],
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._required = dict(required)
+        self._helpful = dict(helpful)
+        self._now = now
+        self._last: dict[str, PartState] = {}
+
+    async def __call__(self) -> Readiness:
+        """Ask all parts at once; takes at most ``TIMEOUT`` seconds."""
+        parts = self._required | self._helpful
+        states = await asyncio.gather(*(self._ask(name, part) for name, part in parts.items()))
+        report = dict(zip(parts, states, strict=True))
+        down = {name for name, part in report.items() if part.state == "down"}
+        if down & self._required.keys():
+            return Readiness("unavailable", report)
+        return Readiness("degraded" if down else "ready", report)
+
+    async def _ask(self, name: str, part: Dependency) -> PartState:
+        reason = None
+        try:
+            async with asyncio.timeout(TIMEOUT):
+                await part.check()
+        except OrdersError as error:
+            reason = str(error)
+        except TimeoutError:
+            reason = f"no answer within {TIMEOUT:g} s"
+        last = self._last.get(name)
+        now: Literal["up", "down"] = "down" if reason else "up"
+        since = last.since if last and last.state == now else self._now()
+        state = self._last[name] = PartState(now, since, reason)
+        return state

@@ -1,0 +1,175 @@
+"""Take a batch of messages: store what is valid, hand the rest to the dead letters.
+
+In two steps, so that the next batch can be read while the database writes this one: ``prepare`` is
+pure computation, ``store`` does the I/O. Only after ``store`` has returned may the batch be
+committed: then each of its orders is stored or lies in the dead letters.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from itertools import islice
+
+from msgspec import Struct
+
+from orders.domain.document import encode
+from orders.domain.errors import Unavailable
+from orders.domain.faults import Fault
+from orders.domain.messages import DeadLetter, ErrorCode, Message
+from orders.domain.model import Order
+from orders.domain.ports import Cache, DeadLetters, OrderRepository
+from orders.domain.reading import element_bytes, read
+
+DETAIL_MAX_LENGTH = 1000
+"""Longest text of a dead letter, in characters; a header is no place for a list of thousands."""
+
+
+class Candidate(Struct, frozen=True):
+    """A valid order, and where it came from."""
+
+    order: Order
+    message: Message
+    index: int
+    in_array: bool
+
+
+class Prepared(Struct, frozen=True):
+    """A batch after reading: what to store, in the order it came, and what cannot be stored."""
+
+    candidates: tuple[Candidate, ...]
+    letters: tuple[DeadLetter, ...]
+    messages: int
+
+
+class IngestReport(Struct, frozen=True):
+    """What became of a batch, in numbers of orders. ``dead`` counts dead letters by code."""
+
+    messages: int
+    saved: int
+    unchanged: int
+    dead: Mapping[ErrorCode, int]
+
+
+class IngestBatch:
+    """The use case. ``cache_capacity`` bounds how many documents are worth putting at once."""
+
+    def __init__(
+        self,
+        repository: OrderRepository,
+        dead_letters: DeadLetters,
+        cache: Cache,
+        cache_capacity: int,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._repository = repository
+        self._dead_letters = dead_letters
+        self._cache = cache
+        self._cache_capacity = cache_capacity
+        self._now = now
+
+    def prepare(self, messages: Sequence[Message]) -> Prepared:
+        """Read every message. Pure computation; may run in another thread."""
+        candidates: list[Candidate] = []
+        letters: list[DeadLetter] = []
+        for message in messages:
+            reading = read(message.value)
+            candidates += [
+                Candidate(accepted.order, message, accepted.index, reading.is_array)
+                for accepted in reading.accepted
+            ]
+            for refused in reading.refused:
+                value = None if message.value is None else refused.raw
+                detail = _detail(refused.faults)
+                letters.append(self._letter(message, refused.index, value, refused.code, detail))
+        return Prepared(tuple(candidates), tuple(letters), len(messages))
+
+    async def store(self, prepared: Prepared) -> IngestReport:
+        """Store and dead-letter what was prepared; doing it again changes nothing.
+
+        Raises:
+            Unavailable: the database or the dead letters are away; nothing may be committed.
+        """
+        outcomes = _Outcomes()
+        waiting = prepared.candidates
+        while waiting:
+            waiting = await self._save_round(waiting, outcomes)
+        letters = list(prepared.letters)
+        letters += [self._dead(candidate, code, why) for candidate, code, why in outcomes.dead]
+        if letters:
+            await self._dead_letters.put(letters)
+        await self._remember(outcomes.saved)
+        return IngestReport(
+            messages=prepared.messages,
+            saved=len(outcomes.saved),
+            unchanged=outcomes.unchanged,
+            dead=Counter(letter.code for letter in letters),
+        )
+
+    async def _save_round(
+        self, waiting: Sequence[Candidate], outcomes: "_Outcomes"
+    ) -> tuple[Candidate, ...]:
+        """Save the first candidate of each order_uid; judge those after it by what became of it.
+
+        Returns those that nothing can be said of yet: their uid's first one was not stored, so
+        each of them is still to be held against the store.
+        """
+        first: dict[str, Candidate] = {}
+        for candidate in waiting:
+            first.setdefault(candidate.order.order_uid, candidate)
+        report = await self._repository.save_many([c.order for c in first.values()])
+        outcomes.unchanged += len(report.unchanged)
+        if report.saved:
+            outcomes.saved += [c.order for uid, c in first.items() if uid in report.saved]
+        undecided: list[Candidate] = []
+        for candidate in waiting:
+            uid = candidate.order.order_uid
+            same = candidate.order == first[uid].order
+            if uid in report.saved or uid in report.unchanged:
+                outcomes.unchanged += same and candidate is not first[uid]
+                if not same:
+                    outcomes.conflict(candidate)
+            elif not same:
+                undecided.append(candidate)
+            elif uid in report.conflicts:
+                outcomes.conflict(candidate)
+            else:
+                outcomes.dead.append((candidate, "rejected", report.rejected[uid]))
+        return tuple(undecided)
+
+    async def _remember(self, saved: Sequence[Order]) -> None:
+        newest = islice(reversed(saved), self._cache_capacity)
+        documents = {order.order_uid: encode(order) for order in newest}
+        if not documents:
+            return
+        with suppress(Unavailable):  # the orders are stored; a read will find them
+            await self._cache.put(dict(reversed(documents.items())))
+
+    def _dead(self, candidate: Candidate, code: ErrorCode, reason: str) -> DeadLetter:
+        message, index = candidate.message, candidate.index
+        path = (index,) if candidate.in_array else ()
+        value = element_bytes(message.value or b"", index)
+        return self._letter(message, index, value, code, _detail([Fault(path, reason)]))
+
+    def _letter(
+        self, message: Message, index: int, value: bytes | None, code: ErrorCode, detail: str
+    ) -> DeadLetter:
+        return DeadLetter(message, index, value, code, detail, self._now())
+
+
+class _Outcomes:
+    """What is known so far of a batch."""
+
+    def __init__(self) -> None:
+        self.saved: list[Order] = []
+        self.unchanged = 0
+        self.dead: list[tuple[Candidate, ErrorCode, str]] = []
+
+    def conflict(self, candidate: Candidate) -> None:
+        reason = "another order with this order_uid is stored, with other content"
+        self.dead.append((candidate, "conflict", reason))
+
+
+def _detail(faults: Iterable[Fault]) -> str:
+    text = "; ".join(map(str, faults))
+    return text if len(text) <= DETAIL_MAX_LENGTH else text[: DETAIL_MAX_LENGTH - 1] + "…"

@@ -1,0 +1,64 @@
+"""Send orders to the topic: those of a document, all or none, or made-up ones."""
+
+from collections.abc import Mapping, Sequence
+
+from orders.domain.errors import Invalid, Undecodable
+from orders.domain.faults import Fault
+from orders.domain.model import Order
+from orders.domain.ports import OrderGenerator, Publisher
+from orders.domain.reading import read
+
+
+class PublishDocument:
+    """Check a document (one order, or an array of them) as a whole and publish its orders."""
+
+    def __init__(self, publisher: Publisher) -> None:
+        self._publisher = publisher
+
+    async def __call__(
+        self, document: bytes, headers: Mapping[str, str] | None = None
+    ) -> tuple[Order, ...]:
+        """Publish; the orders come back in the order of the document, equal ones once.
+
+        Raises:
+            Undecodable: the document is not JSON in UTF-8.
+            Invalid: it breaks rules; ``faults`` lists all of them, and nothing was published.
+            TooLarge: an order is larger than the topic takes; nothing was published.
+            Unavailable: not all were confirmed; publishing the document again is safe.
+        """
+        orders = _valid_orders(document)
+        await self._publisher.publish(orders, headers)
+        return orders
+
+
+class PublishRandom:
+    """Make up orders and publish them."""
+
+    def __init__(self, generator: OrderGenerator, publisher: Publisher) -> None:
+        self._generator = generator
+        self._publisher = publisher
+
+    async def __call__(
+        self, amount: int, headers: Mapping[str, str] | None = None
+    ) -> Sequence[Order]:
+        """Publish ``amount`` new orders and return them. Raises Unavailable."""
+        orders = self._generator.generate(amount)
+        await self._publisher.publish(orders, headers)
+        return orders
+
+
+def _valid_orders(document: bytes) -> tuple[Order, ...]:
+    reading = read(document)
+    faults = [fault for refused in reading.refused for fault in refused.faults]
+    if any(refused.code == "undecodable" for refused in reading.refused):
+        raise Undecodable("the document is not JSON in UTF-8", faults)
+    unique: dict[str, Order] = {}
+    for index, order in ((a.index, a.order) for a in reading.accepted):
+        if unique.setdefault(order.order_uid, order) != order:
+            path = (index, "order_uid")
+            faults.append(Fault(path, "stands in this document before, with other content"))
+    if not faults and not unique:
+        faults.append(Fault((), "must hold at least one order"))
+    if faults:
+        raise Invalid("the document breaks rules", faults)
+    return tuple(unique.values())

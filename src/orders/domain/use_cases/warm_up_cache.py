@@ -1,0 +1,23 @@
+"""Fill the cache with the newest orders, as a start."""
+
+from orders.domain.ports import Cache, OrderRepository
+
+
+class WarmUpCache:
+    """The use case. ``capacity`` is the cache's, in orders."""
+
+    def __init__(self, repository: OrderRepository, cache: Cache, capacity: int) -> None:
+        self._repository = repository
+        self._cache = cache
+        self._capacity = capacity
+
+    async def __call__(self) -> int:
+        """Put the newest orders, the newest as most recently used; returns how many.
+
+        Raises:
+            Unavailable: the store or the cache is away.
+        """
+        newest = await self._repository.latest(self._capacity)
+        if newest:
+            await self._cache.put({o.order_uid: o.document for o in reversed(newest)})
+        return len(newest)
