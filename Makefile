@@ -1,0 +1,75 @@
+# Two commands are enough on a fresh machine: `make run` and `make test`. `make help` lists the rest.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+UNIT ?= tests/unit
+INTEGRATION ?= tests/integration
+
+.DEFAULT_GOAL := help
+.PHONY: help run test unit integration check lint types imports schemas format coverage lock dist clean
+
+help: ## list what make can do
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+run: $(READY) ## start all of it on real servers; Ctrl-C stops it, the data stays in .orders/
+	@exec $(BIN)/orders dev
+
+test: unit integration ## every test: unit, then integration on real servers
+
+unit: $(READY) ## tests that need no server
+	$(BIN)/python -m pytest $(UNIT)
+
+integration: $(READY) ## tests on real servers (ORDERS_TEST_*, else Docker, else embedded ones)
+	$(BIN)/python -m pytest $(INTEGRATION)
+
+check: lint types imports schemas ## lint, types, import contracts, deployment files
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY)
+	$(BIN)/mypy
+
+imports: $(READY)
+	$(BIN)/lint-imports
+
+schemas: $(READY)
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec deploy/compose.yaml
+
+format: $(READY) ## rewrite the code in the one format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+coverage: $(READY) ## all tests again, with a report of the lines and branches they leave out
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage combine
+	$(BIN)/coverage report --skip-covered --show-missing
+
+# uv writes locks without addresses and with hashes; one for what is installed here, one for the
+# image, one for building the wheel. PIP_FIND_LINKS is unset so that no local folder gets in.
+LOCK := env -u PIP_FIND_LINKS -u UV_FIND_LINKS $(BIN)/uv pip compile --quiet --universal \
+	--python-version 3.11 --generate-hashes --no-annotate --no-header --upgrade
+
+lock: $(READY) ## resolve the dependencies anew
+	$(BIN)/python -m pip install --quiet 'uv>=0.7'
+	$(LOCK) pyproject.toml --extra embedded --group dev --output-file requirements/dev.lock
+	$(LOCK) pyproject.toml --constraint requirements/dev.lock --output-file requirements/runtime.lock
+	$(LOCK) --group build --constraint requirements/dev.lock --output-file requirements/build.lock
+
+dist: $(READY) ## build the wheel into dist/
+	$(BIN)/python -m hatchling build --target wheel
+
+clean: ## remove what was made here, but for the data in .orders/
+	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(READY): pyproject.toml requirements/dev.lock
+	@echo "Installing into $(VENV) (the first time this takes a minute or two)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed: make PYTHON=python3.12 ..."; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --require-hashes --requirement requirements/dev.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@

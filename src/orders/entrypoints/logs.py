@@ -1,0 +1,117 @@
+"""How this process logs: structlog for our lines, the same form for those of the libraries.
+
+No line holds personal data, a body or a DSN. Our own lines are written so; of an exception that is
+not ours the text is left out, since drivers put values of rows and addresses of servers into it.
+Its type and the places that it passed remain.
+"""
+
+import logging
+import sys
+import traceback
+from typing import Any, TextIO
+
+import msgspec
+import structlog
+from structlog.typing import EventDict, Processor
+
+from orders.domain.errors import OrdersError
+
+_QUIET = {
+    # Chatter on every reconnect at warning and error; what matters of it is logged by the adapters.
+    "kafka": logging.CRITICAL,
+    "psycopg": logging.CRITICAL,
+    "redis": logging.ERROR,
+    "asyncio": logging.WARNING,
+    "_granian": logging.WARNING,
+    "litestar": logging.CRITICAL,
+}
+
+
+def configure(level: str, form: str, *, process: str, stream: TextIO = sys.stderr) -> None:
+    """Set logging up for this process.
+
+    Args:
+        level: least severity that is logged: debug, info, warning or error.
+        form: json, console, or auto (console on a terminal).
+        process: the name that every line carries, such as "api".
+        stream: where lines go.
+    """
+    console = form == "console" or (form == "auto" and stream.isatty())
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _safe_exception,
+        _name_process(process),
+    ]
+    renderer: Processor = (
+        structlog.dev.ConsoleRenderer(colors=stream.isatty())
+        if console
+        else structlog.processors.JSONRenderer(serializer=_to_json)
+    )
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    for name, least in _QUIET.items():
+        logging.getLogger(name).setLevel(least)
+
+
+def _to_json(event: EventDict, **_: Any) -> str:
+    return msgspec.json.encode(event, enc_hook=str).decode()
+
+
+def _name_process(process: str) -> Processor:
+    def add(_: Any, __: str, event: EventDict) -> EventDict:
+        event["process"] = process
+        return event
+
+    return add
+
+
+def _safe_exception(_: Any, __: str, event: EventDict) -> EventDict:
+    """Replace exc_info by types and places; keep a text only where it is known to be safe."""
+    given: Any = event.pop("exc_info", None)
+    error = given
+    if isinstance(given, tuple):
+        error = given[1]
+    elif given and not isinstance(given, BaseException):
+        error = sys.exc_info()[1]
+    if isinstance(error, BaseException):
+        event["exception"] = "\n".join(_describe(error))
+    return event
+
+
+def _describe(error: BaseException) -> list[str]:
+    lines: list[str] = []
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    if cause is not None:
+        lines += [*_describe(cause), "which led to"]
+    for frame in traceback.extract_tb(error.__traceback__):
+        lines.append(f"  {frame.filename}:{frame.lineno} in {frame.name}")
+    kind = f"{type(error).__module__}.{type(error).__qualname__}"
+    if isinstance(error, OrdersError):
+        kind += f": {error}"
+    elif isinstance(error, OSError) and error.strerror:
+        kind += f": {error.strerror}"
+    lines.append(kind)
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            lines += _describe(inner)
+    return lines
