@@ -1,1 +1,1 @@
-"""How the world gets in: HTTP, the consumer, the command line. Decode, call one use case, encode."""
+"""How the world gets in: HTTP, consumer, command line. Decode, call one use case, encode."""

@@ -1,0 +1,142 @@
+"""The composition root: which adapter stands behind which port, said once.
+
+Nothing here connects. ``opened`` opens what a process needs, in order, and closes it again.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Protocol
+
+from dependency_injector import containers, providers
+
+from orders.adapters.circuit_breaker.cache import CircuitBreakerCache
+from orders.adapters.kafka.dead_letters import KafkaDeadLetters
+from orders.adapters.kafka.message_source import KafkaMessageSource
+from orders.adapters.kafka.producer import KafkaProducerClient
+from orders.adapters.kafka.publisher import KafkaPublisher
+from orders.adapters.kafka.settings import KafkaSettings
+from orders.adapters.kafka.topics import TopicAdmin
+from orders.adapters.memory.cache import MemoryCache
+from orders.adapters.memory.dead_letters import MemoryDeadLetters
+from orders.adapters.memory.message_source import MemoryMessageSource
+from orders.adapters.memory.order_repository import MemoryOrderRepository
+from orders.adapters.memory.publisher import MemoryPublisher
+from orders.adapters.memory.topic import MemoryTopic
+from orders.adapters.postgres.database import PostgresDatabase
+from orders.adapters.postgres.migrations import Migrator
+from orders.adapters.postgres.order_repository import PostgresOrderRepository
+from orders.adapters.random_orders.order_generator import RandomOrderGenerator
+from orders.adapters.redis_lru.cache import RedisCache
+from orders.config import Settings
+from orders.domain.cached_reader import CachedReader
+from orders.domain.use_cases.check_readiness import CheckReadiness
+from orders.domain.use_cases.ingest_batch import IngestBatch
+from orders.domain.use_cases.list_orders import ListOrders
+from orders.domain.use_cases.look_up_order import LookUpOrder
+from orders.domain.use_cases.publish_orders import PublishDocument, PublishRandom
+from orders.domain.use_cases.warm_up_cache import WarmUpCache
+
+
+class Resource(Protocol):
+    """Something that holds connections or threads between ``open`` and ``close``."""
+
+    async def open(self) -> None:
+        """Begin; does not wait for the other side and does not fail when it is away."""
+
+    async def close(self) -> None:
+        """End, within a bound."""
+
+
+def _kafka_settings(settings: Settings) -> KafkaSettings:
+    return KafkaSettings(
+        bootstrap=settings.kafka_bootstrap or "",
+        topic=settings.kafka_topic,
+        dlq_topic=settings.kafka_dlq_topic,
+        group=settings.kafka_group,
+        partitions=settings.kafka_partitions,
+        replication=settings.kafka_replication,
+        instance_id=settings.kafka_instance_id,
+        security_protocol=settings.kafka_security_protocol,
+        sasl_mechanism=settings.kafka_sasl_mechanism,
+        sasl_username=settings.kafka_sasl_username,
+        sasl_password=settings.kafka_sasl_password,
+        ssl_cafile=settings.kafka_ssl_cafile,
+    )
+
+
+class Container(containers.DeclarativeContainer):
+    """Every object of a process, made when it is first asked for."""
+
+    settings = providers.Dependency(instance_of=Settings)
+
+    database = providers.Singleton(
+        PostgresDatabase,
+        dsn=settings.provided.postgres_dsn,
+        pool_max=settings.provided.postgres_pool_max,
+    )
+    migrator = providers.Singleton(Migrator, database)
+    repository = providers.Singleton(PostgresOrderRepository, database)
+
+    redis = providers.Singleton(
+        RedisCache,
+        url=settings.provided.redis_url,
+        capacity=settings.provided.cache_capacity,
+        prefix=settings.provided.cache_prefix,
+    )
+    cache = providers.Singleton(CircuitBreakerCache, redis)
+
+    kafka_settings = providers.Singleton(_kafka_settings, settings)
+    topics = providers.Singleton(TopicAdmin, kafka_settings)
+    producer = providers.Singleton(KafkaProducerClient, kafka_settings)
+    publisher = providers.Singleton(KafkaPublisher, producer, kafka_settings)
+    dead_letters = providers.Singleton(KafkaDeadLetters, producer, kafka_settings)
+    source = providers.Singleton(KafkaMessageSource, kafka_settings)
+
+    generator = providers.Singleton(RandomOrderGenerator)
+
+    reader = providers.Singleton(CachedReader, repository, cache)
+    look_up = providers.Singleton(LookUpOrder, reader)
+    list_orders = providers.Singleton(ListOrders, repository)
+    publish_document = providers.Singleton(PublishDocument, publisher)
+    publish_random = providers.Singleton(PublishRandom, generator, publisher)
+    warm_up = providers.Singleton(WarmUpCache, repository, cache, settings.provided.cache_capacity)
+    ingest = providers.Singleton(
+        IngestBatch, repository, dead_letters, cache, settings.provided.cache_capacity
+    )
+    readiness = providers.Singleton(
+        CheckReadiness,
+        required=providers.Dict(postgres=database),
+        helpful=providers.Dict(kafka=producer, redis=cache),
+    )
+
+
+def build(settings: Settings) -> Container:
+    """The container of a process on real servers."""
+    container = Container(settings=settings)
+    if settings.redis_url is None:
+        container.cache.override(providers.Singleton(MemoryCache, capacity=0))
+        container.readiness.add_kwargs(helpful=providers.Dict(kafka=container.producer))
+    return container
+
+
+def build_in_memory(settings: Settings) -> Container:
+    """The container of one process that needs no server and forgets everything when it ends."""
+    container = Container(settings=settings)
+    topic = MemoryTopic()
+    container.repository.override(providers.Singleton(MemoryOrderRepository))
+    container.cache.override(providers.Singleton(MemoryCache, capacity=settings.cache_capacity))
+    container.publisher.override(providers.Singleton(MemoryPublisher, topic))
+    container.dead_letters.override(providers.Singleton(MemoryDeadLetters))
+    container.source.override(providers.Singleton(MemoryMessageSource, topic))
+    container.readiness.add_kwargs(required=providers.Dict(), helpful=providers.Dict())
+    return container
+
+
+@asynccontextmanager
+async def opened(*resources: Resource) -> AsyncIterator[None]:
+    """Hold these open, and close them in reverse order, all of them whatever happens."""
+    async with AsyncExitStack() as stack:
+        for resource in resources:
+            await resource.open()
+            stack.push_async_callback(resource.close)
+        yield

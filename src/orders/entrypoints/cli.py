@@ -1,0 +1,48 @@
+"""The command `orders`: finds the subcommand, and imports no other."""
+
+from importlib import import_module
+
+import click
+
+_COMMANDS = {
+    "api": "orders.entrypoints.http.command:api",
+    "config": "orders.entrypoints.tools.config:config",
+    "consumer": "orders.entrypoints.consumer.command:consumer",
+    "dev": "orders.entrypoints.dev.command:dev",
+    "generate": "orders.entrypoints.tools.generate:generate",
+    "migrate": "orders.entrypoints.tools.migrate:migrate",
+}
+
+
+class _LazyGroup(click.Group):
+    """Start time is what an operator waits for: a process loads what it uses."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        del ctx
+        target = _COMMANDS.get(cmd_name)
+        if target is None:
+            return None
+        module, _, name = target.partition(":")
+        command: click.Command = getattr(import_module(module), name)
+        return command
+
+
+@click.group(
+    cls=_LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(package_name="orders", prog_name="orders")
+def main() -> None:
+    """Orders: from Kafka, checked, into PostgreSQL, cached in Redis, out over HTTP.
+
+    \b
+    orders dev          all of it on this machine, on real servers
+    orders api          the HTTP API      } for operators; everything
+    orders consumer     topic to database } comes from ORDERS_* variables
+
+    Exit codes: 0 stopped as asked, 1 failed, 2 wrong usage or configuration.
+    """

@@ -1,0 +1,70 @@
+"""What every process does first: read its settings, set up its log, bring the schema up to date."""
+
+import asyncio
+import os
+from collections.abc import Sequence
+from typing import Protocol
+
+import click
+import structlog
+from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponential
+
+from orders.config import ConfigError, Settings, load
+from orders.domain.errors import Unavailable
+from orders.entrypoints import logs
+
+EXIT_CONFIG = 2
+_LONGEST_WAIT = 5.0
+"""Seconds between two tries at most."""
+
+log = structlog.get_logger(__name__)
+
+NEEDED = ("postgres_dsn", "kafka_bootstrap")
+"""The settings that have no default and that API and consumer cannot do without."""
+
+
+class Migrates(Protocol):
+    """What brings a schema up to date."""
+
+    async def migrate(self) -> Sequence[str]:
+        """Apply what is missing and return it; raises Unavailable or UnknownSchema."""
+
+
+def settings_or_exit(required: Sequence[str] = ()) -> Settings:
+    """The settings of this process; ends it with 2 and every fault where they are not valid."""
+    try:
+        return load(os.environ, required=required)
+    except ConfigError as error:
+        for fault in error.faults:
+            click.echo(f"orders: {fault}", err=True)
+        click.echo("orders: `orders config --help` lists all variables", err=True)
+        raise SystemExit(EXIT_CONFIG) from None
+
+
+def start_logging(settings: Settings, process: str) -> None:
+    """Log as the settings say, each line with the name of this process."""
+    logs.configure(settings.log_level, settings.log_format, process=process)
+
+
+async def migrate_patiently(migrator: Migrates) -> None:
+    """Bring the schema up to date, waiting for the database as long as it takes.
+
+    Raises:
+        UnknownSchema: the database is ahead of this version.
+    """
+    waiting = AsyncRetrying(
+        retry=retry_if_exception_type(Unavailable),
+        wait=wait_random_exponential(multiplier=0.2, max=_LONGEST_WAIT),
+        before_sleep=lambda state: log.warning(
+            "waiting for the database",
+            attempt=state.attempt_number,
+            reason=str(state.outcome.exception()) if state.outcome else None,
+        ),
+        sleep=asyncio.sleep,
+        reraise=True,
+    )
+    async for attempt in waiting:
+        with attempt:
+            applied = await migrator.migrate()
+            if applied:
+                log.info("schema brought up to date", applied=list(applied))

@@ -1,0 +1,44 @@
+"""`orders migrate`: bring the database's schema up to date."""
+
+import asyncio
+from collections.abc import Sequence
+
+import click
+
+from orders.bootstrap import build, opened
+from orders.config import Settings
+from orders.domain.errors import Unavailable, UnknownSchema
+from orders.entrypoints.startup import EXIT_CONFIG, settings_or_exit, start_logging
+
+
+@click.command()
+def migrate() -> None:
+    """Apply the migrations that the database lacks.
+
+    Several may run at once: they wait for each other. Ends with 1 when the database is away, and
+    with 2 when its schema is newer than this version knows.
+
+    \b
+    Example:
+      ORDERS_POSTGRES_DSN=postgresql://orders@db/orders orders migrate
+    """
+    settings = settings_or_exit(("postgres_dsn",))
+    start_logging(settings, "migrate")
+    try:
+        applied = asyncio.run(_migrate(settings))
+    except Unavailable as error:
+        raise click.ClickException(str(error)) from None
+    except UnknownSchema as error:
+        click.echo(f"orders: {error}", err=True)
+        raise SystemExit(EXIT_CONFIG) from None
+    for name in applied:
+        click.echo(f"applied {name}")
+    if not applied:
+        click.echo("the schema is up to date")
+
+
+async def _migrate(settings: Settings) -> Sequence[str]:
+    container = build(settings)
+    async with opened(container.database()):
+        applied: Sequence[str] = await container.migrator().migrate()
+        return applied
