@@ -1,0 +1,46 @@
+"""The cache in memory."""
+
+from collections import OrderedDict
+from collections.abc import Collection, Mapping
+
+from orders.domain.errors import Unavailable
+from orders.domain.ports import Cache, Dependency
+
+
+class MemoryCache(Cache, Dependency):
+    """A least-recently-used cache of at most ``capacity`` (1 or more) documents.
+
+    Attributes:
+        available: set it to False to have the cache be away.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        if capacity < 1:
+            raise ValueError("capacity must be 1 or more")
+        self.available = True
+        self._capacity = capacity
+        self._documents: OrderedDict[str, bytes] = OrderedDict()
+
+    async def get(self, order_uids: Collection[str]) -> dict[str, bytes]:
+        """See ``Cache.get``."""
+        await self.check()
+        found = {}
+        for uid in order_uids:
+            if uid in self._documents:
+                self._documents.move_to_end(uid)
+                found[uid] = self._documents[uid]
+        return found
+
+    async def put(self, documents: Mapping[str, bytes]) -> None:
+        """See ``Cache.put``."""
+        await self.check()
+        for uid, document in documents.items():
+            self._documents[uid] = document
+            self._documents.move_to_end(uid)
+        while len(self._documents) > self._capacity:
+            self._documents.popitem(last=False)
+
+    async def check(self) -> None:
+        """See ``Dependency.check``."""
+        if not self.available:
+            raise Unavailable("the cache is away")

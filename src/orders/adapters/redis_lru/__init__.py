@@ -1,0 +1,1 @@
+"""The cache in Redis or Valkey, or in a cluster of either."""

@@ -1,0 +1,16 @@
+-- ARGV  uids
+-- Returns the value of each, or nil; each that is found becomes the most recently used.
+local tick = latest_tick()
+local values = {}
+for i, uid in ipairs(ARGV) do
+  local value = redis.call('HGET', DOCUMENTS, uid)
+  tick = tick + 1
+  -- XX CH: 1 if it was there, for its tick is another one now.
+  if value and redis.call('ZADD', RECENCY, 'XX', 'CH', tick, uid) == 1 then
+    values[i] = value
+  else
+    drop(uid)
+    values[i] = false
+  end
+end
+return values

@@ -1,0 +1,35 @@
+-- ARGV  capacity, then uid and value in turns
+local capacity = tonumber(ARGV[1])
+
+local function drop_halves()
+  if redis.call('HLEN', DOCUMENTS) == redis.call('ZCARD', RECENCY) then
+    return
+  end
+  for _, uid in ipairs(redis.call('HKEYS', DOCUMENTS)) do
+    if not redis.call('ZSCORE', RECENCY, uid) then
+      redis.call('HDEL', DOCUMENTS, uid)
+    end
+  end
+  for _, uid in ipairs(redis.call('ZRANGE', RECENCY, 0, -1)) do
+    if redis.call('HEXISTS', DOCUMENTS, uid) == 0 then
+      redis.call('ZREM', RECENCY, uid)
+    end
+  end
+end
+
+local tick = latest_tick()
+for i = 2, #ARGV, 2 do
+  tick = tick + 1
+  redis.call('HSET', DOCUMENTS, ARGV[i], ARGV[i + 1])
+  redis.call('ZADD', RECENCY, tick, ARGV[i])
+end
+
+drop_halves()
+local excess = redis.call('ZCARD', RECENCY) - capacity
+if excess > 0 then
+  for _, uid in ipairs(redis.call('ZRANGE', RECENCY, 0, excess - 1)) do
+    drop(uid)
+  end
+  -- Halves of equal number are seen only once one of them was due.
+  drop_halves()
+end
