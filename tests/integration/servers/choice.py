@@ -1,0 +1,59 @@
+"""Which servers the tests run on: given ones, else containers, else the embedded ones."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+VARIABLES = {
+    "postgres": "ORDERS_TEST_POSTGRES_DSN",
+    "redis": "ORDERS_TEST_REDIS_URL",
+    "kafka": "ORDERS_TEST_KAFKA_BOOTSTRAP",
+}
+
+
+class Source(Enum):
+    """Where a server comes from."""
+
+    GIVEN = "given"
+    DOCKER = "docker"
+    EMBEDDED = "embedded"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One server's source; `address` only where it was given, and never shown: it may be secret."""
+
+    source: Source
+    reason: str
+    address: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.source.value} ({self.reason})"
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What asking for a Docker engine brought."""
+
+    answers: bool
+    detail: str
+
+
+def choose(environment: Mapping[str, str], ask_engine: Callable[[], Engine]) -> dict[str, Choice]:
+    """Choose for each server on its own; the engine is asked once, and only if it matters."""
+    choices = {
+        server: Choice(Source.GIVEN, variable, environment[variable].strip())
+        for server, variable in VARIABLES.items()
+        if environment.get(variable, "").strip()
+    }
+    missing = [server for server in VARIABLES if server not in choices]
+    if missing:
+        engine = ask_engine()
+        source = Source.DOCKER if engine.answers else Source.EMBEDDED
+        choices |= dict.fromkeys(missing, Choice(source, engine.detail))
+    return {server: choices[server] for server in VARIABLES}
+
+
+def header(choices: Mapping[str, Choice]) -> list[str]:
+    """What pytest says about them at the start."""
+    return [f"{server}: {choice}" for server, choice in choices.items()]
