@@ -1,0 +1,86 @@
+"""The data folder of `orders dev`: one holder, nobody else's files."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from orders.entrypoints.dev.data_folder import DataFolder
+from orders.entrypoints.dev.errors import UsageError
+
+HOLD = """
+import sys
+from pathlib import Path
+from orders.entrypoints.dev.data_folder import DataFolder
+folder = DataFolder(Path(sys.argv[1]))
+folder.acquire()
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_new_folder_is_made_private_and_ignored_by_git(tmp_path: Path) -> None:
+    data = DataFolder(tmp_path / "a" / "b c")
+    data.acquire()
+    assert data.path.stat().st_mode & 0o777 == 0o700
+    assert (data.path / ".gitignore").read_text("utf-8") == "*\n"
+    data.release()
+
+
+def test_a_second_process_is_told_who_holds_it_until_that_one_is_killed(tmp_path: Path) -> None:
+    path = tmp_path / "data"
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    with holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        with pytest.raises(UsageError, match=f"process {holder.pid}"):
+            DataFolder(path).acquire()
+        holder.kill()
+    again = DataFolder(path)
+    again.acquire()
+    again.release()
+
+
+def test_ports_are_remembered(tmp_path: Path) -> None:
+    data = DataFolder(tmp_path / "data")
+    data.acquire()
+    assert data.remembered_ports() == {}
+    data.remember_ports({"kafka": 9092})
+    data.release()
+    assert DataFolder(tmp_path / "data").remembered_ports() == {"kafka": 9092}
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"ports": []}', '{"ports": {"kafka": "x"}}', "{"])
+def test_a_broken_memory_is_no_memory(tmp_path: Path, text: str) -> None:
+    data = DataFolder(tmp_path / "data")
+    data.acquire()
+    (data.path / "orders-dev.json").write_text(text, "utf-8")
+    assert data.remembered_ports() == {}
+    data.release()
+
+
+def test_somebody_elses_folder_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work", "utf-8")
+    with pytest.raises(UsageError, match="holds other things"):
+        DataFolder(tmp_path).acquire()
+    assert [entry.name for entry in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_a_file_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "data").touch()
+    with pytest.raises(UsageError, match="is not a folder"):
+        DataFolder(tmp_path / "data").acquire()
+
+
+def test_a_long_log_is_put_aside(tmp_path: Path) -> None:
+    data = DataFolder(tmp_path / "data")
+    data.acquire()
+    data.release()
+    (data.logs / "api.log").write_bytes(b"x" * 10_000_001)
+    (data.logs / "kafka.log").write_bytes(b"short")
+    data.acquire()
+    assert sorted(log.name for log in data.logs.iterdir()) == ["api.log.old", "kafka.log"]
+    data.release()
