@@ -2,7 +2,8 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import msgspec
 import pytest
@@ -12,8 +13,11 @@ from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_a
 
 from orders.domain.ports import Cache
 
-NewCache = Callable[[int], Awaitable[Cache]]
+NewCache = Callable[[int], Coroutine[Any, Any, Cache]]
 """Makes an empty cache of this capacity."""
+
+DoneCache = Callable[[Cache], Coroutine[Any, Any, None]]
+"""Ends a cache."""
 
 UNUSUAL_UIDS = (
     "",
@@ -190,24 +194,21 @@ _UIDS = st.sampled_from([*"abcdefg", "заказ", "😀"])
 class CacheMachine(RuleBasedStateMachine):
     """Does random things with a cache and with a plain model of it; they must never differ.
 
-    ``make`` makes an empty cache, ``done`` ends it; all happens in one event loop.
+    All happens in one event loop, as clients of servers want it.
     """
 
     CAPACITY = 4
 
-    def __init__(
-        self, make: Callable[[int], Cache], done: Callable[[Cache], Awaitable[None]]
-    ) -> None:
+    def __init__(self, make: NewCache, done: DoneCache) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.runner = asyncio.Runner()
-        self.runner.get_loop()
-        self.cache = make(self.CAPACITY)
+        self.cache = self.runner.run(make(self.CAPACITY))
         self.done = done
         self.model: OrderedDict[str, bytes] = OrderedDict()
 
     def teardown(self) -> None:
         with self.runner:
-            self.runner.run(self.done(self.cache))  # type: ignore[arg-type]
+            self.runner.run(self.done(self.cache))
 
     @rule(uids=st.lists(_UIDS, max_size=6))
     def get(self, uids: list[str]) -> None:
@@ -216,10 +217,7 @@ class CacheMachine(RuleBasedStateMachine):
             if uid in self.model:
                 self.model.move_to_end(uid)
 
-        async def found() -> dict[str, bytes]:
-            return await self.cache.get(uids)
-
-        assert self.runner.run(found()) == expected
+        assert self.runner.run(self.cache.get(uids)) == expected
 
     @rule(given=st.dictionaries(_UIDS, st.integers(0, 9), max_size=6))
     def put(self, given: dict[str, int]) -> None:
@@ -230,18 +228,10 @@ class CacheMachine(RuleBasedStateMachine):
         while len(self.model) > self.CAPACITY:
             self.model.popitem(last=False)
 
-        async def keep() -> None:
-            await self.cache.put(fresh)
-
-        self.runner.run(keep())
+        self.runner.run(self.cache.put(fresh))
 
 
-def check_against_model(
-    make: Callable[[int], Cache],
-    done: Callable[[Cache], Awaitable[None]],
-    *,
-    max_examples: int,
-) -> None:
+def check_against_model(make: NewCache, done: DoneCache, *, max_examples: int) -> None:
     """Run a ``CacheMachine`` many times."""
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
         lambda: CacheMachine(make, done),

@@ -8,12 +8,13 @@ from orders.domain.ports import Cache
 from tests.contracts.cache import CacheContract, NewCache, check_against_model, document
 
 
+async def make(capacity: int) -> Cache:
+    return MemoryCache(capacity)
+
+
 class TestMemoryCache(CacheContract):
     @pytest.fixture
     def new_cache(self) -> NewCache:
-        async def make(capacity: int) -> Cache:
-            return MemoryCache(capacity)
-
         return make
 
     async def test_while_it_is_away_every_call_says_so(self) -> None:
@@ -33,4 +34,4 @@ class TestMemoryCache(CacheContract):
     def test_does_as_a_plain_model_does(self) -> None:
         async def done(_: Cache) -> None: ...
 
-        check_against_model(MemoryCache, done, max_examples=100)
+        check_against_model(make, done, max_examples=100)
