@@ -1,0 +1,1 @@
+"""Kafka: where messages come from, where orders are published, where dead letters are kept."""

@@ -1,0 +1,118 @@
+"""Unpacking of compressed record batches, each with a bound on what comes out.
+
+The client's own functions either have no bound (gzip, snappy, lz4) or one that is smaller than
+the batches that brokers take (zstd: 1 MiB).
+"""
+
+import zlib
+from collections.abc import Callable
+
+import cramjam
+import lz4.frame  # type: ignore[import-untyped]
+import zstandard
+
+MAX_UNPACKED = 64 * 1024 * 1024
+"""Bytes that one record batch may unpack to. Brokers take batches of 1 MB packed by default."""
+
+_XERIAL_MAGIC = b"\x82SNAPPY\x00"
+_XERIAL_HEADER_SIZE = 16
+_GZIP_WINDOW = 16 + zlib.MAX_WBITS
+
+
+class UnpackError(Exception):
+    """A batch cannot be unpacked: broken, of an unknown codec, or larger than the bound."""
+
+
+def unpack(codec: int, packed: bytes, limit: int = MAX_UNPACKED) -> bytes:
+    """The records of a batch, unpacked; ``codec`` is its number in the Kafka protocol.
+
+    Raises:
+        UnpackError: they cannot be unpacked, or are more than ``limit`` bytes.
+    """
+    decoder = _DECODERS.get(codec)
+    if decoder is None:
+        raise UnpackError(f"compression codec {codec} is unknown")
+    try:
+        return decoder(packed, limit)
+    except UnpackError:
+        raise
+    except Exception as error:  # each codec has exceptions of its own, some of them builtins
+        raise UnpackError(f"compressed data is broken ({type(error).__name__})") from error
+
+
+def _stored(packed: bytes, limit: int) -> bytes:
+    _bounded(packed, limit)
+    return packed
+
+
+def _gzip(packed: bytes, limit: int) -> bytes:
+    unpacked = bytearray()
+    while packed:  # a gzip file may have several members
+        stream = zlib.decompressobj(_GZIP_WINDOW)
+        unpacked += stream.decompress(packed, limit - len(unpacked) + 1)
+        _bounded(unpacked, limit)
+        if not stream.eof:
+            raise UnpackError("compressed data ends early")
+        packed = stream.unused_data
+    return bytes(unpacked)
+
+
+def _snappy(packed: bytes, limit: int) -> bytes:
+    if not packed.startswith(_XERIAL_MAGIC):
+        return _snappy_block(packed, limit)
+    unpacked = bytearray()
+    at = _XERIAL_HEADER_SIZE
+    while at < len(packed):
+        size = int.from_bytes(packed[at : at + 4], "big")
+        at += 4
+        if at + size > len(packed):
+            raise UnpackError("compressed data ends early")
+        unpacked += _snappy_block(packed[at : at + size], limit - len(unpacked))
+        at += size
+    return bytes(unpacked)
+
+
+def _snappy_block(packed: bytes, limit: int) -> bytes:
+    if cramjam.snappy.decompress_raw_len(packed) > limit:
+        raise _too_large()
+    return bytes(cramjam.snappy.decompress_raw(packed))
+
+
+def _lz4(packed: bytes, limit: int) -> bytes:
+    unpacked = bytearray()
+    while packed:
+        stream = lz4.frame.LZ4FrameDecompressor()
+        unpacked += stream.decompress(packed, limit - len(unpacked) + 1)
+        _bounded(unpacked, limit)
+        if not stream.eof:
+            raise UnpackError("compressed data ends early")
+        packed = stream.unused_data or b""
+    return bytes(unpacked)
+
+
+def _zstd(packed: bytes, limit: int) -> bytes:
+    # A reader, since frames need not tell their size, and there may be several.
+    reader = zstandard.ZstdDecompressor().stream_reader(packed, read_across_frames=True)
+    unpacked = bytearray()
+    while chunk := reader.read(min(1 << 20, limit - len(unpacked) + 1)):
+        unpacked += chunk
+        _bounded(unpacked, limit)
+    return bytes(unpacked)
+
+
+def _bounded(unpacked: bytes | bytearray, limit: int) -> None:
+    if len(unpacked) > limit:
+        raise _too_large()
+
+
+def _too_large() -> UnpackError:
+    return UnpackError("unpacks to more than the bound")
+
+
+_DECODERS: dict[int, Callable[[bytes, int], bytes]] = {
+    0: _stored,
+    1: _gzip,
+    2: _snappy,
+    3: _lz4,
+    4: _zstd,
+}

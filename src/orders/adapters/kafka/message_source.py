@@ -1,0 +1,124 @@
+"""Messages from the topic."""
+
+import asyncio
+from collections import deque
+from contextlib import suppress
+from typing import Any
+
+from orders.adapters.kafka.consumer_thread import ConsumerThread
+from orders.adapters.kafka.loop_callbacks import call_in_loop
+from orders.adapters.kafka.positions import Receipt
+from orders.adapters.kafka.settings import KafkaSettings
+from orders.domain.errors import OrdersError, Unavailable
+from orders.domain.messages import Batch
+from orders.domain.ports import Dependency, MessageSource
+
+COMMIT_TIMEOUT = 5.0
+"""Seconds that a commit has to be confirmed in."""
+CLOSE_TIMEOUT = 4.5
+"""Seconds that leaving the group may take; after them the brokers find out by themselves."""
+PATIENCE = 8.0
+"""Seconds without a sign of the brokers after which they count as away."""
+
+
+class KafkaMessageSource(MessageSource, Dependency):
+    """The asynchronous face of ``ConsumerThread``.
+
+    ``client_options`` are handed to the client's consumer and win over ours.
+    """
+
+    def __init__(self, settings: KafkaSettings, **client_options: Any) -> None:
+        self._settings = settings
+        self._client_options = client_options
+        self._thread: ConsumerThread | None = None
+        self._ready: deque[Batch] = deque()
+        self._is_asked = False
+        self._changed = asyncio.Event()
+        self._receiving = asyncio.Lock()
+        self._has_left = asyncio.Event()
+        self._failure: Exception | None = None
+
+    async def open(self) -> None:
+        """Begin to connect, and go on until it works; does not wait for it."""
+        loop = asyncio.get_running_loop()
+        self._thread = ConsumerThread(
+            self._settings,
+            lambda batch: call_in_loop(loop, self._arrived, batch),
+            lambda error: call_in_loop(loop, self._ended, error),
+            self._client_options,
+        )
+        self._thread.start()
+
+    async def close(self) -> None:
+        """Leave the group if that works within ``CLOSE_TIMEOUT``; commits nothing by itself."""
+        thread, self._thread = self._thread, None
+        if thread is None:
+            return
+        thread.ask_to_close()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_TIMEOUT):
+                await self._has_left.wait()
+
+    async def receive(self) -> Batch:
+        """See ``MessageSource.receive``."""
+        async with self._receiving:
+            while True:
+                while self._ready:
+                    batch = self._ready.popleft()
+                    if self._is_current(batch):
+                        return batch
+                if self._failure is not None:
+                    raise self._failure
+                if not self._is_asked:
+                    self._is_asked = True
+                    self._opened().want()
+                self._changed.clear()
+                await self._changed.wait()
+
+    async def commit(self, batch: Batch) -> None:
+        """See ``MessageSource.commit``; gives up after ``COMMIT_TIMEOUT``."""
+        loop = asyncio.get_running_loop()
+        confirmed: asyncio.Future[None] = loop.create_future()
+
+        def settle(error: Exception | None) -> None:
+            if confirmed.done():
+                return
+            if error is None:
+                confirmed.set_result(None)
+            else:
+                confirmed.set_exception(error)
+
+        receipt = batch.receipt
+        assert isinstance(receipt, Receipt)
+        self._opened().commit(receipt, lambda error: call_in_loop(loop, settle, error))
+        try:
+            async with asyncio.timeout(COMMIT_TIMEOUT):
+                await confirmed
+        except TimeoutError:
+            raise Unavailable("the commit was not confirmed in time") from None
+
+    async def check(self) -> None:
+        """See ``Dependency.check``: it has joined the group, and the brokers answer."""
+        if self._failure is not None:
+            raise Unavailable("reading has ended after an error")
+        if trouble := self._opened().trouble(PATIENCE):
+            raise Unavailable(trouble)
+
+    def _opened(self) -> ConsumerThread:
+        if self._thread is None:
+            raise OrdersError("the message source is not open")
+        return self._thread
+
+    def _is_current(self, batch: Batch) -> bool:
+        receipt = batch.receipt
+        return isinstance(receipt, Receipt) and self._opened().is_current(receipt)
+
+    def _arrived(self, batch: Batch) -> None:
+        self._is_asked = False
+        self._ready.append(batch)
+        self._changed.set()
+
+    def _ended(self, error: Exception | None) -> None:
+        self._failure = error
+        self._changed.set()
+        self._has_left.set()

@@ -1,0 +1,36 @@
+"""Orders into the topic."""
+
+from collections.abc import Mapping, Sequence
+
+from orders.adapters.kafka.producer import KafkaProducerClient, Outgoing
+from orders.adapters.kafka.settings import KafkaSettings
+from orders.domain.document import encode
+from orders.domain.errors import TooLarge
+from orders.domain.model import Order
+from orders.domain.ports import Dependency, Publisher
+
+
+class KafkaPublisher(Publisher, Dependency):
+    """Publishes through a shared producer."""
+
+    def __init__(self, client: KafkaProducerClient, settings: KafkaSettings) -> None:
+        self._client = client
+        self._topic = settings.topic
+
+    async def publish(
+        self, orders: Sequence[Order], headers: Mapping[str, str] | None = None
+    ) -> None:
+        """See ``Publisher.publish``; gives up after the producer's ``SEND_TIMEOUT``.
+
+        Sizes are compared before compression: whether an order is taken does not depend on how
+        well it packs.
+        """
+        common = tuple((name, value.encode()) for name, value in (headers or {}).items())
+        messages = [Outgoing(encode(order), order.order_uid.encode(), common) for order in orders]
+        if any(message.size > self._client.limits.source for message in messages):
+            raise TooLarge("an order is larger than the topic takes")
+        await self._client.send(self._topic, messages)
+
+    async def check(self) -> None:
+        """See ``Dependency.check``."""
+        await self._client.check()

@@ -1,0 +1,148 @@
+"""From the bytes of a fetch to records.
+
+Stands in for the client's own reader, which does not check checksums, delivers control records as
+messages, cannot read a header whose name is not UTF-8, and unpacks without a bound, or with one
+that real batches exceed.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from kafka.record.default_records import DefaultRecordBatch
+from kafka.record.memory_records import MemoryRecords
+from kafka.structs import TopicPartition
+
+from orders.adapters.kafka.codecs import UnpackError, unpack
+from orders.domain.errors import OrdersError
+from orders.domain.messages import Headers
+
+_CODEC_MASK = 0x07
+_LOG_APPEND_TIME = 0x08
+_CONTROL = 0x20
+
+_MORE = 0x80
+_LAST_SHIFT = 63
+
+
+class UnreadableBatch(OrdersError):
+    """A batch in the topic cannot be decoded, so nothing after it can be read safely.
+
+    It starts at ``offset`` or after it; only an operator can decide to skip it.
+    """
+
+    code = "unreadable-batch"
+
+    def __init__(self, topic: str, partition: int, offset: int, reason: str) -> None:
+        super().__init__(f"{topic} partition {partition} cannot be read at {offset}: {reason}")
+        self.place = (topic, partition, offset)
+
+
+class Record(NamedTuple):
+    """One record. A control record belongs to the brokers: it has a place, but is no message."""
+
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+    is_control: bool = False
+
+
+def read_records(partition: TopicPartition, fetched: MemoryRecords) -> Iterator[Record]:
+    """All records of a fetch of one partition, oldest first, control records among them.
+
+    Where a batch cannot be read, what stands before it comes out first: the fetch then ends early,
+    and the next one begins with the broken batch.
+
+    Raises:
+        UnreadableBatch: the first batch cannot be decoded.
+    """
+    last: int | None = None
+    while True:
+        offset = last
+        try:
+            batch = fetched.next_batch()
+            if batch is None:
+                return
+            offset = batch.base_offset
+            records = _records(batch)
+        except Exception as error:  # any byte may be wrong, and each decoder fails in its own way
+            if last is not None:
+                return
+            reason = str(error) if isinstance(error, UnpackError) else type(error).__name__
+            raise UnreadableBatch(
+                partition.topic, partition.partition, offset or 0, reason
+            ) from error
+        yield from records
+        last = batch.base_offset + batch.last_offset_delta
+
+
+def _records(batch: DefaultRecordBatch) -> list[Record]:
+    if not batch.validate_crc():
+        raise UnpackError("its checksum is wrong")
+    attributes = batch.attributes
+    packed = bytes(batch._buffer[batch.HEADER_STRUCT.size :])  # noqa: SLF001 (told nowhere else)
+    buffer = unpack(attributes & _CODEC_MASK, packed)
+    return list(_read(batch, buffer, attributes))
+
+
+def _read(batch: DefaultRecordBatch, buffer: bytes, attributes: int) -> Iterator[Record]:
+    """The records of an unpacked batch; IndexError or ValueError where it is broken."""
+    base_offset, base_timestamp = batch.base_offset, batch.first_timestamp
+    fixed_timestamp = batch.max_timestamp if attributes & _LOG_APPEND_TIME else None
+    is_control = bool(attributes & _CONTROL)
+    at = 0
+    for _ in range(batch._num_records):  # noqa: SLF001
+        length, at = _varint(buffer, at)
+        end = at + length
+        timestamp_delta, at = _varint(buffer, at + 1)  # after one byte of attributes, unused
+        offset_delta, at = _varint(buffer, at)
+        key, at = _bytes(buffer, at)
+        value, at = _bytes(buffer, at)
+        header_count, at = _varint(buffer, at)
+        headers = []
+        for _ in range(header_count):
+            name, at = _bytes(buffer, at)
+            content, at = _bytes(buffer, at)
+            headers.append(((name or b"").decode(errors="replace"), content or b""))
+        if at != end:
+            raise ValueError("a record is longer or shorter than it says")
+        yield Record(
+            base_offset + offset_delta,
+            base_timestamp + timestamp_delta if fixed_timestamp is None else fixed_timestamp,
+            key,
+            value,
+            tuple(headers),
+            is_control,
+        )
+    if at != len(buffer):
+        raise ValueError("bytes are left over after the last record")
+
+
+def _bytes(buffer: bytes, at: int) -> tuple[bytes | None, int]:
+    length, at = _varint(buffer, at)
+    if length < 0:
+        return None, at
+    end = at + length
+    if end > len(buffer):
+        raise IndexError(end)
+    return buffer[at:end], end
+
+
+def _varint(buffer: bytes, at: int) -> tuple[int, int]:
+    """A zigzag variable-length integer, and where the next field begins."""
+    byte = buffer[at]
+    at += 1
+    if byte < _MORE:
+        return (byte >> 1) ^ -(byte & 1), at
+    raw = byte & 0x7F
+    shift = 7
+    while True:
+        byte = buffer[at]
+        at += 1
+        raw |= (byte & 0x7F) << shift
+        if byte < _MORE:
+            return (raw >> 1) ^ -(raw & 1), at
+        shift += 7
+        if shift > _LAST_SHIFT:
+            raise ValueError("an integer is longer than 64 bits")

@@ -1,0 +1,57 @@
+"""What the Kafka adapters are told, and the client options that follow from it."""
+
+from typing import Any
+
+from msgspec import Struct
+
+
+class KafkaSettings(Struct, frozen=True, kw_only=True):
+    """Where the brokers are and how to speak to them.
+
+    ``bootstrap`` is a comma-separated list of host:port. ``partitions`` and ``replication`` hold
+    for topics that are created. With an ``instance_id`` the consumer is a static member of its
+    group: a restart keeps its partitions, others take over only after the session timeout.
+    """
+
+    bootstrap: str
+    topic: str = "orders"
+    dlq_topic: str = "orders.dlq"
+    group: str = "orders-group"
+    partitions: int = 1
+    replication: int = 1
+    instance_id: str | None = None
+    security_protocol: str = "PLAINTEXT"
+    sasl_mechanism: str | None = None
+    sasl_username: str | None = None
+    sasl_password: str | None = None
+    ssl_cafile: str | None = None
+
+    def __repr__(self) -> str:
+        """Names what is read and written; neither addresses nor secrets."""
+        return f"KafkaSettings(topic={self.topic!r}, group={self.group!r})"
+
+
+def client_options(settings: KafkaSettings) -> dict[str, Any]:
+    """The options that consumer, producer and admin client share.
+
+    Metadata is renewed every 30 s, so that new partitions are noticed soon. Large reads from the
+    socket: a fetch of 4 MiB would take a thousand system calls at the default of 4 KiB.
+    """
+    options: dict[str, Any] = {
+        "bootstrap_servers": [host.strip() for host in settings.bootstrap.split(",")],
+        "client_id": "orders",
+        "metadata_max_age_ms": 30_000,
+        "reconnect_backoff_ms": 100,
+        "reconnect_backoff_max_ms": 2_000,
+        "retry_backoff_ms": 100,
+        "security_protocol": settings.security_protocol,
+    }
+    if settings.security_protocol.endswith("SSL"):
+        options |= {"ssl_cafile": settings.ssl_cafile, "ssl_check_hostname": True}
+    if settings.security_protocol.startswith("SASL"):
+        options |= {
+            "sasl_mechanism": settings.sasl_mechanism,
+            "sasl_plain_username": settings.sasl_username,
+            "sasl_plain_password": settings.sasl_password,
+        }
+    return options
