@@ -70,6 +70,10 @@ def test_the_image_runs_as_nobody_in_particular_and_takes_hashed_packages_only()
     installs = re.findall(r"pip install (.*?)(?: \\)?$", lines, re.MULTILINE)
     assert len(installs) == 3
     assert all("--require-hashes" in i or i == "--no-deps dist/*.whl" for i in installs)
-    copied = [w for line in re.findall(r"^COPY (?!--from)(.*)$", lines, re.MULTILINE) for w in line.split()]
+    copied = [
+        w
+        for line in re.findall(r"^COPY (?!--from)(.*)$", lines, re.MULTILINE)
+        for w in line.split()
+    ]
     for path in copied[:-1]:
         assert path in {"./", "src"} or (DEPLOY.parent / path).exists(), path

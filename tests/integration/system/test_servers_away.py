@@ -1,0 +1,133 @@
+"""Reads and writes go on with Redis away, and all goes on by itself when a server is back."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+import redis
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from tests.integration.system.processes import START_SECONDS, System, system, wait_until
+from tests.integration.tcp_proxy import TcpProxy
+
+ORDER = json.loads((Path(__file__).parents[2] / "data" / "order.json").read_bytes())
+
+
+def order(order_uid: str) -> bytes:
+    return json.dumps(ORDER | {"order_uid": order_uid}).encode()
+
+
+@pytest.fixture
+def redis_door(redis_url: str) -> Iterator[TcpProxy]:
+    parts = urlsplit(redis_url)
+    with TcpProxy(parts.hostname or "127.0.0.1", parts.port or 6379) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def postgres_door(database_dsn: str) -> Iterator[TcpProxy]:
+    parts = conninfo_to_dict(database_dsn)
+    with TcpProxy(str(parts["host"]), int(parts["port"] or 5432)) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def behind_doors(
+    system_environment: dict[str, str],
+    redis_door: TcpProxy,
+    postgres_door: TcpProxy,
+    tmp_path: Path,
+) -> Iterator[System]:
+    parts = urlsplit(system_environment["ORDERS_REDIS_URL"])
+    environment = system_environment | {
+        "ORDERS_REDIS_URL": parts._replace(netloc=f"127.0.0.1:{redis_door.port}").geturl(),
+        "ORDERS_POSTGRES_DSN": make_conninfo(
+            system_environment["ORDERS_POSTGRES_DSN"], host="127.0.0.1", port=postgres_door.port
+        ),
+    }
+    with system(environment, tmp_path) as made:
+        yield made
+
+
+def cached(url: str, prefix: str) -> int:
+    """How many orders the cache holds."""
+    with redis.Redis.from_url(url) as client:
+        return int(client.hlen(f"{{{prefix}}}:documents"))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("way", ["shut", "freeze"])
+def test_redis_away(behind_doors: System, redis_door: TcpProxy, redis_url: str, way: str) -> None:
+    system = behind_doors
+    system.start("consumer")
+    system.start_api()
+    system.send(order("before"))
+    system.order("before")
+    getattr(redis_door, way)()
+    system.send(order("meanwhile"))
+    assert system.order("meanwhile", seconds=5).status_code == 200
+    assert system.order("before").status_code == 200
+    answer = wait_until(
+        lambda: (a := system.http.get("/health/ready")).json()["state"] == "degraded" and a,
+        10,
+        "health says degraded",
+    )
+    assert answer.status_code == 200
+    assert answer.json()["parts"]["redis"]["state"] == "down"
+    redis_door.open()
+    system.send(order("after"))
+    system.order("after")
+    wait_until(
+        lambda: system.http.get("/health/ready").json()["state"] == "ready",
+        START_SECONDS,
+        "health says ready",
+    )
+    prefix = system.environment["ORDERS_CACHE_PREFIX"]
+    known = cached(redis_url, prefix)
+    system.send(order("cached again"))
+    system.order("cached again")
+    wait_until(
+        lambda: cached(redis_url, prefix) > known, START_SECONDS, "the cache is in use again"
+    )
+
+
+def test_postgres_away(behind_doors: System, postgres_door: TcpProxy) -> None:
+    system = behind_doors
+    postgres_door.shut()
+    system.start("consumer")
+    system.start("api")
+    away = system.wait_for_api(503)
+    assert away.json()["parts"]["postgres"]["state"] == "down"
+    assert system.http.get("/health/live").status_code == 200
+    system.send(order("early"))
+    postgres_door.open()
+    system.wait_for_api(200)
+    system.order("early")
+    postgres_door.shut()
+    system.send(order("late"))
+    assert system.http.get("/orders/early").status_code == 200  # the cache holds it
+    miss = system.http.get("/orders/late")
+    assert miss.status_code == 503
+    assert "Retry-After" in miss.headers
+    assert miss.json()["code"] == "unavailable"
+    postgres_door.open()
+    system.order("late")
+    assert system.stop("consumer") == 0
+    assert system.stop("api") == 0
+
+
+def test_stopping_with_postgres_away(behind_doors: System, postgres_door: TcpProxy) -> None:
+    system = behind_doors
+    system.start("consumer")
+    system.start_api()
+    system.send(order("one"))
+    system.order("one")
+    postgres_door.freeze()
+    system.send(order("two"))
+    assert system.stop("consumer") == 0
+    assert system.stop("api") == 0
+    postgres_door.open()
+    system.start("consumer")
+    system.start_api()
+    system.order("two")

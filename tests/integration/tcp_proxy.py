@@ -1,0 +1,103 @@
+"""A door before a server that can be shut and opened, so that no shared server need be stopped."""
+
+import contextlib
+import selectors
+import socket
+import threading
+from types import TracebackType
+from typing import Self
+
+_CHUNK = 65536
+
+
+class TcpProxy:
+    """Listens on a port of its own, which stays the same, and passes bytes to ``target``.
+
+    ``shut`` cuts all connections and refuses new ones, as a stopped server does. ``freeze`` keeps
+    them open and passes nothing, as a server that hangs does. ``open`` ends either.
+    """
+
+    def __init__(self, host: str, port: int) -> None:
+        self._target = (host, port)
+        self._listener: socket.socket | None = None
+        self._pairs: set[tuple[socket.socket, socket.socket]] = set()
+        self._lock = threading.Lock()
+        self._flows = threading.Event()
+        self.port = 0
+
+    def __enter__(self) -> Self:
+        self.open()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.shut()
+
+    def open(self) -> None:
+        self._flows.set()
+        if self._listener is None:
+            self._listener = socket.create_server(("127.0.0.1", self.port), backlog=128)
+            self.port = self._listener.getsockname()[1]
+            threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
+
+    def freeze(self) -> None:
+        self._flows.clear()
+
+    def shut(self) -> None:
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            listener.shutdown(socket.SHUT_RDWR)
+            listener.close()
+        with self._lock:
+            pairs, self._pairs = self._pairs, set()
+        for pair in pairs:
+            self._end(pair)
+        self._flows.set()
+
+    def _accept(self, listener: socket.socket) -> None:
+        while True:
+            try:
+                client, _ = listener.accept()
+            except OSError:
+                return
+            try:
+                pair = (client, socket.create_connection(self._target, 5))
+            except OSError:
+                client.close()
+                continue
+            with self._lock:
+                self._pairs.add(pair)
+            threading.Thread(target=self._pass, args=(pair,), daemon=True).start()
+
+    def _pass(self, pair: tuple[socket.socket, socket.socket]) -> None:
+        other = {pair[0]: pair[1], pair[1]: pair[0]}
+        try:
+            with selectors.DefaultSelector() as ready:
+                for end in pair:
+                    ready.register(end, selectors.EVENT_READ)
+                while True:
+                    for key, _ in ready.select():
+                        self._flows.wait()
+                        end = key.fileobj
+                        assert isinstance(end, socket.socket)
+                        data = end.recv(_CHUNK)
+                        if not data:
+                            return
+                        other[end].sendall(data)
+        except (OSError, ValueError):
+            pass  # one side has gone
+        finally:
+            with self._lock:
+                self._pairs.discard(pair)
+            self._end(pair)
+
+    @staticmethod
+    def _end(pair: tuple[socket.socket, socket.socket]) -> None:
+        for end in pair:
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()

@@ -1,0 +1,67 @@
+"""The command line: what it says, and its exit codes."""
+
+import pytest
+from click.testing import CliRunner, Result
+
+from orders.domain.reading import read
+from orders.entrypoints.cli import main
+
+
+@pytest.fixture(autouse=True)
+def bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
+    for name in ("POSTGRES_DSN", "KAFKA_BOOTSTRAP", "REDIS_URL", "HTTP_PORT"):
+        monkeypatch.delenv(f"ORDERS_{name}", raising=False)
+    monkeypatch.chdir(str(tmp_path))
+
+
+def run(*arguments: str, **environment: str) -> Result:
+    return CliRunner().invoke(main, arguments, env=environment)
+
+
+def test_help_lists_every_command_with_a_line() -> None:
+    shown = run("--help")
+    assert shown.exit_code == 0
+    for name in main.list_commands(None):  # type: ignore[arg-type]
+        line = next(x for x in shown.stdout.splitlines() if x.startswith(f"  {name} "))
+        assert len(line.split()) > 2
+
+
+@pytest.mark.parametrize("name", ["api", "config", "consumer", "dev", "generate", "migrate"])
+def test_every_command_has_help_with_an_example(name: str) -> None:
+    shown = run(name, "--help")
+    assert shown.exit_code == 0
+    assert f"orders {name}" in shown.stdout.partition("Usage")[2].partition("\n")[2]
+
+
+def test_wrong_usage_ends_with_2() -> None:
+    assert run("nonsense").exit_code == 2
+    assert run("generate", "0").exit_code == 2
+
+
+@pytest.mark.parametrize("name", ["api", "consumer"])
+def test_missing_settings_end_with_2_and_are_all_named(name: str) -> None:
+    ended = run(name)
+    assert ended.exit_code == 2
+    assert "ORDERS_POSTGRES_DSN: is required" in ended.stderr
+    assert "ORDERS_KAFKA_BOOTSTRAP: is required" in ended.stderr
+
+
+def test_config_prints_what_is_set_and_hides_secrets() -> None:
+    shown = run("config", ORDERS_POSTGRES_DSN="postgresql://u:hunter2@h/d", ORDERS_HTTP_PROT="1")
+    assert shown.exit_code == 0
+    assert "ORDERS_HTTP_PORT=8080" in shown.stdout
+    assert "# ORDERS_REDIS_URL is not set" in shown.stdout
+    assert "hunter2" not in shown.output
+    assert "ORDERS_HTTP_PROT: no such setting" in shown.stderr
+
+
+def test_config_ends_with_2_on_a_fault() -> None:
+    assert run("config", ORDERS_HTTP_PORT="x").exit_code == 2
+
+
+def test_generate_prints_orders_that_are_valid() -> None:
+    printed = run("generate", "3", "--stdout")
+    assert printed.exit_code == 0
+    lines = printed.stdout_bytes.splitlines()
+    assert len(lines) == 3
+    assert all(len(read(line).accepted) == 1 for line in lines)
