@@ -1,0 +1,81 @@
+"""The ASGI application, from the use cases up."""
+
+from typing import Any
+
+from litestar import Litestar, Request, Response
+
+from orders.entrypoints.http import (
+    api_docs,
+    health,
+    home,
+    listing,
+    one_order,
+    publishing,
+    random_orders,
+    request_id,
+    routes,
+    static_file,
+)
+from orders.entrypoints.http.asgi_types import ASGIApp
+from orders.entrypoints.http.envelope import RequestEnvelope
+from orders.entrypoints.http.failures import answer_and_report
+from orders.entrypoints.http.lifespan import Lifespan, LifespanGuard, nothing_to_open
+from orders.entrypoints.http.openapi.document import openapi_document
+from orders.entrypoints.http.use_cases import Limits, UseCases
+
+
+def create_app(
+    use_cases: UseCases,
+    limits: Limits | None = None,
+    lifespan: Lifespan = nothing_to_open,
+    *,
+    shortcut: bool = True,
+) -> ASGIApp:
+    """The application, ready for any ASGI server; nothing is open before its lifespan.
+
+    Args:
+        use_cases: what the routes call.
+        limits: how much one request may ask for.
+        lifespan: makes the context in which the use cases can do their work.
+        shortcut: whether single orders are answered before the framework; without, its own route
+            does it.
+    """
+    app: ASGIApp = create_framework_app(use_cases, limits or Limits(), lifespan)
+    if shortcut:
+        app = one_order.OneOrderShortcut(app, use_cases.look_up)
+    return LifespanGuard(RequestEnvelope(app))
+
+
+def create_framework_app(use_cases: UseCases, limits: Limits, lifespan: Lifespan) -> Litestar:
+    """All routes, in Litestar, and the documents about them."""
+    app = Litestar(
+        [
+            static_file.route("/", home.HOME),
+            listing.route(use_cases.list_orders),
+            one_order.route(use_cases.look_up),
+            publishing.route(use_cases.publish_document),
+            *random_orders.routes(use_cases.publish_random, limits.random_max),
+            *health.routes(use_cases.readiness),
+            routes.options("/orders", "GET, HEAD, OPTIONS, POST"),
+            routes.options("/random/{amount:str}", "GET, OPTIONS, POST"),
+        ],
+        exception_handlers={Exception: _answer_error},
+        lifespan=[lambda _: lifespan()],
+        request_max_body_size=limits.max_body_bytes,
+        openapi_config=None,  # see openapi.schemas
+        logging_config=None,
+        debug=False,
+        pdb_on_exception=False,
+    )
+    for handler in api_docs.routes(openapi_document(app)):
+        app.register(handler)
+    return app
+
+
+def _answer_error(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    answer = answer_and_report(error, request_id.of(request.scope))
+    return Response(
+        b"" if request.method == "HEAD" else answer.body,
+        status_code=answer.status,
+        headers={name.decode(): value.decode() for name, value in answer.headers},
+    )

@@ -1,0 +1,15 @@
+"""The words of ASGI, as loosely as servers and framework agree on them.
+
+The framework's own types are exact about the literals in a scope and fit nothing but themselves.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias
+
+Scope: TypeAlias = Any
+"""A mutable mapping with the keys that ASGI defines for the type of connection."""
+Message: TypeAlias = Any
+"""A mutable mapping with the keys that ASGI defines for the type of event."""
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]

@@ -1,0 +1,33 @@
+"""The place where a page ends, as an opaque text for links."""
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from binascii import Error as NotBase64
+
+import msgspec
+
+from orders.domain.queries import Cursor
+from orders.domain.rules import Instant
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(tuple[Instant, str]).decode
+
+
+def to_text(cursor: Cursor) -> str:
+    """A text that needs no escaping in a URL."""
+    return urlsafe_b64encode(_encode((cursor.date_created, cursor.order_uid))).rstrip(b"=").decode()
+
+
+def from_text(text: str) -> Cursor:
+    """The cursor that ``to_text`` made this of.
+
+    Raises:
+        ValueError: it did not.
+    """
+    try:
+        padded = text.encode("ascii") + b"=" * (-len(text) % 4)
+        cursor = Cursor(*_decode(urlsafe_b64decode(padded)))
+        if "\0" not in cursor.order_uid and to_text(cursor) == text:
+            return cursor
+    except (UnicodeError, NotBase64, msgspec.DecodeError, OverflowError):
+        pass
+    raise ValueError("not a cursor")

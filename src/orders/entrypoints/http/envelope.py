@@ -1,0 +1,78 @@
+"""Around every request: its id, the headers that every answer has, its line in the log."""
+
+from time import perf_counter
+
+import structlog
+from structlog.contextvars import bound_contextvars
+
+from orders.entrypoints.http import request_id as ids
+from orders.entrypoints.http.asgi_types import ASGIApp, Message, Receive, Scope, Send
+from orders.entrypoints.http.failures import answer_and_report
+
+_POLICY = b"content-security-policy"
+_NOTHING_LOADS = (_POLICY, b"default-src 'none'; frame-ancestors 'none'")
+"""For answers that are not pages, should a browser take one for a page."""
+_SAFETY = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+)
+_READS = {"GET", "HEAD", "OPTIONS"}
+_FIRST_ERROR = 400
+
+log = structlog.get_logger("orders.http")
+
+
+class TransferBroken(Exception):
+    """An answer that cannot be finished; raised to the server so that it breaks the transfer."""
+
+
+class RequestEnvelope:
+    """An ASGI application around ``app`` that never lets an error out, but for TransferBroken."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request; raises TransferBroken when it fails after its answer has begun."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = perf_counter()
+        request_id = ids.taken_or_made(scope["headers"])
+        ids.attach(scope, request_id)
+        status = 0
+
+        async def send_in_envelope(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = [*message["headers"], *_SAFETY, (ids.HEADER, request_id.encode())]
+                if not any(name == _POLICY for name, _ in headers):
+                    headers.append(_NOTHING_LOADS)
+                message["headers"] = headers
+            await send(message)
+
+        with bound_contextvars(request_id=request_id):
+            try:
+                await self._app(scope, receive, send_in_envelope)
+            except Exception as error:  # noqa: BLE001, all of them have an answer
+                found = answer_and_report(error, request_id)
+                if status:
+                    _log(scope, status, began, broken=True)
+                    raise TransferBroken from None
+                await found(scope, receive, send_in_envelope)
+            _log(scope, status, began)
+
+
+def _log(scope: Scope, status: int, began: float, *, broken: bool = False) -> None:
+    """One line a request: its route, never its path or query, which hold what people look for."""
+    quiet = status < _FIRST_ERROR and not broken and scope["method"] in _READS
+    (log.debug if quiet else log.info)(
+        "request",
+        method=scope["method"],
+        route=scope.get("path_template") or "unknown",
+        status=status,
+        ms=round((perf_counter() - began) * 1000, 1),
+        **({"broken": True} if broken else {}),
+    )

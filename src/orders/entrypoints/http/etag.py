@@ -1,0 +1,23 @@
+"""Entity tags and If-None-Match (RFC 9110, sections 8.8.3 and 13.1.2)."""
+
+import re
+from collections.abc import Iterable
+
+from orders.domain.document import digest
+from orders.entrypoints.http.answer import Header, header_values
+
+_TAG = re.compile(rb'(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")')
+
+
+def etag(body: bytes) -> bytes:
+    """The strong entity tag of exactly these bytes."""
+    return b'"%s"' % digest(body).hex().encode()
+
+
+def is_known(headers: Iterable[Header], tag: bytes) -> bool:
+    """Whether the client says, in If-None-Match, that it has what ``tag`` stands for.
+
+    Compares weakly, as the RFC asks for reads; several header lines count as one list.
+    """
+    given = b",".join(header_values(headers, b"if-none-match"))
+    return bool(given) and (given.strip() == b"*" or tag in _TAG.findall(given))

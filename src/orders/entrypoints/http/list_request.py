@@ -1,0 +1,151 @@
+"""What GET /orders was asked for: filters, page size, place."""
+
+import re
+from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated, Any
+from urllib.parse import parse_qsl, quote, urlencode
+
+import msgspec
+from msgspec import Meta, Struct
+
+from orders.domain.document import in_utc
+from orders.domain.queries import Cursor, OrderQuery
+from orders.domain.rules import Instant
+from orders.entrypoints.http import cursor
+from orders.entrypoints.http.problems import INVALID_REQUEST, ProblemError, RequestRefused
+
+LIMIT_MAX = 1000
+PAGE_SIZE = 100
+"""Orders a page where there is a cursor but no limit."""
+
+
+class ListParameters(Struct, frozen=True):
+    """The parameters in the query, as they are documented; their readers are below."""
+
+    order_uid: Annotated[str, Meta(description="Only the order with exactly this order_uid.")]
+    customer_id: Annotated[str, Meta(description="Only orders of this customer.")]
+    track_number: Annotated[str, Meta(description="Only orders with this track_number.")]
+    created_from: Annotated[
+        datetime, Meta(tz=True, description="Only orders created at this instant or later.")
+    ]
+    created_to: Annotated[datetime, Meta(tz=True, description="Only orders created before this.")]
+    limit: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=LIMIT_MAX,
+            description="One page of so many orders; the Link header leads to the next. Without "
+            "it (and without a cursor) the answer is all orders.",
+        ),
+    ]
+    cursor: Annotated[
+        str,
+        Meta(
+            description="Where the page begins; opaque, taken from the Link header of the page "
+            f"before. The page has {PAGE_SIZE} orders where there is no limit.",
+            extra_json_schema={"format": "orders-cursor"},
+        ),
+    ]
+
+
+class ListRequest(Struct, frozen=True):
+    """A valid request. Without ``limit`` all orders are wanted, and ``after`` is None."""
+
+    query: OrderQuery
+    limit: int | None
+    after: Cursor | None
+    pairs: tuple[tuple[str, str], ...]
+
+    def next_link(self, after: Cursor) -> bytes:
+        """The value of Link for the page that begins after ``after``: same filters, same size."""
+        kept = [pair for pair in self.pairs if pair[0] != "cursor"]
+        query = urlencode([*kept, ("cursor", cursor.to_text(after))], quote_via=quote)
+        return f'</orders?{query}>; rel="next"'.encode()
+
+
+def parse(query_string: bytes) -> ListRequest:
+    """Read the query of a URL.
+
+    An empty value is a value: ``order_uid=`` asks for the order with an empty uid, which cannot
+    exist. A parameter that we do not know is refused, since leaving out a misspelt filter would
+    give orders that were not asked for.
+
+    Raises:
+        RequestRefused: with every parameter that is unknown, repeated or not valid.
+    """
+    pairs = _pairs(query_string)
+    values: dict[str, Any] = {}
+    errors: list[ProblemError] = []
+    for name, text in pairs:
+        if name not in _READERS:
+            errors.append(ProblemError("is not known here", parameter=name))
+        elif name in values:
+            errors.append(ProblemError("is given more than once", parameter=name))
+        else:
+            try:
+                values[name] = _READERS[name](text)
+            except ValueError as error:
+                values[name] = None
+                errors.append(ProblemError(str(error), parameter=name))
+    if errors:
+        raise RequestRefused(INVALID_REQUEST, "parameters are not valid", errors)
+    after = values.pop("cursor", None)
+    limit = values.pop("limit", PAGE_SIZE if after else None)
+    return ListRequest(OrderQuery(**values), limit, after, tuple(pairs))
+
+
+def _pairs(query_string: bytes) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(
+            query_string.decode(),
+            keep_blank_values=True,
+            errors="strict",
+            max_num_fields=4 * len(_READERS),
+        )
+    except UnicodeDecodeError:
+        detail = "the query is not percent-encoded UTF-8"
+    except ValueError:
+        detail = "the query has too many parameters"
+    raise RequestRefused(INVALID_REQUEST, detail)
+
+
+def _text(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("must not hold U+0000")
+    return text
+
+
+def _instant(text: str) -> datetime:
+    """The plus of an offset that nobody encoded arrives as a space; nothing else ends like that."""
+    try:
+        moment: datetime = msgspec.convert(_UNENCODED_PLUS.sub(r"\1+\2", text), Instant)
+        return in_utc(moment)
+    except (msgspec.ValidationError, OverflowError):
+        raise ValueError("must be RFC 3339 with an offset, in the years 1 to 9999") from None
+
+
+def _limit(text: str) -> int:
+    if not _LIMIT.fullmatch(text) or int(text) > LIMIT_MAX:
+        raise ValueError(f"must be a number from 1 to {LIMIT_MAX}")
+    return int(text)
+
+
+def _cursor(text: str) -> Cursor:
+    try:
+        return cursor.from_text(text)
+    except ValueError:
+        raise ValueError("must be a cursor from a Link header") from None
+
+
+_UNENCODED_PLUS = re.compile(r"^(.*:.*) (\d\d:\d\d)$", re.ASCII)
+_LIMIT = re.compile(r"[1-9][0-9]{0,3}")
+_READERS: dict[str, Callable[[str], Any]] = {
+    "order_uid": _text,
+    "customer_id": _text,
+    "track_number": _text,
+    "created_from": _instant,
+    "created_to": _instant,
+    "limit": _limit,
+    "cursor": _cursor,
+}

@@ -1,0 +1,47 @@
+"""GET /orders: pages of orders, or all of them as a stream."""
+
+from typing import Any
+
+from litestar import Request
+from litestar.handlers import HTTPRouteHandler
+from litestar.types import ASGIApp
+
+from orders.domain.use_cases.list_orders import ListOrders
+from orders.entrypoints.http import list_request, operations
+from orders.entrypoints.http.answer import Answer
+from orders.entrypoints.http.list_request import ListRequest
+from orders.entrypoints.http.negotiation import preferred
+from orders.entrypoints.http.openapi.operation import documented
+from orders.entrypoints.http.order_stream import ARRAY, HEADERS, LINES, Form, OrderStream
+from orders.entrypoints.http.problems import NOT_ACCEPTABLE, RequestRefused
+from orders.entrypoints.http.routes import READ
+
+_FORMS = {form.media_type.decode(): form for form in (ARRAY, LINES)}
+
+
+def route(list_orders: ListOrders) -> HTTPRouteHandler:
+    """The route over this use case."""
+
+    @READ("/orders", **documented(operations.LIST_ORDERS))
+    async def get_orders(request: Request[Any, Any, Any]) -> ASGIApp:
+        form = _form(request)
+        asked = list_request.parse(request.scope["query_string"])
+        if asked.limit is None:
+            return await OrderStream.start(form, list_orders.stream(asked.query))
+        return await _page(list_orders, asked, asked.limit, form)
+
+    return get_orders
+
+
+async def _page(list_orders: ListOrders, asked: ListRequest, limit: int, form: Form) -> Answer:
+    page = await list_orders.page(asked.query, limit, asked.after)
+    link = ((b"link", asked.next_link(page.next)),) if page.next else ()
+    return Answer.of(form.join(page.orders), *link, *HEADERS, media_type=form.media_type)
+
+
+def _form(request: Request[Any, Any, Any]) -> Form:
+    accept = ",".join(request.headers.getall("accept", []))
+    chosen = preferred(accept, list(_FORMS))
+    if chosen is None:
+        raise RequestRefused(NOT_ACCEPTABLE, " and ".join(_FORMS) + " are what there is")
+    return _FORMS[chosen]

@@ -1,0 +1,40 @@
+"""Which of the forms that we offer a client likes best (RFC 9110, section 12.5.1)."""
+
+import re
+from collections.abc import Sequence
+
+_QUALITY = re.compile(r"(?:0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)")
+
+
+def preferred(accept: str | None, offers: Sequence[str]) -> str | None:
+    """The offered media type with the highest quality, the first of equals, None if none will do.
+
+    Args:
+        accept: the value of Accept; none, or nothing in it, accepts everything.
+        offers: media types, our own favourite first.
+    """
+    ranges = [_parse(part) for part in (accept or "").split(",") if part.strip()]
+    if not ranges:
+        return offers[0]
+    best = max(offers, key=lambda offer: _quality(offer, ranges))
+    return best if _quality(best, ranges) > 0 else None
+
+
+def _parse(part: str) -> tuple[str, float]:
+    """A media range in small letters and its quality; parameters other than q are left aside."""
+    media, *parameters = (piece.strip().lower() for piece in part.split(";"))
+    quality = 1.0
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if name.strip() == "q":
+            quality = float(value) if _QUALITY.fullmatch(value.strip()) else 0.0
+    return media, quality
+
+
+def _quality(offer: str, ranges: Sequence[tuple[str, float]]) -> float:
+    """The quality of the most specific range that covers ``offer``."""
+    for wanted in (offer, offer.partition("/")[0] + "/*", "*/*"):
+        found = [quality for media, quality in ranges if media == wanted]
+        if found:
+            return max(found)
+    return 0.0

@@ -1,0 +1,93 @@
+"""The document as a whole, from the routes that an app really has."""
+
+from collections.abc import Iterable
+from importlib.metadata import version
+from typing import Any
+
+from litestar import Litestar
+from litestar.routes import HTTPRoute
+
+from orders.entrypoints.http.openapi.operation import Operation, operation_of
+from orders.entrypoints.http.openapi.parts import problems
+from orders.entrypoints.http.openapi.schemas import components
+from orders.entrypoints.http.problems import INTERNAL
+
+_DESCRIPTION = """\
+Orders arrive on a Kafka topic or here, are checked, stored, and served as they were sent.
+
+Every error is a problem document (RFC 9457, `application/problem+json`) whose `code` is stable.
+Every answer carries `X-Request-ID`: the one of the request where it is 1 to 128 visible ASCII
+characters, else a new one. HEAD applies wherever GET does, except to /random.
+"""
+_TAGS = {
+    "orders": "Read orders, and send them.",
+    "random": "Made-up orders, to try things out.",
+    "health": "For those who watch over the service.",
+}
+_REQUEST_ID = "X-Request-ID"
+_REQUEST_ID_REF = {"$ref": f"#/components/headers/{_REQUEST_ID}"}
+_ANYWHERE = problems((INTERNAL, "the request id leads to what the log knows about it", ()))
+
+
+def openapi_document(app: Litestar) -> dict[str, Any]:
+    """The OpenAPI 3.1 document of every route of ``app`` that declares an operation."""
+    paths: dict[str, Any] = {}
+    for path, method, operation in _operations(app):
+        paths.setdefault(path, {})[method] = _told(operation)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Orders", "version": version("orders"), "description": _DESCRIPTION},
+        "servers": [{"url": "/"}],
+        "tags": [{"name": name, "description": text} for name, text in _TAGS.items()],
+        "paths": dict(sorted(paths.items())),
+        "components": {
+            "schemas": components(),
+            "headers": {
+                _REQUEST_ID: {
+                    "description": "Leads to this request in the logs.",
+                    "schema": {"type": "string"},
+                }
+            },
+            "parameters": {
+                _REQUEST_ID: {
+                    "name": _REQUEST_ID,
+                    "in": "header",
+                    "description": "Kept where it is 1 to 128 visible ASCII characters.",
+                    "schema": {"type": "string"},
+                }
+            },
+        },
+    }
+
+
+def _operations(app: Litestar) -> Iterable[tuple[str, str, Operation]]:
+    for route in app.routes:
+        if isinstance(route, HTTPRoute):
+            for handler in route.route_handlers:
+                if operation := operation_of(handler.opt):
+                    for method in sorted(handler.http_methods - {"HEAD"}):
+                        yield route.path_format, method.lower(), operation
+
+
+def _told(operation: Operation) -> dict[str, Any]:
+    responses = {**operation.responses, **_ANYWHERE}
+    told: dict[str, Any] = {
+        "operationId": operation.id,
+        "tags": [operation.tag],
+        "summary": operation.summary,
+        "description": operation.description,
+        "parameters": [
+            *operation.parameters,
+            {"$ref": f"#/components/parameters/{_REQUEST_ID}"},
+        ],
+        "responses": {
+            status: {
+                **response,
+                "headers": {**response.get("headers", {}), _REQUEST_ID: _REQUEST_ID_REF},
+            }
+            for status, response in sorted(responses.items())
+        },
+    }
+    if operation.request_body is not None:
+        told["requestBody"] = operation.request_body
+    return told

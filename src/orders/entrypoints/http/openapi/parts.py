@@ -1,0 +1,65 @@
+"""The pieces that operations are written with."""
+
+from typing import Any
+
+import msgspec
+
+from orders.entrypoints.http.openapi.examples import REQUEST_ID
+from orders.entrypoints.http.openapi.schemas import REF
+from orders.entrypoints.http.problems import (
+    MEDIA_TYPE,
+    METHOD_NOT_ALLOWED,
+    RETRY_AFTER_SECONDS,
+    UNAVAILABLE,
+    Kind,
+    ProblemError,
+    problem,
+)
+
+
+def ref(name: str) -> dict[str, str]:
+    """A reference to a schema."""
+    return {"$ref": REF + name}
+
+
+def array_of(name: str, **more: Any) -> dict[str, Any]:
+    """The schema of an array of these."""
+    return {"type": "array", "items": ref(name), **more}
+
+
+def content(media_type: str, schema: dict[str, Any], **examples: Any) -> dict[str, Any]:
+    """A body of this type, with examples by name."""
+    shown = {name: {"value": value} for name, value in examples.items()}
+    return {media_type: {"schema": schema} | ({"examples": shown} if shown else {})}
+
+
+def headers(**described: str) -> dict[str, Any]:
+    """Response headers by name (``_`` for ``-``) and what they say."""
+    return {
+        name.replace("_", "-"): {"description": text, "schema": {"type": "string"}}
+        for name, text in described.items()
+    }
+
+
+def problems(*told: tuple[Kind, str, tuple[ProblemError, ...]]) -> dict[str, Any]:
+    """Responses for kinds of problems, each with a detail and errors as its example."""
+    responses: dict[str, Any] = {}
+    for kind, detail, errors in told:
+        response = responses.setdefault(
+            str(kind.status),
+            {
+                "description": "",
+                "content": {MEDIA_TYPE.decode(): {"schema": ref("Problem"), "examples": {}}},
+            },
+        )
+        response["description"] = "; or: ".join(filter(None, [response["description"], kind.title]))
+        example = msgspec.to_builtins(problem(kind, detail, REQUEST_ID, errors))
+        response["content"][MEDIA_TYPE.decode()]["examples"][kind.code] = {"value": example}
+        if kind is UNAVAILABLE:
+            seconds = (
+                f"Seconds to wait before the same request is sent again: {RETRY_AFTER_SECONDS}."
+            )
+            response["headers"] = headers(Retry_After=seconds)
+        if kind is METHOD_NOT_ALLOWED:
+            response["headers"] = headers(Allow="The methods that apply.")
+    return responses

@@ -1,0 +1,242 @@
+"""The operations of the API as the OpenAPI document tells them."""
+
+from typing import Any
+
+import msgspec
+
+from orders.entrypoints.http.list_request import ListParameters
+from orders.entrypoints.http.openapi.examples import ORDER_JSON
+from orders.entrypoints.http.openapi.operation import Operation
+from orders.entrypoints.http.openapi.parts import array_of, content, headers, problems, ref
+from orders.entrypoints.http.problems import (
+    INVALID,
+    INVALID_REQUEST,
+    NOT_ACCEPTABLE,
+    ORDER_NOT_FOUND,
+    TOO_LARGE,
+    UNAVAILABLE,
+    UNDECODABLE,
+    UNKNOWN_PATH,
+    UNSUPPORTED_ENCODING,
+    ProblemError,
+)
+
+_UID = str(ORDER_JSON["order_uid"])
+_CURSOR = "ktf_AAAAAGGggOuzYjU2M2ZlYjdiMmI4NGI2dGVzdA"
+
+
+def _list_parameters() -> tuple[dict[str, Any], ...]:
+    properties = msgspec.json.schema(ListParameters)["$defs"]["ListParameters"]["properties"]
+    examples = {
+        "order_uid": _UID,
+        "customer_id": ORDER_JSON["customer_id"],
+        "track_number": ORDER_JSON["track_number"],
+        "created_from": "2021-11-26T00:00:00Z",
+        "created_to": "2021-11-27T03:00:00+03:00",
+        "limit": 20,
+        "cursor": _CURSOR,
+    }
+    return tuple(
+        {
+            "name": name,
+            "in": "query",
+            "description": schema.pop("description"),
+            "schema": schema,
+            "example": examples[name],
+        }
+        for name, schema in properties.items()
+    )
+
+
+_UNAVAILABLE = (UNAVAILABLE, "the database is away", ())
+
+GET_ORDER = Operation(
+    id="getOrder",
+    tag="orders",
+    summary="One order",
+    description="The order exactly as it was sent, in the one form in which orders are given out. "
+    "An order never changes, so its ETag is for ever.",
+    parameters=(
+        {
+            "name": "order_uid",
+            "in": "path",
+            "required": True,
+            "description": "Any text, percent-encoded as UTF-8; a slash in it is %2F. Clients fold "
+            "`.` and `..` away: those two are found by the filter of GET /orders.",
+            "schema": {"type": "string", "minLength": 1},
+            "example": _UID,
+        },
+        {
+            "name": "If-None-Match",
+            "in": "header",
+            "description": "Entity tags that the client has.",
+            "schema": {"type": "string"},
+        },
+    ),
+    responses={
+        "200": {
+            "description": "The order.",
+            "headers": headers(ETag="Stands for exactly these bytes.", Cache_Control="private"),
+            "content": content("application/json", ref("Order"), order=ORDER_JSON),
+        },
+        "304": {
+            "description": "The client has it.",
+            "headers": headers(ETag="The tag that fits.", Cache_Control="private"),
+        },
+        **problems(
+            (
+                INVALID_REQUEST,
+                "the path is not percent-encoded UTF-8",
+                (ProblemError("must be percent-encoded UTF-8", parameter="order_uid"),),
+            ),
+            (ORDER_NOT_FOUND, "no order with this order_uid", ()),
+            (UNKNOWN_PATH, "a slash in an order_uid is written %2F", ()),
+            _UNAVAILABLE,
+        ),
+    },
+)
+
+LIST_ORDERS = Operation(
+    id="listOrders",
+    tag="orders",
+    summary="All orders, or some, or a page of them",
+    description="Newest first (by date_created, then by order_uid as bytes). Without limit and "
+    "cursor all orders are streamed; a transfer that breaks off is not the whole list. A page "
+    "links to the next, and the link stays right whatever is stored meanwhile. With "
+    "`Accept: application/x-ndjson` there is one order a line.",
+    parameters=_list_parameters(),
+    responses={
+        "200": {
+            "description": "The orders, perhaps none.",
+            "headers": headers(Link='`<...>; rel="next"` where another page follows.'),
+            "content": content("application/json", array_of("Order"), orders=[ORDER_JSON])
+            | content("application/x-ndjson", {"type": "string"}),
+        },
+        **problems(
+            (
+                INVALID_REQUEST,
+                "parameters are not valid",
+                (ProblemError("must be a number from 1 to 1000", parameter="limit"),),
+            ),
+            (NOT_ACCEPTABLE, "application/json and application/x-ndjson are what there is", ()),
+            _UNAVAILABLE,
+        ),
+    },
+)
+
+POST_ORDERS = Operation(
+    id="postOrders",
+    tag="orders",
+    summary="Send orders to the topic",
+    description="One order, or an array of them, checked as a whole: all are published, or none "
+    "and every fault is listed. It is stored soon after; repeating a request is always safe. In "
+    "one array an order_uid may be repeated only with the same content. Any Content-Type is taken.",
+    request_body={
+        "required": True,
+        "content": content(
+            "application/json",
+            {"oneOf": [ref("NewOrder"), array_of("NewOrder", minItems=1)]},
+            one=ORDER_JSON,
+            several=[ORDER_JSON],
+        ),
+    },
+    responses={
+        "202": {
+            "description": "All orders are on the topic, on every replica.",
+            "headers": headers(Location="Where the order will be served; /orders for several."),
+            "content": content("application/json", ref("OrderUids"), one={"order_uids": [_UID]}),
+        },
+        **problems(
+            (TOO_LARGE, "the body is larger than this service reads", ()),
+            (UNSUPPORTED_ENCODING, "bodies are read as they are, without Content-Encoding", ()),
+            (
+                INVALID,
+                "the document breaks rules",
+                (
+                    ProblemError("expected int, got str", pointer="/payment/amount"),
+                    ProblemError("is required", pointer="/items/0/price"),
+                ),
+            ),
+            (
+                UNDECODABLE,
+                "the document is not JSON in UTF-8",
+                (ProblemError("must be JSON (byte 17)", pointer=""),),
+            ),
+            (UNAVAILABLE, "Kafka has not confirmed all orders; sending them again is safe", ()),
+        ),
+    },
+)
+
+
+def _random(method: str, more: str) -> Operation:
+    return Operation(
+        id=f"{method}Random",
+        tag="random",
+        summary="Make random orders and send them to the topic",
+        description=f"As many consistent orders as asked for; they are stored soon after. {more}",
+        parameters=(
+            {
+                "name": "amount",
+                "in": "path",
+                "required": True,
+                "description": "A natural number in ASCII digits, without sign or leading zero, "
+                "up to the most that is configured.",
+                "schema": {"type": "integer", "minimum": 1},
+                "example": 3,
+            },
+        ),
+        responses={
+            "200": {
+                "description": "The orders that were made.",
+                "content": content("application/json", array_of("Order"), orders=[ORDER_JSON]),
+            },
+            **problems(
+                (
+                    INVALID_REQUEST,
+                    "no such amount",
+                    (ProblemError("must be a number from 1 to 1000", parameter="amount"),),
+                ),
+                (UNAVAILABLE, "Kafka has not confirmed all orders; sending them again is safe", ()),
+            ),
+        },
+    )
+
+
+POST_RANDOM = _random("post", "")
+GET_RANDOM = _random("get", "The same by GET, for links; POST says better what it does.")
+
+LIVE = Operation(
+    id="live",
+    tag="health",
+    summary="Does the process answer?",
+    description="Asks nothing else.",
+    responses={
+        "200": {
+            "description": "It does.",
+            "content": content("application/json", ref("Liveness"), live={"state": "live"}),
+        }
+    },
+)
+
+_SINCE = "2021-11-26T06:22:19Z"
+_UP = {"state": "up", "since": _SINCE}
+_DOWN = {"state": "down", "since": _SINCE, "reason": "no answer within 1 s"}
+
+
+def _readiness(description: str, state: str, **parts: Any) -> dict[str, Any]:
+    example = {"state": state, "parts": parts}
+    body = content("application/json", ref("Readiness"), **{state: example})
+    return {"description": description, "content": body}
+
+
+READY = Operation(
+    id="ready",
+    tag="health",
+    summary="Can it do its work?",
+    description="Each part with its state, and since when. Without the database nothing but what "
+    "the caches hold is served; without Kafka or Redis reads go on.",
+    responses={
+        "200": _readiness("Ready, or degraded.", "degraded", postgres=_UP, kafka=_UP, redis=_DOWN),
+        "503": _readiness("Not ready.", "unavailable", postgres=_DOWN, kafka=_UP, redis=_UP),
+    },
+)

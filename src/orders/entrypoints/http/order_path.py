@@ -1,0 +1,49 @@
+"""The order_uid in a path, read from the bytes that the client sent.
+
+Servers also give a decoded path, but in that ``%2F`` has become ``/`` and broken UTF-8 a
+replacement character: different uids look alike. The raw path keeps them apart.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote, unquote_to_bytes
+
+from orders.entrypoints.http.problems import INVALID_REQUEST, ProblemError, RequestRefused
+
+PREFIX = b"/orders/"
+_BROKEN_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+
+
+def raw_path(scope: Mapping[str, Any]) -> bytes:
+    """The path as it was sent; where a server does not tell, the decoded one encoded again."""
+    raw: bytes | None = scope.get("raw_path")
+    return quote(scope["path"], errors="surrogateescape").encode() if raw is None else raw
+
+
+def decoded(segment: bytes) -> str:
+    """The text of one segment of a raw path.
+
+    Raises:
+        RequestRefused: it is not percent-encoded UTF-8.
+    """
+    try:
+        if b"%" not in segment:
+            return segment.decode()
+        if not _BROKEN_ESCAPE.search(segment):
+            return unquote_to_bytes(segment).decode()
+    except UnicodeDecodeError:
+        pass
+    fault = ProblemError("must be percent-encoded UTF-8", parameter="order_uid")
+    raise RequestRefused(INVALID_REQUEST, "the path is not percent-encoded UTF-8", [fault])
+
+
+def path_to(order_uid: str) -> str:
+    """Where this order is served, as a reference relative to the host.
+
+    Clients fold ``.`` and ``..`` away before they send, encoded or not; those two are reached by
+    the filter.
+    """
+    if order_uid in {".", ".."}:
+        return f"/orders?order_uid={order_uid}"
+    return f"/orders/{quote(order_uid, safe='')}"

@@ -1,0 +1,89 @@
+"""Many orders as one body, chunk by chunk: bytes joined, nothing decoded or encoded."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from typing import NamedTuple
+
+from orders.domain.document import StoredOrder
+from orders.entrypoints.http.answer import JSON, NO_STORE
+from orders.entrypoints.http.asgi_types import Receive, Scope, Send
+
+Chunks = AsyncIterator[tuple[StoredOrder, ...]]
+
+
+class Form(NamedTuple):
+    """How orders are put one after another: what stands before, between and after them."""
+
+    media_type: bytes
+    opening: bytes
+    separator: bytes
+    closing: bytes
+
+    def join(self, orders: Sequence[StoredOrder]) -> bytes:
+        """These orders alone, as a whole body."""
+        inner = self.separator.join([order.document for order in orders])
+        return self.opening + inner + (self.closing if orders or self.opening else b"")
+
+
+ARRAY = Form(JSON, b"[", b",", b"]")
+LINES = Form(b"application/x-ndjson", b"", b"\n", b"\n")
+
+HEADERS = ((b"vary", b"accept"), NO_STORE)
+"""For lists of orders: their form depends on Accept, their content on when one asks."""
+
+
+class OrderStream:
+    """An answer of unknown length, sent as the client takes it in.
+
+    Made by ``start``, once the first chunk is there: what fails before that is an error with a
+    status of its own. What fails later leaves the transfer unfinished, so that no client takes
+    the half for the whole.
+    """
+
+    def __init__(self, form: Form, first: Sequence[StoredOrder], rest: Chunks) -> None:
+        self._form = form
+        self._first = first
+        self._rest = rest
+
+    @classmethod
+    async def start(cls, form: Form, chunks: Chunks) -> "OrderStream":
+        """Take the first chunk. Raises what ``chunks`` raises."""
+        return cls(form, await anext(chunks, ()), chunks)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it; stops without a word when the client has gone."""
+        headers = [(b"content-type", self._form.media_type), *HEADERS]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        gone = asyncio.create_task(_until_disconnected(receive))
+        try:
+            if scope["method"] == "HEAD":
+                await _send_body(send, b"", more=False)
+            else:
+                await self._send_chunks(send, gone)
+        finally:
+            gone.cancel()
+
+    async def _send_chunks(self, send: Send, gone: "asyncio.Task[None]") -> None:
+        form = self._form
+        if not self._first:
+            await _send_body(send, form.join(()), more=False)
+            return
+        await _send_body(send, form.opening + _inner(form, self._first))
+        async for chunk in self._rest:
+            if gone.done():
+                return
+            await _send_body(send, form.separator + _inner(form, chunk))
+        await _send_body(send, form.closing, more=False)
+
+
+def _inner(form: Form, orders: Sequence[StoredOrder]) -> bytes:
+    return form.separator.join([order.document for order in orders])
+
+
+async def _send_body(send: Send, body: bytes, *, more: bool = True) -> None:
+    await send({"type": "http.response.body", "body": body, "more_body": more})
+
+
+async def _until_disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

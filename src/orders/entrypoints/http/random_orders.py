@@ -1,0 +1,49 @@
+"""POST and GET /random/{amount}: make orders up and send them to the topic."""
+
+import re
+from typing import Any
+
+from litestar import Request
+from litestar.handlers import HTTPRouteHandler
+
+from orders.domain.document import encode
+from orders.domain.use_cases.publish_orders import PublishRandom
+from orders.entrypoints.http import operations, request_id
+from orders.entrypoints.http.answer import NO_STORE, Answer
+from orders.entrypoints.http.openapi.operation import documented
+from orders.entrypoints.http.problems import INVALID_REQUEST, ProblemError, RequestRefused
+from orders.entrypoints.http.routes import READ_WITH_EFFECT, WRITE
+
+_NATURAL = re.compile(r"[1-9][0-9]*")
+
+
+def routes(publish: PublishRandom, most: int) -> list[HTTPRouteHandler]:
+    """The routes over this use case; ``most`` is the largest amount."""
+
+    async def respond(request: Request[Any, Any, Any], amount: str) -> Answer:
+        number = parse_amount(amount, most)
+        orders = await publish(number, request_id.as_message_header(request.scope))
+        return Answer.of(b"[" + b",".join(map(encode, orders)) + b"]", NO_STORE)
+
+    @WRITE("/random/{amount:str}", **documented(operations.POST_RANDOM))
+    async def post_random(request: Request[Any, Any, Any], amount: str) -> Answer:
+        return await respond(request, amount)
+
+    @READ_WITH_EFFECT("/random/{amount:str}", **documented(operations.GET_RANDOM))
+    async def get_random(request: Request[Any, Any, Any], amount: str) -> Answer:
+        return await respond(request, amount)
+
+    return [post_random, get_random]
+
+
+def parse_amount(text: str, most: int) -> int:
+    """The natural number that ``text`` is in ASCII digits, without sign or leading zero.
+
+    Raises:
+        RequestRefused: it is none, or above ``most``.
+    """
+    # Length first: numbers of thousands of digits are slow to read, and then refused by Python.
+    if len(text) <= len(str(most)) and _NATURAL.fullmatch(text) and int(text) <= most:
+        return int(text)
+    fault = ProblemError(f"must be a number from 1 to {most}", parameter="amount")
+    raise RequestRefused(INVALID_REQUEST, "no such amount", [fault])
