@@ -161,7 +161,7 @@ class ConsumerThread(threading.Thread):
                 self._commits.drive()
             self._consumer.close(autocommit=False)
         except Exception as error:  # noqa: BLE001 (the brokers find out by themselves)
-            _log.warning("consumer_close_failed", error=type(error).__name__)
+            _log.warning("leaving the group failed", error=type(error).__name__)
 
     # Commands.
 
@@ -243,7 +243,7 @@ class ConsumerThread(threading.Thread):
         error = state.outcome.exception() if state.outcome else None
         self._failing = f"it fails with {type(error).__name__}"
         text = str(error) if isinstance(error, UnreadableBatch) else type(error).__name__
-        _log.warning("kafka_consumer_retries", error=text, attempt=state.attempt_number)
+        _log.warning("consumer tries again", error=text, attempt=state.attempt_number)
 
     # Rebalances. The client calls these inside poll(), and only logs what they raise.
 
@@ -259,7 +259,9 @@ class ConsumerThread(threading.Thread):
             self._serve(0)
             self._commits.drive()
         if self._positions.in_hand:
-            _log.warning("batches_given_up", batches=self._positions.in_hand)
+            _log.warning(
+                "batches given up, their partitions are taken away", batches=self._positions.in_hand
+            )
         self._begin_anew(())
         self._is_member = False
 
@@ -267,7 +269,7 @@ class ConsumerThread(threading.Thread):
         self._begin_anew(partitions)
         self._is_paused = False  # the client has forgotten it, too
         self._is_member = True
-        _log.info("partitions_assigned", partitions=sorted(p.partition for p in partitions))
+        _log.info("partitions assigned", partitions=sorted(p.partition for p in partitions))
 
     def _begin_anew(self, partitions: Iterable[TopicPartition]) -> None:
         self._positions.assign(partitions)

@@ -168,7 +168,7 @@ class KafkaProducerClient(Dependency):
             self._work()
         except Exception as error:  # noqa: BLE001 (told to whoever sends)
             self._failure = f"the producer has ended ({type(error).__name__})"
-            _log.exception("kafka_producer_ended")
+            _log.exception("producer has ended")
         finally:
             if self._producer is not None:
                 self._producer.close(timeout=CLOSE_TIMEOUT)
@@ -274,4 +274,4 @@ class _Job:
 
 def _note_failure(state: RetryCallState) -> None:
     error = state.outcome.exception() if state.outcome else None
-    _log.warning("kafka_producer_retries", error=type(error).__name__, attempt=state.attempt_number)
+    _log.warning("producer tries again", error=type(error).__name__, attempt=state.attempt_number)

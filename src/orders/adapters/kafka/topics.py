@@ -60,7 +60,7 @@ class TopicAdmin:
         letters_limit = _limit(admin, letters, wanted)
         if letters_limit < wanted:
             _log.warning(
-                "dead_letter_topic_takes_too_little",
+                "topic of dead letters takes too little",
                 topic=letters,
                 max_message_bytes=letters_limit,
                 advice=f"set its {_MAX_MESSAGE_BYTES} to {wanted}",
@@ -77,7 +77,7 @@ class TopicAdmin:
             admin.create_topics([topic], timeout_ms=_REQUEST_TIMEOUT_MS)
         except TopicAlreadyExistsError:
             return  # somebody else was faster
-        _log.info("topic_created", topic=name, partitions=self._settings.partitions)
+        _log.info("topic created", topic=name, partitions=self._settings.partitions)
 
 
 def _exists(admin: KafkaAdminClient, name: str) -> bool:
@@ -95,7 +95,7 @@ def _limit(admin: KafkaAdminClient, name: str, default: int) -> int:
     try:
         return _described_limit(admin, name)
     except KafkaError as error:
-        _log.warning("topic_limit_unknown", topic=name, error=type(error).__name__)
+        _log.warning("size limit of topic unknown", topic=name, error=type(error).__name__)
         return default
 
 

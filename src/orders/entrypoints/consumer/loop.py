@@ -1,0 +1,170 @@
+"""The loop from the topic to the database.
+
+While one batch is stored, the next is received and read, and the one before is committed; each of
+the three goes in the order of the topic. Nothing is committed before it was stored.
+"""
+
+import asyncio
+import time
+from contextlib import suppress
+from typing import NamedTuple
+
+import structlog
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
+from tenacity.wait import wait_random_exponential
+
+from orders.domain.errors import Unavailable
+from orders.domain.messages import Batch
+from orders.domain.ports import MessageSource
+from orders.domain.use_cases.ingest_batch import IngestBatch, IngestReport, Prepared
+from orders.entrypoints.consumer.progress import Progress
+
+STOP_TIMEOUT = 6.0
+"""Seconds that the batch in hand has to be stored and committed in after the stop."""
+RETRY_MAX_WAIT = 5.0
+"""Seconds between two tries at most, while the database or the dead letters are away."""
+STUCK_AFTER = 60.0
+"""Seconds that storing one batch may take before the loop counts as not moving."""
+
+_log = structlog.get_logger(__name__)
+
+
+class _Read(NamedTuple):
+    batch: Batch
+    prepared: Prepared
+
+
+class ConsumerLoop:
+    """``source`` gives and commits, ``ingest`` reads and stores.
+
+    ``stop_timeout`` and ``retry_max_wait`` are in seconds.
+    """
+
+    def __init__(
+        self,
+        source: MessageSource,
+        ingest: IngestBatch,
+        stop_timeout: float = STOP_TIMEOUT,
+        retry_max_wait: float = RETRY_MAX_WAIT,
+    ) -> None:
+        self._source = source
+        self._ingest = ingest
+        self._stop_timeout = stop_timeout
+        self._retry_max_wait = retry_max_wait
+        self._progress = Progress()
+        self._storing_since: float | None = None
+
+    @property
+    def is_moving(self) -> bool:
+        """Whether it waits for messages, or has not been at storing one batch for long."""
+        since = self._storing_since
+        return since is None or time.monotonic() - since < STUCK_AFTER
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until ``stop``; then finish the batch in hand, or leave it uncommitted.
+
+        Raises:
+            OrdersError: the source cannot go on.
+            Exception: whatever was not foreseen; nothing that was not stored is committed.
+        """
+        work = asyncio.create_task(self._work(stop))
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait({work, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({work}, timeout=self._stop_timeout)
+            if work.done():
+                work.result()
+            else:
+                _log.warning("batch in hand is left for the next start", reason="out of time")
+        finally:
+            await _cancel(work, stopping)
+            self._progress.summarise()
+
+    async def _work(self, stop: asyncio.Event) -> None:
+        stopping = asyncio.create_task(stop.wait())
+        reading = asyncio.create_task(self._read())
+        committing: asyncio.Task[None] | None = None
+        try:
+            while not stop.is_set():
+                await asyncio.wait({reading, stopping}, return_when=asyncio.FIRST_COMPLETED)
+                if stop.is_set():
+                    break
+                batch, prepared = reading.result()
+                reading = asyncio.create_task(self._read())
+                if not await self._store(prepared, stop):
+                    break
+                if committing:
+                    await committing
+                committing = asyncio.create_task(self._commit(batch))
+        except asyncio.CancelledError:  # out of time
+            if committing:
+                await _cancel(committing)
+            raise
+        finally:
+            await _cancel(reading, stopping)
+            if committing and not committing.done():
+                await committing
+
+    async def _read(self) -> _Read:
+        batch = await self._source.receive()
+        return _Read(batch, self._ingest.prepare(batch.messages))
+
+    async def _store(self, prepared: Prepared, stop: asyncio.Event) -> bool:
+        """Store a batch, however long it takes; False if that was not to be before the stop."""
+        self._storing_since = started = time.monotonic()
+        waiting = _Waiting(stop)
+        retrying = AsyncRetrying(
+            retry=retry_if_exception_type(Unavailable),
+            wait=wait_random_exponential(multiplier=0.1, max=self._retry_max_wait),
+            stop=lambda _state: stop.is_set(),
+            sleep=waiting.sleep,
+            before_sleep=waiting.begun,
+            reraise=True,
+        )
+        try:
+            report: IngestReport = await retrying(self._ingest.store, prepared)
+        except Unavailable as error:
+            _log.warning("batch in hand is left for the next start", reason=str(error))
+            return False
+        finally:
+            self._storing_since = None
+        waiting.ended()
+        self._progress.stored(report, time.monotonic() - started)
+        return True
+
+    async def _commit(self, batch: Batch) -> None:
+        try:
+            await self._source.commit(batch)
+        except Unavailable as error:
+            # What is stored is safe. A later commit says it too, and what comes again is a no-op.
+            _log.warning("commit not confirmed", reason=str(error))
+
+
+class _Waiting:
+    """The wait for a server that is away: says when it begins and ends, and ends at the stop."""
+
+    def __init__(self, stop: asyncio.Event) -> None:
+        self._stop = stop
+        self._since: float | None = None
+
+    def begun(self, state: RetryCallState) -> None:
+        if self._since is None:
+            self._since = time.monotonic()
+            error = state.outcome.exception() if state.outcome else None
+            _log.warning("cannot store, waiting", reason=str(error))
+
+    async def sleep(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stop.wait()
+
+    def ended(self) -> None:
+        if self._since is not None:
+            _log.info("can store again", waited_s=round(time.monotonic() - self._since, 1))
+
+
+async def _cancel(*tasks: asyncio.Task[object]) -> None:
+    """Cancel these tasks and wait for them; what they raise now concerns nobody any more."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
