@@ -1,8 +1,9 @@
 """One element of a message, field by field: a valid order, or everything that is wrong with it.
 
 The slow but thorough twin of the typed decoder. It reads the same structs, so that a field or a
-rule added to ``model`` or ``rules`` is known here at once. It also knows what real producers do: a text that
-may be empty may be absent or null, and one old producer writes ``oof_shard`` as ``status``.
+rule added to ``model`` or ``rules`` is known here at once. It also knows what real producers do: a
+text that may be empty may be absent or null, and one old producer writes ``oof_shard`` as
+``status``.
 """
 
 import json
@@ -13,7 +14,7 @@ from typing import Annotated, Any, get_args, get_origin
 import msgspec
 from msgspec import Meta, Struct
 
-from orders.domain.document import encode, in_utc
+from orders.domain.document import in_utc
 from orders.domain.faults import Fault
 from orders.domain.model import Order
 from orders.domain.rules import INT64_MAX
@@ -21,57 +22,77 @@ from orders.domain.rules import INT64_MAX
 _JSON_TYPE = {str: "str", int: "int", datetime: "str"}
 _NAMES = {bool: "bool", int: "int", float: "float", str: "str", list: "array", dict: "object"}
 
+_NUL_ESCAPE = b"\\u0000"
+"""May stand for U+0000, which the decoders let through, or for a backslash and a text."""
+
 _Path = tuple[str | int, ...]
 
 
 class _Scalar(Struct, frozen=True):
     """A field that holds one value: its whole type, the Python type under it, and its rule."""
 
-    type: Any
+    full: Any
     bare: type
     rule: str
     may_be_absent: bool
 
 
 class _Object(Struct, frozen=True):
-    """A field that holds an object, or an array of them."""
+    """A field that holds an object, or an array of them.
 
-    struct: type[Struct]
+    ``loose_texts`` and ``objects`` are those of its ``fields`` that may be absent or null, and
+    those that hold objects.
+    """
+
     fields: dict[str, "_Scalar | _Object"]
+    loose_texts: tuple[str, ...]
+    objects: dict[str, "_Object"]
     is_array: bool = False
+
+
+def read_leniently(raw: bytes) -> Order | None:
+    """The order that ``raw`` holds, texts that may be absent filled in; None where in doubt."""
+    if _NUL_ESCAPE in raw:
+        return None
+    try:
+        return _convert(_completed(msgspec.json.decode(raw)))
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return None
 
 
 def diagnose(raw: bytes) -> Order | tuple[Fault, ...]:
     """The order that ``raw`` (well-formed JSON in UTF-8) holds, or all its faults, at least one."""
+    if order := read_leniently(raw):
+        return order
+    # A second decoder, which takes what the first refuses: lone surrogates, and any number.
     try:
-        value = json.loads(raw, parse_int=_int)
+        value = _completed(json.loads(raw, parse_int=_int))
     except RecursionError:
         return (Fault((), "must not be nested so deep"),)
-    if (
-        isinstance(value, dict)
-        and "oof_shard" not in value
-        and isinstance(value.get("status"), str)
-    ):
+    faults = tuple(_object_faults(value, _ORDER, ()))
+    # Without a fault, what the first decoder disliked stands in fields that are not ours.
+    order = None if faults else _convert(value)
+    return order or faults or (Fault((), "must be an order"),)
+
+
+def _completed(value: Any) -> Any:
+    """``value`` with "" for texts that may be absent, and without the old producer's dialect."""
+    if not isinstance(value, dict):
+        return value
+    if "oof_shard" not in value and isinstance(value.get("status"), str):
         value["oof_shard"] = value["status"]
     _fill(value, _ORDER)
-    order = _convert(value)
-    if order is not None and b"\\u0000" not in raw:
-        return order
-    faults = tuple(_object_faults(value, _ORDER, ()))
-    if order is not None and not faults:
-        return order
-    return faults or (Fault((), "must be an order"),)
+    return value
 
 
 def _fill(value: Any, plan: _Object) -> None:
     """Put "" for every text that may be empty and is absent or null, in place."""
     if isinstance(value, dict):
-        for name, field in plan.fields.items():
-            given = value.get(name)
-            if isinstance(field, _Object):
-                _fill(given, field)
-            elif given is None and field.may_be_absent:
+        for name in plan.loose_texts:
+            if value.get(name) is None:
                 value[name] = ""
+        for name, inner in plan.objects.items():
+            _fill(value.get(name), inner)
     elif isinstance(value, list) and plan.is_array:
         for item in value:
             _fill(item, plan)
@@ -80,10 +101,11 @@ def _fill(value: Any, plan: _Object) -> None:
 def _convert(value: Any) -> Order | None:
     try:
         order = msgspec.convert(value, Order)
-        encode(order)  # refuses lone surrogates, which convert does not
-        return msgspec.structs.replace(order, date_created=in_utc(order.date_created))
-    except (msgspec.ValidationError, UnicodeEncodeError, OverflowError):
+        moment = order.date_created
+        utc = in_utc(moment)
+    except (msgspec.ValidationError, OverflowError):
         return None
+    return order if utc is moment else msgspec.structs.replace(order, date_created=utc)
 
 
 def _object_faults(value: Any, plan: _Object, path: _Path) -> Iterator[Fault]:
@@ -115,7 +137,7 @@ def _broken_rule(value: Any, field: _Scalar) -> str | None:
     if isinstance(value, str) and not _is_unicode(value):
         return "must not hold a lone surrogate"
     try:
-        read = msgspec.convert(value, field.type)
+        read = msgspec.convert(value, field.full)
         if isinstance(read, datetime):
             in_utc(read)
     except msgspec.ValidationError:
@@ -144,7 +166,10 @@ def _name(value: Any) -> str:
 
 def _plan(struct: type[Struct], *, is_array: bool = False) -> _Object:
     fields = {f.encode_name: _plan_field(f.type) for f in msgspec.structs.fields(struct)}
-    return _Object(struct, fields, is_array)
+    scalars = [(name, field) for name, field in fields.items() if isinstance(field, _Scalar)]
+    loose = tuple(name for name, scalar in scalars if scalar.may_be_absent)
+    objects = {name: field for name, field in fields.items() if isinstance(field, _Object)}
+    return _Object(fields, loose, objects, is_array)
 
 
 def _plan_field(kind: Any) -> _Scalar | _Object:

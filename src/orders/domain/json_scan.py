@@ -1,7 +1,7 @@
 """Is it JSON, and where does each element of a top-level array begin and end?
 
-For messages that the typed decoder has refused. A parser that builds values cannot tell these apart:
-a message that is not JSON at all (all of it is lost on us) from one where a single element holds a
+For messages that the decoders have refused. A parser that builds values cannot tell these apart: a
+message that is not JSON at all (all of it is lost on us) from one where a single element holds a
 lone surrogate or is nested too deep (its neighbours are good). This one builds nothing, so it takes
 any depth and any escape; it knows the grammar of RFC 8259 and nothing else.
 """
@@ -15,12 +15,16 @@ _STRING = rb'"[^"\\\x00-\x1f]*+(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1
 _NUMBER = rb"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?"
 
 _BLANK = re.compile(_WS)
-_VALUE = re.compile(_STRING + rb"|" + _NUMBER + rb"|true|false|null|[\[{]")
-_KEY = re.compile(_STRING + _WS + rb":")
+_SCALAR = _STRING + rb"|" + _NUMBER + rb"|true|false|null"
+_KEY = _STRING + _WS + rb":" + _WS
 
-_ARRAY, _OBJECT = ord("["), ord("{")
-_CLOSER = {_ARRAY: ord("]"), _OBJECT: ord("}")}
-_COMMA = ord(",")
+_BEGINNING = re.compile(_SCALAR + rb"|[\[{]")
+_NEXT_KEY = re.compile(_KEY)
+# Members of an object that hold scalars, all but the last, at one go: most of a document is that.
+_FLAT_MEMBERS = re.compile(rb"(?:(?:" + _SCALAR + rb")" + _WS + rb"," + _WS + _KEY + rb")*+")
+
+_ARRAY, _OBJECT, _COMMA = b"[", b"{", b","
+_CLOSERS = {_ARRAY: b"]", _OBJECT: b"}"}
 
 
 class MalformedError(ValueError):
@@ -49,56 +53,85 @@ def scan(data: bytes) -> Scan:
     Raises:
         MalformedError: it is not JSON.
     """
-    root = position = _blank(data, 0)
-    open_: bytearray = bytearray()  # the containers around the current position, outermost first
-    spans: list[tuple[int, int]] = []
-    element = root  # where the latest value directly inside a top-level array began
-    while True:
-        if len(open_) == 1 and open_[0] == _ARRAY:
-            element = position
-        value = _VALUE.match(data, position)
-        if value is None:
-            raise MalformedError(position)
-        first, position = data[position], value.end()
-        if first in _CLOSER:
-            open_.append(first)
-            position = _blank(data, position)
-            if data[position : position + 1] != bytes((_CLOSER[first],)):
-                position = _member(data, position, first)
-                continue
-        # A value has ended here, and perhaps the containers that it was the last part of.
+    walk = _Walk(data)
+    start, end = walk.to_the_end()
+    kind = data[start : start + 1]
+    return Scan(kind, walk.spans if kind == _ARRAY else [(start, end)])
+
+
+class _Walk:
+    """A walk over a text, value by value. ``spans`` are those of a top-level array's elements."""
+
+    def __init__(self, data: bytes) -> None:
+        self.spans: list[tuple[int, int]] = []
+        self._data = data
+        self._position = 0
+        self._open: list[bytes] = []  # the containers around the position, outermost first
+        self._element = 0  # where the latest element of a top-level array begins
+
+    def to_the_end(self) -> tuple[int, int]:
+        """Where the top-level value begins and ends."""
+        self._skip_blanks()
+        start = self._position
         while True:
-            if first in _CLOSER and data[position : position + 1] == bytes((_CLOSER[first],)):
-                open_.pop()
-                position += 1
-            if len(open_) == 1 and open_[0] == _ARRAY:
-                spans.append((element, position))
-            end, position = position, _blank(data, position)
-            if not open_:
-                if position != len(data):
-                    raise MalformedError(position)
-                kind = data[root : root + 1]
-                return Scan(kind, spans if kind == b"[" else [(root, end)])
-            first = open_[-1]
-            following = data[position] if position < len(data) else -1
-            if following == _COMMA:
-                position = _member(data, _blank(data, position + 1), first)
+            self._take_value()
+            self._close_what_ends()
+            if not self._open:
                 break
-            if following != _CLOSER[first]:
-                raise MalformedError(position)
+            self._next_member()
+        end = self._position
+        self._skip_blanks()
+        if self._position != len(self._data):
+            raise MalformedError(self._position)
+        return start, end
 
+    def _take_value(self) -> None:
+        """Take the next value that holds no other, going into the containers around it."""
+        while True:
+            if self._open == [_ARRAY]:
+                self._element = self._position
+            first = self._take(_BEGINNING)[:1]
+            if first not in _CLOSERS:
+                return
+            self._skip_blanks()
+            if self._peek() == _CLOSERS[first]:
+                self._position += 1
+                return
+            self._open.append(first)
+            self._begin_member()
 
-def _blank(data: bytes, position: int) -> int:
-    """The offset of the first byte from ``position`` on that is not white space."""
-    blank = _BLANK.match(data, position)
-    return blank.end() if blank else position
+    def _close_what_ends(self) -> None:
+        """After a value: take the closers of all containers that end with it."""
+        while self._open:
+            if self._open == [_ARRAY]:
+                self.spans.append((self._element, self._position))
+            self._skip_blanks()
+            if self._peek() != _CLOSERS[self._open[-1]]:
+                return
+            self._position += 1
+            self._open.pop()
 
+    def _next_member(self) -> None:
+        if self._peek() != _COMMA:
+            raise MalformedError(self._position)
+        self._position += 1
+        self._skip_blanks()
+        self._begin_member()
 
-def _member(data: bytes, position: int, container: int) -> int:
-    """The offset at which the next value of the container begins: past the key, in an object."""
-    if container == _ARRAY:
-        return position
-    key = _KEY.match(data, position)
-    if key is None:
-        raise MalformedError(position)
-    return _blank(data, key.end())
+    def _begin_member(self) -> None:
+        if self._open[-1] == _OBJECT:
+            self._take(_NEXT_KEY)
+            self._take(_FLAT_MEMBERS)
+
+    def _peek(self) -> bytes:
+        return self._data[self._position : self._position + 1]
+
+    def _skip_blanks(self) -> None:
+        self._take(_BLANK)
+
+    def _take(self, pattern: re.Pattern[bytes]) -> bytes:
+        found = pattern.match(self._data, self._position)
+        if found is None:
+            raise MalformedError(self._position)
+        self._position = found.end()
+        return found.group()

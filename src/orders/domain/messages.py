@@ -19,7 +19,10 @@ class Origin(Struct, frozen=True, order=True):
 
 
 class Message(Struct, frozen=True):
-    """One message as it was sent. ``value`` None is a tombstone; ``timestamp`` is in ms of Unix time."""
+    """One message as it was sent.
+
+    ``value`` None is a tombstone; ``timestamp`` is in milliseconds of Unix time.
+    """
 
     origin: Origin
     value: bytes | None
@@ -55,5 +58,5 @@ class DeadLetter(Struct, frozen=True):
 
     @property
     def identity(self) -> tuple[Origin, int]:
-        """What tells this letter from others; a letter may be written twice, its identity is one."""
+        """What tells this letter from others, also when it is written twice."""
         return self.message.origin, self.index

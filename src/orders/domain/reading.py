@@ -1,9 +1,9 @@
 """From the bytes of a message to orders, and to what is wrong with the rest.
 
 Two ways lead to the same verdict. The fast one is the typed decoder, for messages in which every
-field is there and right. Whatever it refuses goes the tolerant way: one scan of the grammar, then
-each element on its own, with all its faults and not just the first. The tolerant way also knows
-what real producers leave out: absent or null texts, and the old name of ``oof_shard``.
+field is there and right. Whatever it refuses goes the tolerant way: each element on its own, with
+all its faults and not just the first. The tolerant way also knows what real producers leave out:
+absent or null texts, and the old name of ``oof_shard``.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from orders.domain.diagnosis import diagnose
+from orders.domain.diagnosis import diagnose, read_leniently
 from orders.domain.document import in_utc
 from orders.domain.faults import Fault
 from orders.domain.json_scan import MalformedError, scan
@@ -23,6 +23,8 @@ _JSON_BLANKS = b" \t\n\r"
 _SCALAR_NAMES = {b'"': "str", b"t": "bool", b"f": "bool"}
 
 _decode: Callable[[bytes], Order | list[Order]] = msgspec.json.Decoder(Order | list[Order]).decode
+
+_decode_elements = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 ReadingCode = Literal["undecodable", "invalid", "empty"]
 
@@ -69,14 +71,13 @@ def read(value: bytes | None) -> Reading:
     return _read_typed(text) or _read_tolerantly(value, text)
 
 
-def element_bytes(value: bytes, index: int) -> bytes:
-    """The original bytes of one element of a message that ``read`` found to be JSON."""
-    text = value.removeprefix(_BYTE_ORDER_MARK)
-    found = scan(text)
-    if found.kind != b"[":
-        return value
-    start, end = found.spans[index]
-    return text[start:end]
+def elements(value: bytes) -> list[bytes]:
+    """The original bytes of each element of a message that ``read`` found to be JSON.
+
+    Of a message that is no array: the whole message, alone.
+    """
+    kind, parts = _split(value.removeprefix(_BYTE_ORDER_MARK))
+    return parts if kind == b"[" else [value]
 
 
 def _read_typed(text: bytes) -> Reading | None:
@@ -86,30 +87,30 @@ def _read_typed(text: bytes) -> Reading | None:
     try:
         decoded = _decode(text)
         if isinstance(decoded, list):
-            return Reading(
-                tuple([Accepted(i, _utc(order)) for i, order in enumerate(decoded)]), (), True
-            )
+            accepted = tuple([Accepted(i, _utc(order)) for i, order in enumerate(decoded)])
+            return Reading(accepted, is_array=True)
         return Reading((Accepted(0, _utc(decoded)),))
     except (msgspec.DecodeError, UnicodeError, RecursionError, OverflowError):
         return None
 
 
 def _read_tolerantly(value: bytes, text: bytes) -> Reading:
+    if text.lstrip(_JSON_BLANKS).startswith(b"{") and (order := read_leniently(text)):
+        return Reading((Accepted(0, order),))
     try:
-        found = scan(text)
+        kind, parts = _split(text)
     except MalformedError as error:
         at = error.position + len(value) - len(text)
         return _whole(value, "undecodable", f"must be JSON (byte {at})")
-    if found.kind == b"n":
+    if kind == b"n":
         return _whole(value, "empty", "must not be null")
-    if found.kind not in (b"[", b"{"):
-        got = _SCALAR_NAMES.get(found.kind, "number")
+    if kind not in (b"[", b"{"):
+        got = _SCALAR_NAMES.get(kind, "number")
         return _whole(value, "invalid", f"expected object or array, got {got}")
-    is_array = found.kind == b"["
+    is_array = kind == b"["
     accepted: list[Accepted] = []
     refused: list[Refused] = []
-    for index, (start, end) in enumerate(found.spans):
-        raw = text[start:end]
+    for index, raw in enumerate(parts):
         verdict = diagnose(raw)
         if isinstance(verdict, Order):
             accepted.append(Accepted(index, verdict))
@@ -119,6 +120,19 @@ def _read_tolerantly(value: bytes, text: bytes) -> Reading:
         else:
             refused.append(Refused(index, value, "invalid", verdict))
     return Reading(tuple(accepted), tuple(refused), is_array)
+
+
+def _split(text: bytes) -> tuple[bytes, list[bytes]]:
+    """The first byte of the top-level value, and the elements of an array, or else that value.
+
+    Raises:
+        MalformedError: ``text`` is not JSON.
+    """
+    try:
+        return b"[", [bytes(raw) for raw in _decode_elements(text)]
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        found = scan(text)  # slower, and takes all that is JSON
+        return found.kind, [text[start:end] for start, end in found.spans]
 
 
 def _utc(order: Order) -> Order:

@@ -6,7 +6,7 @@ committed: then each of its orders is stored or lies in the dead letters.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import islice
@@ -16,10 +16,10 @@ from msgspec import Struct
 from orders.domain.document import encode
 from orders.domain.errors import Unavailable
 from orders.domain.faults import Fault
-from orders.domain.messages import DeadLetter, ErrorCode, Message
+from orders.domain.messages import DeadLetter, ErrorCode, Message, Origin
 from orders.domain.model import Order
 from orders.domain.ports import Cache, DeadLetters, OrderRepository
-from orders.domain.reading import element_bytes, read
+from orders.domain.reading import elements, read
 
 DETAIL_MAX_LENGTH = 1000
 """Longest text of a dead letter, in characters; a header is no place for a list of thousands."""
@@ -95,7 +95,7 @@ class IngestBatch:
         while waiting:
             waiting = await self._save_round(waiting, outcomes)
         letters = list(prepared.letters)
-        letters += [self._dead(candidate, code, why) for candidate, code, why in outcomes.dead]
+        letters += self._not_stored(outcomes)
         if letters:
             await self._dead_letters.put(letters)
         await self._remember(outcomes.saved)
@@ -145,11 +145,15 @@ class IngestBatch:
         with suppress(Unavailable):  # the orders are stored; a read will find them
             await self._cache.put(dict(reversed(documents.items())))
 
-    def _dead(self, candidate: Candidate, code: ErrorCode, reason: str) -> DeadLetter:
-        message, index = candidate.message, candidate.index
-        path = (index,) if candidate.in_array else ()
-        value = element_bytes(message.value or b"", index)
-        return self._letter(message, index, value, code, _detail([Fault(path, reason)]))
+    def _not_stored(self, outcomes: "_Outcomes") -> Iterator[DeadLetter]:
+        split: dict[Origin, list[bytes]] = {}  # each message once: splitting reads all of it
+        for candidate, code, reason in outcomes.dead:
+            message, index = candidate.message, candidate.index
+            if message.origin not in split:
+                split[message.origin] = elements(message.value or b"")
+            path = (index,) if candidate.in_array else ()
+            value = split[message.origin][index]
+            yield self._letter(message, index, value, code, _detail([Fault(path, reason)]))
 
     def _letter(
         self, message: Message, index: int, value: bytes | None, code: ErrorCode, detail: str
