@@ -10,7 +10,7 @@ from pathlib import Path
 
 from orders.entrypoints.dev.errors import UsageError
 from orders.entrypoints.dev.jars import JarCache, read_lock, user_cache
-from orders.entrypoints.dev.kafka_probe import brokers_known_at
+from orders.entrypoints.dev.kafka_probe import cluster_at
 from orders.entrypoints.dev.process import Launch
 from orders.entrypoints.dev.server import Server, inherited_environment
 from orders.entrypoints.dev.stopping import StopStep
@@ -164,7 +164,12 @@ class KafkaBroker(Server):
         return self._launch(argv, environment, folder=folder, name=name)
 
     def _is_ready(self) -> bool:
-        return brokers_known_at(self.port) > 0
+        cluster = cluster_at(self.port)
+        return cluster is not None and cluster.brokers > 0 and cluster.id == self._own_cluster_id()
+
+    def _own_cluster_id(self) -> str:
+        lines = (self.folder / _META_FILE).read_text("utf-8").splitlines()
+        return dict(line.split("=", 1) for line in lines if "=" in line)["cluster.id"]
 
 
 def new_cluster_id() -> str:

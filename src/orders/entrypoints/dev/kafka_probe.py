@@ -1,4 +1,4 @@
-"""Asks a broker, in one small request, whether it serves clients yet.
+"""Asks a broker, in one small request, whether it serves clients yet, and whose it is.
 
 The client library could, but it keeps connections and writes log lines for a question that is asked
 many times a second of a broker that is just starting.
@@ -6,26 +6,65 @@ many times a second of a broker that is just starting.
 
 import socket
 import struct
+from dataclasses import dataclass
 
 _METADATA = 3
-_VERSION = 1
+_VERSION = 2
 _CORRELATION = 7
 _NO_CLIENT_ID = -1
 _NO_TOPICS = 0
 _TIMEOUT_SECONDS = 2.0
 
 
-def brokers_known_at(port: int) -> int:
-    """How many live brokers the one on `port` of 127.0.0.1 knows; 0 while it does not serve."""
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """What a broker tells about its cluster: the id, and how many brokers of it are alive."""
+
+    id: str
+    brokers: int
+
+
+def cluster_at(port: int) -> Cluster | None:
+    """The cluster of the broker on `port` of 127.0.0.1; None while it does not serve."""
     request = struct.pack("!hhihi", _METADATA, _VERSION, _CORRELATION, _NO_CLIENT_ID, _NO_TOPICS)
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=_TIMEOUT_SECONDS) as connection:
             connection.sendall(struct.pack("!i", len(request)) + request)
             (size,) = struct.unpack("!i", _receive(connection, 4))
-            correlation, brokers = struct.unpack_from("!ii", _receive(connection, size))
-    except (OSError, struct.error):
-        return 0
-    return int(brokers) if correlation == _CORRELATION else 0
+            return _read(_Reader(_receive(connection, size)))
+    except (OSError, struct.error, UnicodeDecodeError):
+        return None
+
+
+def _read(answer: "_Reader") -> Cluster | None:
+    if answer.number("!i") != _CORRELATION:
+        return None
+    brokers = answer.number("!i")
+    for _ in range(brokers):
+        answer.number("!i")  # node id
+        answer.text()  # host
+        answer.number("!i")  # port
+        answer.text()  # rack
+    return Cluster(answer.text(), brokers)
+
+
+class _Reader:
+    """Takes the parts of a response in turn."""
+
+    def __init__(self, response: bytes) -> None:
+        self._response = response
+        self._position = 0
+
+    def number(self, form: str) -> int:
+        (value,) = struct.unpack_from(form, self._response, self._position)
+        self._position += struct.calcsize(form)
+        return int(value)
+
+    def text(self) -> str:
+        """A text, "" for none."""
+        length = max(0, self.number("!h"))
+        self._position += length
+        return self._response[self._position - length : self._position].decode("utf-8")
 
 
 def _receive(connection: socket.socket, size: int) -> bytes:

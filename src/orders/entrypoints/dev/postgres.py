@@ -5,6 +5,7 @@ import os
 import secrets
 import shutil
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
@@ -35,6 +36,12 @@ class PostgresServer(Server):
     Text is UTF-8 and sorts by code point, whatever the machine's locale is; durability settings
     are PostgreSQL's own. The user `orders` owns the database `orders`; its password is generated
     and kept beside the data folder in the format of libpq's password file.
+
+    Args:
+        folder: the data folder.
+        port: for clients.
+        log: the file for what the server says.
+        find_program: finds a system program by its name, for running as root.
     """
 
     title = "PostgreSQL"
@@ -42,8 +49,16 @@ class PostgresServer(Server):
     stop_steps = (StopStep(signal.SIGINT, 15.0), StopStep(signal.SIGQUIT, 5.0))
     death_signal = signal.SIGINT
 
-    def __init__(self, folder: Path, port: int, log: Path | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        port: int,
+        log: Path | None = None,
+        *,
+        find_program: Callable[[str], str | None] = shutil.which,
+    ) -> None:
         super().__init__(folder, port, log)
+        self._find_program = find_program
         self._user = ServerUser((), -1)
 
     @property
@@ -62,7 +77,7 @@ class PostgresServer(Server):
         return f"postgresql://{USER}@{self.address}/{DATABASE}"
 
     def _prepare(self) -> None:
-        self._user = choose_user(self.folder.parent, _program("postgres"))
+        self._user = choose_user(self.folder.parent, _program("postgres"), self._find_program)
         if not self.folder.exists():
             self._create_cluster()
         elif not self.password_file.exists():

@@ -3,7 +3,7 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +26,9 @@ class ServerUser:
     owner: int
 
 
-def choose_user(folder: Path, program: Path) -> ServerUser:
+def choose_user(
+    folder: Path, program: Path, find: Callable[[str], str | None] = shutil.which
+) -> ServerUser:
     """Find a way to run `program` on the data folder `folder`.
 
     As root there are two. A user namespace, in which root has an ordinary number: it makes no
@@ -37,13 +39,14 @@ def choose_user(folder: Path, program: Path) -> ServerUser:
     Args:
         folder: an existing folder below which the data lie.
         program: the absolute path of a program that knows `--version`.
+        find: finds a system program by its name.
 
     Raises:
         UsageError: we are root and neither way works.
     """
     if os.geteuid() != 0:
         return ServerUser((), os.geteuid())
-    for user in _ways_down():
+    for user in _ways_down(find):
         if _works(user, folder, program):
             return user
     raise UsageError(
@@ -63,11 +66,11 @@ def give(folder: Path, owner: int) -> None:
         os.lchown(parent, owner, owner)
 
 
-def _ways_down() -> list[ServerUser]:
+def _ways_down(find: Callable[[str], str | None]) -> list[ServerUser]:
     ways = []
-    if unshare := shutil.which("unshare"):
+    if unshare := find("unshare"):
         ways.append(ServerUser((unshare, "--user", "--map-user=1000", "--map-group=1000"), 0))
-    if setpriv := shutil.which("setpriv"):
+    if setpriv := find("setpriv"):
         capability = "-all,+dac_override"
         ways.append(
             ServerUser(

@@ -46,9 +46,11 @@ class ValkeyServer(Server):
             with redis.Redis(
                 host="127.0.0.1", port=self.port, socket_timeout=1.0, retry=Retry(NoBackoff(), 0)
             ) as client:
-                return bool(client.ping())
+                told = client.config_get("dir")
         except redis.RedisError:  # not listening yet, or still loading its data
             return False
+        # Another server may have been quicker to take the port.
+        return bool(told["dir"] == str(self.folder.resolve()))
 
 
 def _binary() -> Path:

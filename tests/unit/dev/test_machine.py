@@ -1,0 +1,167 @@
+"""What `orders dev` fills in, and what it leaves as the user has set it."""
+
+import io
+import socket
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from orders.config import Settings, load
+from orders.entrypoints.dev import panel
+from orders.entrypoints.dev.data_folder import DataFolder
+from orders.entrypoints.dev.errors import UsageError
+from orders.entrypoints.dev.machine import (
+    SERVER_PORTS,
+    Machine,
+    asks_for_http_port,
+    choose_http_port,
+    choose_server_ports,
+)
+from orders.entrypoints.dev.ports import choose
+from orders.entrypoints.dev.requirements import check_platform
+
+OWN = {
+    "ORDERS_POSTGRES_DSN": "postgresql://me:secret@db/mine",
+    "ORDERS_REDIS_URL": "redis://:secret@cache/3",
+    "ORDERS_KAFKA_BOOTSTRAP": "broker:9092",
+}
+PORTS = {"postgres": 21001, "valkey": 21002, "kafka": 21003, "controller": 21004}
+
+
+def machine(folder: Path) -> Machine:
+    made = Machine.on(DataFolder(folder), PORTS, 21000)
+    made.postgres.password_file.write_text("127.0.0.1:*:*:orders:topsecret\n", "utf-8")
+    return made
+
+
+@given(st.sets(st.sampled_from(sorted(OWN))))
+def test_what_the_user_has_set_is_neither_started_nor_changed(
+    tmp_path_factory: pytest.TempPathFactory, names: set[str]
+) -> None:
+    own = {name: OWN[name] for name in names}
+    settings = load(own, dotenv=None)
+    here = machine(tmp_path_factory.getbasetemp())
+
+    environment = here.child_environment({**own, "PATH": "/bin"}, settings)
+
+    filled = load(environment, dotenv=None)
+    assert environment["PATH"] == "/bin"
+    assert filled.http_port == 21000
+    assert {name: environment[name] for name in names} == own
+    if "ORDERS_POSTGRES_DSN" not in names:
+        assert filled.postgres_dsn == here.postgres.dsn
+    if "ORDERS_REDIS_URL" not in names:
+        assert filled.redis_url == "redis://127.0.0.1:21002/0"
+    if "ORDERS_KAFKA_BOOTSTRAP" not in names:
+        assert filled.kafka_bootstrap == "127.0.0.1:21003"
+    assert len(here.servers_needed(settings)) == len(OWN) - len(names)
+
+
+def test_a_value_from_a_file_counts_as_set_and_is_not_set_twice(tmp_path: Path) -> None:
+    secret = tmp_path / "dsn"
+    secret.write_text(OWN["ORDERS_POSTGRES_DSN"], "utf-8")
+    own = {"ORDERS_POSTGRES_DSN_FILE": str(secret), "ORDERS_HTTP_PORT_FILE": str(secret)}
+    settings = load({"ORDERS_POSTGRES_DSN_FILE": str(secret)}, dotenv=None)
+    environment = machine(tmp_path).child_environment(own, settings)
+    assert load(environment, dotenv=None).postgres_dsn == OWN["ORDERS_POSTGRES_DSN"]
+
+
+def test_the_panel_shows_where_all_is_and_no_secret(tmp_path: Path) -> None:
+    out = io.StringIO()
+    panel.show(Console(file=out, width=400), machine(tmp_path), Settings())
+    text = out.getvalue()
+    for shown in (
+        "http://127.0.0.1:21000/docs",
+        "127.0.0.1:21003, topic orders",
+        "postgresql://orders@127.0.0.1:21001/orders",
+        f"PGPASSFILE={tmp_path}/postgres.pgpass psql",
+        "redis://127.0.0.1:21002/0",
+        str(tmp_path),
+        "Ctrl-C",
+    ):
+        assert shown in text
+    assert "topsecret" not in text
+
+
+def test_the_panel_does_not_repeat_the_users_own_addresses(tmp_path: Path) -> None:
+    out = io.StringIO()
+    panel.show(Console(file=out, width=400), machine(tmp_path), load(OWN, dotenv=None))
+    assert "secret" not in out.getvalue()
+
+
+def test_the_usual_ports_unless_taken_the_last_ones_first() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        busy, free = taken.getsockname()[1], choose()
+        chosen = choose_server_ports({"postgres": free, "kafka": busy})
+    assert chosen["postgres"] == free
+    assert chosen["kafka"] != busy
+    assert set(chosen) == set(SERVER_PORTS)
+    assert len(set(chosen.values())) == len(chosen)
+
+
+def test_a_taken_http_port_is_replaced_only_where_it_was_not_asked_for() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        settings = Settings(http_port=taken.getsockname()[1])
+        with pytest.raises(UsageError, match="is taken by another program"):
+            choose_http_port(settings, asked_for=True)
+        assert choose_http_port(settings, asked_for=False) != settings.http_port
+
+
+def test_a_free_http_port_is_taken() -> None:
+    settings = Settings(http_port=choose())
+    assert choose_http_port(settings, asked_for=True) == settings.http_port
+
+
+@pytest.mark.parametrize(
+    ("environment", "file", "asked"),
+    [
+        ({}, "", False),
+        ({"ORDERS_HTTP_PORT": ""}, "", False),
+        ({"ORDERS_HTTP_PORT": "8080"}, "", True),
+        ({"ORDERS_HTTP_PORT_FILE": "/run/port"}, "", True),
+        ({}, "ORDERS_HTTP_PORT=8080\n", True),
+        ({"ORDERS_HTTP_PORT": ""}, "ORDERS_HTTP_PORT=8080\n", True),
+    ],
+)
+def test_whether_the_port_was_asked_for(
+    tmp_path: Path, environment: dict[str, str], file: str, asked: bool
+) -> None:
+    (tmp_path / ".env").write_text(file, "utf-8")
+    assert asks_for_http_port(environment, tmp_path / ".env") is asked
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:21000"),
+        ("0.0.0.0", "http://127.0.0.1:21000"),
+        ("::", "http://[::1]:21000"),
+        ("192.168.1.5", "http://192.168.1.5:21000"),
+    ],
+)
+def test_where_the_api_is_reached_from_here(tmp_path: Path, host: str, url: str) -> None:
+    assert machine(tmp_path).url(Settings(http_host=host)) == url
+
+
+@pytest.mark.parametrize(
+    ("system", "abi", "why"),
+    [
+        ("win32", "cp311-win_amd64", "Linux .glibc. and macOS"),
+        ("linux", "cpython-311-x86_64-linux-musl", "musl"),
+    ],
+)
+def test_platforms_without_servers_are_told(system: str, abi: str, why: str) -> None:
+    with pytest.raises(UsageError, match=why) as failure:
+        check_platform(system, abi)
+    assert "ORDERS_POSTGRES_DSN" in failure.value.advice
+
+
+@pytest.mark.parametrize(
+    ("system", "abi"),
+    [("linux", "cpython-311-x86_64-linux-gnu"), ("darwin", "cpython-311-darwin")],
+)
+def test_platforms_with_servers(system: str, abi: str) -> None:
+    check_platform(system, abi)
