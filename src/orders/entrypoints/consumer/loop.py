@@ -99,10 +99,11 @@ class ConsumerLoop:
         except asyncio.CancelledError:  # out of time
             if committing:
                 await _cancel(committing)
+                committing = None
             raise
         finally:
             await _cancel(reading, stopping)
-            if committing and not committing.done():
+            if committing:
                 await committing
 
     async def _read(self) -> _Read:
