@@ -149,7 +149,7 @@ def test_where_the_api_is_reached_from_here(tmp_path: Path, host: str, url: str)
 @pytest.mark.parametrize(
     ("system", "abi", "why"),
     [
-        ("win32", "cp311-win_amd64", "Linux .glibc. and macOS"),
+        ("win32", "cp311-win_amd64", "Linux and macOS, not on win32"),
         ("linux", "cpython-311-x86_64-linux-musl", "musl"),
     ],
 )

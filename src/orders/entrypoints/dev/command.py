@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from orders.entrypoints.dev.errors import DevError, UsageError
-from orders.entrypoints.dev.requirements import check_machine
+from orders.entrypoints.dev.requirements import check_machine, check_system
 from orders.entrypoints.startup import EXIT_CONFIG, settings_or_exit
 
 EXIT_FAILED = 1
@@ -49,6 +49,7 @@ def dev(data: Path, *, reset: bool) -> None:
     for number in _ENDING:
         signal.signal(number, lambda _number, _frame: stop.set())
     try:
+        check_system(sys.platform)
         if not (settings.postgres_dsn and settings.redis_url and settings.kafka_bootstrap):
             check_machine()
         # Only now: it does not load on every platform.
@@ -56,7 +57,8 @@ def dev(data: Path, *, reset: bool) -> None:
 
         run(settings, data, console, stop, reset=reset)
     except DevError as error:
-        console.print(Text(error.message, style="bold red"), soft_wrap=True)
+        complaint = Console(stderr=True)
+        complaint.print(Text(error.message, style="bold red"), soft_wrap=True)
         if error.advice:
-            console.print(Text(error.advice), soft_wrap=True)
+            complaint.print(Text(error.advice), soft_wrap=True)
         sys.exit(EXIT_CONFIG if isinstance(error, UsageError) else EXIT_FAILED)

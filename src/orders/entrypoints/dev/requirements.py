@@ -1,7 +1,6 @@
 """What this machine must offer before a server can be started from the wheels."""
 
 import importlib.util
-import platform
 import sys
 import sysconfig
 
@@ -14,6 +13,19 @@ _INSTEAD = (
 )
 
 
+def check_system(system: str) -> None:
+    """Refuse a system whose processes this package cannot look after.
+
+    Args:
+        system: as `sys.platform` has it.
+
+    Raises:
+        UsageError: it is neither Linux nor macOS.
+    """
+    if system not in {"linux", "darwin"}:
+        raise UsageError(f"This runs on Linux and macOS, not on {system}.", _INSTEAD)
+
+
 def check_platform(system: str, libc: str) -> None:
     """Refuse a platform for which the servers' wheels do not exist.
 
@@ -24,11 +36,7 @@ def check_platform(system: str, libc: str) -> None:
     Raises:
         UsageError: it is neither Linux with glibc nor macOS.
     """
-    if system not in {"linux", "darwin"}:
-        raise UsageError(
-            f"The embedded servers run on Linux (glibc) and macOS, not on {platform.system()}.",
-            _INSTEAD,
-        )
+    check_system(system)
     if libc.endswith("musl"):
         raise UsageError(
             "The embedded servers need Linux with glibc; this one uses musl (Alpine and its like).",

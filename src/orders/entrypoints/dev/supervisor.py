@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager, nullcontext
 
 from rich.console import Console
 from rich.text import Text
@@ -90,7 +91,7 @@ class Supervisor:
             return
         names = ", ".join(server.title for server in servers)
         with (
-            self._console.status(f"Starting {names} ..."),
+            self._busy(f"Starting {names} ..."),
             ThreadPoolExecutor(len(servers), thread_name_prefix="start") as pool,
         ):
             starts = [pool.submit(server.start) for server in servers]
@@ -120,7 +121,7 @@ class Supervisor:
             child = apps.app(name, environment, self._data.logs, self._data.path)
             child.start()
             self._apps.append(child)
-        with self._console.status("Starting the consumer and the API ..."):
+        with self._busy("Starting the consumer and the API ..."):
             self._wait_for("The API", lambda: apps.is_ready(machine.url(self._settings)))
             if not self._settings.kafka_bootstrap:
                 bootstrap, group = machine.kafka.bootstrap, self._settings.kafka_group
@@ -164,6 +165,12 @@ class Supervisor:
     def _show_log_line(self, name: str, line: str) -> None:
         text = Text.assemble((f"{name:<8} | ", "cyan"), Text.from_ansi(line))
         self._console.print(text, soft_wrap=True, highlight=False)
+
+    def _busy(self, text: str) -> AbstractContextManager[object]:
+        if self._console.is_terminal:
+            return self._console.status(text)
+        self._say(text)
+        return nullcontext()
 
     def _say(self, text: str) -> None:
         self._console.print(Text(text), soft_wrap=True)
