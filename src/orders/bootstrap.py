@@ -15,7 +15,7 @@ from orders.adapters.kafka.message_source import KafkaMessageSource
 from orders.adapters.kafka.producer import KafkaProducerClient
 from orders.adapters.kafka.publisher import KafkaPublisher
 from orders.adapters.kafka.settings import KafkaSettings
-from orders.adapters.kafka.topics import TopicAdmin
+from orders.adapters.logged.dead_letters import LoggedDeadLetters
 from orders.adapters.memory.cache import MemoryCache
 from orders.adapters.memory.dead_letters import MemoryDeadLetters
 from orders.adapters.memory.message_source import MemoryMessageSource
@@ -86,10 +86,10 @@ class Container(containers.DeclarativeContainer):
     cache = providers.Singleton(CircuitBreakerCache, redis)
 
     kafka_settings = providers.Singleton(_kafka_settings, settings)
-    topics = providers.Singleton(TopicAdmin, kafka_settings)
     producer = providers.Singleton(KafkaProducerClient, kafka_settings)
     publisher = providers.Singleton(KafkaPublisher, producer, kafka_settings)
-    dead_letters = providers.Singleton(KafkaDeadLetters, producer, kafka_settings)
+    dead_letter_topic = providers.Singleton(KafkaDeadLetters, producer, kafka_settings)
+    dead_letters = providers.Singleton(LoggedDeadLetters, dead_letter_topic)
     source = providers.Singleton(KafkaMessageSource, kafka_settings)
 
     generator = providers.Singleton(RandomOrderGenerator)
@@ -108,6 +108,14 @@ class Container(containers.DeclarativeContainer):
         required=providers.Dict(postgres=database),
         helpful=providers.Dict(kafka=producer, redis=cache),
     )
+    consumer_readiness = providers.Singleton(
+        CheckReadiness,
+        required=providers.Dict(postgres=database, kafka=source),
+        helpful=providers.Dict(),
+    )
+
+    api_resources = providers.List(database, redis, producer)
+    consumer_resources = providers.List(database, redis, producer, source)
 
 
 def build(settings: Settings) -> Container:
@@ -116,19 +124,24 @@ def build(settings: Settings) -> Container:
     if settings.redis_url is None:
         container.cache.override(providers.Singleton(MemoryCache, capacity=0))
         container.readiness.add_kwargs(helpful=providers.Dict(kafka=container.producer))
+        container.api_resources.set_args(container.database, container.producer)
+        container.consumer_resources.set_args(
+            container.database, container.producer, container.source
+        )
     return container
 
 
 def build_in_memory(settings: Settings) -> Container:
-    """The container of one process that needs no server and forgets everything when it ends."""
+    """The container of one process that needs no server and forgets everything in the end."""
     container = Container(settings=settings)
     topic = MemoryTopic()
     container.repository.override(providers.Singleton(MemoryOrderRepository))
     container.cache.override(providers.Singleton(MemoryCache, capacity=settings.cache_capacity))
     container.publisher.override(providers.Singleton(MemoryPublisher, topic))
-    container.dead_letters.override(providers.Singleton(MemoryDeadLetters))
+    container.dead_letter_topic.override(providers.Singleton(MemoryDeadLetters))
     container.source.override(providers.Singleton(MemoryMessageSource, topic))
     container.readiness.add_kwargs(required=providers.Dict(), helpful=providers.Dict())
+    container.api_resources.clear_args()
     return container
 
 

@@ -13,7 +13,7 @@ from orders.config import ConfigError, Settings, load
 from orders.domain.errors import Unavailable
 from orders.entrypoints import logs
 
-EXIT_CONFIG = 2
+EXIT_FAILED, EXIT_CONFIG = 1, 2
 _LONGEST_WAIT = 5.0
 """Seconds between two tries at most."""
 

@@ -1,0 +1,118 @@
+"""`orders consumer`: from the topic to the database, until told to stop."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import click
+import structlog
+
+from orders.bootstrap import Container, build, opened
+from orders.config import Settings
+from orders.domain.errors import UnknownSchema
+from orders.entrypoints.consumer.heartbeat import keep_heartbeat
+from orders.entrypoints.consumer.loop import ConsumerLoop
+from orders.entrypoints.startup import (
+    EXIT_CONFIG,
+    EXIT_FAILED,
+    NEEDED,
+    migrate_patiently,
+    settings_or_exit,
+    start_logging,
+)
+
+log = structlog.get_logger(__name__)
+
+
+@click.command()
+def consumer() -> None:
+    """Take orders from the topic, check and store them, until told to stop.
+
+    SIGTERM or SIGINT: what is in hand is finished and committed, or left for the next start, and
+    the process ends with 0. A second signal ends it at once. Starts and waits with PostgreSQL,
+    Kafka or Redis away. All settings come from ORDERS_* variables: `orders config --help`.
+
+    \b
+    Example:
+      ORDERS_POSTGRES_DSN=postgresql://orders@db/orders \\
+      ORDERS_KAFKA_BOOTSTRAP=broker:9092 orders consumer
+    """
+    settings = settings_or_exit(NEEDED)
+    start_logging(settings, "consumer")
+    try:
+        asyncio.run(_consume(settings))
+    except UnknownSchema as error:
+        log.critical("cannot go on", reason=str(error))
+        raise SystemExit(EXIT_CONFIG) from None
+    except Exception:
+        log.exception("the consumer cannot go on")
+        raise SystemExit(EXIT_FAILED) from None
+    log.info("stopped")
+
+
+async def _consume(settings: Settings) -> None:
+    stop = _stop_event()
+    container = build(settings)
+    async with opened(*container.consumer_resources()):
+        log.info("started", topic=settings.kafka_topic, group=settings.kafka_group)
+        if settings.migrate_on_start:
+            await _unless_stopped(migrate_patiently(container.migrator()), stop)
+        if not stop.is_set():
+            loop = ConsumerLoop(container.source(), container.ingest())
+            async with _heartbeat(settings, container, loop):
+                await loop.run(stop)
+
+
+@asynccontextmanager
+async def _heartbeat(
+    settings: Settings, container: Container, loop: ConsumerLoop
+) -> AsyncIterator[None]:
+    """Keep the heartbeat file, where one is asked for."""
+    if settings.consumer_heartbeat_file is None:
+        yield
+        return
+    beating = asyncio.create_task(
+        keep_heartbeat(
+            Path(settings.consumer_heartbeat_file),
+            container.consumer_readiness(),
+            lambda: loop.is_moving,
+        )
+    )
+    try:
+        yield
+    finally:
+        beating.cancel()
+        with suppress(asyncio.CancelledError):
+            await beating
+
+
+def _stop_event() -> asyncio.Event:
+    """Set by the first SIGTERM or SIGINT; a second one ends the process where it stands."""
+    stop = asyncio.Event()
+
+    def on_signal() -> None:
+        if stop.is_set():
+            os._exit(EXIT_FAILED)  # nothing is lost: what is not committed comes again
+        log.info("stopping")
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, on_signal)
+    return stop
+
+
+async def _unless_stopped(work: Awaitable[None], stop: asyncio.Event) -> None:
+    """Wait for ``work``, but no longer than until ``stop``."""
+    task = asyncio.ensure_future(work)
+    stopping = asyncio.ensure_future(stop.wait())
+    await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if not task.done():
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        return
+    task.result()

@@ -1,0 +1,95 @@
+"""The application of one serving process, on its container."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+
+import structlog
+
+from orders.bootstrap import Container, build, build_in_memory, opened
+from orders.config import Settings
+from orders.domain.errors import Unavailable, UnknownSchema
+from orders.entrypoints.consumer.loop import ConsumerLoop
+from orders.entrypoints.http.app import create_app
+from orders.entrypoints.http.asgi_types import ASGIApp
+from orders.entrypoints.http.lifespan import Lifespan
+from orders.entrypoints.http.use_cases import Limits, UseCases
+from orders.entrypoints.startup import (
+    EXIT_CONFIG,
+    EXIT_FAILED,
+    migrate_patiently,
+    start_logging,
+)
+
+log = structlog.get_logger(__name__)
+
+
+def create(settings: Settings) -> ASGIApp:
+    """The application on real servers."""
+    start_logging(settings, "api")
+    container = build(settings)
+    return _app(container, settings, partial(_on_servers, container, settings))
+
+
+def create_in_memory(settings: Settings) -> ASGIApp:
+    """The application on memory, with a consumer in the same process."""
+    start_logging(settings, "api")
+    container = build_in_memory(settings)
+    return _app(container, settings, partial(_in_memory, container))
+
+
+def _app(container: Container, settings: Settings, lifespan: Lifespan) -> ASGIApp:
+    use_cases = UseCases(
+        look_up=container.look_up(),
+        list_orders=container.list_orders(),
+        publish_document=container.publish_document(),
+        publish_random=container.publish_random(),
+        readiness=container.readiness(),
+    )
+    return create_app(use_cases, Limits(settings.random_max, settings.http_max_body), lifespan)
+
+
+@asynccontextmanager
+async def _on_servers(container: Container, settings: Settings) -> AsyncIterator[None]:
+    async with opened(*container.api_resources()), _beside(_prepare(container, settings)):
+        yield
+
+
+@asynccontextmanager
+async def _in_memory(container: Container) -> AsyncIterator[None]:
+    stop = asyncio.Event()
+    async with _beside(ConsumerLoop(container.source(), container.ingest()).run(stop)):
+        yield
+        stop.set()
+
+
+async def _prepare(container: Container, settings: Settings) -> None:
+    """What a start has to do, while requests are served already as far as that goes."""
+    if settings.migrate_on_start:
+        await migrate_patiently(container.migrator())
+    with suppress(Unavailable):  # the cache fills by itself, only later
+        log.info("cache warmed up", orders=await container.warm_up()())
+
+
+@asynccontextmanager
+async def _beside(work: Awaitable[None]) -> AsyncIterator[None]:
+    """Run ``work`` in the background; where it fails, the process ends and its code says why."""
+
+    async def watched() -> None:
+        try:
+            await work
+        except UnknownSchema as error:
+            log.critical("cannot go on", reason=str(error))
+            raise SystemExit(EXIT_CONFIG) from None
+        except Exception as error:
+            log.critical("cannot go on", exc_info=error)
+            raise SystemExit(EXIT_FAILED) from None
+
+    task = asyncio.create_task(watched())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task

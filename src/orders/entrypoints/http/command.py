@@ -1,0 +1,34 @@
+"""`orders api`: the HTTP API, until told to stop."""
+
+from functools import partial
+
+import click
+
+from orders.entrypoints.http.asgi import create, create_in_memory
+from orders.entrypoints.http.server import serve
+from orders.entrypoints.startup import NEEDED, settings_or_exit, start_logging
+
+
+@click.command()
+@click.option("--memory", is_flag=True, help="Need no server and forget everything in the end.")
+def api(*, memory: bool) -> None:
+    """Serve orders over HTTP, until told to stop.
+
+    SIGTERM or SIGINT: requests in hand are answered, and the process ends with 0. Starts and serves
+    what it can with PostgreSQL, Redis or Kafka away. All settings come from ORDERS_* variables:
+    `orders config --help`.
+
+    \b
+    Examples:
+      ORDERS_POSTGRES_DSN=postgresql://orders@db/orders \\
+      ORDERS_KAFKA_BOOTSTRAP=broker:9092 ORDERS_REDIS_URL=redis://cache orders api
+      orders api --memory
+    """
+    settings = settings_or_exit(() if memory else NEEDED)
+    if memory and settings.http_workers != 1:
+        raise click.UsageError("--memory is one process: ORDERS_HTTP_WORKERS must be 1")
+    start_logging(settings, "api")
+    application = partial(create_in_memory if memory else create, settings)
+    raise SystemExit(
+        serve(application, settings.http_host, settings.http_port, settings.http_workers)
+    )
