@@ -103,19 +103,16 @@ class Container(containers.DeclarativeContainer):
     ingest = providers.Singleton(
         IngestBatch, repository, dead_letters, cache, settings.provided.cache_capacity
     )
-    readiness = providers.Singleton(
-        CheckReadiness,
-        required=providers.Dict(postgres=database),
-        helpful=providers.Dict(kafka=producer, redis=cache),
-    )
+    required = providers.Dict(postgres=database)
+    helpful = providers.Dict(kafka=producer, redis=cache)
+    readiness = providers.Singleton(CheckReadiness, required, helpful)
     consumer_readiness = providers.Singleton(
-        CheckReadiness,
-        required=providers.Dict(postgres=database, kafka=source),
-        helpful=providers.Dict(),
+        CheckReadiness, providers.Dict(postgres=database, kafka=source), providers.Dict()
     )
 
-    api_resources = providers.List(database, redis, producer)
-    consumer_resources = providers.List(database, redis, producer, source)
+    cache_resources = providers.List(redis)
+    api_resources = providers.List(database, producer)
+    consumer_resources = providers.List(database, producer, source)
 
 
 def build(settings: Settings) -> Container:
@@ -123,11 +120,8 @@ def build(settings: Settings) -> Container:
     container = Container(settings=settings)
     if settings.redis_url is None:
         container.cache.override(providers.Singleton(MemoryCache, capacity=0))
-        container.readiness.add_kwargs(helpful=providers.Dict(kafka=container.producer))
-        container.api_resources.set_args(container.database, container.producer)
-        container.consumer_resources.set_args(
-            container.database, container.producer, container.source
-        )
+        container.cache_resources.override(providers.List())
+        container.helpful.override(providers.Dict(kafka=container.producer))
     return container
 
 
@@ -140,8 +134,8 @@ def build_in_memory(settings: Settings) -> Container:
     container.publisher.override(providers.Singleton(MemoryPublisher, topic))
     container.dead_letter_topic.override(providers.Singleton(MemoryDeadLetters))
     container.source.override(providers.Singleton(MemoryMessageSource, topic))
-    container.readiness.add_kwargs(required=providers.Dict(), helpful=providers.Dict())
-    container.api_resources.clear_args()
+    container.required.override(providers.Dict())
+    container.helpful.override(providers.Dict())
     return container
 
 

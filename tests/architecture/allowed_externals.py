@@ -7,7 +7,7 @@ from importlinter import Contract, ContractCheck, fields, output
 
 
 class AllowedExternalsContract(Contract):
-    """Of all that is not ours, modules under ``source`` import ``allowed`` and the standard library.
+    """Modules under ``source`` import ``allowed``, the standard library and their own package.
 
     The built-in contracts can only forbid packages by name, so a new dependency would be let in.
     """
@@ -15,7 +15,7 @@ class AllowedExternalsContract(Contract):
     source = fields.StringField()
     allowed = fields.ListField(subfield=fields.StringField())
 
-    def check(self, graph: ImportGraph, verbose: bool) -> ContractCheck:  # noqa: FBT001 (theirs)
+    def check(self, graph: ImportGraph, verbose: bool) -> ContractCheck:
         """Look at every import of every module."""
         del verbose
         allowed = {*map(str, self.allowed), *sys.stdlib_module_names, "orders"}  # type: ignore[call-overload]

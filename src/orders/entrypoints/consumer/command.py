@@ -56,7 +56,7 @@ def consumer() -> None:
 async def _consume(settings: Settings) -> None:
     stop = _stop_event()
     container = build(settings)
-    async with opened(*container.consumer_resources()):
+    async with opened(*container.cache_resources(), *container.consumer_resources()):
         log.info("started", topic=settings.kafka_topic, group=settings.kafka_group)
         if settings.migrate_on_start:
             await _unless_stopped(migrate_patiently(container.migrator()), stop)

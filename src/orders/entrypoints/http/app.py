@@ -40,27 +40,27 @@ def create_app(
         shortcut: whether single orders are answered before the framework; without, its own route
             does it.
     """
-    app: ASGIApp = create_framework_app(use_cases, limits or Limits(), lifespan)
+    app: ASGIApp = create_framework_app(use_cases, limits or Limits())
     if shortcut:
         app = one_order.OneOrderShortcut(app, use_cases.look_up)
-    return LifespanGuard(RequestEnvelope(app))
+    return LifespanGuard(RequestEnvelope(app), lifespan)
 
 
-def create_framework_app(use_cases: UseCases, limits: Limits, lifespan: Lifespan) -> Litestar:
+def create_framework_app(use_cases: UseCases, limits: Limits) -> Litestar:
     """All routes, in Litestar, and the documents about them."""
     app = Litestar(
         [
+            # Before the routes that they tell of, else Litestar has put its own there.
+            routes.options("/orders", "GET, HEAD, OPTIONS, POST"),
+            routes.options("/random/{amount:str}", "GET, OPTIONS, POST"),
             static_file.route("/", home.HOME),
             listing.route(use_cases.list_orders),
             one_order.route(use_cases.look_up),
             publishing.route(use_cases.publish_document),
             *random_orders.routes(use_cases.publish_random, limits.random_max),
             *health.routes(use_cases.readiness),
-            routes.options("/orders", "GET, HEAD, OPTIONS, POST"),
-            routes.options("/random/{amount:str}", "GET, OPTIONS, POST"),
         ],
         exception_handlers={Exception: _answer_error},
-        lifespan=[lambda _: lifespan()],
         request_max_body_size=limits.max_body_bytes,
         openapi_config=None,  # see openapi.schemas
         logging_config=None,

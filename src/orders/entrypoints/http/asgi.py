@@ -52,7 +52,10 @@ def _app(container: Container, settings: Settings, lifespan: Lifespan) -> ASGIAp
 
 @asynccontextmanager
 async def _on_servers(container: Container, settings: Settings) -> AsyncIterator[None]:
-    async with opened(*container.api_resources()), _beside(_prepare(container, settings)):
+    async with (
+        opened(*container.cache_resources(), *container.api_resources()),
+        _beside(_prepare(container, settings)),
+    ):
         yield
 
 

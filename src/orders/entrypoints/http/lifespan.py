@@ -15,19 +15,22 @@ nothing_to_open: Lifespan = nullcontext
 
 EXIT_FAILED = 1
 EXIT_CONFIGURATION = 2
+_CLOSED = "lifespan.shutdown.complete"
 
 log = structlog.get_logger("orders.http")
 
 
 class LifespanGuard:
-    """An ASGI application around ``app`` that ends the process where its lifespan fails.
+    """An ASGI application that serves ``app`` inside of ``lifespan``.
 
-    Servers and the framework would print the exception, with addresses of databases in it, and
-    end with a code that does not tell a wrong configuration from a failure.
+    Where that fails it ends the process with a code that tells a wrong configuration from a
+    failure, and with a log line that is safe: servers and the framework would print the exception
+    as it is, with what drivers put into it.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, lifespan: Lifespan) -> None:
         self._app = app
+        self._lifespan = lifespan
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on; raises SystemExit with 2 for UnknownSchema, with 1 for any other error."""
@@ -35,15 +38,18 @@ class LifespanGuard:
             await self._app(scope, receive, send)
             return
 
-        async def send_all_but_failures(message: Message) -> None:
-            if not message["type"].endswith(".failed"):
+        async def send_all_but_the_last(message: Message) -> None:
+            # The server ends once it is told that all is closed: not before it is.
+            if message["type"] != _CLOSED:
                 await send(message)
 
         try:
-            await self._app(scope, receive, send_all_but_failures)
+            async with self._lifespan():
+                await self._app(scope, receive, send_all_but_the_last)
         except UnknownSchema as error:
             log.critical("cannot go on", reason=str(error))
             raise SystemExit(EXIT_CONFIGURATION) from None
         except Exception as error:
             log.critical("cannot go on", exc_info=error)
             raise SystemExit(EXIT_FAILED) from None
+        await send({"type": _CLOSED})

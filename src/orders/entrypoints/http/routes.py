@@ -5,6 +5,7 @@ from functools import partial
 from litestar.handlers import HTTPRouteHandler
 
 from orders.entrypoints.http.answer import Answer
+from orders.entrypoints.http.asgi_types import Scope
 
 READ = partial(HTTPRouteHandler, http_method=("GET", "HEAD"))
 """A route that answers GET, and HEAD with the same headers."""
@@ -13,6 +14,14 @@ READ_WITH_EFFECT = partial(HTTPRouteHandler, http_method="GET")
 """A route whose GET does something; HEAD, which must not, does not apply."""
 
 WRITE = partial(HTTPRouteHandler, http_method="POST")
+
+
+def has_effect(scope: Scope) -> bool:
+    """Whether a request changes something; of the routes for GET those that leave out HEAD do."""
+    if scope["method"] != "GET":
+        return scope["method"] not in {"HEAD", "OPTIONS"}
+    handler = scope.get("route_handler")
+    return handler is not None and "HEAD" not in handler.http_methods
 
 
 def options(path: str, methods: str) -> HTTPRouteHandler:

@@ -27,7 +27,12 @@ _PROPAGATE: dict[str, Any] = {"handlers": [], "propagate": True}
 _LOGGING = {
     "formatters": {},
     "handlers": {},
-    "loggers": {"_granian": dict(_PROPAGATE), "granian.access": dict(_PROPAGATE)},
+    "loggers": {
+        "_granian": dict(_PROPAGATE),
+        # Tells again, as one text, of errors that the application has told of.
+        "_granian.utils": {"level": "CRITICAL"},
+        "granian.access": dict(_PROPAGATE),
+    },
 }
 
 log = structlog.get_logger("orders.http")
@@ -97,7 +102,11 @@ def _load(create: Callable[[], ASGIApp], grace: float) -> ASGIApp:
     parent = multiprocessing.parent_process()
     assert parent is not None, "workers are child processes"
     end_with_parent(parent.pid or 0, grace)
-    return create()
+    try:
+        return create()
+    except Exception as error:
+        log.critical("the application cannot be made", exc_info=error)
+        raise SystemExit(_EXIT_FAILED) from None
 
 
 def _free_address(host: str, port: int) -> str:
