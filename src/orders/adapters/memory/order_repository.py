@@ -1,0 +1,135 @@
+"""Orders in this process' memory."""
+
+from bisect import insort
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from orders.domain.document import StoredOrder, encode
+from orders.domain.errors import Invalid, Unavailable
+from orders.domain.model import Order
+from orders.domain.ports import OrderRepository, SaveReport
+from orders.domain.queries import Cursor, OrderQuery, Page
+from orders.domain.rules import INT64_MAX, INT64_MIN
+
+_Key = tuple[datetime, bytes]
+
+
+class MemoryOrderRepository(OrderRepository):
+    """See ``OrderRepository``; everything is gone with the process.
+
+    ``available`` set to False makes every call raise Unavailable, as a server does that is away.
+    """
+
+    def __init__(self) -> None:
+        self.available = True
+        self._orders: dict[str, Order] = {}
+        self._documents: dict[str, bytes] = {}
+        self._by_age: list[_Key] = []
+
+    async def save_many(self, orders: Sequence[Order]) -> SaveReport:
+        """See ``OrderRepository.save_many``.
+
+        Raises:
+            ValueError: an order_uid stands twice.
+        """
+        self._require_available()
+        if len({order.order_uid for order in orders}) < len(orders):
+            raise ValueError("an order_uid stands twice in a batch")
+        saved: list[str] = []
+        unchanged: list[str] = []
+        conflicts: list[str] = []
+        rejected: dict[str, str] = {}
+        for order in orders:
+            uid = order.order_uid
+            if uid in self._orders:
+                (unchanged if order == self._orders[uid] else conflicts).append(uid)
+            elif reason := _refusal(order):
+                rejected[uid] = reason
+            else:
+                self._store(order)
+                saved.append(uid)
+        return SaveReport(frozenset(saved), frozenset(unchanged), frozenset(conflicts), rejected)
+
+    async def get(self, order_uids: Collection[str]) -> dict[str, bytes]:
+        """See ``OrderReader.get``."""
+        self._require_available()
+        return {uid: self._documents[uid] for uid in order_uids if uid in self._documents}
+
+    async def page(self, query: OrderQuery, limit: int, after: Cursor | None = None) -> Page:
+        """See ``OrderRepository.page``.
+
+        Raises:
+            Invalid: ``after`` is no cursor that a page ever gave.
+        """
+        self._require_available()
+        if after is not None and not _is_storable(after.order_uid):
+            raise Invalid("the cursor is not one that was given out")
+        before = after and (after.date_created, after.order_uid.encode())
+        found: list[StoredOrder] = []
+        for key in reversed(self._by_age):
+            uid = key[1].decode()
+            order = self._orders[uid]
+            if (before and key >= before) or not _meets(order, query):
+                continue
+            if len(found) == limit:
+                return Page(tuple(found), Cursor(found[-1].date_created, found[-1].order_uid))
+            found.append(StoredOrder(uid, order.date_created, self._documents[uid]))
+        return Page(tuple(found))
+
+    async def latest(self, amount: int) -> list[StoredOrder]:
+        """See ``OrderRepository.latest``."""
+        if amount < 1:
+            self._require_available()
+            return []
+        return list((await self.page(OrderQuery(), amount)).orders)
+
+    def _store(self, order: Order) -> None:
+        self._orders[order.order_uid] = order
+        self._documents[order.order_uid] = encode(order)
+        insort(self._by_age, (order.date_created, order.order_uid.encode()))
+
+    def _require_available(self) -> None:
+        if not self.available:
+            raise Unavailable("the orders' memory is switched off")
+
+
+def _meets(order: Order, query: OrderQuery) -> bool:
+    return (
+        (query.order_uid is None or order.order_uid == query.order_uid)
+        and (query.customer_id is None or order.customer_id == query.customer_id)
+        and (query.track_number is None or order.track_number == query.track_number)
+        and (query.created_from is None or order.date_created >= query.created_from)
+        and (query.created_to is None or order.date_created < query.created_to)
+    )
+
+
+def _refusal(order: Order) -> str | None:
+    """What a database would refuse it for, in an order that was never checked."""
+    for value in _scalars(msgspec.structs.astuple(order)):
+        if isinstance(value, int) and not INT64_MIN <= value <= INT64_MAX:
+            return "an integer does not fit 64 bits"
+        if isinstance(value, str) and not _is_storable(value):
+            return "a text holds U+0000 or a lone surrogate"
+    return None
+
+
+def _scalars(values: Sequence[Any]) -> list[Any]:
+    found: list[Any] = []
+    for value in values:
+        if isinstance(value, msgspec.Struct):
+            found += _scalars(msgspec.structs.astuple(value))
+        elif isinstance(value, tuple):
+            found += _scalars(value)
+        else:
+            found.append(value)
+    return found
+
+
+def _is_storable(text: str) -> bool:
+    try:
+        return b"\0" not in text.encode()
+    except UnicodeEncodeError:
+        return False

@@ -1,0 +1,88 @@
+"""Bring a database's schema up to this version's."""
+
+from psycopg.errors import DuplicateObject, DuplicateTable
+
+from orders.adapters.postgres.database import PostgresDatabase
+from orders.adapters.postgres.errors import silence
+from orders.adapters.postgres.schema import Applied, pending, read_applied
+from orders.adapters.postgres.session import Session
+from orders.domain.errors import UnknownSchema
+
+_LOCK = 0x6F72646572730001
+"""Key of the advisory lock; any number that others are unlikely to take."""
+
+_GIVE_UP_SECONDS = 3600.0
+"""Building an index over a large table takes its time."""
+
+# No key of its own: every key of this schema holds order_uid. The lock keeps versions unique.
+_CREATE_TABLE = """
+    CREATE TABLE IF NOT EXISTS schema_migrations (
+        version    integer     NOT NULL,
+        name       text        NOT NULL,
+        checksum   text        NOT NULL,
+        applied_at timestamptz NOT NULL DEFAULT now()
+    )
+"""
+
+
+class Migrator:
+    """Applies what a database lacks of this version's migrations."""
+
+    def __init__(self, database: PostgresDatabase) -> None:
+        self._database = database
+
+    async def migrate(self) -> list[str]:
+        """Apply what is pending, each migration in its transaction; returns the names of those.
+
+        Any number of processes may do so at once: one applies, the others wait for it. Needs no
+        right but to read when there is nothing to do.
+
+        Raises:
+            Unavailable: the server is away or busy; what was applied stays, repeating it is safe.
+            UnknownSchema: the database has a schema that this version does not know.
+        """
+        done: list[str] = []
+        async with self._database.connection(_GIVE_UP_SECONDS) as session:
+            while pending(await _read_applied_if_any(session)):
+                if name := await _apply_next(session, self._database.timeouts.lock):
+                    done.append(name)
+        return done
+
+
+async def _apply_next(session: Session, lock_timeout: float) -> str | None:
+    """Apply the first pending migration; None when another process was faster."""
+    try:
+        async with session.transaction():
+            await _configure(session, lock_timeout=0.0)  # waits for other processes, however long
+            await session.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+            # Whoever waits for a table's lock holds up all who come after: not for long.
+            await _configure(session, lock_timeout=lock_timeout)
+            await session.execute(_CREATE_TABLE)
+            waiting = pending(await read_applied(session))
+            if not waiting:
+                return None
+            migration = waiting[0]
+            await session.execute(migration.sql)
+            await session.execute(
+                "INSERT INTO schema_migrations (version, name, checksum) VALUES (%s, %s, %s)",
+                [migration.version, migration.name, migration.checksum],
+            )
+    except (DuplicateTable, DuplicateObject) as error:
+        raise UnknownSchema(
+            "the database holds tables of these names that orders did not make: "
+            "give it a database of its own"
+        ) from silence(error)
+    return migration.name
+
+
+async def _configure(session: Session, lock_timeout: float) -> None:
+    await session.execute(
+        "SELECT set_config('statement_timeout', '0', true), set_config('lock_timeout', %s, true)",
+        [f"{round(lock_timeout * 1000)}ms"],
+    )
+
+
+async def _read_applied_if_any(session: Session) -> list[Applied]:
+    cursor = await session.execute("SELECT to_regclass('schema_migrations') IS NOT NULL")
+    row = await cursor.fetchone()
+    return await read_applied(session) if row and row[0] else []

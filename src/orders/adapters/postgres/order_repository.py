@@ -1,0 +1,103 @@
+"""Orders in PostgreSQL."""
+
+from collections.abc import Collection, Sequence
+from operator import attrgetter
+
+from orders.adapters.postgres.copy_rows import copy_orders
+from orders.adapters.postgres.database import PostgresDatabase
+from orders.adapters.postgres.errors import is_row_fault, is_too_long
+from orders.adapters.postgres.read_sql import DOCUMENTS, page_query
+from orders.adapters.postgres.saving import CarefulSave
+from orders.adapters.postgres.text import is_storable
+from orders.domain.document import StoredOrder
+from orders.domain.errors import Invalid
+from orders.domain.model import Order
+from orders.domain.ports import OrderRepository, SaveReport
+from orders.domain.queries import Cursor, OrderQuery, Page
+
+_order_uid = attrgetter("order_uid")
+
+
+class PostgresOrderRepository(OrderRepository):
+    """See ``OrderRepository``. Safe to use from many tasks at once."""
+
+    def __init__(self, database: PostgresDatabase) -> None:
+        self._database = database
+        self._redelivered = False
+
+    async def save_many(self, orders: Sequence[Order]) -> SaveReport:
+        """See ``OrderRepository.save_many``.
+
+        Optimistic: a batch of new orders is written without a look at what is stored. Where that
+        fails, or the batch before was mostly known already, it is done with care.
+
+        Raises:
+            ValueError: an order_uid stands twice.
+        """
+        batch = sorted(orders, key=_order_uid)
+        uids = frozenset(map(_order_uid, batch))
+        if len(uids) < len(batch):
+            raise ValueError("an order_uid stands twice in a batch")
+        if not batch:
+            return SaveReport()
+        seconds = self._database.timeouts.write
+        async with self._database.connection(seconds) as session:
+            whole = True
+            if not self._redelivered:
+                try:
+                    async with session.transaction():
+                        await copy_orders(session, batch)
+                except Exception as error:
+                    if not (is_row_fault(error) or is_too_long(error)):
+                        raise
+                    whole = not is_too_long(error)
+                else:
+                    return SaveReport(saved=uids)
+            careful = CarefulSave(session, seconds)
+            async with session.transaction():
+                await careful.save(batch, whole=whole)
+                session.give_up_after(seconds)
+        self._redelivered = len(careful.unchanged) * 2 > len(batch)
+        return careful.report()
+
+    async def get(self, order_uids: Collection[str]) -> dict[str, bytes]:
+        """See ``OrderReader.get``."""
+        uids = [uid for uid in order_uids if is_storable(uid)]
+        if not uids:
+            return {}
+        async with (
+            self._database.connection(self._database.timeouts.read) as session,
+            session.cursor(binary=True) as cursor,
+        ):
+            await cursor.execute(DOCUMENTS, [uids], prepare=True)
+            return dict(await cursor.fetchall())
+
+    async def page(self, query: OrderQuery, limit: int, after: Cursor | None = None) -> Page:
+        """See ``OrderRepository.page``.
+
+        Raises:
+            Invalid: ``after`` is no cursor that a page ever gave.
+        """
+        if after is not None and not is_storable(after.order_uid):
+            raise Invalid("the cursor is not one that was given out")
+        texts = (query.order_uid, query.customer_id, query.track_number)
+        if not all(is_storable(text) for text in texts if text is not None):
+            return Page(())
+        # One more than asked for tells whether there is a next page.
+        question = page_query(query, limit + 1, after)
+        async with (
+            self._database.connection(self._database.timeouts.read) as session,
+            session.cursor(binary=True) as cursor,
+        ):
+            await cursor.execute(question.statement, question.parameters, prepare=True)
+            found = [StoredOrder(*row) for row in await cursor.fetchall()]
+        orders = tuple(found[:limit])
+        if len(found) <= limit:
+            return Page(orders)
+        return Page(orders, Cursor(orders[-1].date_created, orders[-1].order_uid))
+
+    async def latest(self, amount: int) -> list[StoredOrder]:
+        """See ``OrderRepository.latest``."""
+        if amount < 1:
+            return []
+        return list((await self.page(OrderQuery(), amount)).orders)
