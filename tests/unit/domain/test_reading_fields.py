@@ -1,0 +1,354 @@
+"""What a field may hold, and what is said where it may not."""
+
+import json
+from typing import Any
+
+import pytest
+
+from orders.domain.reading import Reading, read
+from orders.domain.rules import ID_MAX_LENGTH, INT64_MAX, INT64_MIN
+from tests.unit.domain.reference import (
+    ABSENT,
+    REFERENCE,
+    changed,
+    faults,
+    field,
+    leaves,
+    read_document,
+    the_order,
+)
+
+IDENTIFIERS = ("order_uid", "track_number", "customer_id")
+INTEGERS = tuple(leaves(REFERENCE, int))
+MONEY = (
+    "payment.amount",
+    "payment.delivery_cost",
+    "payment.goods_total",
+    "payment.custom_fee",
+    "items.0.price",
+    "items.0.total_price",
+)
+LOOSE_TEXTS = tuple(p for p in leaves(REFERENCE, str) if p not in {*IDENTIFIERS, "date_created"})
+REQUIRED = (*IDENTIFIERS, *INTEGERS, "date_created", "delivery", "payment", "items")
+
+
+def json_path(path: str) -> str:
+    return "$." + path.replace(".0.", "[0].")
+
+
+def refused(path: str, value: object) -> list[str]:
+    """The faults that the reference order has with this value; they must all be at ``path``."""
+    document = changed(path, value)
+    found = faults(read_document(document))
+    assert found, f"{value!r} was accepted"
+    assert {fault.partition(": ")[0] for fault in found} == {json_path(path)}
+    return [fault.partition(": ")[2] for fault in found]
+
+
+def accepted(path: str, value: object) -> Any:
+    """What the order holds at ``path`` if this is sent."""
+    return field(the_order(read_document(changed(path, value))), path)
+
+
+def test_the_reference_order_is_known_to_the_last_field() -> None:
+    order = the_order(read_document(REFERENCE))
+    for path in leaves(REFERENCE, (str, int)):
+        if path != "date_created":
+            assert field(order, path) == field_of_reference(path)
+
+
+def field_of_reference(path: str) -> Any:
+    place: Any = REFERENCE
+    for name in path.split("."):
+        place = place[int(name)] if isinstance(place, list) else place[name]
+    return place
+
+
+class TestTexts:
+    @pytest.mark.parametrize("path", LOOSE_TEXTS)
+    @pytest.mark.parametrize("value", [ABSENT, None, ""], ids=["absent", "null", "empty"])
+    def test_absent_and_null_read_as_empty(self, path: str, value: object) -> None:
+        assert accepted(path, value) == ""
+
+    @pytest.mark.parametrize("path", LOOSE_TEXTS)
+    @pytest.mark.parametrize("value", [1, 0, 1.5, True, False, [], {}, ["x"]])
+    def test_anything_but_a_text_is_refused(self, path: str, value: object) -> None:
+        (fault,) = refused(path, value)
+        assert fault.startswith("expected str, got ")
+
+    @pytest.mark.parametrize("path", [*LOOSE_TEXTS, *IDENTIFIERS])
+    @pytest.mark.parametrize(
+        "value",
+        [" x ", "a/b", 'q"q', "a\\b", "\t\n\r", "ёж", "👩‍👩‍👧", "e\u0301", "\u2028", "\x7f"],
+    )
+    def test_texts_come_back_untouched(self, path: str, value: str) -> None:
+        text = value if path not in IDENTIFIERS else value + "x"
+        assert accepted(path, text) == text
+
+    @pytest.mark.parametrize("path", [*LOOSE_TEXTS, *IDENTIFIERS])
+    def test_u0000_is_refused(self, path: str) -> None:
+        assert refused(path, "a\0b") == ["must not hold U+0000"]
+
+    @pytest.mark.parametrize("path", [*LOOSE_TEXTS, *IDENTIFIERS])
+    @pytest.mark.parametrize("value", ["\ud800", "x\udfffy", "\udc00\ud800"])
+    def test_a_lone_surrogate_is_refused(self, path: str, value: str) -> None:
+        assert refused(path, value) == ["must not hold a lone surrogate"]
+
+    def test_a_backslash_before_u0000_is_no_u0000(self) -> None:
+        text = "C:\\u0000\\\\u0000"
+        assert accepted("entry", text) == text
+
+    def test_two_escapes_of_a_pair_are_one_character(self) -> None:
+        raw = json.dumps(changed("entry", "\U0001f600"))
+        assert "\\ud83d\\ude00" in raw
+        assert accepted("entry", "\U0001f600") == "\U0001f600"
+
+    def test_oof_shard_and_the_status_of_an_item_are_two_fields(self) -> None:
+        order = the_order(read_document(changed("oof_shard", "shard")))
+        assert order.oof_shard == "shard"
+        assert order.items[0].status == REFERENCE["items"][0]["status"]
+
+
+class TestIdentifiers:
+    @pytest.mark.parametrize("path", IDENTIFIERS)
+    def test_absent_is_refused(self, path: str) -> None:
+        assert refused(path, ABSENT) == ["is required"]
+
+    @pytest.mark.parametrize("path", IDENTIFIERS)
+    def test_null_is_refused(self, path: str) -> None:
+        assert refused(path, None) == ["expected str, got null"]
+
+    @pytest.mark.parametrize("path", IDENTIFIERS)
+    @pytest.mark.parametrize("value", ["", " ", "\t\n", "\u00a0\u2003", "x" * (ID_MAX_LENGTH + 1)])
+    def test_empty_blank_and_too_long_are_refused(self, path: str, value: str) -> None:
+        assert refused(path, value) == ["must be 1 to 255 characters and not blank"]
+
+    @pytest.mark.parametrize("path", IDENTIFIERS)
+    @pytest.mark.parametrize("value", [".", "0", "x" * ID_MAX_LENGTH, "😀" * ID_MAX_LENGTH])
+    def test_the_length_is_in_characters(self, path: str, value: str) -> None:
+        assert accepted(path, value) == value
+
+    @pytest.mark.parametrize("value", ["", " ", "x" * 1000])
+    def test_the_track_number_of_an_item_may_be_anything(self, value: str) -> None:
+        assert accepted("items.0.track_number", value) == value
+
+
+class TestPhone:
+    @pytest.mark.parametrize("value", ["0", "09720000000", "0x", "0\n"])
+    def test_a_leading_zero_is_refused(self, value: str) -> None:
+        assert refused("delivery.phone", value) == ["must not start with 0"]
+
+    @pytest.mark.parametrize("value", ["", " 0", "+0", "anything", "\n0", "\u06601", "\U0001f4de"])
+    def test_any_other_text_is_a_phone(self, value: str) -> None:
+        assert accepted("delivery.phone", value) == value
+
+
+class TestIntegers:
+    @pytest.mark.parametrize("path", INTEGERS)
+    def test_absent_is_refused(self, path: str) -> None:
+        assert refused(path, ABSENT) == ["is required"]
+
+    @pytest.mark.parametrize("path", INTEGERS)
+    @pytest.mark.parametrize(
+        ("value", "name"),
+        [
+            (None, "null"),
+            ("1817", "str"),
+            ("", "str"),
+            (1817.0, "float"),
+            (1.5, "float"),
+            (True, "bool"),
+            (False, "bool"),
+            ([], "array"),
+            ({}, "object"),
+        ],
+    )
+    def test_anything_but_an_integer_is_refused(self, path: str, value: object, name: str) -> None:
+        assert refused(path, value) == [f"expected int, got {name}"]
+
+    @pytest.mark.parametrize("written", ["1.8e3", "1E0", "0.0", "-0.0", "1e999"])
+    def test_an_exponent_or_a_fraction_makes_it_no_integer(self, written: str) -> None:
+        raw = json.dumps(REFERENCE).replace('"sm_id": 99', f'"sm_id": {written}')
+        assert faults(read_raw(raw)) == ["$.sm_id: expected int, got float"]
+
+    @pytest.mark.parametrize("path", INTEGERS)
+    def test_the_largest_is_of_64_bits(self, path: str) -> None:
+        assert accepted(path, INT64_MAX) == INT64_MAX
+
+    @pytest.mark.parametrize("path", INTEGERS)
+    @pytest.mark.parametrize("value", [INT64_MAX + 1, 2**64, 10**19, 10**40])
+    def test_above_64_bits_is_refused(self, path: str, value: int) -> None:
+        (fault,) = refused(path, value)
+        assert "64 bits" in fault
+
+    @pytest.mark.parametrize("path", [p for p in INTEGERS if p not in MONEY])
+    def test_others_than_money_may_be_negative(self, path: str) -> None:
+        assert accepted(path, INT64_MIN) == INT64_MIN
+        assert refused(path, INT64_MIN - 1) == ["must fit 64 bits, signed"]
+
+    @pytest.mark.parametrize("path", MONEY)
+    @pytest.mark.parametrize("value", [-1, INT64_MIN, -(10**30)])
+    def test_money_is_not_negative(self, path: str, value: int) -> None:
+        assert refused(path, value) == ["must not be negative and must fit 64 bits"]
+
+    @pytest.mark.parametrize("path", INTEGERS)
+    def test_zero_is_allowed(self, path: str) -> None:
+        assert accepted(path, 0) == 0
+
+    def test_a_number_of_thousands_of_digits_is_told_at_once(self) -> None:
+        raw = json.dumps(REFERENCE).replace('"sm_id": 99', '"sm_id": ' + "9" * 100_000)
+        assert faults(read_raw(raw)) == ["$.sm_id: must fit 64 bits, signed"]
+
+
+class TestObjects:
+    @pytest.mark.parametrize("path", ["delivery", "payment", "items"])
+    def test_absent_is_refused(self, path: str) -> None:
+        assert refused(path, ABSENT) == ["is required"]
+
+    @pytest.mark.parametrize("path", ["delivery", "payment", "items.0"])
+    @pytest.mark.parametrize(
+        ("value", "name"),
+        [(None, "null"), ([], "array"), ("x", "str"), (1, "int"), (1.5, "float"), (True, "bool")],
+    )
+    def test_anything_but_an_object_is_refused(self, path: str, value: object, name: str) -> None:
+        found = faults(read_document(changed_place(path, value)))
+        place = "$." + path.replace("items.0", "items[0]")
+        assert found == [f"{place}: expected object, got {name}"]
+
+    @pytest.mark.parametrize(
+        ("value", "name"),
+        [(None, "null"), ({}, "object"), ("x", "str"), (1, "int"), (1.5, "float"), (True, "bool")],
+    )
+    def test_items_are_an_array(self, value: object, name: str) -> None:
+        assert refused("items", value) == [f"expected array, got {name}"]
+
+    def test_no_items_are_allowed(self) -> None:
+        assert accepted("items", []) == ()
+
+    def test_equal_items_are_allowed_and_keep_their_order(self) -> None:
+        item = REFERENCE["items"][0]
+        order = the_order(read_document(changed("items", [item, item | {"price": 1}, item])))
+        assert [i.price for i in order.items] == [item["price"], 1, item["price"]]
+
+    def test_an_empty_delivery_is_one_of_empty_texts(self) -> None:
+        delivery = accepted("delivery", {})
+        assert {getattr(delivery, name) for name in REFERENCE["delivery"]} == {""}
+
+    def test_sums_need_not_add_up(self) -> None:
+        assert accepted("payment.amount", 1) == 1
+
+
+def changed_place(path: str, value: object) -> dict[str, Any]:
+    if path == "items.0":
+        return changed("items", [value])
+    return changed(path, value)
+
+
+class TestKeys:
+    @pytest.mark.parametrize("value", [None, 1, 1.5, "x", [], {"order_uid": 1}, [[[{}]]], "\0"])
+    def test_an_unknown_field_is_ignored(self, value: object) -> None:
+        for path in ("unknown", "delivery.unknown", "payment.unknown", "items.0.unknown"):
+            assert the_order(read_document(changed(path, value))) == REFERENCE_ORDER
+
+    @pytest.mark.parametrize("value", ["\ud800", {"\ud800": 1}])
+    def test_a_lone_surrogate_in_an_unknown_field_is_ignored_with_it(self, value: object) -> None:
+        assert the_order(read_document(changed("unknown", value))) == REFERENCE_ORDER
+
+    @pytest.mark.parametrize(
+        "name", ["Order_uid", "ORDER_UID", "orderUid", "order_uid ", "order-uid"]
+    )
+    def test_keys_match_exactly(self, name: str) -> None:
+        document = changed("order_uid", ABSENT) | {name: "x"}
+        assert faults(read_document(document)) == ["$.order_uid: is required"]
+
+    def test_the_order_of_keys_does_not_matter(self) -> None:
+        backwards = dict(reversed(REFERENCE.items()))
+        assert the_order(read_document(backwards)) == REFERENCE_ORDER
+
+    def test_all_faults_are_told_in_the_order_of_the_document(self) -> None:
+        document = changed("order_uid", "")
+        document = changed("delivery.phone", "0", document)
+        document = changed("payment.amount", "1817", document)
+        document = changed("payment.bank", 1, document)
+        document = changed("items.0.price", -1, document)
+        document = changed("sm_id", ABSENT, document)
+        document = changed("date_created", "today", document)
+        document["items"].append(None)
+        assert faults(read_document(document)) == [
+            "$.order_uid: must be 1 to 255 characters and not blank",
+            "$.delivery.phone: must not start with 0",
+            "$.payment.amount: expected int, got str",
+            "$.payment.bank: expected str, got int",
+            "$.items[0].price: must not be negative and must fit 64 bits",
+            "$.items[1]: expected object, got null",
+            "$.sm_id: is required",
+            "$.date_created: must be RFC 3339 with an offset",
+        ]
+
+    def test_an_empty_object_lacks_all_that_is_required(self) -> None:
+        missing = {fault.partition(": ")[0] for fault in faults(read_document({}))}
+        top = {name for name in REQUIRED if "." not in name}
+        assert missing == {f"$.{name}" for name in top}
+
+
+REFERENCE_ORDER = the_order(read_document(REFERENCE))
+
+
+class TestRepeatedKeys:
+    @pytest.mark.parametrize(
+        ("first", "last", "expected"),
+        [('"a"', '"b"', "b"), ("1", '"b"', "b"), ('"a"', "null", ""), ('"\\ud800"', '"b"', "b")],
+    )
+    def test_the_last_one_wins(self, first: str, last: str, expected: str) -> None:
+        assert with_repeated("entry", first, last) == expected
+
+    def test_a_wrong_last_one_is_wrong(self) -> None:
+        raw = repeated("entry", '"a"', "1")
+        assert faults(read_raw(raw)) == ["$.entry: expected str, got int"]
+
+    def test_objects_are_not_merged(self) -> None:
+        raw = repeated("delivery", json.dumps(REFERENCE["delivery"]), '{"name": "x"}')
+        delivery = the_order(read_raw(raw)).delivery
+        assert (delivery.name, delivery.city) == ("x", "")
+
+
+def repeated(name: str, first: str, last: str) -> str:
+    rest = json.dumps(changed(name, ABSENT))[1:-1]
+    return f'{{"{name}": {first}, {rest}, "{name}": {last}}}'
+
+
+def with_repeated(name: str, first: str, last: str) -> object:
+    return field(the_order(read_raw(repeated(name, first, last))), name)
+
+
+def read_raw(text: str) -> Reading:
+    return read(text.encode())
+
+
+class TestDialect:
+    """One old producer writes ``oof_shard`` as ``status``."""
+
+    OLD = changed("oof_shard", ABSENT)
+
+    def test_a_text_stands_for_oof_shard_where_that_is_absent(self) -> None:
+        assert the_order(read_document(self.OLD | {"status": "7"})).oof_shard == "7"
+
+    def test_it_does_not_where_oof_shard_is_there(self) -> None:
+        assert the_order(read_document(REFERENCE | {"status": "7"})) == REFERENCE_ORDER
+
+    def test_it_does_not_where_oof_shard_is_null(self) -> None:
+        order = the_order(read_document(REFERENCE | {"oof_shard": None, "status": "7"}))
+        assert order.oof_shard == ""
+
+    @pytest.mark.parametrize("status", [7, None, True, {}, ["7"]])
+    def test_what_is_no_text_is_an_unknown_field(self, status: object) -> None:
+        assert the_order(read_document(self.OLD | {"status": status})).oof_shard == ""
+
+    def test_its_faults_are_those_of_oof_shard(self) -> None:
+        assert faults(read_document(self.OLD | {"status": "\0"})) == [
+            "$.oof_shard: must not hold U+0000"
+        ]
+
+    def test_in_arrays_as_well(self) -> None:
+        reading = read_document([self.OLD | {"status": "7"}, REFERENCE])
+        assert [a.order.oof_shard for a in reading.accepted] == ["7", REFERENCE["oof_shard"]]

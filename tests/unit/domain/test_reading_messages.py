@@ -1,0 +1,222 @@
+"""What a message may be: an order, an array of orders, or nothing of the kind."""
+
+import json
+
+import pytest
+
+from orders.domain.reading import elements, read
+from tests.unit.domain.reference import (
+    REFERENCE,
+    changed,
+    faults,
+    read_document,
+    the_order,
+)
+
+BOM = b"\xef\xbb\xbf"
+TEXT = json.dumps(REFERENCE).encode()
+ORDER = the_order(read(TEXT))
+
+DEEP = 200_000
+"""Levels of nesting that no recursive parser survives."""
+
+
+def nested(levels: int) -> bytes:
+    return b"[" * levels + b"]" * levels
+
+
+def code(value: bytes | None) -> str:
+    """The code of a message that is refused as a whole, its bytes kept."""
+    reading = read(value)
+    assert reading.accepted == ()
+    (refused,) = reading.refused
+    assert refused.raw == (value or b"")
+    assert refused.index == 0
+    return refused.code
+
+
+class TestOneOrder:
+    def test_is_accepted(self) -> None:
+        reading = read(TEXT)
+        assert not reading.is_array
+        assert reading.accepted[0].index == 0
+
+    @pytest.mark.parametrize("before", [b"", b" ", b"\n\t\r ", BOM, BOM + b" "])
+    @pytest.mark.parametrize("after", [b"", b" ", b"\n\r\t "])
+    def test_blanks_and_a_byte_order_mark_around_it_are_skipped(
+        self, before: bytes, after: bytes
+    ) -> None:
+        assert the_order(read(before + TEXT + after)) == ORDER
+
+    @pytest.mark.parametrize("before", [b"", BOM, b" ", BOM + b"\n"])
+    def test_an_invalid_one_keeps_its_original_bytes(self, before: bytes) -> None:
+        value = before + json.dumps(changed("sm_id", "x"), indent=1).encode() + b"\n"
+        assert code(value) == "invalid"
+        assert faults(read(value)) == ["$.sm_id: expected int, got str"]
+
+    def test_in_spacing_and_escapes_of_any_kind_it_is_the_same(self) -> None:
+        for options in ({"indent": 3}, {"ensure_ascii": False}, {"separators": (",", ":")}):
+            assert the_order(read(json.dumps(REFERENCE, **options).encode())) == ORDER  # type: ignore[arg-type]
+
+
+class TestEmpty:
+    @pytest.mark.parametrize(
+        "value", [None, b"", b" ", b"\n\t\r ", BOM, BOM + b" ", b"null", b" null\n", BOM + b"null"]
+    )
+    def test_nothing_is_empty(self, value: bytes | None) -> None:
+        assert code(value) == "empty"
+
+    @pytest.mark.parametrize("value", [b"[]", b" [ ] ", BOM + b"[\n]"])
+    def test_an_empty_array_is_nothing_to_do(self, value: bytes) -> None:
+        reading = read(value)
+        assert (reading.accepted, reading.refused, reading.is_array) == ((), (), True)
+
+
+class TestUndecodable:
+    @pytest.mark.parametrize(
+        "value",
+        [
+            b"{",
+            b"[",
+            b"]",
+            b"}",
+            b"hello",
+            b"nul",
+            b"NaN",
+            b"Infinity",
+            b"-Infinity",
+            b"'x'",
+            b'"x',
+            b"01",
+            b"1.",
+            b"+1",
+            b"1 2",
+            b"[1,]",
+            b"[,1]",
+            b"[1 2]",
+            b"{,}",
+            b'{"a":1,}',
+            b'{"a"}',
+            b"{1:1}",
+            b"[}",
+            b'"\x01"',
+            b'"\\x41"',
+            b'"\\u12"',
+            b"\x00",
+            b"\x00\x00\x00\x00\x00\x00",
+            b"// comment\n1",
+            b"\xfe\xff\x00{",
+            b"\x1f\x8b\x08",
+            BOM + BOM + b"[]",
+            b" " + BOM + b"[]",
+            b"\xc2\xa0[]",
+            TEXT[:-1],
+            TEXT + b",",
+            TEXT + TEXT,
+            b"[" + TEXT + b"," + TEXT[:-1] + b"]",
+            b"[NaN," + TEXT + b"]",
+        ],
+    )
+    def test_what_is_not_json(self, value: bytes) -> None:
+        assert code(value) == "undecodable"
+
+    @pytest.mark.parametrize("broken", [b"\xff", b"\xc3", b"\xed\xa0\x80", b"\xc0\x80"])
+    def test_what_is_not_utf8_anywhere_in_it(self, broken: bytes) -> None:
+        for place in (b'{"unknown": "%s"}', b'[{"a": 1}, "%s"]', b'{"%s": 1}', b"%s"):
+            assert code(place.replace(b"%s", broken)) == "undecodable"
+
+    def test_in_an_unknown_field_of_a_good_order_as_well(self) -> None:
+        assert code(TEXT[:-1] + b', "unknown": "\xff"}') == "undecodable"
+        assert code(TEXT[:-1] + b', "unknown": 01}') == "undecodable"
+        assert code(TEXT[:-1] + b', "unknown": "\x01"}') == "undecodable"
+
+    def test_it_is_said_where(self) -> None:
+        assert faults(read(b'{"a": x}')) == ["$: must be JSON (byte 6)"]
+        assert faults(read(BOM + b'{"a": x}')) == ["$: must be JSON (byte 9)"]
+        assert faults(read(b'["\xff"]')) == ["$: must be UTF-8 (byte 2)"]
+        assert faults(read(BOM + b'["\xff"]')) == ["$: must be UTF-8 (byte 5)"]
+
+
+class TestScalars:
+    @pytest.mark.parametrize(
+        ("value", "name"),
+        [
+            (b'"x"', "str"),
+            (b"true", "bool"),
+            (b"false", "bool"),
+            (b"1", "number"),
+            (b"-1.5e3", "number"),
+            (b"1e999", "number"),
+            (b' "\\ud800" ', "str"),
+        ],
+    )
+    def test_are_invalid(self, value: bytes, name: str) -> None:
+        assert code(value) == "invalid"
+        assert faults(read(value)) == [f"$: expected object or array, got {name}"]
+
+
+class TestArrays:
+    def test_all_good_ones_are_accepted_in_their_order(self) -> None:
+        reading = read_document([REFERENCE, changed("sm_id", 1), REFERENCE])
+        assert reading.is_array
+        assert [(a.index, a.order.sm_id) for a in reading.accepted] == [(0, 99), (1, 1), (2, 99)]
+
+    BROKEN: tuple[tuple[bytes, str], ...] = (
+        (b"null", "$[1]: expected object, got null"),
+        (b"1", "$[1]: expected object, got int"),
+        (b"1.5", "$[1]: expected object, got float"),
+        (b"1e999", "$[1]: expected object, got float"),
+        (b'"x"', "$[1]: expected object, got str"),
+        (b'"\\ud800"', "$[1]: expected object, got str"),
+        (b"[]", "$[1]: expected object, got array"),
+        (b"[" + TEXT + b"]", "$[1]: expected object, got array"),
+        (nested(DEEP), "$[1]: must not be nested so deep"),
+        (json.dumps(changed("sm_id", "x")).encode(), "$[1].sm_id: expected int, got str"),
+        (
+            json.dumps(changed("items.0.name", "\ud800")).encode(),
+            "$[1].items[0].name: must not hold a lone surrogate",
+        ),
+        (json.dumps(changed("entry", "\0")).encode(), "$[1].entry: must not hold U+0000"),
+        (TEXT[:-1] + b',"unknown":' + nested(DEEP) + b"}", "$[1]: must not be nested so deep"),
+    )
+
+    @pytest.mark.parametrize(("broken", "fault"), BROKEN, ids=range(len(BROKEN)))
+    def test_a_broken_element_is_alone_in_being_refused(self, broken: bytes, fault: str) -> None:
+        for glue in (b",", b" ,\n"):
+            value = b"[" + glue.join([TEXT, broken, TEXT]) + b"]"
+            reading = read(value)
+            assert [(a.index, a.order) for a in reading.accepted] == [(0, ORDER), (2, ORDER)]
+            (refused,) = reading.refused
+            assert (refused.index, refused.raw, refused.code) == (1, broken, "invalid")
+            assert [str(f) for f in refused.faults] == [fault]
+
+    def test_a_neighbour_nested_too_deep_as_a_whole(self) -> None:
+        # Some depths are too much for one parser and not for the next; the verdict is one of two.
+        for levels in (500, 990, 1000, 1010, 2000, 5000):
+            value = b"[" + TEXT[:-1] + b',"unknown":' + nested(levels) + b"}," + TEXT + b"]"
+            reading = read(value)
+            assert reading.accepted[-1].order == ORDER
+            assert len(reading.accepted) + len(reading.refused) == 2
+
+    def test_only_broken_ones(self) -> None:
+        reading = read(b'[1, {"a": 2}, null]')
+        assert reading.accepted == ()
+        assert [r.raw for r in reading.refused] == [b"1", b'{"a": 2}', b"null"]
+        assert [r.index for r in reading.refused] == [0, 1, 2]
+
+    def test_a_message_nested_too_deep_as_a_whole_is_one_bad_element(self) -> None:
+        reading = read(nested(DEEP))
+        (refused,) = reading.refused
+        assert (refused.index, refused.code, refused.raw) == (0, "invalid", nested(DEEP - 1))
+
+
+class TestElements:
+    def test_of_an_array_are_its_elements_as_they_were_sent(self) -> None:
+        parts = [b'{ "a":1 }', b"[ 1 , 2 ]", b'"\\ud800"', b"1.50", b"null"]
+        assert elements(b" [ " + b" ,\n ".join(parts) + b" ] ") == parts
+        assert elements(b"[" + b",".join(parts[:2]) + b"]") == parts[:2]
+        assert elements(BOM + b"[1]") == [b"1"]
+
+    @pytest.mark.parametrize("value", [TEXT, BOM + TEXT, b" " + TEXT + b"\n"])
+    def test_of_anything_else_are_the_whole_message(self, value: bytes) -> None:
+        assert elements(value) == [value]

@@ -1,0 +1,85 @@
+"""Which parts work, and what that means for the whole."""
+
+import asyncio
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from orders.adapters.memory.cache import MemoryCache
+from orders.adapters.memory.dead_letters import MemoryDeadLetters
+from orders.domain.ports import Dependency
+from orders.domain.use_cases.check_readiness import TIMEOUT, CheckReadiness, PartState
+
+START = datetime(2024, 1, 1, tzinfo=UTC)
+
+
+class Frozen(Dependency):
+    async def check(self) -> None:
+        await asyncio.Event().wait()
+
+
+class Setting:
+    """Two parts that can be away, and a clock."""
+
+    def __init__(self) -> None:
+        self.now = START
+        self.needed = MemoryDeadLetters()
+        self.nice = MemoryCache(1)
+        self.check = CheckReadiness({"needed": self.needed}, {"nice": self.nice}, lambda: self.now)
+
+    async def states(self) -> tuple[str, str, str]:
+        report = await self.check()
+        return report.state, report.parts["needed"].state, report.parts["nice"].state
+
+
+@pytest.fixture
+def setting() -> Setting:
+    return Setting()
+
+
+async def test_all_up_is_ready(setting: Setting) -> None:
+    assert await setting.states() == ("ready", "up", "up")
+
+
+async def test_without_a_helpful_part_it_is_degraded(setting: Setting) -> None:
+    setting.nice.available = False
+    assert await setting.states() == ("degraded", "up", "down")
+
+
+async def test_without_a_required_part_it_is_unavailable(setting: Setting) -> None:
+    setting.needed.available = False
+    assert await setting.states() == ("unavailable", "down", "up")
+    setting.nice.available = False
+    assert await setting.states() == ("unavailable", "down", "down")
+
+
+async def test_it_is_ready_again_by_itself(setting: Setting) -> None:
+    setting.needed.available = False
+    await setting.check()
+    setting.needed.available = True
+    assert await setting.states() == ("ready", "up", "up")
+
+
+async def test_it_is_said_why_and_since_when(setting: Setting) -> None:
+    await setting.check()
+    setting.now += timedelta(minutes=1)
+    setting.nice.available = False
+    first = (await setting.check()).parts["nice"]
+    assert first == PartState("down", START + timedelta(minutes=1), "the cache is away")
+    setting.now += timedelta(minutes=1)
+    report = await setting.check()
+    assert report.parts["nice"] == first
+    assert report.parts["needed"] == PartState("up", START, None)
+
+
+async def test_parts_that_do_not_answer_are_down_in_time_all_at_once() -> None:
+    started = time.monotonic()
+    report = await CheckReadiness({}, {"one": Frozen(), "other": Frozen()})()
+    assert time.monotonic() - started < 2 * TIMEOUT
+    assert report.state == "degraded"
+    assert {part.reason for part in report.parts.values()} == {"no answer within 1 s"}
+
+
+async def test_without_parts_it_is_ready() -> None:
+    assert (await CheckReadiness({}, {})()).state == "ready"

@@ -1,0 +1,327 @@
+"""Batches of messages: what is stored, what is dead, and what a crash may cost (nothing)."""
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orders.adapters.memory.cache import MemoryCache
+from orders.adapters.memory.dead_letters import MemoryDeadLetters
+from orders.adapters.memory.order_repository import MemoryOrderRepository
+from orders.domain.document import encode
+from orders.domain.errors import Unavailable
+from orders.domain.messages import DeadLetter, Message, Origin
+from orders.domain.model import Order
+from orders.domain.ports import SaveReport
+from orders.domain.use_cases.ingest_batch import DETAIL_MAX_LENGTH, IngestBatch, IngestReport
+from tests.unit.domain.reference import REFERENCE, read_document, the_order
+
+NOW = datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC)
+CONFLICT = "another order with this order_uid is stored, with other content"
+
+
+def document(uid: str, sm_id: int = 1) -> dict[str, Any]:
+    return REFERENCE | {"order_uid": uid, "sm_id": sm_id}
+
+
+def order(uid: str, sm_id: int = 1) -> Order:
+    return the_order(read_document(document(uid, sm_id)))
+
+
+def messages(*values: object) -> list[Message]:
+    """Messages as a topic gives them out; bytes and None as they are, all else as JSON."""
+    raw = [v if v is None or isinstance(v, bytes) else json.dumps(v).encode() for v in values]
+    return [
+        Message(Origin("orders", 0, offset), value, b"key", 1700, (("trace", b"1"),))
+        for offset, value in enumerate(raw)
+    ]
+
+
+class RefusingRepository(MemoryOrderRepository):
+    """Has reasons of its own against orders whose uid begins with "refuse"."""
+
+    async def save_many(self, orders: Sequence[Order]) -> SaveReport:
+        refused = {o.order_uid for o in orders if o.order_uid.startswith("refuse")}
+        report = await super().save_many([o for o in orders if o.order_uid not in refused])
+        rejected = dict.fromkeys(refused, "the store refuses it")
+        return SaveReport(report.saved, report.unchanged, report.conflicts, rejected)
+
+
+class Setting:
+    def __init__(self, repository: MemoryOrderRepository | None = None) -> None:
+        self.repository = repository or MemoryOrderRepository()
+        self.dead_letters = MemoryDeadLetters()
+        self.cache = MemoryCache(3)
+        self.ingest = IngestBatch(self.repository, self.dead_letters, self.cache, 3, lambda: NOW)
+
+    async def take(self, *values: object) -> IngestReport:
+        return await self.ingest.store(self.ingest.prepare(messages(*values)))
+
+    async def stored(self) -> dict[str, bytes]:
+        return {o.order_uid: o.document for o in await self.repository.latest(1000)}
+
+    @property
+    def letters(self) -> list[DeadLetter]:
+        return self.dead_letters.letters
+
+    @property
+    def summary(self) -> list[tuple[int, int, str, str]]:
+        """Of each letter: offset, index, code, detail."""
+        return [(x.message.origin.offset, x.index, x.code, x.detail) for x in self.letters]
+
+
+@pytest.fixture
+def setting() -> Setting:
+    return Setting()
+
+
+def report(
+    n: int, saved: int = 0, unchanged: int = 0, dead: dict[Any, int] | None = None
+) -> IngestReport:
+    return IngestReport(n, saved, unchanged, dead or {})
+
+
+class TestGoodOrders:
+    async def test_objects_and_arrays_are_stored(self, setting: Setting) -> None:
+        result = await setting.take(document("a"), [document("b"), document("c")], [])
+        assert result == report(3, saved=3)
+        assert await setting.stored() == {uid: encode(order(uid)) for uid in "abc"}
+        assert setting.letters == []
+
+    async def test_nothing_at_all_is_no_trouble(self, setting: Setting) -> None:
+        assert await setting.take() == report(0)
+        assert await setting.take([], []) == report(2)
+
+    async def test_stored_ones_are_in_the_cache(self, setting: Setting) -> None:
+        await setting.take(document("a"), document("b"))
+        assert await setting.cache.get(["a", "b"]) == await setting.stored()
+
+    async def test_the_latest_of_many_are_in_the_cache(self, setting: Setting) -> None:
+        await setting.take([document(uid) for uid in "abcdef"])
+        assert set(await setting.cache.get(list("abcdef"))) == set("def")
+        await setting.cache.put({"x": b"x"})
+        assert set(await setting.cache.get(list("abcdef"))) == set("ef")
+
+    async def test_without_a_cache_they_are_stored_all_the_same(self, setting: Setting) -> None:
+        setting.cache.available = False
+        assert await setting.take(document("a")) == report(1, saved=1)
+        assert set(await setting.stored()) == {"a"}
+
+    async def test_what_was_stored_before_does_not_push_others_out_of_the_cache(
+        self, setting: Setting
+    ) -> None:
+        await setting.take(document("a"))
+        await setting.cache.put({"x": b"x", "y": b"y", "z": b"z"})
+        await setting.take(document("a"))
+        assert set(await setting.cache.get(["a", "x", "y", "z"])) == {"x", "y", "z"}
+
+
+class TestTheSameOrderAgain:
+    async def test_in_another_batch_changes_nothing(self, setting: Setting) -> None:
+        await setting.take(document("a"))
+        before = await setting.stored()
+        assert await setting.take(document("a")) == report(1, unchanged=1)
+        assert await setting.stored() == before
+        assert setting.letters == []
+
+    async def test_in_one_batch_and_in_one_message(self, setting: Setting) -> None:
+        result = await setting.take(document("a"), [document("a"), document("a")], document("a"))
+        assert result == report(3, saved=1, unchanged=3)
+        assert setting.letters == []
+
+    async def test_in_other_bytes_is_the_same(self, setting: Setting) -> None:
+        backwards = dict(reversed(document("a").items())) | {"unknown": 1}
+        moment = document("a") | {"date_created": "2021-11-26T09:22:19.0+03:00"}
+        spaced = json.dumps(document("a"), indent=4).encode()
+        result = await setting.take(document("a"), backwards, moment, spaced)
+        assert result == report(4, saved=1, unchanged=3)
+
+
+class TestConflicts:
+    async def test_the_stored_one_stays(self, setting: Setting) -> None:
+        await setting.take(document("a", 1))
+        result = await setting.take(document("a", 2))
+        assert result == report(1, dead={"conflict": 1})
+        assert await setting.stored() == {"a": encode(order("a", 1))}
+        assert setting.summary == [(0, 0, "conflict", f"$: {CONFLICT}")]
+        assert setting.letters[0].value == json.dumps(document("a", 2)).encode()
+
+    async def test_in_one_batch_the_first_one_stays(self, setting: Setting) -> None:
+        result = await setting.take(document("a", 1), document("a", 2), document("a", 1))
+        assert result == report(3, saved=1, unchanged=1, dead={"conflict": 1})
+        assert await setting.stored() == {"a": encode(order("a", 1))}
+        assert setting.summary == [(1, 0, "conflict", f"$: {CONFLICT}")]
+
+    async def test_in_one_array_only_the_element_is_dead(self, setting: Setting) -> None:
+        await setting.take([document("a", 1), document("b"), document("a", 2)])
+        assert set(await setting.stored()) == {"a", "b"}
+        assert setting.summary == [(0, 2, "conflict", f"$[2]: {CONFLICT}")]
+        assert setting.letters[0].value == json.dumps(document("a", 2)).encode()
+
+    async def test_each_is_held_against_the_stored_one_not_against_its_neighbour(
+        self, setting: Setting
+    ) -> None:
+        await setting.take(document("a", 1))
+        result = await setting.take(*(document("a", n) for n in (2, 1, 3, 2, 1)))
+        assert result == report(5, unchanged=2, dead={"conflict": 3})
+        assert [x.message.origin.offset for x in setting.letters] == [0, 3, 2]
+
+    async def test_every_element_of_a_large_array_keeps_its_own_bytes(
+        self, setting: Setting
+    ) -> None:
+        await setting.take([document(str(n), 1) for n in range(1000)])
+        await setting.take([document(str(n), 2) for n in range(1000)])
+        values = [x.value for x in setting.letters]
+        assert values == [json.dumps(document(str(n), 2)).encode() for n in range(1000)]
+
+
+class TestBadMessages:
+    async def test_a_bad_neighbour_costs_the_good_ones_nothing(self, setting: Setting) -> None:
+        bad = document("b") | {"sm_id": "x"}
+        result = await setting.take([document("a"), bad, None, document("c")])
+        assert result == report(1, saved=2, dead={"invalid": 2})
+        assert set(await setting.stored()) == {"a", "c"}
+        assert setting.summary == [
+            (0, 1, "invalid", "$[1].sm_id: expected int, got str"),
+            (0, 2, "invalid", "$[2]: expected object, got null"),
+        ]
+        assert [x.value for x in setting.letters] == [json.dumps(bad).encode(), b"null"]
+
+    async def test_an_array_of_bad_ones_moves_on(self, setting: Setting) -> None:
+        assert await setting.take([1, 2]) == report(1, dead={"invalid": 2})
+
+    @pytest.mark.parametrize(
+        ("value", "code"),
+        [
+            (b"", "empty"),
+            (None, "empty"),
+            (b" null", "empty"),
+            (b"{", "undecodable"),
+            (b"1", "invalid"),
+        ],
+    )
+    async def test_a_whole_message_is_dead_as_it_was_sent(
+        self, setting: Setting, value: bytes | None, code: Any
+    ) -> None:
+        assert await setting.take(value, document("a")) == report(2, saved=1, dead={code: 1})
+        (letter,) = setting.letters
+        assert letter.value == value
+        assert letter.message == messages(value)[0]
+        assert (letter.index, letter.code, letter.attempt) == (0, code, 1)
+        assert letter.failed_at == NOW
+        assert letter.identity == (Origin("orders", 0, 0), 0)
+
+    async def test_all_faults_are_told_up_to_a_bound(self, setting: Setting) -> None:
+        await setting.take(document("") | {"sm_id": None, "items": [None] * 1000})
+        (letter,) = setting.letters
+        assert letter.detail.startswith("$.order_uid: must be 1 to 255 characters and not blank; ")
+        assert len(letter.detail) == DETAIL_MAX_LENGTH
+        assert letter.detail.endswith("…")
+
+    async def test_what_is_said_holds_no_value(self, setting: Setting) -> None:
+        secret = "Test Testov +9720000000"
+        bad = document("a") | {"entry": secret + "\0", "sm_id": secret, "track_number": secret * 99}
+        await setting.take(bad, [document("b"), bad | {"delivery": {"phone": "0" + secret}}])
+        assert len(setting.letters) == 2
+        assert all("Test" not in x.detail and "972" not in x.detail for x in setting.letters)
+
+
+class TestRejected:
+    async def test_what_the_store_alone_refuses_is_dead_and_the_rest_is_stored(self) -> None:
+        setting = Setting(RefusingRepository())
+        result = await setting.take([document("a"), document("refused"), document("b")])
+        assert result == report(1, saved=2, dead={"rejected": 1})
+        assert setting.summary == [(0, 1, "rejected", "$[1]: the store refuses it")]
+        assert setting.letters[0].value == json.dumps(document("refused")).encode()
+
+    async def test_each_of_one_uid_is_tried(self) -> None:
+        setting = Setting(RefusingRepository())
+        result = await setting.take(*(document("refused", n) for n in (1, 2, 1)))
+        assert result == report(3, dead={"rejected": 3})
+        assert sorted(x.message.origin.offset for x in setting.letters) == [0, 1, 2]
+
+
+class TestTrouble:
+    async def test_with_the_store_away_nothing_is_done(self, setting: Setting) -> None:
+        prepared = setting.ingest.prepare(messages(document("a"), b"{"))
+        setting.repository.available = False
+        with pytest.raises(Unavailable):
+            await setting.ingest.store(prepared)
+        assert setting.letters == []
+        setting.repository.available = True
+        assert await setting.ingest.store(prepared) == report(2, saved=1, dead={"undecodable": 1})
+
+    async def test_with_the_dead_letters_away_it_raises_and_loses_nothing(
+        self, setting: Setting
+    ) -> None:
+        await setting.take(document("a", 1))
+        batch = messages(document("a", 2), document("b"), b"{", document("b", 2))
+        prepared = setting.ingest.prepare(batch)
+        setting.dead_letters.available = False
+        for _ in range(2):
+            with pytest.raises(Unavailable):
+                await setting.ingest.store(prepared)
+        setting.dead_letters.available = True
+        result = await setting.ingest.store(prepared)
+        assert result == report(4, unchanged=1, dead={"undecodable": 1, "conflict": 2})
+        assert await setting.stored() == {"a": encode(order("a", 1)), "b": encode(order("b"))}
+        assert {(x.message.origin.offset, x.code) for x in setting.letters} == {
+            (0, "conflict"),
+            (2, "undecodable"),
+            (3, "conflict"),
+        }
+
+    async def test_good_orders_do_not_need_the_dead_letters(self, setting: Setting) -> None:
+        setting.dead_letters.available = False
+        assert await setting.take(document("a")) == report(1, saved=1)
+
+
+UIDS = st.sampled_from(["a", "b", "refuse", "c"])
+PARTS = st.builds(document, UIDS, st.integers(1, 2)) | st.sampled_from([None, 1, {"a": 1}])
+VALUES = PARTS | st.lists(PARTS, max_size=4) | st.sampled_from([b"", b"{", None])
+
+
+@given(st.lists(st.lists(VALUES, max_size=4), max_size=4), st.booleans())
+async def test_every_order_is_stored_or_dead_whatever_comes(
+    batches: list[list[object]], again: bool
+) -> None:
+    """The first of each uid that the store takes is stored, for good; the books balance."""
+    setting = Setting(RefusingRepository())
+    expected: dict[str, int] = {}
+    offset = 0
+    for values in batches:
+        batch = [
+            Message(Origin("orders", 0, offset + n), m.value)
+            for n, m in enumerate(messages(*values))
+        ]
+        offset += len(batch)
+        good = saved = dead = 0
+        for value in values:
+            parts = value if isinstance(value, list) else [value]
+            for part in parts:
+                if not isinstance(part, dict) or "order_uid" not in part:
+                    dead += 1
+                    continue
+                uid, content = part["order_uid"], part["sm_id"]
+                good += 1
+                saved += uid != "refuse" and uid not in expected
+                if uid != "refuse":
+                    expected.setdefault(uid, content)
+                dead += uid == "refuse" or expected[uid] != content
+        result = await setting.ingest.store(setting.ingest.prepare(batch))
+        assert result.saved == saved
+        assert sum(result.dead.values()) == dead
+        elements = sum(len(v) if isinstance(v, list) else 1 for v in values)
+        assert result.saved + result.unchanged + dead == elements
+        if again:
+            letters = setting.letters
+            result = await setting.ingest.store(setting.ingest.prepare(batch))
+            assert result.saved == 0
+            assert [x.identity for x in setting.letters] == [x.identity for x in letters]
+    assert await setting.stored() == {
+        uid: encode(order(uid, content)) for uid, content in expected.items()
+    }

@@ -1,0 +1,136 @@
+"""Orders into the topic: of a document, all or none, or made-up ones."""
+
+import json
+from typing import Any
+
+import pytest
+
+from orders.adapters.memory.publisher import MemoryPublisher
+from orders.adapters.memory.topic import MAX_MESSAGE_BYTES, MemoryTopic
+from orders.adapters.random_orders.order_generator import RandomOrderGenerator
+from orders.domain.document import encode
+from orders.domain.errors import Invalid, TooLarge, Unavailable, Undecodable
+from orders.domain.use_cases.publish_orders import PublishDocument, PublishRandom
+from tests.unit.domain.reference import REFERENCE, read_document, the_order
+
+
+def document(uid: str, sm_id: int = 1) -> dict[str, Any]:
+    return REFERENCE | {"order_uid": uid, "sm_id": sm_id}
+
+
+def written(value: object) -> bytes:
+    return json.dumps(value).encode()
+
+
+def sent(topic: MemoryTopic) -> list[tuple[bytes | None, bytes | None]]:
+    return [(message.key, message.value) for message in topic.partitions[0]]
+
+
+@pytest.fixture
+def publisher(topic: MemoryTopic) -> MemoryPublisher:
+    return MemoryPublisher(topic)
+
+
+@pytest.fixture
+def publish(publisher: MemoryPublisher) -> PublishDocument:
+    return PublishDocument(publisher)
+
+
+class TestPublishDocument:
+    async def test_one_order_goes_as_one_message_in_canonical_bytes(
+        self, publish: PublishDocument, topic: MemoryTopic
+    ) -> None:
+        order = the_order(read_document(REFERENCE))
+        assert await publish(written(REFERENCE)) == (order,)
+        assert sent(topic) == [(order.order_uid.encode(), encode(order))]
+
+    async def test_an_array_goes_in_its_order_one_a_message(
+        self, publish: PublishDocument, topic: MemoryTopic
+    ) -> None:
+        orders = await publish(written([document(uid) for uid in "cab"]))
+        assert [order.order_uid for order in orders] == ["c", "a", "b"]
+        assert [key for key, _ in sent(topic)] == [b"c", b"a", b"b"]
+
+    async def test_equal_ones_go_once(self, publish: PublishDocument, topic: MemoryTopic) -> None:
+        backwards = dict(reversed(document("a").items()))
+        orders = await publish(written([document("a"), document("b"), backwards]))
+        assert [order.order_uid for order in orders] == ["a", "b"]
+        assert len(sent(topic)) == 2
+
+    async def test_headers_go_along(self, publish: PublishDocument, topic: MemoryTopic) -> None:
+        await publish(written(REFERENCE), {"x-request-id": "ё"})
+        assert topic.partitions[0][0].headers == (("x-request-id", "ё".encode()),)
+
+    async def test_all_faults_of_all_orders_are_told_and_nothing_is_sent(
+        self, publish: PublishDocument, topic: MemoryTopic
+    ) -> None:
+        bad = [
+            document("a"),
+            document("b") | {"sm_id": "x", "entry": 1},
+            None,
+            document("a", 2),
+            document(" "),
+        ]
+        with pytest.raises(Invalid) as caught:
+            await publish(written(bad))
+        assert {fault.pointer: fault.rule for fault in caught.value.faults} == {
+            "/1/entry": "expected str, got int",
+            "/1/sm_id": "expected int, got str",
+            "/2": "expected object, got null",
+            "/3/order_uid": "stands in this document before, with other content",
+            "/4/order_uid": "must be 1 to 255 characters and not blank",
+        }
+        assert sent(topic) == []
+
+    @pytest.mark.parametrize(
+        ("value", "fault"),
+        [
+            (b"[]", "$: must hold at least one order"),
+            (b"", "$: must not be empty"),
+            (b"null", "$: must not be null"),
+            (b"1", "$: expected object or array, got number"),
+        ],
+    )
+    async def test_a_document_without_an_order_is_invalid(
+        self, publish: PublishDocument, topic: MemoryTopic, value: bytes, fault: str
+    ) -> None:
+        with pytest.raises(Invalid) as caught:
+            await publish(value)
+        assert [str(f) for f in caught.value.faults] == [fault]
+        assert not isinstance(caught.value, Undecodable)
+        assert sent(topic) == []
+
+    @pytest.mark.parametrize("value", [b"{", b"hello", b'["\xff"]', written(REFERENCE)[:-1]])
+    async def test_what_is_not_json_is_undecodable(
+        self, publish: PublishDocument, value: bytes
+    ) -> None:
+        with pytest.raises(Undecodable) as caught:
+            await publish(value)
+        assert len(caught.value.faults) == 1
+
+    async def test_one_order_too_large_and_nothing_is_sent(
+        self, publish: PublishDocument, topic: MemoryTopic
+    ) -> None:
+        huge = document("b") | {"entry": "x" * MAX_MESSAGE_BYTES}
+        with pytest.raises(TooLarge):
+            await publish(written([document("a"), huge]))
+        assert sent(topic) == []
+
+    async def test_the_topic_away_is_told(
+        self, publish: PublishDocument, publisher: MemoryPublisher
+    ) -> None:
+        publisher.available = False
+        with pytest.raises(Unavailable):
+            await publish(written(REFERENCE))
+
+
+class TestPublishRandom:
+    @pytest.mark.parametrize("amount", [1, 50])
+    async def test_what_was_made_is_sent_and_given_back(
+        self, publisher: MemoryPublisher, topic: MemoryTopic, amount: int
+    ) -> None:
+        publish = PublishRandom(RandomOrderGenerator(), publisher)
+        orders = await publish(amount, {"x-request-id": "1"})
+        assert len(orders) == amount
+        assert sent(topic) == [(order.order_uid.encode(), encode(order)) for order in orders]
+        assert topic.partitions[0][0].headers == (("x-request-id", b"1"),)
