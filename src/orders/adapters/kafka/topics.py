@@ -108,7 +108,8 @@ def _limit(admin: KafkaAdminClient, name: str, default: int) -> int:
 def _described_limit(admin: KafkaAdminClient, name: str) -> int:
     wanted = ConfigResource(ConfigResourceType.TOPIC, name, {_MAX_MESSAGE_BYTES: ""})
     [response] = admin.describe_configs([wanted])
-    [(error_code, _message, _type, _name, [entry])] = response.resources
+    [(error_code, _message, _type, _name, entries)] = response.resources
     if error_code:
         raise for_code(error_code)(name)
+    [entry] = entries
     return int(entry[1])

@@ -1,0 +1,38 @@
+"""Topics of one's own on the real broker, and another client to look at them with."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from orders.adapters.kafka.settings import KafkaSettings
+from orders.adapters.kafka.topics import TopicAdmin
+from tests.integration.kafka.other_client import OtherClient
+
+PARTITIONS = 3
+
+
+@pytest.fixture
+def kafka_settings(kafka_bootstrap: str, topic_name: str) -> KafkaSettings:
+    """A topic, its dead letters and a group that no other test has; nothing of it exists yet."""
+    return KafkaSettings(
+        bootstrap=kafka_bootstrap,
+        topic=topic_name,
+        dlq_topic=f"{topic_name}.dlq",
+        group=f"{topic_name}.group",
+        partitions=PARTITIONS,
+    )
+
+
+@pytest.fixture
+def topics(kafka_settings: KafkaSettings) -> KafkaSettings:
+    """The same, with both topics made."""
+    TopicAdmin(kafka_settings).ensure()
+    return kafka_settings
+
+
+@pytest.fixture
+def other_client(kafka_bootstrap: str) -> Iterator[OtherClient]:
+    """Sends and reads with another Kafka client than ours."""
+    client = OtherClient(kafka_bootstrap)
+    yield client
+    client.close()

@@ -1,0 +1,108 @@
+"""Dead letters in a real topic: the contract, and what other clients see."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import datetime
+
+import pytest
+
+from orders.adapters.kafka.dead_letters import KafkaDeadLetters
+from orders.adapters.kafka.producer import KafkaProducerClient
+from orders.adapters.kafka.settings import KafkaSettings
+from orders.domain.errors import Unavailable
+from orders.domain.messages import DeadLetter, Message, Origin
+from tests.contracts.dead_letters import DeadLettersContract, DeadLettersSide, letter
+from tests.integration.kafka.other_client import OtherClient
+
+OURS = (
+    "orders-error-code",
+    "orders-error-detail",
+    "orders-source-topic",
+    "orders-source-partition",
+    "orders-source-offset",
+    "orders-source-index",
+    "orders-failed-at",
+    "orders-attempt",
+)
+
+
+def parsed(found: Message) -> DeadLetter:
+    """A letter from a message; fails where a header of ours is missing or stands twice."""
+    ours = {name: value.decode() for name, value in found.headers if name in OURS}
+    assert [name for name, _ in found.headers if name in OURS] == list(OURS)
+    origin = Origin(
+        ours["orders-source-topic"],
+        int(ours["orders-source-partition"]),
+        int(ours["orders-source-offset"]),
+    )
+    others = tuple((name, value) for name, value in found.headers if name not in OURS)
+    return DeadLetter(
+        Message(origin, None, found.key, found.timestamp, others),
+        int(ours["orders-source-index"]),
+        found.value,
+        ours["orders-error-code"],  # type: ignore[arg-type]
+        ours["orders-error-detail"],
+        datetime.fromisoformat(ours["orders-failed-at"]),
+        int(ours["orders-attempt"]),
+    )
+
+
+class KafkaSide(DeadLettersSide):
+    def __init__(
+        self, settings: KafkaSettings, client: KafkaProducerClient, other_client: OtherClient
+    ) -> None:
+        self.topic = settings.dlq_topic
+        self.dead_letters = KafkaDeadLetters(client, settings)
+        self.other_client = other_client
+
+    async def found(self) -> list[Message]:
+        return await asyncio.to_thread(self.other_client.read_all, self.topic)
+
+    async def kept(self) -> list[DeadLetter]:
+        letters = map(parsed, await self.found())
+        return list({kept.identity: kept for kept in letters}.values())
+
+
+@pytest.fixture
+async def side(topics: KafkaSettings, other_client: OtherClient) -> AsyncIterator[KafkaSide]:
+    client = KafkaProducerClient(topics)
+    await client.open()
+    yield KafkaSide(topics, client, other_client)
+    await client.close()
+
+
+class TestKafkaDeadLetters(DeadLettersContract):
+    @pytest.fixture
+    def side(self, side: KafkaSide) -> DeadLettersSide:
+        return side
+
+
+async def test_the_time_is_written_as_rfc_3339(side: KafkaSide) -> None:
+    await side.dead_letters.put([letter()])
+    [found] = await side.found()
+    assert dict(found.headers)["orders-failed-at"] == b"2026-02-03T04:05:06.000789Z"
+
+
+async def test_headers_of_an_earlier_dead_letter_give_way(side: KafkaSide) -> None:
+    replayed = (("orders-error-code", b"empty"), ("x", b"1"), ("orders-attempt", b"9"))
+    await side.dead_letters.put([letter(headers=replayed)])
+    [found] = await side.found()
+    headers = found.headers
+    assert headers[0] == ("x", b"1")
+    assert [value for name, value in headers if name == "orders-error-code"] == [b"undecodable"]
+    assert [value for name, value in headers if name == "orders-attempt"] == [b"1"]
+
+
+async def test_one_that_does_not_fit_its_topic_is_not_passed_over(
+    kafka_settings: KafkaSettings, other_client: OtherClient
+) -> None:
+    other_client.create(
+        kafka_settings.dlq_topic, max_message_bytes="1000", compression_type="uncompressed"
+    )
+    client = KafkaProducerClient(kafka_settings, compression_type=None)
+    await client.open()
+    try:
+        with pytest.raises(Unavailable, match="larger"):
+            await KafkaDeadLetters(client, kafka_settings).put([letter(b"x" * 2_000)])
+    finally:
+        await client.close()

@@ -1,0 +1,216 @@
+"""Brokers that freeze, die, come back, or were never there."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+
+import msgspec
+import pytest
+
+from orders.adapters.kafka.dead_letters import KafkaDeadLetters
+from orders.adapters.kafka.message_source import KafkaMessageSource
+from orders.adapters.kafka.producer import KafkaProducerClient
+from orders.adapters.kafka.publisher import KafkaPublisher
+from orders.adapters.kafka.settings import KafkaSettings
+from orders.domain.errors import Unavailable
+from orders.domain.model import Order
+from orders.domain.reading import read
+from tests.contracts.dead_letters import letter
+from tests.contracts.message_source import nothing_comes, receive, values_of
+from tests.contracts.publisher import ORDER_FILE
+from tests.integration.kafka.other_client import OtherClient
+from tests.integration.kafka.own_broker import OwnBroker
+from tests.integration.kafka.waiting import opened, until, works
+
+
+@pytest.fixture(scope="module")
+def own_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnBroker]:
+    broker = OwnBroker(tmp_path_factory.mktemp("broker"))
+    yield broker
+    broker.stop()
+
+
+@pytest.fixture
+def broker(own_broker: OwnBroker) -> Iterator[OwnBroker]:
+    """A broker that runs, whatever the test before did to it."""
+    own_broker.start()
+    yield own_broker
+    own_broker.thaw()
+
+
+@pytest.fixture
+def kafka_bootstrap(own_broker: OwnBroker) -> str:
+    return own_broker.bootstrap
+
+
+@pytest.fixture
+def order() -> Order:
+    return read(ORDER_FILE.read_bytes()).accepted[0].order
+
+
+async def in_time(seconds: float, *awaitables: object) -> float:
+    """Run these one after the other; how long that took."""
+    started = time.monotonic()
+    async with asyncio.timeout(seconds):
+        for awaitable in awaitables:
+            await awaitable  # type: ignore[misc]
+    return time.monotonic() - started
+
+
+async def loop_stays_free(awaitable: object) -> None:
+    """Fail if the event loop is held up for long while this runs."""
+    task = asyncio.ensure_future(awaitable)  # type: ignore[arg-type,var-annotated]
+    longest = 0.0
+    while not task.done():
+        started = time.monotonic()
+        await asyncio.sleep(0.01)
+        longest = max(longest, time.monotonic() - started)
+    assert longest < 0.5
+    await task
+
+
+async def test_a_source_waits_for_a_broker_that_is_not_there_yet(
+    own_broker: OwnBroker, kafka_settings: KafkaSettings
+) -> None:
+    own_broker.stop()
+    async with opened(KafkaMessageSource(kafka_settings)) as source:
+        assert not await works(source)
+        waiting = asyncio.create_task(source.receive())
+        await asyncio.sleep(1)
+        await asyncio.to_thread(own_broker.start)
+        await until(lambda: works(source), "joining")
+        other_client = OtherClient(own_broker.bootstrap)
+        await asyncio.to_thread(other_client.send, kafka_settings.topic, b"x")
+        async with asyncio.timeout(15):
+            assert values_of([await waiting]) == [b"x"]
+
+
+async def test_a_producer_waits_for_a_broker_that_is_not_there_yet(
+    own_broker: OwnBroker, kafka_settings: KafkaSettings, order: Order
+) -> None:
+    own_broker.stop()
+    async with opened(KafkaProducerClient(kafka_settings)) as client:
+        publisher = KafkaPublisher(client, kafka_settings)
+        assert not await works(publisher)
+        with pytest.raises(Unavailable):
+            await in_time(8, publisher.publish([order]))
+        await asyncio.to_thread(own_broker.start)
+        await until(lambda: works(publisher), "connecting")
+        await publisher.publish([order])
+
+
+async def test_nothing_hangs_at_the_end_when_there_never_was_a_broker() -> None:
+    settings = KafkaSettings(bootstrap="127.0.0.1:1")
+    for client in (KafkaMessageSource(settings), KafkaProducerClient(settings)):
+        await client.open()
+        await asyncio.sleep(0.5)
+        await in_time(5, client.close())
+
+
+async def test_with_a_frozen_broker_a_commit_and_the_end_are_bounded(
+    broker: OwnBroker, topics: KafkaSettings, other_client: OtherClient
+) -> None:
+    source = KafkaMessageSource(topics)
+    await source.open()
+    await asyncio.to_thread(other_client.send, topics.topic, b"x")
+    [batch] = await receive(source, 1)
+    broker.freeze()
+    started = time.monotonic()
+    with pytest.raises(Unavailable):
+        await loop_stays_free(source.commit(batch))
+    assert time.monotonic() - started < 6
+    await until(lambda: _down(source), "the source noticing", seconds=12)
+    await in_time(5, loop_stays_free(source.close()))
+
+
+async def test_after_a_freeze_a_source_goes_on_by_itself(
+    broker: OwnBroker, topics: KafkaSettings, other_client: OtherClient
+) -> None:
+    async with opened(KafkaMessageSource(topics)) as source:
+        await asyncio.to_thread(other_client.send, topics.topic, b"a")
+        [batch] = await receive(source, 1)
+        broker.freeze()
+        with pytest.raises(Unavailable):
+            await source.commit(batch)
+        broker.thaw()
+        # What could not be committed is, without anybody asking again.
+        await until(
+            lambda: _is_committed(other_client, topics, 1), "the commit after all", seconds=40
+        )
+        await asyncio.to_thread(other_client.send, topics.topic, b"b")
+        assert values_of(await receive(source, 1)) == [b"b"]
+
+
+async def test_after_a_broker_died_and_came_back_a_source_goes_on(
+    broker: OwnBroker, topics: KafkaSettings, other_client: OtherClient
+) -> None:
+    async with opened(KafkaMessageSource(topics)) as source:
+        await asyncio.to_thread(other_client.send_many, topics.topic, [b"a", b"b"])
+        for batch in await receive(source, 2):
+            await source.commit(batch)
+        broker.kill()
+        await until(lambda: _down(source), "the source noticing", seconds=15)
+        await asyncio.to_thread(broker.start)
+        await until(lambda: works(source), "the source coming back", seconds=40)
+        await asyncio.to_thread(other_client.send, topics.topic, b"c")
+        batches = await receive(source, 1)
+        assert values_of(batches) == [b"c"]
+        await source.commit(batches[-1])
+        assert await nothing_comes(source)
+
+
+async def test_with_a_dead_broker_the_end_is_bounded(
+    broker: OwnBroker, topics: KafkaSettings, other_client: OtherClient
+) -> None:
+    source, client = KafkaMessageSource(topics), KafkaProducerClient(topics)
+    await source.open()
+    await client.open()
+    await asyncio.to_thread(other_client.send, topics.topic, b"x")
+    [batch] = await receive(source, 1)
+    await until(lambda: works(client), "connecting")
+    broker.kill()
+    with pytest.raises(Unavailable):
+        await in_time(6, source.commit(batch))
+    with pytest.raises(Unavailable):
+        await in_time(8, KafkaDeadLetters(client, topics).put([letter()]))
+    await in_time(5, source.close())
+    await in_time(5, client.close())
+
+
+async def test_with_a_frozen_broker_sending_is_bounded_and_goes_on_after_it(
+    broker: OwnBroker, topics: KafkaSettings, other_client: OtherClient, order: Order
+) -> None:
+    async with opened(KafkaProducerClient(topics)) as client:
+        publisher, letters = KafkaPublisher(client, topics), KafkaDeadLetters(client, topics)
+        await until(lambda: works(client), "connecting")
+        broker.freeze()
+        with pytest.raises(Unavailable):
+            await in_time(8, loop_stays_free(publisher.publish([order])))
+        assert not await works(client)
+        with pytest.raises(Unavailable):
+            await in_time(8, letters.put([letter()]))
+        broker.thaw()
+        await until(lambda: works(client), "the producer coming back", seconds=40)
+        later = msgspec.structs.replace(order, order_uid="later")
+        await publisher.publish([later])
+        await letters.put([letter(offset=8)])
+    arrived = await asyncio.to_thread(other_client.read_all, topics.topic)
+    assert b"later" in {message.key for message in arrived}
+
+
+async def test_while_too_few_replicas_are_in_sync_nothing_is_confirmed(
+    broker: OwnBroker, kafka_settings: KafkaSettings, other_client: OtherClient, order: Order
+) -> None:
+    other_client.create(kafka_settings.topic, min_insync_replicas="2")
+    async with opened(KafkaProducerClient(kafka_settings)) as client:
+        with pytest.raises(Unavailable):
+            await in_time(8, KafkaPublisher(client, kafka_settings).publish([order]))
+
+
+async def _down(source: KafkaMessageSource) -> bool:
+    return not await works(source)
+
+
+async def _is_committed(other_client: OtherClient, settings: KafkaSettings, amount: int) -> bool:
+    positions = await asyncio.to_thread(other_client.committed, settings.group, settings.topic, 3)
+    return sum(position for position in positions if position > 0) == amount

@@ -1,0 +1,206 @@
+"""Partitions that change hands."""
+
+import asyncio
+from collections import Counter, defaultdict
+from contextlib import suppress
+
+import msgspec
+import pytest
+
+from orders.adapters.kafka import consumer_thread
+from orders.adapters.kafka.message_source import KafkaMessageSource
+from orders.adapters.kafka.settings import KafkaSettings
+from orders.domain.errors import Unavailable
+from orders.domain.messages import Batch, Origin
+from tests.contracts.message_source import nothing_comes, receive, values_of
+from tests.integration.kafka.other_client import OtherClient
+from tests.integration.kafka.waiting import opened, until, works
+
+
+class Worker:
+    """Stores what a source gives, takes its time, and commits."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self.source = KafkaMessageSource(settings)
+        self.stored: list[Origin] = []
+        self.confirmed: list[Origin] = []
+
+    async def run(self) -> None:
+        while True:
+            batch = await self.source.receive()
+            self.stored += [message.origin for message in batch.messages]
+            await asyncio.sleep(0.01)
+            with suppress(Unavailable):
+                await self.source.commit(batch)
+                self.confirmed += [message.origin for message in batch.messages]
+
+
+async def test_nothing_is_lost_and_nothing_goes_back_while_members_come_and_go(
+    topics: KafkaSettings, other_client: OtherClient
+) -> None:
+    total = 0
+    enough = asyncio.Event()
+
+    async def send() -> None:
+        nonlocal total
+        while not enough.is_set():
+            await asyncio.to_thread(other_client.send_many, topics.topic, [b"x"] * 50)
+            total += 50
+            await asyncio.sleep(0.05)
+
+    first, second = Worker(topics), Worker(topics)
+    async with opened(first.source):
+        sending = asyncio.create_task(send())
+        working = asyncio.create_task(first.run())
+        await until(lambda: len(first.stored) > 100, "the first member working")
+        async with opened(second.source):
+            helping = asyncio.create_task(second.run())
+            await until(lambda: len(second.stored) > 300, "the second member working")
+            helping.cancel()
+        so_far = len(first.stored)
+        await until(lambda: len(first.stored) > so_far + 300, "the first one having all again")
+        enough.set()
+        await sending
+        await until(
+            lambda: len({*first.stored, *second.stored}) == total, "all messages being stored"
+        )
+
+        async def all_committed() -> bool:
+            positions = await asyncio.to_thread(
+                other_client.committed, topics.group, topics.topic, 3
+            )
+            return sum(positions) == total
+
+        await until(all_committed, "all messages being committed")
+        working.cancel()
+    times = Counter(first.confirmed + second.confirmed)
+    # Only what the second member held when it left uncommitted may have been given out again.
+    assert {origin for origin, number in times.items() if number > 1} == set()
+    for stored in (first.stored, second.stored):
+        last: dict[int, int] = defaultdict(lambda: -1)
+        for origin in stored:
+            assert origin.offset > last[origin.partition] or origin not in times
+            last[origin.partition] = origin.offset
+
+
+async def test_a_batch_in_hand_is_waited_for_and_committed_before_the_hand_over(
+    topics: KafkaSettings, other_client: OtherClient
+) -> None:
+    await asyncio.to_thread(other_client.send_many, topics.topic, [b"%d" % n for n in range(60)])
+    first, second = KafkaMessageSource(topics), KafkaMessageSource(topics)
+    async with opened(first):
+        in_hand = await receive(first, 60)
+        async with opened(second):
+            await asyncio.sleep(3)  # less than it holds on to its partitions for
+            assert not await works(second)
+            for batch in in_hand:
+                await first.commit(batch)
+            await until(lambda: works(second), "the hand-over")
+            assert await nothing_comes(second)
+            positions = await asyncio.to_thread(
+                other_client.committed, topics.group, topics.topic, 3
+            )
+            assert sum(positions) == 60
+
+
+async def test_a_batch_in_hand_for_too_long_is_given_up_and_its_commit_left_out(
+    topics: KafkaSettings, other_client: OtherClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumer_thread, "REVOKE_WAIT", 0.5)
+    values = [b"%02d" % n for n in range(30)]
+    await asyncio.to_thread(other_client.send_many, topics.topic, values)
+    first, second = KafkaMessageSource(topics), KafkaMessageSource(topics)
+    async with opened(first):
+        in_hand = await receive(first, len(values))
+        async with opened(second):
+            again: list[Batch] = []
+
+            async def collect(source: KafkaMessageSource) -> None:
+                while True:
+                    again.append(await source.receive())
+
+            tasks = [asyncio.create_task(collect(source)) for source in (first, second)]
+            await until(lambda: values_of(again) == values, "all messages coming again")
+            for batch in in_hand:
+                await first.commit(batch)
+            positions = await asyncio.to_thread(
+                other_client.committed, topics.group, topics.topic, 3
+            )
+            assert all(position < 0 for position in positions)
+            for task in tasks:
+                task.cancel()
+
+
+async def test_stays_a_member_while_nobody_asks_for_messages(
+    topics: KafkaSettings, other_client: OtherClient
+) -> None:
+    options = {"max_poll_interval_ms": 2_000, "session_timeout_ms": 6_000}
+    async with opened(KafkaMessageSource(topics, **options)) as source:
+        values = [b"%05d" % n for n in range(6_000)]
+        await asyncio.to_thread(other_client.send_many, topics.topic, values)
+        in_hand = await source.receive()
+        await asyncio.sleep(6)  # three times what a member may stay away for
+        assert await works(source)
+        await source.commit(in_hand)
+        rest = await receive(source, len(values) - len(in_hand.messages))
+        assert values_of([in_hand, *rest]) == values
+
+
+async def test_a_pause_is_kept_across_a_rebalance_and_nothing_is_lost(
+    topics: KafkaSettings, other_client: OtherClient
+) -> None:
+    values = [b"%05d" % n for n in range(9_000)]
+    first, second = KafkaMessageSource(topics), KafkaMessageSource(topics)
+    async with opened(first):
+        await asyncio.to_thread(other_client.send_many, topics.topic, values)
+        [head] = await receive(first, 1)
+        await first.commit(head)
+        async with opened(second):
+            await until(lambda: works(second), "the second member joining")
+            await asyncio.sleep(1)  # both have read ahead, and nobody asks
+            got = [head]
+
+            async def collect(source: KafkaMessageSource) -> None:
+                while True:
+                    got.append(await source.receive())
+                    await source.commit(got[-1])
+
+            tasks = [asyncio.create_task(collect(source)) for source in (first, second)]
+            await until(lambda: len(values_of(got)) >= len(values), "all messages coming")
+            for task in tasks:
+                task.cancel()
+            assert values_of(got) == values
+
+
+async def test_a_static_member_has_its_partitions_back_at_once(
+    topics: KafkaSettings, other_client: OtherClient
+) -> None:
+    static = msgspec.structs.replace(topics, instance_id="one")
+    values = [b"%d" % n for n in range(9)]
+    await asyncio.to_thread(other_client.send_many, topics.topic, values)
+    async with opened(KafkaMessageSource(static)) as source:
+        await receive(source, 9)
+    assert await asyncio.to_thread(other_client.members, topics.group) == [3]
+    async with asyncio.timeout(5), opened(KafkaMessageSource(static)) as source:
+        batches = await receive(source, 9)
+        assert values_of(batches) == values
+        await source.commit(batches[-1])
+    positions = await asyncio.to_thread(other_client.committed, topics.group, topics.topic, 3)
+    assert sum(positions) == 9
+
+
+async def test_a_member_that_leaves_is_gone_at_once(
+    topics: KafkaSettings, other_client: OtherClient
+) -> None:
+    async with opened(KafkaMessageSource(topics)) as source:
+        await until(lambda: works(source), "joining")
+        assert await asyncio.to_thread(other_client.members, topics.group) == [3]
+    assert await asyncio.to_thread(other_client.members, topics.group) == []
+
+
+async def test_a_spare_member_without_partitions_works(topics: KafkaSettings) -> None:
+    single = msgspec.structs.replace(topics, topic=topics.topic + "-1", partitions=1)
+    first, second = KafkaMessageSource(single), KafkaMessageSource(single)
+    async with opened(first), opened(second):
+        await until(lambda: works(first), "the first joining")
+        await until(lambda: works(second), "the second joining")
