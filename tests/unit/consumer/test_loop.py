@@ -1,0 +1,370 @@
+"""The consumer's loop, on the adapters in memory."""
+
+import asyncio
+from collections.abc import Callable, Collection, Sequence
+
+import msgspec
+import pytest
+
+from orders.adapters.memory.cache import MemoryCache
+from orders.adapters.memory.dead_letters import MemoryDeadLetters
+from orders.adapters.memory.message_source import MemoryMessageSource
+from orders.adapters.memory.topic import MemoryTopic
+from orders.domain.document import StoredOrder, encode
+from orders.domain.errors import OrdersError, Unavailable
+from orders.domain.messages import Batch
+from orders.domain.model import Order
+from orders.domain.ports import MessageSource, OrderRepository, SaveReport
+from orders.domain.queries import Cursor, OrderQuery, Page
+from orders.domain.reading import read
+from orders.domain.use_cases.ingest_batch import IngestBatch
+from orders.entrypoints.consumer.loop import ConsumerLoop
+from tests.contracts.publisher import ORDER_FILE
+
+ORDER = read(ORDER_FILE.read_bytes()).accepted[0].order
+DEADLINE = 10.0
+
+
+class Store(OrderRepository):
+    """A store that a test holds up, or has fail."""
+
+    def __init__(self) -> None:
+        self.orders: dict[str, Order] = {}
+        self.failures: list[Exception] = []
+        self.tries = 0
+        self.is_away = False
+        self.open = asyncio.Event()
+        self.open.set()
+        self.entered = asyncio.Event()
+
+    async def save_many(self, orders: Sequence[Order]) -> SaveReport:
+        self.tries += 1
+        self.entered.set()
+        await self.open.wait()
+        if self.is_away:
+            raise Unavailable("the database is away")
+        if self.failures:
+            raise self.failures.pop(0)
+        new = {order.order_uid: order for order in orders if order.order_uid not in self.orders}
+        self.orders |= new
+        known = frozenset(order.order_uid for order in orders) - new.keys()
+        return SaveReport(saved=frozenset(new), unchanged=known)
+
+    async def get(self, order_uids: Collection[str]) -> dict[str, bytes]:
+        raise NotImplementedError
+
+    async def page(self, query: OrderQuery, limit: int, after: Cursor | None = None) -> Page:
+        raise NotImplementedError
+
+    async def latest(self, amount: int) -> list[StoredOrder]:
+        raise NotImplementedError
+
+
+class Source(MessageSource):
+    """Passes on to another source, and notes what happens; a test may spoil it."""
+
+    def __init__(self, inner: MessageSource, store: Store) -> None:
+        self.inner = inner
+        self.store = store
+        self.received: list[Batch] = []
+        self.committed: list[Batch] = []
+        self.stored_at_commit: list[int] = []
+        self.commit_failures: list[Exception] = []
+        self.receive_failure: Exception | None = None
+        self.commits_open = asyncio.Event()
+        self.commits_open.set()
+
+    async def receive(self) -> Batch:
+        if self.receive_failure:
+            raise self.receive_failure
+        batch = await self.inner.receive()
+        self.received.append(batch)
+        return batch
+
+    async def commit(self, batch: Batch) -> None:
+        await self.commits_open.wait()
+        self.stored_at_commit.append(len(self.store.orders))
+        if self.commit_failures:
+            raise self.commit_failures.pop(0)
+        self.committed.append(batch)
+        await self.inner.commit(batch)
+
+
+class Rig:
+    """The loop with all that it works on."""
+
+    def __init__(self) -> None:
+        self.topic = MemoryTopic()
+        self.store = Store()
+        self.letters = MemoryDeadLetters()
+        self.source = Source(MemoryMessageSource(self.topic), self.store)
+        ingest = IngestBatch(self.store, self.letters, MemoryCache(10), 10)
+        self.loop = ConsumerLoop(self.source, ingest, stop_timeout=0.5, retry_max_wait=0.01)
+        self.stop = asyncio.Event()
+        self.running: asyncio.Task[None] | None = None
+        self.sent = 0
+
+    def start(self) -> asyncio.Task[None]:
+        self.running = asyncio.create_task(self.loop.run(self.stop))
+        return self.running
+
+    async def end(self) -> None:
+        """Stop the loop and wait for its end."""
+        self.stop.set()
+        assert self.running is not None
+        async with asyncio.timeout(DEADLINE):
+            await self.running
+
+    def send(self, amount: int = 1) -> None:
+        for _ in range(amount):
+            order = msgspec.structs.replace(ORDER, order_uid=f"uid-{self.sent}")
+            self.topic.append(encode(order))
+            self.sent += 1
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(DEADLINE):
+            while not condition():
+                assert self.running is None or not self.running.done(), "the loop has ended"
+                await asyncio.sleep(0.001)
+
+
+@pytest.fixture
+async def rig() -> Rig:
+    return Rig()
+
+
+async def test_stores_what_comes_and_commits_it(rig: Rig) -> None:
+    rig.send(3)
+    rig.start()
+    await rig.until(lambda: rig.topic.committed == [3])
+    rig.send(2)
+    await rig.until(lambda: rig.topic.committed == [5])
+    assert list(rig.store.orders) == [f"uid-{n}" for n in range(5)]
+    await rig.end()
+
+
+async def test_dead_letters_are_put_before_the_commit(rig: Rig) -> None:
+    rig.topic.append(b"not JSON")
+    rig.letters.available = False
+    rig.start()
+    await rig.until(lambda: rig.store.tries == 0 and bool(rig.source.received))
+    await asyncio.sleep(0.05)
+    assert rig.topic.committed == [0]
+    rig.letters.available = True
+    await rig.until(lambda: rig.topic.committed == [1])
+    assert [letter.code for letter in rig.letters.letters] == ["undecodable"]
+    await rig.end()
+
+
+async def test_the_next_batch_is_received_while_one_is_stored(rig: Rig) -> None:
+    rig.store.open.clear()
+    rig.send()
+    rig.start()
+    await rig.until(rig.store.entered.is_set)
+    rig.send()
+    await rig.until(lambda: len(rig.source.received) == 2)
+    rig.send()
+    await asyncio.sleep(0.05)
+    assert len(rig.source.received) == 2, "one ahead is enough"
+    assert rig.source.committed == []
+    rig.store.open.set()
+    await rig.until(lambda: rig.topic.committed == [3])
+    await rig.end()
+
+
+async def test_the_next_batch_is_stored_while_one_is_committed(rig: Rig) -> None:
+    rig.source.commits_open.clear()
+    rig.send()
+    rig.start()
+    await rig.until(lambda: len(rig.store.orders) == 1)
+    rig.send()
+    await rig.until(lambda: len(rig.store.orders) == 2)
+    assert rig.topic.committed == [0]
+    rig.source.commits_open.set()
+    await rig.until(lambda: rig.topic.committed == [2])
+    await rig.end()
+
+
+async def test_batches_are_committed_in_order_and_only_when_stored(rig: Rig) -> None:
+    rig.start()
+    for number in range(1, 21):
+        rig.send(number % 3 + 1)
+        await asyncio.sleep(0.002)
+    await rig.until(lambda: rig.topic.committed == [rig.sent])
+    assert rig.source.committed == rig.source.received
+    ends = [batch.messages[-1].origin.offset + 1 for batch in rig.source.committed]
+    assert all(stored >= end for stored, end in zip(rig.source.stored_at_commit, ends, strict=True))
+    await rig.end()
+
+
+async def test_tries_again_until_the_database_is_back(rig: Rig) -> None:
+    rig.store.is_away = True
+    rig.send(2)
+    rig.start()
+    await rig.until(lambda: rig.store.tries > 5)
+    assert rig.topic.committed == [0]
+    rig.store.is_away = False
+    await rig.until(lambda: rig.topic.committed == [2])
+    await rig.end()
+
+
+async def test_a_commit_that_is_not_confirmed_does_not_stop_the_work(rig: Rig) -> None:
+    rig.source.commit_failures = [Unavailable("not confirmed")]
+    rig.send()
+    rig.start()
+    await rig.until(lambda: not rig.source.commit_failures)
+    assert rig.topic.committed == [0]
+    rig.send()
+    await rig.until(lambda: rig.topic.committed == [2])
+    await rig.end()
+
+
+async def test_at_the_stop_the_batch_in_hand_is_finished(rig: Rig) -> None:
+    rig.store.open.clear()
+    rig.send()
+    running = rig.start()
+    await rig.until(rig.store.entered.is_set)
+    rig.stop.set()
+    await asyncio.sleep(0.05)
+    assert not running.done()
+    rig.store.open.set()
+    await rig.end()
+    assert rig.topic.committed == [1]
+
+
+async def test_at_the_stop_a_batch_that_was_only_read_is_left(rig: Rig) -> None:
+    rig.store.open.clear()
+    rig.send()
+    rig.start()
+    await rig.until(rig.store.entered.is_set)
+    rig.send()
+    await rig.until(lambda: len(rig.source.received) == 2)
+    rig.stop.set()
+    rig.store.open.set()
+    await rig.end()
+    assert rig.topic.committed == [1]
+    assert list(rig.store.orders) == ["uid-0"]
+
+
+async def test_the_stop_does_not_wait_for_messages(rig: Rig) -> None:
+    rig.start()
+    await asyncio.sleep(0.01)
+    async with asyncio.timeout(0.4):
+        await rig.end()
+
+
+async def test_the_stop_does_not_wait_for_a_database_that_is_away(rig: Rig) -> None:
+    rig.loop = ConsumerLoop(rig.loop._source, rig.loop._ingest, stop_timeout=5, retry_max_wait=60)
+    rig.store.is_away = True
+    rig.send()
+    rig.start()
+    await rig.until(lambda: rig.store.tries > 2)
+    async with asyncio.timeout(1):
+        await rig.end()
+    assert rig.topic.committed == [0]
+
+
+@pytest.mark.parametrize("what", ["store", "commit"])
+async def test_the_stop_does_not_wait_for_ever(rig: Rig, what: str) -> None:
+    event = {"store": rig.store.open, "commit": rig.source.commits_open}[what]
+    event.clear()
+    rig.send()
+    rig.start()
+    await rig.until(rig.store.entered.is_set)
+    await asyncio.sleep(0.01)
+    async with asyncio.timeout(1):
+        await rig.end()
+    assert rig.topic.committed == [0]
+
+
+async def test_what_nobody_foresaw_ends_the_loop_uncommitted(rig: Rig) -> None:
+    rig.store.failures = [ZeroDivisionError()]
+    rig.send()
+    with pytest.raises(ZeroDivisionError):
+        await asyncio.wait_for(rig.start(), DEADLINE)
+    assert rig.topic.committed == [0]
+
+
+async def test_what_nobody_foresaw_in_a_commit_ends_the_loop(rig: Rig) -> None:
+    rig.source.commit_failures = [ZeroDivisionError()]
+    rig.send()
+    running = rig.start()
+    await rig.until(lambda: not rig.source.commit_failures)
+    rig.send()
+    with pytest.raises(ZeroDivisionError):
+        await asyncio.wait_for(running, DEADLINE)
+
+
+async def test_a_source_that_cannot_go_on_ends_the_loop_after_the_batch_in_hand(rig: Rig) -> None:
+    rig.store.open.clear()
+    rig.send()
+    running = rig.start()
+    await rig.until(rig.store.entered.is_set)
+    rig.source.receive_failure = OrdersError("orders partition 0 cannot be read")
+    rig.send()
+    await rig.until(lambda: len(rig.source.received) == 2)
+    rig.send()
+    rig.store.open.set()
+    with pytest.raises(OrdersError, match="cannot be read"):
+        await asyncio.wait_for(running, DEADLINE)
+    assert rig.topic.committed == [2]
+
+
+async def test_a_cancelled_loop_leaves_nothing_running(rig: Rig) -> None:
+    rig.store.open.clear()
+    rig.send()
+    running = rig.start()
+    await rig.until(rig.store.entered.is_set)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+    assert rig.topic.committed == [0]
+
+
+async def test_it_is_moving_unless_it_is_long_at_one_batch(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orders.entrypoints.consumer.loop.STUCK_AFTER", 0.05)
+    rig.start()
+    await asyncio.sleep(0.1)
+    assert rig.loop.is_moving
+    rig.store.open.clear()
+    rig.send()
+    await rig.until(lambda: not rig.loop.is_moving)
+    rig.store.open.set()
+    await rig.until(lambda: rig.loop.is_moving)
+    await rig.end()
+
+
+async def test_crashes_anywhere_lose_nothing_and_double_nothing() -> None:
+    """Kill the loop at every point in turn; a new one on the same topic makes up for it."""
+    topic, store, letters = MemoryTopic(), Store(), MemoryDeadLetters()
+    expected = set()
+    for steps in range(60):
+        rig = Rig()
+        rig.topic, rig.store, rig.letters, rig.sent = topic, store, letters, steps
+        rig.source = Source(MemoryMessageSource(topic), store)
+        ingest = IngestBatch(store, letters, MemoryCache(10), 10)
+        rig.loop = ConsumerLoop(rig.source, ingest, stop_timeout=0.5)
+        rig.send()
+        expected.add(f"uid-{steps}")
+        running = rig.start()
+        await _some_steps(steps % 20)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        assert topic.committed[0] <= len(store.orders)
+    rig = Rig()
+    rig.topic = topic
+    rig.source = Source(MemoryMessageSource(topic), store)
+    rig.loop = ConsumerLoop(rig.source, IngestBatch(store, letters, MemoryCache(10), 10))
+    rig.start()
+    await rig.until(lambda: topic.committed == [60])
+    await rig.end()
+    assert store.orders.keys() == expected
+    assert letters.letters == []
+
+
+async def _some_steps(number: int) -> None:
+    for _ in range(number):
+        await asyncio.sleep(0)
