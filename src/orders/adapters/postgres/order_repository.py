@@ -89,7 +89,7 @@ class PostgresOrderRepository(OrderRepository):
             self._database.connection(self._database.timeouts.read) as session,
             session.cursor(binary=True) as cursor,
         ):
-            await cursor.execute(question.statement, question.parameters, prepare=True)
+            await cursor.execute(question.statement, question.parameters)
             found = [StoredOrder(*row) for row in await cursor.fetchall()]
         orders = tuple(found[:limit])
         if len(found) <= limit:

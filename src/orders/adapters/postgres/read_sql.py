@@ -71,7 +71,7 @@ DOCUMENTS = (
 _PAGE = (
     sql.SQL(
         "SELECT o.order_uid, o.date_created, row_to_json(document) FROM ("
-        "SELECT * FROM orders o {{}} ORDER BY o.date_created DESC, o.order_uid DESC LIMIT %s"
+        "SELECT * FROM orders o {{}} ORDER BY o.date_created DESC, o.order_uid DESC {{}}"
         ") AS o {} ORDER BY o.date_created DESC, o.order_uid DESC"
     )
     .format(_DOCUMENT)
@@ -95,4 +95,5 @@ def page_query(query: OrderQuery, limit: int, after: Cursor | None) -> Query:
         texts.append("(o.date_created, o.order_uid) < (%s, %s)")
         parameters += [after.date_created, after.order_uid]
     where = "WHERE " + " AND ".join(texts) if texts else ""
-    return Query(_PAGE.replace("{}", where).encode(), [*parameters, limit])
+    # Written out, for a plan that does not know the limit expects to read a tenth of the table.
+    return Query(_PAGE.format(where, f"LIMIT {limit:d}").encode(), parameters)

@@ -14,6 +14,10 @@ from psycopg.pq import Format
 from psycopg.rows import TupleRow
 
 
+_CANCEL_SECONDS = 0.5
+"""How long a server may take to confirm that it cancels what nobody waits for any more."""
+
+
 class Session(AsyncConnection[TupleRow]):
     """A connection that can give up on a server which does not answer.
 
@@ -31,6 +35,16 @@ class Session(AsyncConnection[TupleRow]):
             self._timer.cancel()
         loop = asyncio.get_running_loop()
         self._timer = None if seconds is None else loop.call_later(seconds, self._hang_up)
+
+    async def cancel_safe(self, *, timeout: float = _CANCEL_SECONDS) -> None:  # noqa: ASYNC109
+        """Ask the server to cancel, as the driver does for a cancelled task; then hang up.
+
+        By itself the driver waits 10 s and more for a server that does not answer, and who was
+        cancelled is to go on with its end.
+        """
+        limit = min(timeout, _CANCEL_SECONDS)
+        self.give_up_after(limit)
+        await super().cancel_safe(timeout=limit)
 
     async def is_usable(self) -> bool:
         """Whether an idle session still works; costs a round trip only if the server said a word.
