@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from orders.domain.json_scan import MalformedError, Scan, scan
 
-DEEP = 100_000
+DEEP = 50_000
 
 _LEAVES = (
     st.none()

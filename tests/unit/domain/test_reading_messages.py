@@ -17,7 +17,7 @@ BOM = b"\xef\xbb\xbf"
 TEXT = json.dumps(REFERENCE).encode()
 ORDER = the_order(read(TEXT))
 
-DEEP = 200_000
+DEEP = 50_000
 """Levels of nesting that no recursive parser survives."""
 
 

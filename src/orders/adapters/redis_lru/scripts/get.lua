@@ -1,5 +1,6 @@
 -- ARGV  uids
--- Returns the value of each, or nil; each that is found becomes the most recently used.
+-- Returns the value of each, or nil; each that is found becomes the most recently used. Half an entry
+-- is none; the next put clears it away.
 local tick = latest_tick()
 local values = {}
 for i, uid in ipairs(ARGV) do
@@ -9,7 +10,6 @@ for i, uid in ipairs(ARGV) do
   if value and redis.call('ZADD', RECENCY, 'XX', 'CH', tick, uid) == 1 then
     values[i] = value
   else
-    drop(uid)
     values[i] = false
   end
 end
