@@ -1,12 +1,11 @@
 """The OpenAPI document as JSON and YAML, and Swagger UI, all from files served here."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import msgspec
-import yaml
+import msgspec.yaml
 from litestar.handlers import HTTPRouteHandler
 
 from orders.entrypoints.http.answer import JSON, Answer
@@ -50,17 +49,20 @@ _ASSETS = {
 _JAVASCRIPT = _ASSETS["swagger-ui-bundle.js"]
 
 
-def routes(document: Mapping[str, Any]) -> Iterable[HTTPRouteHandler]:
-    """Everything at /docs, and the document itself."""
-    yield route("/openapi.json", StaticFile(msgspec.json.encode(document), JSON))
-    text = yaml.safe_dump(document, allow_unicode=True, sort_keys=False).encode()
-    yield route("/swagger.yaml", StaticFile(text, b"application/yaml"))
+def routes(document: Callable[[], Mapping[str, Any]]) -> Iterable[HTTPRouteHandler]:
+    """Everything at /docs, and the document itself, which is made when it is first asked for."""
+    as_json = StaticFile(lambda: msgspec.json.encode(document()), JSON)
+    # Decoded from JSON no part of it stands twice in memory, so YAML has no aliases to write.
+    as_yaml = StaticFile(
+        lambda: msgspec.yaml.encode(msgspec.json.decode(as_json.body)), b"application/yaml"
+    )
+    yield route("/openapi.json", as_json)
+    yield route("/swagger.yaml", as_yaml)
     yield _redirect
     yield route("/docs/index.html", page(_PAGE))
-    yield route("/docs/start.js", StaticFile(_START.encode(), _JAVASCRIPT))
+    yield route("/docs/start.js", StaticFile(_START.encode, _JAVASCRIPT))
     for name, media_type in _ASSETS.items():
-        body = (_static_folder() / name).read_bytes()
-        yield route(f"/docs/{name}", StaticFile(body, media_type))
+        yield route(f"/docs/{name}", StaticFile((_static_folder() / name).read_bytes, media_type))
 
 
 @READ("/docs", include_in_schema=False)

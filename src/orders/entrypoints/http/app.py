@@ -1,5 +1,6 @@
 """The ASGI application, from the use cases up."""
 
+from functools import partial
 from typing import Any
 
 from litestar import Litestar, Request, Response
@@ -67,7 +68,7 @@ def create_framework_app(use_cases: UseCases, limits: Limits) -> Litestar:
         debug=False,
         pdb_on_exception=False,
     )
-    for handler in api_docs.routes(openapi_document(app)):
+    for handler in api_docs.routes(partial(openapi_document, app)):
         app.register(handler)
     return app
 

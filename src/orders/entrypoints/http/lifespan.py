@@ -7,14 +7,13 @@ import structlog
 
 from orders.domain.errors import UnknownSchema
 from orders.entrypoints.http.asgi_types import ASGIApp, Message, Receive, Scope, Send
+from orders.entrypoints.startup import EXIT_CONFIG, EXIT_FAILED
 
 Lifespan = Callable[[], AbstractAsyncContextManager[None]]
 """Opens what the use cases need, and closes it in the end."""
 
 nothing_to_open: Lifespan = nullcontext
 
-EXIT_FAILED = 1
-EXIT_CONFIGURATION = 2
 _CLOSED = "lifespan.shutdown.complete"
 
 log = structlog.get_logger("orders.http")
@@ -48,7 +47,7 @@ class LifespanGuard:
                 await self._app(scope, receive, send_all_but_the_last)
         except UnknownSchema as error:
             log.critical("cannot go on", reason=str(error))
-            raise SystemExit(EXIT_CONFIGURATION) from None
+            raise SystemExit(EXIT_CONFIG) from None
         except Exception as error:
             log.critical("cannot go on", exc_info=error)
             raise SystemExit(EXIT_FAILED) from None

@@ -6,6 +6,7 @@ from typing import Any
 from litestar import Request
 from litestar.exceptions import MethodNotAllowedException
 from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath
 
 from orders.domain.errors import NotFound
 from orders.domain.use_cases.look_up_order import LookUpOrder
@@ -47,7 +48,7 @@ def route(look_up: LookUpOrder) -> HTTPRouteHandler:
     """The route as Litestar sees it, which is also the one in the OpenAPI document."""
 
     @READ("/orders/{order_uid:str}", **documented(operations.GET_ORDER))
-    async def get_order(request: Request[Any, Any, Any], order_uid: str) -> Answer:
+    async def get_order(request: Request[Any, Any, Any], order_uid: FromPath[str]) -> Answer:
         del order_uid  # decoded leniently
         segment = raw_path(request.scope).removeprefix(PREFIX)
         return await answer(look_up, decoded(segment), request.scope["headers"])

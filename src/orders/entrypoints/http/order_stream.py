@@ -48,7 +48,11 @@ class OrderStream:
     @classmethod
     async def start(cls, form: Form, chunks: Chunks) -> "OrderStream":
         """Take the first chunk. Raises what ``chunks`` raises."""
-        return cls(form, await anext(chunks, ()), chunks)
+        try:
+            first = await anext(chunks)
+        except StopAsyncIteration:
+            first = ()
+        return cls(form, first, chunks)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it; stops without a word when the client has gone."""

@@ -5,6 +5,7 @@ from typing import Any
 
 from litestar import Request
 from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath
 
 from orders.domain.document import encode
 from orders.domain.use_cases.publish_orders import PublishRandom
@@ -26,11 +27,11 @@ def routes(publish: PublishRandom, most: int) -> list[HTTPRouteHandler]:
         return Answer.of(b"[" + b",".join(map(encode, orders)) + b"]", NO_STORE)
 
     @WRITE("/random/{amount:str}", **documented(operations.POST_RANDOM))
-    async def post_random(request: Request[Any, Any, Any], amount: str) -> Answer:
+    async def post_random(request: Request[Any, Any, Any], amount: FromPath[str]) -> Answer:
         return await respond(request, amount)
 
     @READ_WITH_EFFECT("/random/{amount:str}", **documented(operations.GET_RANDOM))
-    async def get_random(request: Request[Any, Any, Any], amount: str) -> Answer:
+    async def get_random(request: Request[Any, Any, Any], amount: FromPath[str]) -> Answer:
         return await respond(request, amount)
 
     return [post_random, get_random]

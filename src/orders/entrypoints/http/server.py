@@ -18,11 +18,11 @@ from granian.server import MPServer
 
 from orders.entrypoints.http.asgi_types import ASGIApp
 from orders.entrypoints.http.parent_death import end_with_parent
+from orders.entrypoints.startup import EXIT_FAILED
 
 GRACE_SECONDS = 10
 """How long requests in hand may take after SIGTERM or SIGINT before they are cut off."""
 
-_EXIT_FAILED = 1
 _PROPAGATE: dict[str, Any] = {"handlers": [], "propagate": True}
 _LOGGING = {
     "formatters": {},
@@ -53,7 +53,7 @@ def serve(
     the process starts all of it anew.
 
     Args:
-        create: makes the application, in each worker; a function of a module.
+        create: makes the application, in each worker; can be pickled.
         host: name or address to listen on.
         port: port to listen on.
         workers: number of serving processes.
@@ -63,7 +63,7 @@ def serve(
         address = _free_address(host, port)
     except OSError as error:
         log.critical("cannot listen", host=host, port=port, reason=error.strerror)
-        return _EXIT_FAILED
+        return EXIT_FAILED
     server = _Server(
         target="",
         address=address,
@@ -90,7 +90,7 @@ class _Server(MPServer):
         """Stop the workers and note the exit code, where granian would exit with it or with 1."""
         if not self.interrupt_signal:
             codes = [worker.inner.exitcode for worker in self.wrks]
-            self.exit_code = exit_code or max([_EXIT_FAILED, *filter(None, codes)])
+            self.exit_code = exit_code or max([EXIT_FAILED, *filter(None, codes)])
             log.critical("a worker has ended by itself", exit_code=self.exit_code)
         self.interrupt_children.clear()
         super().shutdown()  # type: ignore[no-untyped-call]
@@ -106,7 +106,7 @@ def _load(create: Callable[[], ASGIApp], grace: float) -> ASGIApp:
         return create()
     except Exception as error:
         log.critical("the application cannot be made", exc_info=error)
-        raise SystemExit(_EXIT_FAILED) from None
+        raise SystemExit(EXIT_FAILED) from None
 
 
 def _free_address(host: str, port: int) -> str:

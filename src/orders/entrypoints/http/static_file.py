@@ -1,10 +1,11 @@
 """A file that never changes while the process lives, with an entity tag."""
 
+from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 from litestar import Request
 from litestar.handlers import HTTPRouteHandler
-from msgspec import Struct
 
 from orders.entrypoints.http.answer import Answer, Header
 from orders.entrypoints.http.etag import etag, is_known
@@ -20,27 +21,43 @@ _PAGE_POLICY = (
 """For pages: everything from here, nothing inline; data: is for the icons inside of stylesheets."""
 
 
-class StaticFile(Struct, frozen=True):
-    """Bytes with their type; pages also carry a policy of what they may load."""
+class StaticFile:
+    """Bytes with their type, made when they are first asked for.
 
-    body: bytes
-    media_type: bytes
-    extra_headers: tuple[Header, ...] = ()
+    Args:
+        make: gives the bytes; called once.
+        media_type: their type.
+        extra_headers: what else is said with them.
+    """
+
+    def __init__(
+        self, make: Callable[[], bytes], media_type: bytes, *extra_headers: Header
+    ) -> None:
+        self._make = make
+        self._media_type = media_type
+        self._extra_headers = extra_headers
+
+    @cached_property
+    def body(self) -> bytes:
+        """The bytes."""
+        return self._make()
+
+    @cached_property
+    def _lasting_headers(self) -> tuple[Header, ...]:
+        return ((b"etag", etag(self.body)), REVALIDATE, *self._extra_headers)
 
     def answer_to(self, headers: list[Header]) -> Answer:
         """The file, or 304 where the client has it."""
-        tag = etag(self.body)
-        lasting = ((b"etag", tag), REVALIDATE, *self.extra_headers)
+        (_, tag), *_ = lasting = self._lasting_headers
         if is_known(headers, tag):
             return Answer(304, lasting)
-        return Answer.of(self.body, *lasting, media_type=self.media_type)
+        return Answer.of(self.body, *lasting, media_type=self._media_type)
 
 
 def page(html: str) -> StaticFile:
     """An HTML page."""
-    return StaticFile(
-        html.encode(), b"text/html; charset=utf-8", ((b"content-security-policy", _PAGE_POLICY),)
-    )
+    policy = (b"content-security-policy", _PAGE_POLICY)
+    return StaticFile(html.encode, b"text/html; charset=utf-8", policy)
 
 
 def route(path: str, file: StaticFile) -> HTTPRouteHandler:

@@ -1,0 +1,108 @@
+"""The API on memory twins, with what tests turn and look at."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import msgspec
+
+from orders.adapters.memory.order_repository import MemoryOrderRepository
+from orders.adapters.memory.publisher import MemoryPublisher
+from orders.adapters.memory.topic import MemoryTopic
+from orders.adapters.random_orders.order_generator import RandomOrderGenerator
+from orders.domain.errors import Unavailable
+from orders.domain.messages import Message
+from orders.domain.model import Order
+from orders.domain.ports import Dependency
+from orders.domain.use_cases.check_readiness import CheckReadiness
+from orders.domain.use_cases.list_orders import ListOrders
+from orders.domain.use_cases.look_up_order import LookUpOrder
+from orders.domain.use_cases.publish_orders import PublishDocument, PublishRandom
+from orders.entrypoints.http.app import create_app
+from orders.entrypoints.http.openapi.examples import ORDER
+from orders.entrypoints.http.use_cases import Limits, UseCases
+
+LIMITS = Limits(random_max=20, max_body_bytes=50_000)
+
+
+class Part(Dependency):
+    """A server that is up, or away for a reason."""
+
+    def __init__(self) -> None:
+        self.reason = ""
+
+    async def check(self) -> None:
+        if self.reason:
+            raise Unavailable(self.reason)
+
+
+@dataclass
+class Api:
+    """One application and what stands behind it."""
+
+    shortcut: bool = True
+    repository: MemoryOrderRepository = field(default_factory=MemoryOrderRepository)
+    topic: MemoryTopic = field(default_factory=MemoryTopic)
+    limits: Limits = LIMITS
+    postgres: Part = field(default_factory=Part)
+    kafka: Part = field(default_factory=Part)
+
+    def __post_init__(self) -> None:
+        self.publisher = MemoryPublisher(self.topic)
+
+    def use_cases(self, **others: Any) -> UseCases:
+        return UseCases(
+            **{
+                "look_up": LookUpOrder(self.repository),
+                "list_orders": ListOrders(self.repository),
+                "publish_document": PublishDocument(self.publisher),
+                "publish_random": PublishRandom(RandomOrderGenerator(), self.publisher),
+                "readiness": CheckReadiness({"postgres": self.postgres}, {"kafka": self.kafka}),
+                **others,
+            }
+        )
+
+    def app(self, **others: Any) -> Any:
+        return create_app(self.use_cases(**others), self.limits, shortcut=self.shortcut)
+
+    @asynccontextmanager
+    async def client(self, **others: Any) -> AsyncIterator[httpx.AsyncClient]:
+        """A client of the app; ``others`` stand in for use cases."""
+        transport = httpx.ASGITransport(self.app(**others))
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            yield client
+
+    @property
+    def sent(self) -> list[Message]:
+        """What is on the topic."""
+        return [message for partition in self.topic.partitions for message in partition]
+
+    async def store(self, *orders: Order) -> None:
+        report = await self.repository.save_many(orders)
+        assert len(report.saved) == len(orders)
+
+
+def order(uid: str = "uid", **changes: Any) -> Order:
+    return msgspec.structs.replace(ORDER, order_uid=uid, **changes)
+
+
+def series(amount: int) -> list[Order]:
+    """Orders a minute apart, the oldest first."""
+    start = datetime(2021, 1, 1, tzinfo=UTC)
+    return [order(f"o{i}", date_created=start + timedelta(minutes=i)) for i in range(amount)]
+
+
+def problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
+    """The problem details of an answer that must be this problem."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    found: dict[str, Any] = answer.json()
+    assert (found["status"], found["code"]) == (status, code)
+    assert found["type"].endswith(code)
+    assert found["title"]
+    assert found["detail"]
+    assert found["request_id"] == answer.headers["x-request-id"]
+    return found

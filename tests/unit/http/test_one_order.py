@@ -1,0 +1,181 @@
+"""GET and HEAD of one order: by the shortcut, and by the framework's own route."""
+
+import hashlib
+from collections.abc import AsyncIterator
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from orders.domain.document import encode
+from tests.strategies import characters
+from tests.unit.http.harness import Api, order, problem
+
+
+@pytest.fixture(params=[True, False], ids=["shortcut", "framework"])
+def api(request: pytest.FixtureRequest) -> Api:
+    return Api(shortcut=request.param)
+
+
+@pytest.fixture
+async def shortcut() -> AsyncIterator[tuple[Api, httpx.AsyncClient]]:
+    api = Api()
+    async with api.client() as client:
+        yield api, client
+
+
+async def test_the_stored_bytes_come_out(api: Api, client: httpx.AsyncClient) -> None:
+    await api.store(order())
+    answer = await client.get("/orders/uid")
+    document = encode(order())
+    assert answer.status_code == 200
+    assert answer.content == document
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["content-length"] == str(len(document))
+    digest = hashlib.blake2b(document, digest_size=16).hexdigest()
+    assert answer.headers["etag"] == f'"{digest}"'
+    assert "private" in answer.headers["cache-control"]
+
+
+async def test_head_tells_the_headers_of_get(api: Api, client: httpx.AsyncClient) -> None:
+    await api.store(order())
+    head, get = await client.head("/orders/uid"), await client.get("/orders/uid")
+    assert head.status_code == 200
+    assert head.content == b""
+    for name in ("content-type", "content-length", "etag", "cache-control"):
+        assert head.headers[name] == get.headers[name]
+
+
+async def test_there_is_no_such_order(api: Api, client: httpx.AsyncClient) -> None:
+    answer = await client.get("/orders/uid")
+    problem(answer, 404, "not-found")
+    assert answer.headers["cache-control"] == "no-store"  # it may come later
+    head = await client.head("/orders/uid")
+    assert (head.status_code, head.content) == (404, b"")
+    assert head.headers["content-type"] == "application/problem+json"
+    problem(await client.get("/orders/%00"), 404, "not-found")
+
+
+async def test_the_client_has_it(api: Api, client: httpx.AsyncClient) -> None:
+    await api.store(order())
+    tag = (await client.get("/orders/uid")).headers["etag"]
+    for known in (tag, f"W/{tag}", "*", f'"other", {tag}', f'W/"a,b",{tag}'):
+        for method in ("GET", "HEAD"):
+            answer = await client.request(method, "/orders/uid", headers={"If-None-Match": known})
+            assert (answer.status_code, answer.content) == (304, b"")
+            assert answer.headers["etag"] == tag
+            assert "content-length" not in answer.headers
+    two_lines = httpx.Headers([("If-None-Match", '"x"'), ("If-None-Match", tag)])
+    assert (await client.get("/orders/uid", headers=two_lines)).status_code == 304
+
+
+async def test_the_client_has_something_else(api: Api, client: httpx.AsyncClient) -> None:
+    await api.store(order())
+    tag = (await client.get("/orders/uid")).headers["etag"]
+    for known in ('"other"', "", tag.strip('"'), '"*"', tag[:-1]):
+        answer = await client.get("/orders/uid", headers={"If-None-Match": known})
+        assert answer.status_code == 200
+    missing = await client.get("/orders/none", headers={"If-None-Match": "*"})
+    problem(missing, 404, "not-found")
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "TRACE"])
+async def test_other_methods(api: Api, client: httpx.AsyncClient, method: str) -> None:
+    answer = await client.request(method, "/orders/uid")
+    problem(answer, 405, "method-not-allowed")
+    assert answer.headers["allow"] == "GET, HEAD, OPTIONS"
+
+
+async def test_options(api: Api, client: httpx.AsyncClient) -> None:
+    answer = await client.options("/orders/uid")
+    assert answer.status_code == 204
+    assert sorted(answer.headers["allow"].split(", ")) == ["GET", "HEAD", "OPTIONS"]
+
+
+async def test_the_store_is_away(api: Api, client: httpx.AsyncClient) -> None:
+    api.repository.available = False
+    answer = await client.get("/orders/uid")
+    problem(answer, 503, "unavailable")
+    assert int(answer.headers["retry-after"]) > 0
+
+
+@pytest.mark.parametrize("path", ["/orders/%FF", "/orders/%C3", "/orders/a%ED%A0%80b"])
+async def test_a_path_that_is_not_utf8(api: Api, client: httpx.AsyncClient, path: str) -> None:
+    found = problem(await client.get(path), 400, "invalid-request")
+    assert [error["parameter"] for error in found["errors"]] == ["order_uid"]
+
+
+async def test_a_broken_escape() -> None:
+    assert await raw_status(b"/orders/%zz") == 400
+    assert await raw_status(b"/orders/a%2") == 400
+    assert await raw_status(b"/orders/\xff") == 400
+
+
+async def raw_status(path: bytes) -> int:
+    """The status of the answer to a path that no client library would send."""
+    statuses: list[int] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.disconnect"}
+
+    async def send(message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            statuses.append(message["status"])
+
+    lenient = path.decode(errors="replace")
+    scope = {"type": "http", "method": "GET", "path": lenient, "raw_path": path, "headers": []}
+    await Api().app()(scope, receive, send)
+    return statuses[0]
+
+
+async def test_a_server_without_raw_path() -> None:
+    api = Api()
+    await api.store(order("ü x"))
+    app = api.app()
+
+    async def lose_raw_path(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        del scope["raw_path"]
+        await app(scope, receive, send)
+
+    transport = httpx.ASGITransport(lose_raw_path)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        assert (await client.get("/orders/%C3%BC%20x")).json()["order_uid"] == "ü x"
+        problem(await client.get("/orders/a/b"), 404, "unknown-path")
+
+
+@pytest.mark.parametrize("uid", ["a/b", "/", "//", "a//b", "/a", "a/", "%2F", "%", "?x=1#y", "+ "])
+async def test_what_only_a_raw_path_tells(
+    shortcut: tuple[Api, httpx.AsyncClient], uid: str
+) -> None:
+    api, client = shortcut
+    await api.store(order(uid))
+    answer = await client.get("/orders/" + quote(uid, safe=""))
+    assert answer.json()["order_uid"] == uid
+
+
+@pytest.mark.parametrize("path", ["/orders/a/b", "/orders/a/", "/orders//", "/orders//a"])
+async def test_an_unescaped_slash_is_another_path(
+    shortcut: tuple[Api, httpx.AsyncClient], path: str
+) -> None:
+    api, client = shortcut
+    await api.store(order("a"), order("a/b"), order("/"))
+    problem(await client.get(path), 404, "unknown-path")
+    problem(await client.delete(path), 404, "unknown-path")
+
+
+everywhere = Api()
+app = everywhere.app()
+
+
+@given(st.text(characters, min_size=1).filter(lambda uid: uid.strip() and uid not in {".", ".."}))
+@settings(max_examples=200, deadline=None)
+async def test_any_uid_comes_back_over_the_wire(uid: str) -> None:
+    await everywhere.repository.save_many([order(uid)])
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        answer = await client.get("/orders/" + quote(uid, safe=""))
+    assert answer.status_code == 200
+    assert answer.content == encode(order(uid))
