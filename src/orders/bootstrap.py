@@ -22,6 +22,7 @@ from orders.adapters.memory.message_source import MemoryMessageSource
 from orders.adapters.memory.order_repository import MemoryOrderRepository
 from orders.adapters.memory.publisher import MemoryPublisher
 from orders.adapters.memory.topic import MemoryTopic
+from orders.adapters.no_cache.cache import NoCache
 from orders.adapters.postgres.database import PostgresDatabase
 from orders.adapters.postgres.migrations import Migrator
 from orders.adapters.postgres.order_repository import PostgresOrderRepository
@@ -119,7 +120,7 @@ def build(settings: Settings) -> Container:
     """The container of a process on real servers."""
     container = Container(settings=settings)
     if settings.redis_url is None:
-        container.cache.override(providers.Singleton(MemoryCache, capacity=0))
+        container.cache.override(providers.Singleton(NoCache))
         container.cache_resources.override(providers.List())
         container.helpful.override(providers.Dict(kafka=container.producer))
     return container

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,15 +26,15 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_until(ask: Callable[[], T], seconds: float, what: str) -> T:
-    """The first true answer; fails with ``what`` was waited for."""
+def wait_until(ask: Callable[[], T], seconds: float, what: str, log: Callable[[], str] = str) -> T:
+    """The first true answer; fails with ``what`` was waited for, and the log as it is then."""
     deadline = time.monotonic() + seconds
     while True:
         answer = ask()
         if answer:
             return answer
         if time.monotonic() > deadline:
-            raise AssertionError(f"not within {seconds:g} s: {what}")
+            raise AssertionError(f"not within {seconds:g} s: {what}\n{log()}")
         time.sleep(0.02)
 
 
@@ -86,7 +87,9 @@ class System:
                 return None
             return answer if answer.status_code == status else None
 
-        return wait_until(ask, START_SECONDS, f"/health/ready answers {status}\n{self.log('api')}")
+        return wait_until(
+            ask, START_SECONDS, f"/health/ready answers {status}", partial(self.log, "api")
+        )
 
     def send(self, *values: bytes | None, key: bytes | None = None, **more: Any) -> None:
         for value in values:
@@ -100,7 +103,9 @@ class System:
             answer = self.http.get(f"/orders/{order_uid}")
             return answer if answer.status_code == 200 else None
 
-        return wait_until(ask, seconds, f"order {order_uid} is served\n{self.log('consumer')}")
+        return wait_until(
+            ask, seconds, f"order {order_uid} is served", partial(self.log, "consumer")
+        )
 
     def dead_letters(self, amount: int, seconds: float = START_SECONDS) -> list[Message]:
         """The first ``amount`` dead letters, waiting for them; asserts that there are no more."""

@@ -22,6 +22,9 @@ backoff doubles from 1 s and would else sleep for minutes after the server is ba
 _WAIT_WHILE_AWAY = 0.2
 """Seconds to wait for a connection when none was had since an attempt to connect failed."""
 
+_CLOSE_SECONDS = 1.0
+"""How long the end waits for attempts to connect to a server that does not answer."""
+
 
 class Timeouts(Struct, frozen=True):
     """How long things may take, in seconds.
@@ -86,8 +89,8 @@ class PostgresDatabase(Dependency):
         await self._pool.open(wait=False)
 
     async def close(self) -> None:
-        """Close all connections; a closed database cannot be opened again."""
-        await self._pool.close()
+        """Close all connections, within a second; a closed database cannot be opened again."""
+        await self._pool.close(_CLOSE_SECONDS)
 
     async def check(self) -> None:
         """Return when the server answers and its schema is the one that this version knows.

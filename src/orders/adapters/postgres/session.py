@@ -13,7 +13,6 @@ from psycopg.adapt import Loader
 from psycopg.pq import Format
 from psycopg.rows import TupleRow
 
-
 _CANCEL_SECONDS = 0.5
 """How long a server may take to confirm that it cancels what nobody waits for any more."""
 

@@ -1,0 +1,1 @@
+"""What stands behind the cache's port where no cache is configured."""

@@ -1,0 +1,72 @@
+"""Which adapter stands behind which port."""
+
+import pytest
+
+from orders.adapters.circuit_breaker.cache import CircuitBreakerCache
+from orders.adapters.no_cache.cache import NoCache
+from orders.bootstrap import build, build_in_memory, opened
+from orders.config import Settings
+
+SETTINGS = Settings(
+    postgres_dsn="host=db.invalid",
+    kafka_bootstrap="broker.invalid:9092",
+    redis_url="redis://cache.invalid",
+)
+
+
+def test_everything_can_be_made_and_nothing_connects() -> None:
+    container = build(SETTINGS)
+    for name, provider in container.providers.items():
+        if name != "settings":
+            provider()
+    assert isinstance(container.cache(), CircuitBreakerCache)
+
+
+def test_each_object_is_made_once() -> None:
+    container = build(SETTINGS)
+    assert container.repository() is container.repository()
+    assert container.ingest() is container.ingest()
+    assert container.database() in container.consumer_resources()
+
+
+async def test_without_redis_there_is_no_cache_and_none_is_asked_for_its_health() -> None:
+    container = build(Settings(postgres_dsn="host=db.invalid", kafka_bootstrap="b.invalid:9092"))
+    assert isinstance(container.cache(), NoCache)
+    assert not container.cache_resources()
+    await container.cache().put({"a": b"1"})
+    assert await container.cache().get(["a"]) == {}
+    assert set(container.helpful()) == {"kafka"}
+
+
+async def test_in_memory_all_is_there_and_ready() -> None:
+    container = build_in_memory(Settings())
+    (order,) = await container.publish_random()(1)
+    batch = await container.source().receive()
+    await container.ingest().store(container.ingest().prepare(batch.messages))
+    assert await container.look_up()(order.order_uid)
+    assert (await container.readiness()()).state == "ready"
+
+
+class Part:
+    def __init__(self, name: str, seen: list[str], *, fails: bool = False) -> None:
+        self._name, self._seen, self._fails = name, seen, fails
+
+    async def open(self) -> None:
+        if self._fails:
+            raise ConnectionError
+        self._seen.append(f"+{self._name}")
+
+    async def close(self) -> None:
+        self._seen.append(f"-{self._name}")
+
+
+async def test_resources_close_in_reverse_order_also_when_one_does_not_open() -> None:
+    seen: list[str] = []
+    async with opened(Part("a", seen), Part("b", seen)):
+        seen.append("work")
+    assert seen == ["+a", "+b", "work", "-b", "-a"]
+    seen.clear()
+    with pytest.raises(ConnectionError):
+        async with opened(Part("a", seen), Part("b", seen, fails=True)):
+            seen.append("never")
+    assert seen == ["+a", "-a"]
