@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
+from typing import Any
 
 import msgspec
 import pytest
@@ -48,18 +49,16 @@ def order() -> Order:
     return read(ORDER_FILE.read_bytes()).accepted[0].order
 
 
-async def in_time(seconds: float, *awaitables: object) -> float:
-    """Run these one after the other; how long that took."""
+async def in_time(seconds: float, work: Coroutine[Any, Any, None]) -> None:
+    """Fail if this takes longer."""
     started = time.monotonic()
-    async with asyncio.timeout(seconds):
-        for awaitable in awaitables:
-            await awaitable  # type: ignore[misc]
-    return time.monotonic() - started
+    await work
+    assert time.monotonic() - started < seconds
 
 
-async def loop_stays_free(awaitable: object) -> None:
+async def loop_stays_free(work: Coroutine[Any, Any, None]) -> None:
     """Fail if the event loop is held up for long while this runs."""
-    task = asyncio.ensure_future(awaitable)  # type: ignore[arg-type,var-annotated]
+    task = asyncio.create_task(work)
     longest = 0.0
     while not task.done():
         started = time.monotonic()
@@ -196,15 +195,6 @@ async def test_with_a_frozen_broker_sending_is_bounded_and_goes_on_after_it(
         await letters.put([letter(offset=8)])
     arrived = await asyncio.to_thread(other_client.read_all, topics.topic)
     assert b"later" in {message.key for message in arrived}
-
-
-async def test_while_too_few_replicas_are_in_sync_nothing_is_confirmed(
-    broker: OwnBroker, kafka_settings: KafkaSettings, other_client: OtherClient, order: Order
-) -> None:
-    other_client.create(kafka_settings.topic, min_insync_replicas="2")
-    async with opened(KafkaProducerClient(kafka_settings)) as client:
-        with pytest.raises(Unavailable):
-            await in_time(8, KafkaPublisher(client, kafka_settings).publish([order]))
 
 
 async def _down(source: KafkaMessageSource) -> bool:

@@ -29,9 +29,9 @@ class ReadAhead:
         return len(self._messages) >= BATCH_MESSAGES or self._bytes >= BATCH_BYTES
 
     def add(self, fetched: Mapping[TopicPartition, Sequence[Record]]) -> None:
-        """Take in what a poll gave. Control records count as read and are dropped."""
+        """Take in what a poll gave. Places without a message count as read."""
         for partition, records in fetched.items():
-            messages = [_message(partition, record) for record in records if not record.is_control]
+            messages = [_message(partition, record) for record in records if record.is_message]
             self._messages.extend(messages)
             self._bytes += sum(map(_size, messages))
             self._positions.read(partition, len(messages), records[-1].offset + 1)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from kafka.record.default_records import DefaultRecordBatch
+from kafka.record.legacy_records import LegacyRecordBatch
 from kafka.record.memory_records import MemoryRecords
 from kafka.structs import TopicPartition
 
@@ -32,24 +33,29 @@ class UnreadableBatch(OrdersError):
 
     code = "unreadable-batch"
 
-    def __init__(self, topic: str, partition: int, offset: int, reason: str) -> None:
-        super().__init__(f"{topic} partition {partition} cannot be read at {offset}: {reason}")
+    def __init__(self, topic: str, partition: int, offset: int | None, reason: str) -> None:
+        where = "an unknown offset" if offset is None else str(offset)
+        super().__init__(f"{topic} partition {partition} cannot be read at {where}: {reason}")
         self.place = (topic, partition, offset)
 
 
 class Record(NamedTuple):
-    """One record. A control record belongs to the brokers: it has a place, but is no message."""
+    """One record, or merely a place in the topic that has been passed.
+
+    Such places are the brokers' own control records, and the ends of batches from which compaction
+    has removed what stood there. Without them reading would not get past.
+    """
 
     offset: int
     timestamp: int
     key: bytes | None
     value: bytes | None
     headers: Headers
-    is_control: bool = False
+    is_message: bool = True
 
 
 def read_records(partition: TopicPartition, fetched: MemoryRecords) -> Iterator[Record]:
-    """All records of a fetch of one partition, oldest first, control records among them.
+    """All records of a fetch of one partition, oldest first, and places without a message.
 
     Where a batch cannot be read, what stands before it comes out first: the fetch then ends early,
     and the next one begins with the broken batch.
@@ -57,40 +63,43 @@ def read_records(partition: TopicPartition, fetched: MemoryRecords) -> Iterator[
     Raises:
         UnreadableBatch: the first batch cannot be decoded.
     """
-    last: int | None = None
+    is_first = True
     while True:
-        offset = last
+        offset: int | None = None
         try:
             batch = fetched.next_batch()
             if batch is None:
                 return
-            offset = batch.base_offset
+            offset = getattr(batch, "base_offset", None)
             records = _records(batch)
         except Exception as error:  # any byte may be wrong, and each decoder fails in its own way
-            if last is not None:
+            if not is_first:
                 return
             reason = str(error) if isinstance(error, UnpackError) else type(error).__name__
-            raise UnreadableBatch(
-                partition.topic, partition.partition, offset or 0, reason
-            ) from error
+            raise UnreadableBatch(partition.topic, partition.partition, offset, reason) from error
         yield from records
-        last = batch.base_offset + batch.last_offset_delta
+        is_first = False
 
 
-def _records(batch: DefaultRecordBatch) -> list[Record]:
+def _records(batch: DefaultRecordBatch | LegacyRecordBatch) -> list[Record]:
+    if isinstance(batch, LegacyRecordBatch):
+        raise UnpackError("its format is older than version 2")
     if not batch.validate_crc():
         raise UnpackError("its checksum is wrong")
     attributes = batch.attributes
     packed = bytes(batch._buffer[batch.HEADER_STRUCT.size :])  # noqa: SLF001 (told nowhere else)
-    buffer = unpack(attributes & _CODEC_MASK, packed)
-    return list(_read(batch, buffer, attributes))
+    records = list(_read(batch, unpack(attributes & _CODEC_MASK, packed), attributes))
+    last = batch.base_offset + batch.last_offset_delta
+    if not records or records[-1].offset < last:
+        records.append(Record(last, batch.max_timestamp, None, None, (), is_message=False))
+    return records
 
 
 def _read(batch: DefaultRecordBatch, buffer: bytes, attributes: int) -> Iterator[Record]:
     """The records of an unpacked batch; IndexError or ValueError where it is broken."""
     base_offset, base_timestamp = batch.base_offset, batch.first_timestamp
     fixed_timestamp = batch.max_timestamp if attributes & _LOG_APPEND_TIME else None
-    is_control = bool(attributes & _CONTROL)
+    is_message = not attributes & _CONTROL
     at = 0
     for _ in range(batch._num_records):  # noqa: SLF001
         length, at = _varint(buffer, at)
@@ -113,7 +122,7 @@ def _read(batch: DefaultRecordBatch, buffer: bytes, attributes: int) -> Iterator
             key,
             value,
             tuple(headers),
-            is_control,
+            is_message,
         )
     if at != len(buffer):
         raise ValueError("bytes are left over after the last record")

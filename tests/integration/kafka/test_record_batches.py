@@ -1,0 +1,150 @@
+"""Reading of record batches, against the client's own writer of them."""
+
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from kafka.record.default_records import DefaultRecordBatchBuilder
+from kafka.record.memory_records import MemoryRecords
+from kafka.record.util import calc_crc32c
+from kafka.structs import TopicPartition
+
+from orders.adapters.kafka.record_batches import Record, UnreadableBatch, read_records
+from orders.domain.messages import Headers
+
+PARTITION = TopicPartition("orders", 3)
+_CRC_AT = 17
+_ATTRIBUTES_AT = 21
+
+any_headers = st.lists(st.tuples(st.text(max_size=5), st.binary(max_size=200)), max_size=3).map(
+    tuple
+)
+any_records = st.lists(
+    st.builds(
+        Record,
+        offset=st.just(0),
+        timestamp=st.integers(0, 2**41),
+        key=st.none() | st.binary(max_size=200),
+        value=st.none() | st.binary(max_size=2_000),
+        headers=any_headers,
+        is_message=st.just(True),
+    ),
+    min_size=1,
+    max_size=10,
+)
+
+
+def batch_of(records: list[Record], codec: int = 0, base_offset: int = 0) -> bytes:
+    builder = DefaultRecordBatchBuilder(2, codec, 0, -1, -1, -1, 1 << 30)
+    for number, record in enumerate(records):
+        builder.append(number, record.timestamp, record.key, record.value, list(record.headers))
+    return struct.pack(">q", base_offset) + bytes(builder.build())[8:]
+
+
+def resealed(batch: bytes, attributes: int | None = None) -> bytes:
+    """The same with a checksum that fits, and other attributes if they are given."""
+    if attributes is not None:
+        batch = batch[:_ATTRIBUTES_AT] + struct.pack(">h", attributes) + batch[_ATTRIBUTES_AT + 2 :]
+    crc = struct.pack(">I", calc_crc32c(batch[_ATTRIBUTES_AT:]))
+    return batch[:_CRC_AT] + crc + batch[_ATTRIBUTES_AT:]
+
+
+def read(*batches: bytes) -> list[Record]:
+    return list(read_records(PARTITION, MemoryRecords(b"".join(batches))))
+
+
+def one(value: bytes = b"v", headers: Headers = ()) -> Record:
+    return Record(0, 1_600_000_000_000, b"k", value, headers)
+
+
+@given(any_records, st.integers(0, 4), st.integers(0, 2**62))
+def test_reads_what_was_written(records: list[Record], codec: int, base_offset: int) -> None:
+    expected = [
+        record._replace(offset=base_offset + number) for number, record in enumerate(records)
+    ]
+    assert read(batch_of(records, codec, base_offset)) == expected
+
+
+@given(any_records, st.integers(0, 4), st.data())
+def test_a_byte_that_was_changed_is_noticed(
+    records: list[Record], codec: int, data: st.DataObject
+) -> None:
+    batch = bytearray(batch_of(records, codec))
+    at = data.draw(st.integers(_CRC_AT, len(batch) - 1))
+    batch[at] ^= data.draw(st.integers(1, 255))
+    with pytest.raises(UnreadableBatch, match=r"orders partition 3 .* at 0: .*checksum"):
+        read(bytes(batch))
+
+
+@given(any_records, st.data())
+def test_whatever_a_batch_with_a_good_checksum_holds_the_error_says_where(
+    records: list[Record], data: st.DataObject
+) -> None:
+    batch = bytearray(batch_of(records))
+    at = data.draw(st.integers(_ATTRIBUTES_AT, len(batch) - 1))
+    batch[at] ^= data.draw(st.integers(1, 255))
+    place: tuple[str, int, int | None] = ("orders", 3, 0)
+    try:
+        assert all(isinstance(record, Record) for record in read(resealed(bytes(batch))))
+    except UnreadableBatch as error:
+        place = error.place
+    assert place == ("orders", 3, 0)
+
+
+def test_what_stands_before_a_broken_batch_comes_out_first() -> None:
+    good, broken = batch_of([one()]), batch_of([one()], base_offset=1)[:-1] + b"\xff"
+    later = batch_of([one()], base_offset=2)
+    assert [record.offset for record in read(good, broken, later)] == [0]
+    with pytest.raises(UnreadableBatch, match="at 1"):
+        read(broken, later)
+
+
+def test_control_records_are_told_apart() -> None:
+    [found] = read(resealed(batch_of([one(b"\0" * 6)]), attributes=0x30))
+    assert not found.is_message
+    assert read(batch_of([one()]))[0].is_message
+
+
+def test_the_place_of_what_compaction_has_removed_is_passed() -> None:
+    two_of_ten = batch_of([one(), one()], base_offset=100)
+    two_of_ten = two_of_ten[:23] + struct.pack(">i", 9) + two_of_ten[27:]
+    found = [(record.offset, record.is_message) for record in read(resealed(two_of_ten))]
+    assert found == [(100, True), (101, True), (109, False)]
+    none_of_ten = two_of_ten[:57] + struct.pack(">i", 0)
+    none_of_ten = none_of_ten[:8] + struct.pack(">i", len(none_of_ten) - 12) + none_of_ten[12:]
+    found = [(record.offset, record.is_message) for record in read(resealed(none_of_ten))]
+    assert found == [(109, False)]
+
+
+def test_time_of_the_append_wins_where_the_topic_says_so() -> None:
+    batch = batch_of([one()._replace(timestamp=5), one()._replace(timestamp=9)])
+    assert [r.timestamp for r in read(resealed(batch, attributes=0x08))] == [9, 9]
+
+
+def test_a_header_name_that_is_not_utf_8_is_no_reason_to_stop() -> None:
+    batch = batch_of([one(headers=(("abcd", b"1"), ("x", b"2")))])
+    [found] = read(resealed(batch.replace(b"abcd", b"ab\xff\xfe")))
+    assert found.headers == (("ab\ufffd\ufffd", b"1"), ("x", b"2"))
+
+
+def test_a_header_without_a_value_reads_as_empty() -> None:
+    batch = batch_of([one(headers=(("x", None),))])  # type: ignore[arg-type]
+    assert read(batch)[0].headers == (("x", b""),)
+
+
+def test_an_unknown_codec_is_unreadable() -> None:
+    with pytest.raises(UnreadableBatch, match="codec 5"):
+        read(resealed(batch_of([one()]), attributes=5))
+
+
+def test_a_batch_that_is_cut_off_waits_for_the_next_fetch() -> None:
+    whole = batch_of([one()])
+    assert read(whole, batch_of([one()], base_offset=1)[:-3]) == read(whole)
+
+
+def test_old_record_formats_are_refused_by_name() -> None:
+    old = bytearray(batch_of([one()]))
+    old[16] = 1
+    with pytest.raises(UnreadableBatch, match="format"):
+        read(bytes(old))

@@ -1,0 +1,99 @@
+"""The client fails in the middle of reading: nothing is skipped, nothing comes twice."""
+
+import asyncio
+import itertools
+import random
+from collections.abc import Iterator
+
+import pytest
+from kafka.errors import KafkaError, LeaderNotAvailableError
+from kafka.record.default_records import DefaultRecordBatch
+from kafka.record.memory_records import MemoryRecords
+from kafka.structs import TopicPartition
+
+from orders.adapters.kafka import consumer_client, record_batches
+from orders.adapters.kafka.message_source import KafkaMessageSource
+from orders.adapters.kafka.record_batches import Record, UnreadableBatch, read_records
+from orders.adapters.kafka.settings import KafkaSettings
+from tests.contracts.message_source import messages_of, nothing_comes, receive, values_of
+from tests.integration.kafka.other_client import OtherClient
+from tests.integration.kafka.waiting import opened
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        UnreadableBatch("orders", 0, 0, "a trial"),
+        LeaderNotAvailableError("a trial"),
+        KafkaError("a trial"),
+        ValueError("a trial"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+async def test_an_error_now_and_then_costs_no_message(
+    topics: KafkaSettings,
+    other_client: OtherClient,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+) -> None:
+    chance = random.Random(7)
+    raised = 0
+
+    def sometimes(partition: TopicPartition, fetched: MemoryRecords) -> Iterator[Record]:
+        nonlocal raised
+        records = list(read_records(partition, fetched))
+        if chance.random() < 0.3:
+            raised += 1
+            raise error
+        return iter(records)
+
+    monkeypatch.setattr(consumer_client, "read_records", sometimes)
+    monkeypatch.setattr("orders.adapters.kafka.consumer_thread._TRIES", 1_000)
+    values = [b"%05d" % n for n in range(3_000)]
+    async with opened(KafkaMessageSource(topics, fetch_max_bytes=5_000)) as source:
+        batches = []
+        for start in range(0, len(values), 100):
+            part = values[start : start + 100]
+            await asyncio.to_thread(other_client.send_many, topics.topic, part)
+            batches += await receive(source, len(part))
+            await source.commit(batches[-1])
+        assert raised > 3
+        assert values_of(batches) == values
+        assert await nothing_comes(source)
+    for _, found in itertools.groupby(messages_of(batches), lambda m: m.origin.partition):
+        offsets = [message.origin.offset for message in found]
+        assert offsets == sorted(offsets)
+
+
+async def test_a_batch_that_stays_unreadable_ends_reading_but_not_its_neighbours(
+    topics: KafkaSettings, other_client: OtherClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = record_batches._records
+
+    def failing(batch: DefaultRecordBatch) -> list[Record]:
+        records = good(batch)
+        if any(record.value == b"broken" for record in records):
+            raise ValueError
+        return records
+
+    monkeypatch.setattr(record_batches, "_records", failing)
+
+    def send() -> None:
+        for partition in range(3):
+            for number in range(3):
+                other_client.send(topics.topic, b"%d" % number, partition=partition)
+        other_client.send(topics.topic, b"broken", partition=1)
+        other_client.send(topics.topic, b"after", partition=1)
+
+    await asyncio.to_thread(send)
+    async with opened(KafkaMessageSource(topics)) as source:
+        batches = await receive(source, 9)
+        await source.commit(batches[-1])
+        async with asyncio.timeout(30):
+            with pytest.raises(UnreadableBatch, match=f"{topics.topic} partition 1 .* at 3:"):
+                await source.receive()
+            with pytest.raises(UnreadableBatch):
+                await source.receive()
+    assert len(messages_of(batches)) == 9
+    positions = await asyncio.to_thread(other_client.committed, topics.group, topics.topic, 3)
+    assert positions == [3, 3, 3]
