@@ -42,6 +42,10 @@ def read_document(document: object) -> Reading:
     return read(json.dumps(document).encode())
 
 
+def read_raw(text: str) -> Reading:
+    return read(text.encode())
+
+
 def the_order(reading: Reading) -> Order:
     """The one order of a message that holds nothing else."""
     assert reading.refused == ()
