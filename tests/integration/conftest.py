@@ -7,6 +7,11 @@ from typing import Any
 
 import pytest
 
+from tests.integration.postgres_fixtures import (  # noqa: F401 (fixtures for all below)
+    database_dsn,
+    empty_database_dsn,
+    template_database,
+)
 from tests.integration.servers import choice, docker_engine
 from tests.integration.servers.session import Servers
 
