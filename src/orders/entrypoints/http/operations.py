@@ -4,8 +4,10 @@ from typing import Any
 
 import msgspec
 
+from orders.domain.queries import Cursor
+from orders.entrypoints.http import cursor
 from orders.entrypoints.http.list_request import ListParameters
-from orders.entrypoints.http.openapi.examples import ORDER_JSON
+from orders.entrypoints.http.openapi.examples import ORDER, ORDER_JSON
 from orders.entrypoints.http.openapi.operation import Operation
 from orders.entrypoints.http.openapi.parts import array_of, content, headers, problems, ref
 from orders.entrypoints.http.problems import (
@@ -22,7 +24,7 @@ from orders.entrypoints.http.problems import (
 )
 
 _UID = str(ORDER_JSON["order_uid"])
-_CURSOR = "ktf_AAAAAGGggOuzYjU2M2ZlYjdiMmI4NGI2dGVzdA"
+_CURSOR = cursor.to_text(Cursor(ORDER.date_created, ORDER.order_uid))
 
 
 def _list_parameters() -> tuple[dict[str, Any], ...]:
@@ -168,20 +170,20 @@ POST_ORDERS = Operation(
 )
 
 
-def _random(method: str, more: str) -> Operation:
+def random_orders(method: str, most: int, more: str = "") -> Operation:
+    """POST or GET /random/{amount}, where ``most`` is the largest amount."""
     return Operation(
         id=f"{method}Random",
         tag="random",
         summary="Make random orders and send them to the topic",
-        description=f"As many consistent orders as asked for; they are stored soon after. {more}",
+        description="As many consistent orders as asked for; they are stored soon after." + more,
         parameters=(
             {
                 "name": "amount",
                 "in": "path",
                 "required": True,
-                "description": "A natural number in ASCII digits, without sign or leading zero, "
-                "up to the most that is configured.",
-                "schema": {"type": "integer", "minimum": 1},
+                "description": "A natural number in ASCII digits, without sign or leading zero.",
+                "schema": {"type": "integer", "minimum": 1, "maximum": most},
                 "example": 3,
             },
         ),
@@ -194,16 +196,13 @@ def _random(method: str, more: str) -> Operation:
                 (
                     INVALID_REQUEST,
                     "no such amount",
-                    (ProblemError("must be a number from 1 to 1000", parameter="amount"),),
+                    (ProblemError(f"must be a number from 1 to {most}", parameter="amount"),),
                 ),
                 (UNAVAILABLE, "Kafka has not confirmed all orders; sending them again is safe", ()),
             ),
         },
     )
 
-
-POST_RANDOM = _random("post", "")
-GET_RANDOM = _random("get", "The same by GET, for links; POST says better what it does.")
 
 LIVE = Operation(
     id="live",

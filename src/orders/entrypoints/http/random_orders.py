@@ -15,6 +15,7 @@ from orders.entrypoints.http.openapi.operation import documented
 from orders.entrypoints.http.problems import INVALID_REQUEST, ProblemError, RequestRefused
 from orders.entrypoints.http.routes import READ_WITH_EFFECT, WRITE
 
+_BY_GET = " The same by GET, for links; POST says better what it does."
 _NATURAL = re.compile(r"[1-9][0-9]*")
 
 
@@ -26,11 +27,14 @@ def routes(publish: PublishRandom, most: int) -> list[HTTPRouteHandler]:
         orders = await publish(number, request_id.as_message_header(request.scope))
         return Answer.of(b"[" + b",".join(map(encode, orders)) + b"]", NO_STORE)
 
-    @WRITE("/random/{amount:str}", **documented(operations.POST_RANDOM))
+    by_post = operations.random_orders("post", most)
+    by_get = operations.random_orders("get", most, _BY_GET)
+
+    @WRITE("/random/{amount:str}", **documented(by_post))
     async def post_random(request: Request[Any, Any, Any], amount: FromPath[str]) -> Answer:
         return await respond(request, amount)
 
-    @READ_WITH_EFFECT("/random/{amount:str}", **documented(operations.GET_RANDOM))
+    @READ_WITH_EFFECT("/random/{amount:str}", **documented(by_get))
     async def get_random(request: Request[Any, Any, Any], amount: FromPath[str]) -> Answer:
         return await respond(request, amount)
 

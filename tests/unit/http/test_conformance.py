@@ -1,0 +1,19 @@
+"""The API does what its OpenAPI document says."""
+
+import asyncio
+
+import schemathesis
+
+from orders.entrypoints.http.use_cases import Limits
+from tests.unit.http.conformance import check, config, effort
+from tests.unit.http.harness import Api, order, series
+
+api = Api(limits=Limits(random_max=20))
+asyncio.run(api.store(*series(3), order("b563feb7b2b84b6test")))
+schema = schemathesis.openapi.from_asgi("/openapi.json", api.app(), config=config())
+
+
+@schema.parametrize()
+@effort(examples=25)
+def test_conformance(case: schemathesis.Case) -> None:
+    check(case)
