@@ -1,6 +1,8 @@
 """Brokers that freeze, die, come back, or were never there."""
 
 import asyncio
+import subprocess
+import sys
 import time
 from collections.abc import Coroutine, Iterator
 from typing import Any
@@ -204,3 +206,58 @@ async def _down(source: KafkaMessageSource) -> bool:
 async def _is_committed(other_client: OtherClient, settings: KafkaSettings, amount: int) -> bool:
     positions = await asyncio.to_thread(other_client.committed, settings.group, settings.topic, 3)
     return sum(position for position in positions if position > 0) == amount
+
+
+SCRIPT = """
+import asyncio, sys
+from orders.adapters.kafka.message_source import KafkaMessageSource
+from orders.adapters.kafka.producer import KafkaProducerClient
+from orders.adapters.kafka.settings import KafkaSettings
+from orders.domain.errors import Unavailable
+
+async def main(bootstrap, topic):
+    settings = KafkaSettings(bootstrap=bootstrap, topic=topic, dlq_topic=topic + ".dlq")
+    source, client = KafkaMessageSource(settings), KafkaProducerClient(settings)
+    await client.open()
+    await source.open()
+    for part in (client, source):
+        while True:
+            try:
+                await part.check()
+                break
+            except Unavailable:
+                await asyncio.sleep(0.05)
+    print("ready", flush=True)
+    await asyncio.to_thread(sys.stdin.readline)
+    await source.close()
+    await client.close()
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("trouble", ["none", "frozen", "dead"])
+async def test_a_process_ends_by_itself_whatever_the_broker_does(
+    broker: OwnBroker, topics: KafkaSettings, trouble: str
+) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", SCRIPT, topics.bootstrap, topics.topic),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        assert process.stdout is not None
+        async with asyncio.timeout(30):
+            while (await process.stdout.readline()).strip() != b"ready":
+                pass
+        {"none": lambda: None, "frozen": broker.freeze, "dead": broker.kill}[trouble]()
+        started = time.monotonic()
+        async with asyncio.timeout(30):
+            _, errors = await process.communicate(b"\n")
+        assert process.returncode == 0, errors.decode()
+        assert time.monotonic() - started < 12
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()

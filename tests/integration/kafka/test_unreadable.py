@@ -13,6 +13,7 @@ from kafka.structs import TopicPartition
 
 from orders.adapters.kafka import consumer_client, record_batches
 from orders.adapters.kafka.message_source import KafkaMessageSource
+from orders.adapters.kafka.positions import Positions
 from orders.adapters.kafka.record_batches import Record, UnreadableBatch, read_records
 from orders.adapters.kafka.settings import KafkaSettings
 from tests.contracts.message_source import messages_of, nothing_comes, receive, values_of
@@ -97,3 +98,15 @@ async def test_a_batch_that_stays_unreadable_ends_reading_but_not_its_neighbours
     assert len(messages_of(batches)) == 9
     positions = await asyncio.to_thread(other_client.committed, topics.group, topics.topic, 3)
     assert positions == [3, 3, 3]
+
+
+async def test_a_mistake_of_ours_in_a_rebalance_is_not_hidden(
+    topics: KafkaSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_positions: Positions, _partitions: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Positions, "assign", fail)
+    async with opened(KafkaMessageSource(topics)) as source, asyncio.timeout(15):
+        with pytest.raises(ZeroDivisionError):
+            await source.receive()

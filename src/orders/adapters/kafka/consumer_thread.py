@@ -74,6 +74,7 @@ class ConsumerThread(threading.Thread):
         self._unreadable: Counter[object] = Counter()
         self._consumer: KafkaConsumer = None
         self._commits: Commits
+        self._listener: _Listener
         self._failing: str | None = "no broker has answered yet"
         self._is_member = False
         self._last_poll = time.monotonic()
@@ -140,14 +141,15 @@ class ConsumerThread(threading.Thread):
                 is_busy = self._positions.in_hand or self._commits.in_flight
                 timeout = _BUSY_POLL_MS if is_busy else _IDLE_POLL_MS
             self._read_ahead.add(poll(self._poll, timeout))
+            self._listener.raise_failure()
             self._hand_out()
             self._commits.commit_what_is_left()
 
     def _connect(self) -> None:
         retrying = self._retrying(retry_if_exception(_may_pass), first_wait=0.2)
         retrying(TopicAdmin(self._settings).ensure)
-        listener = _Listener(self._revoked, self._assigned)
-        consumer = retrying(new_consumer, self._settings, listener, **self._client_options)
+        self._listener = _Listener(self._revoked, self._assigned)
+        consumer = retrying(new_consumer, self._settings, self._listener, **self._client_options)
         self._commits = Commits(consumer, self._positions)
         self._consumer = consumer
         self._failing = None
@@ -245,7 +247,7 @@ class ConsumerThread(threading.Thread):
         text = str(error) if isinstance(error, UnreadableBatch) else type(error).__name__
         _log.warning("consumer tries again", error=text, attempt=state.attempt_number)
 
-    # Rebalances. The client calls these inside poll(), and only logs what they raise.
+    # Rebalances. The client calls these inside poll().
 
     def _revoked(self) -> None:
         """Hold the partitions until what is in hand of them is committed, but not for ever."""
@@ -277,6 +279,8 @@ class ConsumerThread(threading.Thread):
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
+    """Passes on what the client tells, and keeps what goes wrong, which the client would hide."""
+
     def __init__(
         self,
         revoked: Callable[[], None],
@@ -284,12 +288,23 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
     ) -> None:
         self._revoked = revoked
         self._assigned = assigned
+        self._failure: Exception | None = None
+
+    def raise_failure(self) -> None:
+        if self._failure is not None:
+            raise self._failure
 
     def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:  # noqa: ARG002
-        self._revoked()
+        try:
+            self._revoked()
+        except Exception as error:  # noqa: BLE001 (raised after the poll)
+            self._failure = error
 
     def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
-        self._assigned(assigned)
+        try:
+            self._assigned(assigned)
+        except Exception as error:  # noqa: BLE001 (raised after the poll)
+            self._failure = error
 
 
 def _may_pass(error: BaseException) -> bool:

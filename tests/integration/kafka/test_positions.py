@@ -1,0 +1,129 @@
+"""The books of the consumer: what may be committed, whatever happens in which order."""
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from kafka.structs import TopicPartition
+
+from orders.adapters.kafka.positions import Positions, Receipt
+from orders.adapters.kafka.read_ahead import BATCH_MESSAGES, ReadAhead
+from orders.adapters.kafka.record_batches import Record
+from orders.domain.messages import Batch
+
+PARTITIONS = [TopicPartition("orders", number) for number in range(3)]
+partitions = st.sampled_from(PARTITIONS)
+
+
+class Books(RuleBasedStateMachine):
+    """Reads, gives out, finishes and commits at random, next to a plain list of what happened."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.positions = Positions()
+        self.read_ahead = ReadAhead(self.positions)
+        self.next = dict.fromkeys(PARTITIONS, 0)
+        self.stale: list[Receipt] = []
+        self.take_over()
+
+    @rule()
+    def take_over(self) -> None:
+        """All partitions are assigned anew; what is in hand and read ahead counts no more."""
+        self.stale += [receipt for receipt, _ in getattr(self, "in_hand", [])]
+        self.positions.assign(PARTITIONS)
+        self.read_ahead.clear()
+        self.in_hand: list[tuple[Receipt, Batch]] = []
+        self.undone: dict[TopicPartition, list[int]] = {p: [] for p in PARTITIONS}
+        self.buffered = 0
+
+    @rule(partition=partitions, kinds=st.lists(st.booleans(), min_size=1, max_size=5))
+    def read(self, partition: TopicPartition, kinds: list[bool]) -> None:
+        records = []
+        for is_message in kinds:
+            offset = self.next[partition]
+            self.next[partition] += 1
+            records.append(Record(offset, 0, None, b"v", (), is_message))
+            if is_message:
+                self.undone[partition].append(offset)
+                self.buffered += 1
+        self.read_ahead.add({partition: records})
+
+    @rule()
+    def give(self) -> None:
+        batch = self.read_ahead.cut()
+        assert (batch is None) == (self.buffered == 0)
+        if batch is not None:
+            assert isinstance(batch.receipt, Receipt)
+            self.buffered -= len(batch.messages)
+            self.in_hand.append((batch.receipt, batch))
+
+    @precondition(lambda self: self.in_hand)
+    @rule(data=st.data())
+    def finish(self, data: st.DataObject) -> None:
+        chosen = data.draw(st.integers(0, len(self.in_hand) - 1))
+        self.positions.finish(self.in_hand[chosen][0])
+        for _, batch in self.in_hand[: chosen + 1]:
+            for message in batch.messages:
+                self.undone[PARTITIONS[message.origin.partition]].remove(message.origin.offset)
+        del self.in_hand[: chosen + 1]
+
+    @precondition(lambda self: self.stale)
+    @rule(data=st.data())
+    def finish_what_was_taken_away(self, data: st.DataObject) -> None:
+        receipt = data.draw(st.sampled_from(self.stale))
+        before = self.positions.to_commit()
+        assert not self.positions.is_current(receipt)
+        self.positions.finish(receipt)
+        assert self.positions.to_commit() == before
+
+    @rule(is_confirmed=st.booleans())
+    def commit(self, is_confirmed: bool) -> None:
+        if is_confirmed:
+            self.positions.committed(self.positions.epoch, self.positions.to_commit())
+            assert self.positions.to_commit() == {}
+
+    @invariant()
+    def nothing_is_committed_that_is_not_dealt_with(self) -> None:
+        for partition, position in self.positions.to_commit().items():
+            assert all(offset >= position for offset in self.undone[partition])
+
+    @invariant()
+    def counts_what_is_in_hand(self) -> None:
+        assert self.positions.in_hand == len(self.in_hand)
+
+    @invariant()
+    def all_that_is_dealt_with_may_be_committed(self) -> None:
+        left = self.positions.to_commit()
+        for partition, read in self.positions.to_read().items():
+            if read is not None and not self.undone[partition]:
+                assert left.get(partition, read) == read
+
+
+TestBooks = Books.TestCase
+TestBooks.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+
+
+def records(amount: int, size: int) -> dict[TopicPartition, list[Record]]:
+    return {PARTITIONS[0]: [Record(n, 0, None, b"x" * size, ()) for n in range(amount)]}
+
+
+def test_a_batch_is_bounded_in_messages_and_bytes() -> None:
+    positions = Positions()
+    positions.assign(PARTITIONS)
+    read_ahead = ReadAhead(positions)
+    read_ahead.add(records(BATCH_MESSAGES + 1, 1))
+    assert read_ahead.is_full
+    first, second = read_ahead.cut(), read_ahead.cut()
+    assert first is not None
+    assert second is not None
+    assert (len(first.messages), len(second.messages)) == (BATCH_MESSAGES, 1)
+    assert not read_ahead.is_full
+    read_ahead.add(records(3, 2_000_000))
+    assert read_ahead.is_full
+    sizes = []
+    while batch := read_ahead.cut():
+        sizes.append(len(batch.messages))
+    assert sizes == [2, 1]
+    read_ahead.add(records(1, 9_000_000))
+    batch = read_ahead.cut()
+    assert batch is not None
+    assert len(batch.messages) == 1
