@@ -1,0 +1,228 @@
+"""The pool: quick when the server is away or frozen, back by itself, silent about what it knows."""
+
+import asyncio
+import logging
+import socket
+import time
+from collections.abc import AsyncIterator, Iterator
+
+import psycopg
+import pytest
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from orders.adapters.postgres.database import PostgresDatabase, Timeouts
+from orders.adapters.postgres.order_repository import PostgresOrderRepository
+from orders.domain.document import encode
+from orders.domain.errors import Unavailable
+from tests.contracts.order_repository import numbered, order_of
+from tests.integration.tcp_proxy import TcpProxy
+
+PASSWORD = "pass-word-never-shown"
+
+
+@pytest.fixture
+def door(database_dsn: str) -> Iterator[TcpProxy]:
+    parts = conninfo_to_dict(database_dsn)
+    with TcpProxy(str(parts["host"]), int(str(parts["port"]))) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def behind_door(database_dsn: str, door: TcpProxy) -> str:
+    return make_conninfo(database_dsn, host="127.0.0.1", port=door.port)
+
+
+@pytest.fixture
+async def nowhere() -> AsyncIterator[PostgresDatabase]:
+    """On a port where nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    database = PostgresDatabase(
+        f"postgresql://somebody:{PASSWORD}@127.0.0.1:{port}/somewhere", pool_max=2
+    )
+    yield database
+    await database.close()
+
+
+async def until_it_works(database: PostgresDatabase, seconds: float = 10) -> None:
+    async with asyncio.timeout(seconds):
+        while True:
+            try:
+                return await database.check()
+            except Unavailable:
+                await asyncio.sleep(0.05)
+
+
+async def test_without_a_server(
+    nowhere: PostgresDatabase, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    repository = PostgresOrderRepository(nowhere)
+    begun = time.monotonic()
+    await nowhere.open()
+    assert time.monotonic() - begun < 0.2
+    with pytest.raises(Unavailable) as raised:
+        await repository.get(["uid"])
+    assert time.monotonic() - begun < 4
+    # Once it is known to be away, nobody waits long.
+    begun = time.monotonic()
+    for call in (repository.save_many([order_of("uid")]), repository.latest(1), nowhere.check()):
+        with pytest.raises(Unavailable):
+            await call
+    assert time.monotonic() - begun < 1.5
+    told = f"{raised.value} {raised.value.__cause__!r} {caplog.text}"
+    for secret in (PASSWORD, "somebody", "somewhere", "127.0.0.1"):
+        assert secret not in told
+
+
+async def test_a_wrong_database_name_is_unavailable(postgres_dsn: str) -> None:
+    database = PostgresDatabase(make_conninfo(postgres_dsn, dbname="no_such_one"), pool_max=1)
+    await database.open()
+    with pytest.raises(Unavailable) as raised:
+        await database.check()
+    assert "no_such_one" not in str(raised.value)
+    await database.close()
+
+
+async def test_a_server_that_comes_later_and_goes_and_comes_back(
+    door: TcpProxy, behind_door: str
+) -> None:
+    door.shut()
+    database = PostgresDatabase(behind_door, pool_max=4)
+    await database.open()
+    repository = PostgresOrderRepository(database)
+    with pytest.raises(Unavailable):
+        await repository.save_many(numbered(3))
+    door.open()
+    await until_it_works(database)
+    await repository.save_many(numbered(3))
+    for _ in range(2):
+        await asyncio.gather(*(repository.latest(1) for _ in range(8)))  # all connections are used
+        door.shut()
+        begun = time.monotonic()
+        with pytest.raises(Unavailable):
+            await repository.latest(1)
+        assert time.monotonic() - begun < 4
+        door.open()
+        await until_it_works(database)
+        assert len(await repository.latest(9)) == 3
+    await database.close()
+
+
+async def test_after_a_restart_of_the_server_not_one_call_fails(
+    database: PostgresDatabase,
+    order_repository: PostgresOrderRepository,
+    admin: psycopg.AsyncConnection,
+) -> None:
+    await order_repository.save_many(numbered(3))
+    await asyncio.gather(*(order_repository.latest(3) for _ in range(8)))
+    cursor = await admin.execute(
+        "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    (ended,) = await cursor.fetchone() or (0,)
+    assert ended >= 2
+    begun = time.monotonic()
+    for _ in range(8):
+        assert len(await order_repository.latest(9)) == 3
+    assert time.monotonic() - begun < 2
+
+
+async def test_a_frozen_server_is_given_up(door: TcpProxy, behind_door: str) -> None:
+    timeouts = Timeouts(read=0.5, write=0.7)
+    database = PostgresDatabase(behind_door, pool_max=2, timeouts=timeouts)
+    await database.open()
+    repository = PostgresOrderRepository(database)
+    await repository.save_many(numbered(3))
+    door.freeze()
+    for call in (repository.latest(1), repository.save_many([order_of("x")]), database.check()):
+        begun = time.monotonic()
+        with pytest.raises(Unavailable):
+            await call
+        assert time.monotonic() - begun < 3.5
+    door.open()
+    await until_it_works(database)
+    assert len(await repository.latest(9)) == 3
+    await database.close()
+
+
+async def test_a_check_takes_less_than_a_second_on_a_frozen_server(
+    door: TcpProxy, behind_door: str
+) -> None:
+    database = PostgresDatabase(behind_door, pool_max=1)
+    await database.open()
+    await until_it_works(database)
+    door.freeze()
+    begun = time.monotonic()
+    with pytest.raises(Unavailable, match="in time"):
+        await database.check()
+    assert time.monotonic() - begun < 0.95
+    door.shut()
+    await database.close()
+
+
+async def test_more_calls_than_connections(order_repository: PostgresOrderRepository) -> None:
+    batch = numbered(20)
+    await order_repository.save_many(batch)
+    found = await asyncio.gather(*(order_repository.get([o.order_uid]) for o in batch * 5))
+    assert found == [{o.order_uid: encode(o)} for o in batch * 5]
+
+
+@pytest.mark.parametrize("name", ["orders", "orders consumer"])
+async def test_settings_of_a_session(database_dsn: str, name: str) -> None:
+    dsn = make_conninfo(database_dsn, options="-c TimeZone=Europe/Moscow -c DateStyle=German")
+    database = PostgresDatabase(dsn, 1, name, Timeouts(statement=1.5, lock=0.25))
+    await database.open()
+    async with database.connection(5) as session:
+        shown = {}
+        for setting in (
+            "TimeZone",
+            "application_name",
+            "client_encoding",
+            "statement_timeout",
+            "lock_timeout",
+            "idle_in_transaction_session_timeout",
+        ):
+            row = await (await session.execute("SELECT current_setting(%s)", [setting])).fetchone()
+            shown[setting] = row and row[0]
+    assert shown == {
+        "TimeZone": "UTC",
+        "application_name": name,
+        "client_encoding": "UTF8",
+        "statement_timeout": "1500ms",
+        "lock_timeout": "250ms",
+        "idle_in_transaction_session_timeout": "1min",
+    }
+    repository = PostgresOrderRepository(database)
+    order = order_of("uid")
+    await repository.save_many([order])
+    assert await repository.get(["uid"]) == {"uid": encode(order)}
+    await database.close()
+
+
+async def test_in_a_database_of_another_zone_and_language(
+    database_dsn: str, admin: psycopg.AsyncConnection
+) -> None:
+    await admin.execute(
+        psycopg.sql.SQL("ALTER DATABASE {} SET TimeZone TO 'Asia/Tokyo'").format(
+            psycopg.sql.Identifier(admin.info.dbname)
+        )
+    )
+    database = PostgresDatabase(database_dsn, pool_max=1)
+    await database.open()
+    repository = PostgresOrderRepository(database)
+    order = order_of("uid")
+    await repository.save_many([order])
+    assert [stored.document for stored in await repository.latest(1)] == [encode(order)]
+    await database.close()
+
+
+async def test_closing_twice_and_using_it_then(database_dsn: str) -> None:
+    database = PostgresDatabase(database_dsn, pool_max=1)
+    await database.close()
+    await database.open()
+    await database.check()
+    await database.close()
+    await database.close()
+    with pytest.raises(Unavailable):
+        await database.check()

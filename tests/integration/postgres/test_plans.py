@@ -1,0 +1,126 @@
+"""A page is one seek in an index, whatever the filter: proved by the server's own plans."""
+
+import itertools
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psycopg
+import pytest
+
+from orders.adapters.postgres.database import PLANNING
+from orders.adapters.postgres.read_sql import DOCUMENTS, page_query
+from orders.domain.queries import Cursor, OrderQuery
+from tests.integration.postgres_fixtures import create_database, drop_database
+
+ROWS = 100_000
+START = datetime(2024, 1, 1, tzinfo=UTC)
+MIDDLE = START + timedelta(seconds=ROWS // 2)
+
+# Customer 0 has half of all orders, the others 50 each: a plan must do for both.
+SEED = f"""
+    INSERT INTO orders
+    SELECT 'uid-' || n, 'track-' || n % 2000, '', '', '',
+           'customer-' || CASE WHEN n % 2 = 0 THEN 0 ELSE n % 2000 END, '', '', 0,
+           timestamptz '2024-01-01 00:00:00+00' + n * interval '1 second', ''
+    FROM generate_series(1, {ROWS}) AS n
+"""
+
+QUERIES = {
+    "all": (OrderQuery(), "orders_newest_idx"),
+    "customer": (OrderQuery(customer_id="customer-7"), "orders_customer_id_idx"),
+    "busy customer": (OrderQuery(customer_id="customer-0"), "orders_customer_id_idx"),
+    "track": (OrderQuery(track_number="track-11"), "orders_track_number_idx"),
+    "uid": (OrderQuery(order_uid="uid-77"), "orders_pkey"),
+    "from": (OrderQuery(created_from=MIDDLE), "orders_newest_idx"),
+    "to": (OrderQuery(created_to=MIDDLE), "orders_newest_idx"),
+    "from and to": (
+        OrderQuery(created_from=MIDDLE, created_to=MIDDLE + timedelta(hours=1)),
+        "orders_newest_idx",
+    ),
+    "customer, from and to": (
+        OrderQuery(
+            customer_id="customer-0", created_from=MIDDLE, created_to=MIDDLE + timedelta(hours=1)
+        ),
+        "orders_customer_id_idx",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def connection(postgres_dsn: str, template_database: str) -> Iterator[psycopg.Connection]:
+    dsn = create_database(postgres_dsn, template_database)
+    with psycopg.connect(dsn, autocommit=True, prepare_threshold=None) as opened:
+        opened.execute(SEED)  # type: ignore[call-overload]
+        for table in ("delivery", "payments", "items"):
+            columns = "''" + ", ''" * 6
+            if table == "payments":
+                columns = "'', '', '', '', 0, 0, '', 0, 0, 0"
+            if table == "items":
+                columns = "0, 0, '', 0, '', '', 0, '', 0, 0, '', 0"
+            opened.execute(f"INSERT INTO {table} SELECT order_uid, {columns} FROM orders")  # type: ignore[call-overload]
+        opened.execute("VACUUM ANALYZE")
+        # As the sessions of the service have it.
+        for setting, value in PLANNING.items():
+            opened.execute("SELECT set_config(%s, %s, false)", [setting, value])
+        yield opened
+    drop_database(postgres_dsn, dsn)
+
+
+def explain(connection: psycopg.Connection, statement: bytes, parameters: list[Any]) -> Any:
+    """The executed plan of a prepared statement, made without a look at the parameters."""
+    numbers = itertools.count(1)
+    text = statement.decode()
+    while "%s" in text:
+        text = text.replace("%s", f"${next(numbers)}", 1)
+    connection.execute("DEALLOCATE ALL")
+    connection.execute(f"PREPARE question AS {text}".encode())
+    values = ", ".join(psycopg.sql.Literal(value).as_string(connection) for value in parameters)
+    call = f"({values})" if values else ""
+    cursor = connection.execute(
+        f"EXPLAIN (ANALYZE, TIMING off, FORMAT json) EXECUTE question{call}".encode()
+    )
+    row = cursor.fetchone()
+    assert row
+    return row[0][0]["Plan"]
+
+
+def nodes(plan: Any) -> Iterator[Any]:
+    yield plan
+    for child in plan.get("Plans", ()):
+        yield from nodes(child)
+
+
+def scan_of_orders(plan: Any) -> Any:
+    (scan,) = [node for node in nodes(plan) if node.get("Relation Name") == "orders"]
+    return scan
+
+
+@pytest.mark.parametrize("name", QUERIES)
+@pytest.mark.parametrize("after", [None, Cursor(MIDDLE + timedelta(minutes=30), "uid-51800")])
+@pytest.mark.parametrize("limit", [20, 501])
+def test_a_page_is_one_seek(
+    connection: psycopg.Connection, name: str, after: Cursor | None, limit: int
+) -> None:
+    query, index = QUERIES[name]
+    question = page_query(query, limit, after)
+    plan = explain(connection, question.statement, question.parameters)
+    scan = scan_of_orders(plan)
+    assert scan["Index Name"] == index
+    assert scan["Actual Rows"] <= limit
+    assert scan.get("Rows Removed by Filter", 0) <= limit
+    # Only the one order of an order_uid may be sorted.
+    sorts = [node for node in nodes(plan) if "Sort" in node["Node Type"]]
+    assert name == "uid" or not sorts
+    if after and name != "uid":
+        assert "ROW(date_created, order_uid) <" in scan["Index Cond"]
+    assert not [node for node in nodes(plan) if node["Node Type"] == "Seq Scan"]
+
+
+@pytest.mark.parametrize("amount", [1, 8, 200])
+def test_a_look_up_reads_what_it_is_asked_for(connection: psycopg.Connection, amount: int) -> None:
+    uids = [f"uid-{n * 97}" for n in range(1, amount + 1)]
+    plan = explain(connection, DOCUMENTS, [uids])
+    assert plan["Actual Rows"] == amount
+    assert scan_of_orders(plan)["Index Name"] == "orders_pkey"
+    assert not [node for node in nodes(plan) if node["Node Type"] == "Seq Scan"]

@@ -1,0 +1,300 @@
+"""What stands in the way of a batch: the database's own rules, other writers, time, a crash."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import psycopg
+import pytest
+
+from orders.adapters.postgres.database import PostgresDatabase, Timeouts
+from orders.adapters.postgres.order_repository import PostgresOrderRepository
+from orders.adapters.postgres.tables import TABLES
+from orders.domain.document import encode
+from orders.domain.errors import OrdersError, Unavailable
+from tests.contracts.order_repository import (
+    assert_holds,
+    numbered,
+    order_of,
+    report,
+    uids,
+    with_amount,
+)
+
+Admin = psycopg.AsyncConnection
+
+GATE = 4711
+CLOSE_GATE = f"SELECT pg_advisory_lock({GATE})"
+OPEN_GATE = f"SELECT pg_advisory_unlock({GATE})"
+
+# Rows of items wait at a gate that the test opens and shuts: a write in the midst of its COPY.
+GATE_TRIGGER = f"""
+    CREATE FUNCTION wait_at_gate() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        PERFORM pg_advisory_xact_lock_shared({GATE});
+        RETURN NEW;
+    END $$;
+    CREATE TRIGGER gate BEFORE INSERT ON items FOR EACH ROW EXECUTE FUNCTION wait_at_gate()
+"""
+SLEEP_TRIGGER = """
+    CREATE FUNCTION nap() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        PERFORM pg_sleep(0.03);
+        RETURN NEW;
+    END $$;
+    CREATE TRIGGER nap BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION nap()
+"""
+AT_GATE = """
+    SELECT pid FROM pg_stat_activity
+    WHERE datname = current_database() AND wait_event = 'advisory' AND pid <> pg_backend_pid()
+"""
+
+
+async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 10) -> None:
+    async with asyncio.timeout(seconds):
+        while not await condition():  # noqa: ASYNC110 (the server tells no event)
+            await asyncio.sleep(0.01)
+
+
+async def pid_at_gate(admin: Admin) -> int:
+    found: list[int] = []
+
+    async def someone_waits() -> bool:
+        found[:] = [pid for (pid,) in await (await admin.execute(AT_GATE)).fetchall()]
+        return bool(found)
+
+    await until(someone_waits)
+    return found[0]
+
+
+async def counts(admin: Admin) -> list[int]:
+    found = []
+    for table in TABLES:
+        cursor = await admin.execute(f"SELECT count(*) FROM {table.name}")  # type: ignore[call-overload]
+        found.append((await cursor.fetchone() or (-1,))[0])
+    return found
+
+
+@pytest.fixture
+async def hasty(database_dsn: str) -> AsyncIterator[PostgresOrderRepository]:
+    """A repository with little patience."""
+    timeouts = Timeouts(statement=0.5, lock=0.25)
+    database = PostgresDatabase(database_dsn, pool_max=4, timeouts=timeouts)
+    await database.open()
+    yield PostgresOrderRepository(database)
+    await database.close()
+
+
+async def test_rows_that_a_constraint_refuses_are_found(
+    order_repository: PostgresOrderRepository, admin: Admin
+) -> None:
+    await admin.execute("ALTER TABLE payments ADD CONSTRAINT not_13 CHECK (amount <> 13)")
+    batch = numbered(64)
+    bad = {0, 31, 32, 40, 41, 63}
+    sent = [with_amount(order, 13) if n in bad else order for n, order in enumerate(batch)]
+    result = await order_repository.save_many(sent)
+    assert set(result.rejected) == {batch[n].order_uid for n in bad}
+    assert set(result.rejected.values()) == {
+        "PostgreSQL refuses it: check violation (23514), table payments, constraint not_13"
+    }
+    good = [order for n, order in enumerate(batch) if n not in bad]
+    assert result.saved == set(uids(good))
+    await assert_holds(order_repository, good)
+    assert await counts(admin) == [len(good)] * 4
+
+
+@pytest.mark.parametrize("state", ["22012", "23000", "54000"])
+async def test_rows_that_a_trigger_refuses(
+    order_repository: PostgresOrderRepository, admin: Admin, state: str
+) -> None:
+    await admin.execute(f"""
+        CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            IF NEW.customer_id = 'bad' THEN
+                RAISE EXCEPTION 'the customer is %', NEW.customer_id USING ERRCODE = '{state}';
+            END IF;
+            RETURN NEW;
+        END $$;
+        CREATE TRIGGER refuse BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION refuse()
+    """)  # type: ignore[call-overload]
+    good = numbered(9)
+    result = await order_repository.save_many([*good, order_of("uid-0004b", customer_id="bad")])
+    assert result.saved == set(uids(good))
+    assert list(result.rejected) == ["uid-0004b"]
+    assert state in result.rejected["uid-0004b"]
+    assert "bad" not in result.rejected["uid-0004b"]
+
+
+async def test_another_unique_key_is_a_refusal_and_not_a_known_order(
+    order_repository: PostgresOrderRepository, admin: Admin
+) -> None:
+    await admin.execute("CREATE UNIQUE INDEX one_email ON delivery (email)")
+    first, second = order_of("first"), order_of("second")
+    assert await order_repository.save_many([first]) == report(saved=["first"])
+    result = await order_repository.save_many([second])
+    assert "one_email" in result.rejected["second"]
+
+
+async def test_an_error_that_nobody_foresaw_is_raised_and_nothing_is_stored(
+    order_repository: PostgresOrderRepository, admin: Admin
+) -> None:
+    await admin.execute("ALTER TABLE items DROP COLUMN brand")
+    with pytest.raises(Unavailable, match="orders migrate"):
+        await order_repository.save_many(numbered(3))
+    await admin.execute("ALTER TABLE items ADD COLUMN brand integer NOT NULL DEFAULT 0")
+    await admin.execute("""
+        CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN RAISE EXCEPTION 'secret'; END $$;
+        CREATE TRIGGER fail BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION fail()
+    """)
+    with pytest.raises(OrdersError, match="P0001") as raised:
+        await order_repository.save_many(numbered(3))
+    assert raised.value.code == "internal"
+    assert isinstance(raised.value.__cause__, psycopg.Error)
+    assert "secret" not in f"{raised.value} {raised.value.__cause__}"
+    assert await counts(admin) == [0] * 4
+
+
+async def test_a_crash_in_the_midst_of_copy_leaves_nothing(
+    order_repository: PostgresOrderRepository, admin: Admin
+) -> None:
+    await admin.execute(GATE_TRIGGER)
+    await admin.execute(CLOSE_GATE)
+    batch = numbered(50)
+    saving = asyncio.create_task(order_repository.save_many(batch))
+    pid = await pid_at_gate(admin)
+    assert await order_repository.get(uids(batch)) == {}, "seen before it was whole"
+    await admin.execute("SELECT pg_terminate_backend(%s)", [pid])
+    with pytest.raises(Unavailable):
+        await saving
+    assert await counts(admin) == [0] * 4
+    await admin.execute(OPEN_GATE)
+    assert await order_repository.save_many(batch) == report(saved=uids(batch))
+    await assert_holds(order_repository, batch)
+
+
+async def test_orders_appear_whole_or_not_at_all(
+    order_repository: PostgresOrderRepository, admin: Admin
+) -> None:
+    await admin.execute(GATE_TRIGGER)
+    await admin.execute(CLOSE_GATE)
+    batch = numbered(5)
+    saving = asyncio.create_task(order_repository.save_many(batch))
+    await pid_at_gate(admin)
+    assert await order_repository.latest(9) == []
+    await admin.execute(OPEN_GATE)
+    assert (await saving).saved == set(uids(batch))
+    await assert_holds(order_repository, batch)
+
+
+async def test_a_cancelled_save_leaves_nothing_and_the_pool_works_on(
+    order_repository: PostgresOrderRepository, admin: Admin
+) -> None:
+    await admin.execute(GATE_TRIGGER)
+    await admin.execute(CLOSE_GATE)
+    batch = numbered(5)
+    for _ in range(6):  # more than the pool has connections
+        saving = asyncio.create_task(order_repository.save_many(batch))
+        await pid_at_gate(admin)
+        saving.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await saving
+    assert await counts(admin) == [0] * 4
+    await admin.execute(OPEN_GATE)
+    assert (await order_repository.save_many(batch)).saved == set(uids(batch))
+
+
+async def test_a_row_that_another_one_holds_is_waited_for_only_so_long(
+    hasty: PostgresOrderRepository, database_dsn: str
+) -> None:
+    async with await Admin.connect(database_dsn) as other:
+        await other.execute(
+            "INSERT INTO orders SELECT (jsonb_populate_record(NULL::orders, %s::jsonb)).*",
+            [encode(order_of("b")).decode()],
+        )
+        with pytest.raises(Unavailable, match="55P03"):
+            await hasty.save_many([order_of("a"), order_of("b")])
+        assert await hasty.get(["a", "b"]) == {}
+        await other.rollback()
+    assert (await hasty.save_many([order_of("a"), order_of("b")])).saved == {"a", "b"}
+
+
+async def test_another_writer_that_commits_meanwhile_wins(
+    database_dsn: str, admin: Admin, order_repository: PostgresOrderRepository
+) -> None:
+    await admin.execute(GATE_TRIGGER)
+    await admin.execute(CLOSE_GATE)
+    first = asyncio.create_task(order_repository.save_many(numbered(6)[2:4]))
+    await pid_at_gate(admin)
+    changed = [with_amount(order, 5) if n == 3 else order for n, order in enumerate(numbered(6))]
+    second = asyncio.create_task(order_repository.save_many(changed))
+
+    async def second_waits_for_first() -> bool:
+        cursor = await admin.execute(
+            "SELECT 1 FROM pg_stat_activity WHERE datname = current_database()"
+            " AND wait_event = 'transactionid'"
+        )
+        return await cursor.fetchone() is not None
+
+    await until(second_waits_for_first)
+    await admin.execute(OPEN_GATE)
+    assert (await first).saved == {"uid-0002", "uid-0003"}
+    assert await second == report(
+        saved=["uid-0000", "uid-0001", "uid-0004", "uid-0005"],
+        unchanged=["uid-0002"],
+        conflicts=["uid-0003"],
+    )
+    await assert_holds(order_repository, numbered(6))
+
+
+async def test_a_batch_that_takes_too_long_is_halved(
+    hasty: PostgresOrderRepository, admin: Admin
+) -> None:
+    await admin.execute(SLEEP_TRIGGER)
+    batch = numbered(30)  # 0.9 s, where a statement has 0.5
+    await hasty.save_many(batch[7:8])
+    result = await hasty.save_many(batch)
+    assert result == report(saved=set(uids(batch)) - {"uid-0007"}, unchanged=["uid-0007"])
+    await assert_holds(hasty, batch)
+
+
+async def test_an_order_that_alone_takes_too_long_is_not_refused(
+    hasty: PostgresOrderRepository, admin: Admin
+) -> None:
+    await admin.execute(SLEEP_TRIGGER.replace("0.03", "0.8"))
+    with pytest.raises(Unavailable, match="57014"):
+        await hasty.save_many(numbered(2))
+    assert await counts(admin) == [0] * 4
+
+
+async def test_orders_that_vanish_while_they_are_judged_end_in_a_retry(
+    order_repository: PostgresOrderRepository, admin: Admin
+) -> None:
+    # A row that is there for the key and not for who looks, as one deleted at that moment.
+    await order_repository.save_many([order_of("uid")])
+    await admin.execute("ALTER TABLE orders RENAME TO all_orders")
+    await admin.execute("""
+        CREATE VIEW orders AS SELECT * FROM all_orders WHERE false
+    """)
+    await admin.execute("""
+        CREATE FUNCTION pass_on() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN INSERT INTO all_orders SELECT NEW.*; RETURN NEW; END $$;
+        CREATE TRIGGER pass_on INSTEAD OF INSERT ON orders
+        FOR EACH ROW EXECUTE FUNCTION pass_on()
+    """)
+    with pytest.raises(Unavailable, match="deleted"):
+        await order_repository.save_many([order_of("uid"), order_of("other")])
+
+
+async def test_writers_of_shuffled_batches_do_not_deadlock(database_dsn: str, admin: Admin) -> None:
+    database = PostgresDatabase(database_dsn, pool_max=6)
+    await database.open()
+    repository = PostgresOrderRepository(database)
+    batch = numbered(200)
+    shuffled = [batch[n:] + batch[:n] for n in range(0, 200, 34)]
+    await asyncio.gather(*(repository.save_many(share[::-1]) for share in shuffled))
+    await assert_holds(repository, batch)
+    await database.close()  # sessions that end write their statistics
+    cursor = await admin.execute(
+        "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+    )
+    assert await cursor.fetchone() == (0,)
