@@ -43,7 +43,11 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         _about("redis://, rediss:// or redis+cluster://host:port,...; none: no cache", secret=True),
     ] = None
     cache_capacity: Annotated[_Count, _about("orders that the cache holds")] = 200
-    cache_prefix: Annotated[_Text, _about("begins the name of every key in Redis")] = "orders"
+    cache_prefix: Annotated[
+        str,
+        Meta(pattern=r"^[^{}]+$", extra={"rule": "must not be empty nor hold { or }"}),
+        _about("begins the name of every key in Redis"),
+    ] = "orders"
     kafka_bootstrap: Annotated[str | None, _about("Kafka: host:port, comma-separated")] = None
     kafka_topic: Annotated[_Text, _about("the topic that orders arrive on")] = "orders"
     kafka_dlq_topic: Annotated[_Text, _about("the topic of dead letters")] = "orders.dlq"

@@ -86,6 +86,7 @@ def test_every_fault_is_told_at_once_by_name_and_rule_and_without_the_value() ->
         ("KAFKA_BOOTSTRAP", ":9092"),
         ("KAFKA_DLQ_TOPIC", "orders"),
         ("CACHE_CAPACITY", "0"),
+        ("CACHE_PREFIX", "{a}"),
         ("HTTP_PORT", "0"),
         ("KAFKA_SASL_MECHANISM", "MAGIC"),
     ],

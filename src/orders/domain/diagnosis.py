@@ -9,6 +9,7 @@ text that may be empty may be absent or null, and one old producer writes ``oof_
 import json
 from collections.abc import Iterator
 from datetime import datetime
+from itertools import islice
 from typing import Annotated, Any, get_args, get_origin
 
 import msgspec
@@ -21,6 +22,9 @@ from orders.domain.rules import INT64_MAX
 
 _JSON_TYPE = {str: "str", int: "int", datetime: "str"}
 _NAMES = {bool: "bool", int: "int", float: "float", str: "str", list: "array", dict: "object"}
+
+MAX_FAULTS = 1_000
+"""Most faults that are told of one order: megabytes of junk in one array are told by the first."""
 
 _NUL_ESCAPE = b"\\u0000"
 """May stand for U+0000, which the decoders let through, or for a backslash and a text."""
@@ -61,7 +65,10 @@ def read_leniently(raw: bytes) -> Order | None:
 
 
 def diagnose(raw: bytes) -> Order | tuple[Fault, ...]:
-    """The order that ``raw`` (well-formed JSON in UTF-8) holds, or all its faults, at least one."""
+    """The order that ``raw`` (well-formed JSON in UTF-8) holds, or its faults, at least one.
+
+    All of them, or the first ``MAX_FAULTS`` where somebody has sent that many.
+    """
     if order := read_leniently(raw):
         return order
     # A second decoder, which takes what the first refuses: lone surrogates, and any number.
@@ -69,7 +76,7 @@ def diagnose(raw: bytes) -> Order | tuple[Fault, ...]:
         value = _completed(json.loads(raw, parse_int=_int))
     except RecursionError:
         return (Fault((), "must not be nested so deep"),)
-    faults = tuple(_object_faults(value, _ORDER, ()))
+    faults = tuple(islice(_object_faults(value, _ORDER, ()), MAX_FAULTS))
     # Without a fault, what the first decoder disliked stands in fields that are not ours.
     order = None if faults else _convert(value)
     return order or faults or (Fault((), "must be an order"),)

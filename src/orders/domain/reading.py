@@ -6,6 +6,7 @@ all its faults and not just the first. The tolerant way also knows what real pro
 absent or null texts, and the old name of ``oof_shard``.
 """
 
+import math
 from collections.abc import Callable
 from typing import Literal
 
@@ -56,8 +57,12 @@ class Reading(Struct, frozen=True):
     is_array: bool = False
 
 
-def read(value: bytes | None) -> Reading:
-    """Read one message: an order, or an array of orders. Never raises for what ``value`` holds."""
+def read(value: bytes | None, enough: float = math.inf) -> Reading:
+    """Read one message: an order, or an array of orders. Never raises for what ``value`` holds.
+
+    Once ``enough`` faults were found, the rest of an array is left unread: for callers that take
+    all of it or nothing.
+    """
     if value is None:
         return _whole(b"", "empty", "must not be a tombstone")
     text = value.removeprefix(_BYTE_ORDER_MARK)
@@ -68,7 +73,7 @@ def read(value: bytes | None) -> Reading:
     except UnicodeDecodeError as error:
         at = error.start + len(value) - len(text)
         return _whole(value, "undecodable", f"must be UTF-8 (byte {at})")
-    return _read_typed(text) or _read_tolerantly(value, text)
+    return _read_typed(text) or _read_tolerantly(value, text, enough)
 
 
 def elements(value: bytes) -> list[bytes]:
@@ -94,7 +99,7 @@ def _read_typed(text: bytes) -> Reading | None:
         return None
 
 
-def _read_tolerantly(value: bytes, text: bytes) -> Reading:
+def _read_tolerantly(value: bytes, text: bytes, enough: float = math.inf) -> Reading:
     if text.lstrip(_JSON_BLANKS).startswith(b"{") and (order := read_leniently(text)):
         return Reading((Accepted(0, order),))
     try:
@@ -117,6 +122,9 @@ def _read_tolerantly(value: bytes, text: bytes) -> Reading:
         elif is_array:
             faults = tuple(fault.under(index) for fault in verdict)
             refused.append(Refused(index, raw, "invalid", faults))
+            enough -= len(faults)
+            if enough <= 0:
+                break
         else:
             refused.append(Refused(index, value, "invalid", verdict))
     return Reading(tuple(accepted), tuple(refused), is_array)

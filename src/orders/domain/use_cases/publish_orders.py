@@ -1,5 +1,6 @@
 """Send orders to the topic: those of a document, all or none, or made-up ones."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 
 from orders.domain.errors import Invalid, Undecodable
@@ -7,6 +8,13 @@ from orders.domain.faults import Fault
 from orders.domain.model import Order
 from orders.domain.ports import OrderGenerator, Publisher
 from orders.domain.reading import read
+
+MAX_FAULTS = 10_000
+"""Faults after which a document is not read any further. A body of junk, ten million bytes of
+``[1,1,...``, would otherwise take minutes to read and gigabytes to hold."""
+
+_LARGE = 65_536
+"""Bytes from which a document is read in a thread, since even a good one takes milliseconds."""
 
 
 class PublishDocument:
@@ -22,11 +30,15 @@ class PublishDocument:
 
         Raises:
             Undecodable: the document is not JSON in UTF-8.
-            Invalid: it breaks rules; ``faults`` lists all of them, and nothing was published.
+            Invalid: it breaks rules; ``faults`` lists all of them (of junk, about the first
+                ``MAX_FAULTS``), and nothing was published.
             TooLarge: an order is larger than the topic takes; nothing was published.
             Unavailable: not all were confirmed; publishing the document again is safe.
         """
-        orders = _valid_orders(document)
+        if len(document) > _LARGE:
+            orders = await asyncio.to_thread(_valid_orders, document)
+        else:
+            orders = _valid_orders(document)
         await self._publisher.publish(orders, headers)
         return orders
 
@@ -48,7 +60,7 @@ class PublishRandom:
 
 
 def _valid_orders(document: bytes) -> tuple[Order, ...]:
-    reading = read(document)
+    reading = read(document, MAX_FAULTS)
     faults = [fault for refused in reading.refused for fault in refused.faults]
     if any(refused.code == "undecodable" for refused in reading.refused):
         raise Undecodable("the document is not JSON in UTF-8", faults)

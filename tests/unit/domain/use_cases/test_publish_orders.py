@@ -1,5 +1,6 @@
 """Orders into the topic: of a document, all or none, or made-up ones."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -8,9 +9,10 @@ import pytest
 from orders.adapters.memory.publisher import MemoryPublisher
 from orders.adapters.memory.topic import MAX_MESSAGE_BYTES, MemoryTopic
 from orders.adapters.random_orders.order_generator import RandomOrderGenerator
+from orders.domain.diagnosis import MAX_FAULTS as MAX_FAULTS_OF_ONE
 from orders.domain.document import encode
 from orders.domain.errors import Invalid, TooLarge, Unavailable, Undecodable
-from orders.domain.use_cases.publish_orders import PublishDocument, PublishRandom
+from orders.domain.use_cases.publish_orders import MAX_FAULTS, PublishDocument, PublishRandom
 from tests.unit.domain.reference import REFERENCE, read_document, the_order
 
 
@@ -60,6 +62,30 @@ class TestPublishDocument:
     async def test_headers_go_along(self, publish: PublishDocument, topic: MemoryTopic) -> None:
         await publish(written(REFERENCE), {"x-request-id": "ё"})
         assert topic.partitions[0][0].headers == (("x-request-id", "ё".encode()),)
+
+    async def test_junk_is_told_by_its_first_faults_and_holds_up_nobody(
+        self, publish: PublishDocument, topic: MemoryTopic
+    ) -> None:
+        turns = 0
+
+        async def somebody_else() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        other = asyncio.create_task(somebody_else())
+        with pytest.raises(Invalid) as caught:
+            await publish(b"[" + b"1," * 200_000 + b"1]")
+        other.cancel()
+        assert len(caught.value.faults) == MAX_FAULTS
+        assert turns > 10
+        assert sent(topic) == []
+
+    async def test_one_order_of_junk_likewise(self, publish: PublishDocument) -> None:
+        with pytest.raises(Invalid) as caught:
+            await publish(written(document("a") | {"items": [1] * 50_000}))
+        assert len(caught.value.faults) == MAX_FAULTS_OF_ONE
 
     async def test_all_faults_of_all_orders_are_told_and_nothing_is_sent(
         self, publish: PublishDocument, topic: MemoryTopic
