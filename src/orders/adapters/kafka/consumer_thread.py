@@ -14,7 +14,6 @@ from typing import Any
 
 import structlog
 from kafka import KafkaConsumer
-from kafka.consumer.subscription_state import ConsumerRebalanceListener
 from kafka.errors import KafkaConfigurationError, KafkaError
 from kafka.structs import TopicPartition
 from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_exponential
@@ -23,6 +22,7 @@ from orders.adapters.kafka.commits import Commits, Done
 from orders.adapters.kafka.consumer_client import new_consumer
 from orders.adapters.kafka.positions import Positions, Receipt
 from orders.adapters.kafka.read_ahead import ReadAhead
+from orders.adapters.kafka.rebalance_listener import RebalanceListener
 from orders.adapters.kafka.record_batches import Record, UnreadableBatch
 from orders.adapters.kafka.settings import KafkaSettings
 from orders.adapters.kafka.topics import TopicAdmin
@@ -74,7 +74,7 @@ class ConsumerThread(threading.Thread):
         self._unreadable: Counter[object] = Counter()
         self._consumer: KafkaConsumer = None
         self._commits: Commits
-        self._listener: _Listener
+        self._listener: RebalanceListener
         self._failing: str | None = "no broker has answered yet"
         self._is_member = False
         self._last_poll = time.monotonic()
@@ -148,7 +148,7 @@ class ConsumerThread(threading.Thread):
     def _connect(self) -> None:
         retrying = self._retrying(retry_if_exception(_may_pass), first_wait=0.2)
         retrying(TopicAdmin(self._settings).ensure)
-        self._listener = _Listener(self._revoked, self._assigned)
+        self._listener = RebalanceListener(self._revoked, self._assigned)
         consumer = retrying(new_consumer, self._settings, self._listener, **self._client_options)
         self._commits = Commits(consumer, self._positions)
         self._consumer = consumer
@@ -276,35 +276,6 @@ class ConsumerThread(threading.Thread):
     def _begin_anew(self, partitions: Iterable[TopicPartition]) -> None:
         self._positions.assign(partitions)
         self._read_ahead.clear()
-
-
-class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
-    """Passes on what the client tells, and keeps what goes wrong, which the client would hide."""
-
-    def __init__(
-        self,
-        revoked: Callable[[], None],
-        assigned: Callable[[Iterable[TopicPartition]], None],
-    ) -> None:
-        self._revoked = revoked
-        self._assigned = assigned
-        self._failure: Exception | None = None
-
-    def raise_failure(self) -> None:
-        if self._failure is not None:
-            raise self._failure
-
-    def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:  # noqa: ARG002
-        try:
-            self._revoked()
-        except Exception as error:  # noqa: BLE001 (raised after the poll)
-            self._failure = error
-
-    def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
-        try:
-            self._assigned(assigned)
-        except Exception as error:  # noqa: BLE001 (raised after the poll)
-            self._failure = error
 
 
 def _may_pass(error: BaseException) -> bool:
