@@ -315,8 +315,12 @@ class OrderRepositoryContract:
         assert await repository.get(["a\0", "\ud800", "a"]) == {"a": encode(order)}
         assert await repository.get(["a\0"]) == {}
         for text in ("a\0", "\udfff"):
-            for field in ("order_uid", "customer_id", "track_number"):
-                page = await repository.page(OrderQuery(**{field: text}), 5)
+            for query in (
+                OrderQuery(order_uid=text),
+                OrderQuery(customer_id=text),
+                OrderQuery(track_number=text),
+            ):
+                page = await repository.page(query, 5)
                 assert (page.orders, page.next) == ((), None)
             with pytest.raises(Invalid):
                 await repository.page(OrderQuery(), 5, Cursor(NOON, text))

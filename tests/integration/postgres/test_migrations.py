@@ -135,7 +135,7 @@ async def test_without_the_right_to_create_an_up_to_date_schema_is_fine(
 ) -> None:
     await admin.execute(
         "ALTER DATABASE " + admin.info.dbname + " SET default_transaction_read_only = on"
-    )  # type: ignore[arg-type]
+    )
     database = PostgresDatabase(database_dsn, pool_max=1)
     await database.open()
     assert await Migrator(database).migrate() == []

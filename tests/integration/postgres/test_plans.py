@@ -9,8 +9,10 @@ import psycopg
 import pytest
 
 from orders.adapters.postgres.database import PLANNING
+from orders.adapters.postgres.order_repository import PostgresOrderRepository
 from orders.adapters.postgres.read_sql import DOCUMENTS, page_query
 from orders.domain.queries import Cursor, OrderQuery
+from tests.contracts.order_repository import numbered
 from tests.integration.postgres_fixtures import create_database, drop_database
 
 ROWS = 100_000
@@ -51,20 +53,23 @@ QUERIES = {
 def connection(postgres_dsn: str, template_database: str) -> Iterator[psycopg.Connection]:
     dsn = create_database(postgres_dsn, template_database)
     with psycopg.connect(dsn, autocommit=True, prepare_threshold=None) as opened:
-        opened.execute(SEED)  # type: ignore[call-overload]
+        opened.execute(SEED)
         for table in ("delivery", "payments", "items"):
             columns = "''" + ", ''" * 6
             if table == "payments":
                 columns = "'', '', '', '', 0, 0, '', 0, 0, 0"
             if table == "items":
                 columns = "0, 0, '', 0, '', '', 0, '', 0, 0, '', 0"
-            opened.execute(f"INSERT INTO {table} SELECT order_uid, {columns} FROM orders")  # type: ignore[call-overload]
+            opened.execute(f"INSERT INTO {table} SELECT order_uid, {columns} FROM orders")
         opened.execute("VACUUM ANALYZE")
-        # As the sessions of the service have it.
-        for setting, value in PLANNING.items():
-            opened.execute("SELECT set_config(%s, %s, false)", [setting, value])
+        plan_as_sessions_do(opened)
         yield opened
     drop_database(postgres_dsn, dsn)
+
+
+def plan_as_sessions_do(connection: psycopg.Connection) -> None:
+    for setting, value in PLANNING.items():
+        connection.execute("SELECT set_config(%s, %s, false)", [setting, value])
 
 
 def explain(connection: psycopg.Connection, statement: bytes, parameters: list[Any]) -> Any:
@@ -124,3 +129,21 @@ def test_a_look_up_reads_what_it_is_asked_for(connection: psycopg.Connection, am
     assert plan["Actual Rows"] == amount
     assert scan_of_orders(plan)["Index Name"] == "orders_pkey"
     assert not [node for node in nodes(plan) if node["Node Type"] == "Seq Scan"]
+
+
+@pytest.mark.parametrize("name", QUERIES)
+async def test_a_plan_made_for_a_handful_of_orders_suits_millions(
+    database_dsn: str, order_repository: PostgresOrderRepository, name: str
+) -> None:
+    await order_repository.save_many(numbered(3))
+    query, index = QUERIES[name]
+    with psycopg.connect(database_dsn, autocommit=True, prepare_threshold=None) as connection:
+        connection.execute("VACUUM ANALYZE")
+        plan_as_sessions_do(connection)
+        question = page_query(query, 20, None)
+        page = explain(connection, question.statement, question.parameters)
+        look_up = explain(connection, DOCUMENTS, [["uid-0001"]])
+    assert scan_of_orders(page)["Index Name"] == index
+    assert scan_of_orders(look_up)["Index Name"] == "orders_pkey"
+    for plan in (page, look_up):
+        assert not [node for node in nodes(plan) if node["Node Type"] == "Seq Scan"]

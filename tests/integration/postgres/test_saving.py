@@ -69,7 +69,7 @@ async def pid_at_gate(admin: Admin) -> int:
 async def counts(admin: Admin) -> list[int]:
     found = []
     for table in TABLES:
-        cursor = await admin.execute(f"SELECT count(*) FROM {table.name}")  # type: ignore[call-overload]
+        cursor = await admin.execute(f"SELECT count(*) FROM {table.name}")
         found.append((await cursor.fetchone() or (-1,))[0])
     return found
 
@@ -115,7 +115,7 @@ async def test_rows_that_a_trigger_refuses(
             RETURN NEW;
         END $$;
         CREATE TRIGGER refuse BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION refuse()
-    """)  # type: ignore[call-overload]
+    """)
     good = numbered(9)
     result = await order_repository.save_many([*good, order_of("uid-0004b", customer_id="bad")])
     assert result.saved == set(uids(good))

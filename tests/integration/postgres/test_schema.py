@@ -56,6 +56,6 @@ async def test_an_order_is_removed_with_all_its_rows(
     await order_repository.save_many([*numbered(3), order_of("gone", count=4)])
     await admin.execute("DELETE FROM orders WHERE order_uid = 'gone'")
     for table in TABLES:
-        cursor = await admin.execute(f"SELECT count(*) FROM {table.name}")  # type: ignore[call-overload]
+        cursor = await admin.execute(f"SELECT count(*) FROM {table.name}")
         assert await cursor.fetchone() == (3,)
     assert (await order_repository.save_many([order_of("gone")])).saved == {"gone"}
