@@ -31,7 +31,9 @@ def letter(
     headers: Headers = (),
     **others: Any,
 ) -> DeadLetter:
-    message = Message(Origin("orders", 3, offset), b"whole message", key, 1_600_000_000_123, headers)
+    message = Message(
+        Origin("orders", 3, offset), b"whole message", key, 1_600_000_000_123, headers
+    )
     fields = {"code": "undecodable", "detail": "$: must be JSON (byte 1)"} | others
     return DeadLetter(message, index, value, failed_at=FAILED_AT, **fields)
 

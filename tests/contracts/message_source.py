@@ -78,9 +78,7 @@ class MessageSourceContract:
         origin = await side.send(b"\x00 any bytes \xff", b"key\xff", headers, 1_600_000_000_123)
         source = await side.open()
         [batch] = await receive(source, 1)
-        expected = Message(
-            origin, b"\x00 any bytes \xff", b"key\xff", 1_600_000_000_123, headers
-        )
+        expected = Message(origin, b"\x00 any bytes \xff", b"key\xff", 1_600_000_000_123, headers)
         assert batch.messages == (expected,)
 
     async def test_tells_null_from_empty(self, side: SourceSide) -> None:

@@ -205,7 +205,7 @@ async def _down(source: KafkaMessageSource) -> bool:
 
 async def _is_committed(other_client: OtherClient, settings: KafkaSettings, amount: int) -> bool:
     positions = await asyncio.to_thread(other_client.committed, settings.group, settings.topic, 3)
-    return sum(position for position in positions if position > 0) == amount
+    return sum(max(0, position) for position in positions) == amount
 
 
 SCRIPT = """

@@ -69,7 +69,7 @@ async def test_nothing_is_lost_and_nothing_goes_back_while_members_come_and_go(
             positions = await asyncio.to_thread(
                 other_client.committed, topics.group, topics.topic, 3
             )
-            return sum(positions) == total
+            return sum(max(0, position) for position in positions) == total
 
         await until(all_committed, "all messages being committed")
         working.cancel()
@@ -100,7 +100,7 @@ async def test_a_batch_in_hand_is_waited_for_and_committed_before_the_hand_over(
             positions = await asyncio.to_thread(
                 other_client.committed, topics.group, topics.topic, 3
             )
-            assert sum(positions) == 60
+            assert sum(max(0, position) for position in positions) == 60
 
 
 async def test_a_batch_in_hand_for_too_long_is_given_up_and_its_commit_left_out(
@@ -186,7 +186,7 @@ async def test_a_static_member_has_its_partitions_back_at_once(
         assert values_of(batches) == values
         await source.commit(batches[-1])
     positions = await asyncio.to_thread(other_client.committed, topics.group, topics.topic, 3)
-    assert sum(positions) == 9
+    assert sum(max(0, position) for position in positions) == 9
 
 
 async def test_a_member_that_leaves_is_gone_at_once(
