@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import msgspec
 import pytest
 from kafka.errors import KafkaError, NoBrokersAvailable
+from rich.pretty import pretty_repr
 
 from orders.adapters.kafka.message_source import KafkaMessageSource
 from orders.adapters.kafka.producer import KafkaProducerClient
@@ -79,6 +80,7 @@ def test_secrets_are_not_shown() -> None:
     for secret in ("user-name", "pass-word", "broker.internal"):
         assert secret not in repr(settings)
         assert secret not in str(settings)
+        assert secret not in pretty_repr(settings)
 
 
 def test_security_settings_reach_the_client() -> None:

@@ -1,5 +1,6 @@
 """What the Kafka adapters are told, and the client options that follow from it."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from msgspec import Struct
@@ -29,6 +30,11 @@ class KafkaSettings(Struct, frozen=True, kw_only=True):
     def __repr__(self) -> str:
         """Names what is read and written; neither addresses nor secrets."""
         return f"KafkaSettings(topic={self.topic!r}, group={self.group!r})"
+
+    def __rich_repr__(self) -> Iterator[tuple[str, str]]:
+        """The same for tracebacks that show variables."""
+        yield "topic", self.topic
+        yield "group", self.group
 
 
 def client_options(settings: KafkaSettings) -> dict[str, Any]:
