@@ -1,6 +1,5 @@
 """What the Kafka adapters are told, and the client options that follow from it."""
 
-from collections.abc import Iterator
 from typing import Any
 
 from msgspec import Struct
@@ -31,10 +30,9 @@ class KafkaSettings(Struct, frozen=True, kw_only=True):
         """Names what is read and written; neither addresses nor secrets."""
         return f"KafkaSettings(topic={self.topic!r}, group={self.group!r})"
 
-    def __rich_repr__(self) -> Iterator[tuple[str, str]]:
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
         """The same for tracebacks that show variables."""
-        yield "topic", self.topic
-        yield "group", self.group
+        return [("topic", self.topic), ("group", self.group)]
 
 
 def client_options(settings: KafkaSettings) -> dict[str, Any]:
