@@ -200,7 +200,7 @@ class CacheMachine(RuleBasedStateMachine):
     CAPACITY = 4
 
     def __init__(self, make: NewCache, done: DoneCache) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self.runner = asyncio.Runner()
         self.cache = self.runner.run(make(self.CAPACITY))
         self.done = done
@@ -233,8 +233,8 @@ class CacheMachine(RuleBasedStateMachine):
 
 def check_against_model(make: NewCache, done: DoneCache, *, max_examples: int) -> None:
     """Run a ``CacheMachine`` many times."""
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
-        lambda: CacheMachine(make, done),
+    run_state_machine_as_test(
+        lambda: CacheMachine(make, done),  # type: ignore[arg-type]
         settings=settings(
             max_examples=max_examples,
             stateful_step_count=25,

@@ -78,16 +78,15 @@ class TcpProxy:
         try:
             with selectors.DefaultSelector() as ready:
                 for end in pair:
-                    ready.register(end, selectors.EVENT_READ)
+                    ready.register(end, selectors.EVENT_READ, data=end)
                 while True:
                     for key, _ in ready.select():
                         self._flows.wait()
-                        end = key.fileobj
-                        assert isinstance(end, socket.socket)
-                        data = end.recv(_CHUNK)
+                        source: socket.socket = key.data
+                        data = source.recv(_CHUNK)
                         if not data:
                             return
-                        other[end].sendall(data)
+                        other[source].sendall(data)
         except (OSError, ValueError):
             pass  # one side has gone
         finally:

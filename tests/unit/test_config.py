@@ -1,6 +1,7 @@
 """The settings: where they come from, and that every fault is told at once."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -9,11 +10,11 @@ from orders.config import ConfigError, Settings, load, shown, unknown, variables
 DSN = "postgresql://u:hunter2@db/orders"
 
 
-def settings(dotenv: Path | None = None, **environment: str) -> Settings:
+def settings(*, dotenv: Path | None = None, **environment: Any) -> Settings:
     return load({f"ORDERS_{k}": v for k, v in environment.items()}, dotenv=dotenv)
 
 
-def faults(required: tuple[str, ...] = (), **environment: str) -> tuple[str, ...]:
+def faults(required: tuple[str, ...] = (), **environment: Any) -> tuple[str, ...]:
     with pytest.raises(ConfigError) as caught:
         load({f"ORDERS_{k}": v for k, v in environment.items()}, required=required, dotenv=None)
     return caught.value.faults
@@ -92,7 +93,8 @@ def test_every_fault_is_told_at_once_by_name_and_rule_and_without_the_value() ->
     ],
 )
 def test_what_is_refused(name: str, value: str) -> None:
-    assert len(faults(**{name: value})) == 1
+    environment: dict[str, Any] = {name: value}
+    assert len(faults(**environment)) == 1
 
 
 @pytest.mark.parametrize(
@@ -105,7 +107,8 @@ def test_what_is_refused(name: str, value: str) -> None:
     ],
 )
 def test_what_is_taken(name: str, value: str) -> None:
-    assert getattr(settings(**{name: value}), name.lower()) == value
+    environment: dict[str, Any] = {name: value}
+    assert getattr(settings(**environment), name.lower()) == value
 
 
 def test_sasl_asks_for_its_parts() -> None:
@@ -129,7 +132,7 @@ def test_a_dotenv_file_fills_in_what_the_environment_does_not_set(tmp_path: Path
     dotenv.write_text('ORDERS_HTTP_PORT=81\nORDERS_KAFKA_TOPIC="t"\nORDERS_POSTGRES_DSN=host=a\n')
     secret = tmp_path / "dsn"
     secret.write_text("host=b")
-    read = settings(dotenv, HTTP_PORT="82", POSTGRES_DSN_FILE=str(secret))
+    read = settings(dotenv=dotenv, HTTP_PORT="82", POSTGRES_DSN_FILE=str(secret))
     assert (read.http_port, read.kafka_topic, read.postgres_dsn) == (82, "t", "host=b")
 
 

@@ -38,7 +38,11 @@ async def open_cache(redis_url: str, prefix: str, redis: Redis) -> AsyncIterator
     async with AsyncExitStack() as opened:
 
         async def open_(capacity: int = 3, **options: Any) -> RedisCache:
-            arguments = {"url": redis_url, "prefix": prefix, "timeout": 5.0} | options
+            arguments: dict[str, Any] = {
+                "url": redis_url,
+                "prefix": prefix,
+                "timeout": 5.0,
+            } | options
             cache = RedisCache(capacity=capacity, **arguments)
             await cache.open()
             opened.push_async_callback(cache.close)

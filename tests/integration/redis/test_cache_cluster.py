@@ -37,7 +37,7 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[OwnServer,
 def _is_whole(server: OwnServer) -> bool:
     with server.client() as client:
         info = client.execute_command("CLUSTER INFO")
-    return info["cluster_state"] == "ok" and info["cluster_known_nodes"] == "2"
+    return bool(info["cluster_state"] == "ok" and info["cluster_known_nodes"] == "2")
 
 
 def url(*nodes: OwnServer) -> str:

@@ -26,7 +26,9 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_until(ask: Callable[[], T], seconds: float, what: str, log: Callable[[], str] = str) -> T:
+def wait_until(
+    ask: Callable[[], T | None], seconds: float, what: str, log: Callable[[], str] = str
+) -> T:
     """The first true answer; fails with ``what`` was waited for, and the log as it is then."""
     deadline = time.monotonic() + seconds
     while True:

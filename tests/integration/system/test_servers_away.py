@@ -54,7 +54,7 @@ def behind_doors(
 def cached(url: str, prefix: str) -> int:
     """How many orders the cache holds."""
     with redis.Redis.from_url(url) as client:
-        return int(client.hlen(f"{{{prefix}}}:documents"))  # type: ignore[arg-type]
+        return int(client.hlen(f"{{{prefix}}}:documents"))
 
 
 @pytest.mark.parametrize("way", ["shut", "freeze"])

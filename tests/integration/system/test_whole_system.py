@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from confluent_kafka import Message
 
 from tests.integration.system.processes import System, wait_until
 
@@ -17,6 +18,11 @@ UID = "b563feb7b2b84b6test"
 def reference(**changes: Any) -> dict[str, Any]:
     order: dict[str, Any] = json.loads(REFERENCE) | changes
     return order
+
+
+def headers_of(letter: Message) -> dict[str, bytes]:
+    headers: Any = letter.headers()
+    return dict(headers)
 
 
 def packed(value: object) -> bytes:
@@ -56,7 +62,7 @@ def test_an_array_with_a_broken_neighbour(both: System) -> None:
     (letter,) = both.dead_letters(1)
     assert letter.value() == raw.strip()
     assert letter.key() == b"k"
-    headers = dict(letter.headers())
+    headers = headers_of(letter)
     assert headers["orders-error-code"] == b"invalid"
     assert headers["orders-error-detail"] == b"$[0].payment.amount: expected int, got str"
     assert headers["orders-source-topic"] == both.topic.encode()
@@ -81,7 +87,7 @@ def test_sending_again_changes_nothing_and_a_conflict_is_a_dead_letter(both: Sys
     assert again.headers["ETag"] == first.headers["ETag"]
     (letter,) = both.dead_letters(1)
     assert letter.value() == conflicting
-    assert dict(letter.headers())["orders-error-code"] == b"conflict"
+    assert headers_of(letter)["orders-error-code"] == b"conflict"
     newest = both.http.get("/orders").json()
     assert sorted(o["order_uid"] for o in newest) == sorted([UID, "first", "last"])
 

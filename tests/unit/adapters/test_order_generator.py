@@ -1,6 +1,7 @@
 """Orders out of thin air."""
 
 import random
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import msgspec
@@ -60,6 +61,6 @@ def test_orders_vary_and_are_not_all_in_one_script() -> None:
     assert any(order.delivery.name.isascii() for order in orders)
 
 
-def _anonymous(orders: list[Order]) -> list[Order]:
+def _anonymous(orders: Sequence[Order]) -> list[Order]:
     replace = msgspec.structs.replace
     return [replace(o, order_uid="x", payment=replace(o.payment, transaction="x")) for o in orders]

@@ -39,7 +39,7 @@ def test_it_may_be_seen_from_further_out() -> None:
 
 
 def test_every_kind_of_error_has_a_code_of_its_own() -> None:
-    kinds = [
+    kinds: list[type[OrdersError]] = [
         OrdersError,
         Invalid,
         Undecodable,

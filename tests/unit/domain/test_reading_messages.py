@@ -56,7 +56,7 @@ class TestOneOrder:
 
     def test_in_spacing_and_escapes_of_any_kind_it_is_the_same(self) -> None:
         for options in ({"indent": 3}, {"ensure_ascii": False}, {"separators": (",", ":")}):
-            assert the_order(read(json.dumps(REFERENCE, **options).encode())) == ORDER  # type: ignore[arg-type]
+            assert the_order(read(json.dumps(REFERENCE, **options).encode())) == ORDER
 
 
 class TestEmpty:

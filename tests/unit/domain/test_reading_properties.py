@@ -52,7 +52,8 @@ def written(document: object, *, ascii_only: bool = True) -> bytes:
 def messages(draw: st.DrawFn) -> bytes:
     """Good, bent and damaged documents, alone or in arrays."""
     document = draw(bent_documents())
-    others = draw(st.lists(bent_documents() | st.sampled_from([None, 1, "x", []]), max_size=2))
+    junk: st.SearchStrategy[Any] = st.sampled_from([None, 1, "x", []])
+    others: list[Any] = draw(st.lists(bent_documents() | junk, max_size=2))
     whole: object = draw(st.sampled_from([document, [document, *others], [*others, document]]))
     data = bytearray(written(whole, ascii_only=draw(st.booleans())))
     if draw(st.booleans()):

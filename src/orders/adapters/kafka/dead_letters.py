@@ -32,8 +32,6 @@ class KafkaDeadLetters(DeadLetters, Dependency):
             advice = f"raise max.message.bytes of {self._topic}"
             _log.exception("dead letter too large", advice=advice)
             raise Unavailable("a dead letter is larger than its topic takes") from error
-        for letter in letters:
-            _log.warning("dead letter", **_description(letter))
 
     async def check(self) -> None:
         """See ``Dependency.check``."""
@@ -60,19 +58,6 @@ def headers_of(letter: DeadLetter) -> Headers:
     added = tuple((HEADER_PREFIX + name, text.encode()) for name, text in ours.items())
     names = {name for name, _ in added}
     return (*(header for header in letter.message.headers if header[0] not in names), *added)
-
-
-def _description(letter: DeadLetter) -> dict[str, str | int]:
-    """What may be logged of it: no value, key or header."""
-    origin = letter.message.origin
-    return {
-        "code": letter.code,
-        "topic": origin.topic,
-        "partition": origin.partition,
-        "offset": origin.offset,
-        "index": letter.index,
-        "detail": letter.detail,
-    }
 
 
 def _outgoing(letter: DeadLetter) -> Outgoing:

@@ -1,0 +1,39 @@
+"""Dead letters in the log: once they are safe, and without their values."""
+
+from datetime import UTC, datetime
+
+import pytest
+from structlog.testing import capture_logs
+
+from orders.adapters.logged.dead_letters import LoggedDeadLetters
+from orders.adapters.memory.dead_letters import MemoryDeadLetters
+from orders.domain.errors import Unavailable
+from orders.domain.messages import DeadLetter, Message, Origin
+
+LETTER = DeadLetter(
+    Message(Origin("orders", 3, 7), b"[secret]", b"private", 1, (("h", b"hidden"),)),
+    index=2,
+    value=b"secret",
+    code="invalid",
+    detail="$[2]: expected object, got str",
+    failed_at=datetime(2026, 1, 1, tzinfo=UTC),
+)
+
+
+async def test_each_is_logged_with_its_place_and_reason_and_nothing_of_its_content() -> None:
+    inner = MemoryDeadLetters()
+    with capture_logs() as lines:
+        await LoggedDeadLetters(inner).put([LETTER])
+    (line,) = lines
+    assert line["log_level"] == "warning"
+    assert (line["topic"], line["partition"], line["offset"], line["index"]) == ("orders", 3, 7, 2)
+    assert (line["code"], line["detail"], line["attempt"]) == ("invalid", LETTER.detail, 1)
+    assert not {"secret", "private", "hidden"} & set(str(line).replace("'", " ").split())
+
+
+async def test_none_is_logged_that_is_not_safe() -> None:
+    inner = MemoryDeadLetters()
+    inner.available = False
+    with capture_logs() as lines, pytest.raises(Unavailable):
+        await LoggedDeadLetters(inner).put([LETTER])
+    assert lines == []
