@@ -28,7 +28,7 @@ def config() -> schemathesis.Config:
     )
 
 
-def effort(examples: int) -> Any:
+def effort(examples: int) -> settings:
     return settings(
         max_examples=examples,
         deadline=None,
@@ -37,7 +37,7 @@ def effort(examples: int) -> Any:
     )
 
 
-def check(case: schemathesis.Case, **how: Any) -> None:
+def check(case: schemathesis.Case[Any], **how: Any) -> None:
     """Send it, and hold the answer against the document."""
     case.body = _each_uid_once(_whole(case.body))
     case.call_and_validate(**how)

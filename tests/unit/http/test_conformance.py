@@ -1,6 +1,7 @@
 """The API does what its OpenAPI document says."""
 
 import asyncio
+from typing import Any
 
 import schemathesis
 
@@ -15,5 +16,5 @@ schema = schemathesis.openapi.from_asgi("/openapi.json", api.app(), config=confi
 
 @schema.parametrize()
 @effort(examples=25)
-def test_conformance(case: schemathesis.Case) -> None:
+def test_conformance(case: schemathesis.Case[Any]) -> None:
     check(case)

@@ -34,7 +34,7 @@ async def test_the_request_id_comes_back(api: Api, client: httpx.AsyncClient, pa
 
 @pytest.mark.parametrize("insane", ["", " ", "a b", "x" * 129, "ü", "a\tb", '"\x7f'])
 async def test_an_insane_request_id_is_replaced(client: httpx.AsyncClient, insane: str) -> None:
-    headers = {"X-Request-ID": insane.encode("latin-1")}
+    headers = {b"X-Request-ID": insane.encode("latin-1")}
     ids = {
         (await client.get("/health/live", headers=headers)).headers["x-request-id"]
         for _ in range(3)

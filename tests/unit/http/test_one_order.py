@@ -136,7 +136,7 @@ async def test_a_server_without_raw_path() -> None:
     await api.store(order("ü x"))
     app = api.app()
 
-    async def lose_raw_path(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    async def lose_raw_path(scope: Any, receive: Any, send: Any) -> None:
         del scope["raw_path"]
         await app(scope, receive, send)
 
