@@ -66,6 +66,7 @@ class Source(MessageSource):
     def __init__(self, inner: MessageSource, store: Store) -> None:
         self.inner = inner
         self.store = store
+        self.asked = 0
         self.received: list[Batch] = []
         self.committed: list[Batch] = []
         self.stored_at_commit: list[int] = []
@@ -75,6 +76,7 @@ class Source(MessageSource):
         self.commits_open.set()
 
     async def receive(self) -> Batch:
+        self.asked += 1
         if self.receive_failure:
             raise self.receive_failure
         batch = await self.inner.receive()
@@ -299,7 +301,8 @@ async def test_a_source_that_cannot_go_on_ends_the_loop_after_the_batch_in_hand(
     rig.store.open.clear()
     rig.send()
     running = rig.start()
-    await rig.until(rig.store.entered.is_set)
+    # The next receive has begun, so it is the one after it that fails.
+    await rig.until(lambda: rig.store.entered.is_set() and rig.source.asked == 2)
     rig.source.receive_failure = OrdersError("orders partition 0 cannot be read")
     rig.send()
     await rig.until(lambda: len(rig.source.received) == 2)

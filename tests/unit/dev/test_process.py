@@ -70,7 +70,9 @@ def test_signals_that_python_ignores_are_not_ignored_by_the_program(tmp_path: Pa
     )
     ignored.start()
     assert ignored.wait(10) == 0
-    assert int(ignored.tail().split()[-1], 16) == 0
+    found = int(ignored.tail().split()[-1], 16)
+    by_python = [signal.SIGPIPE, signal.SIGXFSZ]  # others may come from whoever runs the tests
+    assert [number for number in by_python if found & 1 << number - 1] == []
 
 
 def test_what_ignores_the_polite_signal_is_killed(tmp_path: Path) -> None:
