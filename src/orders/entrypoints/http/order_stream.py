@@ -74,6 +74,8 @@ class OrderStream:
             return
         await _send_body(send, form.opening + _inner(form, self._first))
         async for chunk in self._rest:
+            # A server takes what is sent to one who has gone, and never makes us wait for it.
+            await asyncio.sleep(0)
             if gone.done():
                 return
             await _send_body(send, form.separator + _inner(form, chunk))

@@ -6,6 +6,8 @@ worker that gave up becomes that of the whole, and log lines go the way of ours.
 """
 
 import multiprocessing
+import os
+import signal
 import socket
 from collections.abc import Callable
 from functools import partial
@@ -99,6 +101,12 @@ class _Server(MPServer):
 
 def _load(create: Callable[[], ASGIApp], grace: float) -> ASGIApp:
     """The first thing that a worker does."""
+    # The main process' handler came along and would swallow the wish to stop, until granian sets
+    # a worker's; nothing is in hand before that.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    # Out of reach of the terminal's Ctrl-C: a worker that is told to stop twice locks up and
+    # answers none of the requests that it has in hand.
+    os.setpgid(0, 0)
     parent = multiprocessing.parent_process()
     assert parent is not None, "workers are child processes"
     end_with_parent(parent.pid or 0, grace)

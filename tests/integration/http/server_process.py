@@ -1,0 +1,96 @@
+"""A serving program as a child process."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import httpx
+
+from tests.integration.system.processes import free_port, wait_until
+
+ROOT = Path(__file__).parents[3]
+PROGRAM = Path(__file__).with_name("serving.py")
+START_SECONDS = 20.0
+
+
+class ServerProcess:
+    """``serving.py`` in one scenario, in a process group of its own, logging to a file."""
+
+    def __init__(
+        self,
+        folder: Path,
+        scenario: str = "normal",
+        *,
+        workers: int = 1,
+        grace: int = 3,
+        port: int | None = None,
+    ) -> None:
+        self.port = port or free_port()
+        self._log = folder / f"{scenario}-{self.port}-{time.monotonic_ns()}.log"
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.http = httpx.Client(base_url=self.url, timeout=20)
+        with self._log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, PROGRAM, str(self.port), str(workers), str(grace), scenario],
+                env=os.environ | {"PYTHONPATH": str(ROOT)},
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def __enter__(self) -> Self:
+        self.wait_until(self.answers, START_SECONDS, "it answers")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.http.close()
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text()
+
+    def answers(self) -> bool:
+        assert self.process.poll() is None, self.log
+        try:
+            return httpx.get(self.url + "/health/live", timeout=2).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def worker_ids(self) -> set[int]:
+        """Process ids of the workers: the children of the main process."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        return {int(pid) for pid in children.read_text().split()}
+
+    def wait_until(self, ask: Callable[[], bool], seconds: float, what: str) -> None:
+        wait_until(ask, seconds, what, lambda: self.log)
+
+    def exit_code(self, seconds: float = 15) -> int:
+        """How it ended, once it has; fails when it has not within ``seconds``."""
+        return self.process.wait(seconds)
+
+    def stop(self, by: signal.Signals = signal.SIGTERM, seconds: float = 15) -> int:
+        self.process.send_signal(by)
+        return self.exit_code(seconds)
+
+
+def is_running(pid: int) -> bool:
+    """Whether it runs; a zombie does not."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state != "Z"

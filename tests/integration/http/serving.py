@@ -1,0 +1,104 @@
+"""A program that serves the API on memory twins, in one of several scenarios.
+
+python serving.py PORT WORKERS GRACE SCENARIO
+"""
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+
+from orders.adapters.memory.order_repository import MemoryOrderRepository
+from orders.domain.document import StoredOrder, encode
+from orders.domain.errors import Unavailable, UnknownSchema
+from orders.domain.queries import Cursor, OrderQuery, Page
+from orders.entrypoints import logs
+from orders.entrypoints.http.app import create_app
+from orders.entrypoints.http.server import serve
+from tests.unit.http.harness import LIMITS, Api, order, series
+
+SECRET = "postgresql://orders:hunter2@db.example/orders"
+MANY_PAGES = 400
+LONG = 50
+
+
+class Scripted(MemoryOrderRepository):
+    """Some uids and filters do what real servers do on bad days."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pages_read = 0
+        self.document = encode(order("big", entry="x" * 1000))
+
+    async def get(self, order_uids: Collection[str]) -> dict[str, bytes]:
+        (uid,) = order_uids
+        if uid in {"slow", "stuck", "takes a while"}:
+            sys.stderr.write(f"began /orders/{uid}\n")
+            sys.stderr.flush()
+        if uid == "slow":
+            await asyncio.sleep(1000)
+        if uid == "stuck":
+            time.sleep(1000)  # noqa: ASYNC251, holds the event loop up on purpose
+        if uid == "takes a while":
+            await asyncio.sleep(2.5)
+        if uid == "takes a moment":
+            await asyncio.sleep(0.05)
+        if uid == "pages read":
+            return {uid: b'{"read":%d}' % self.pages_read}
+        if uid.startswith("echo "):
+            return {uid: msgspec.json.encode({"order_uid": uid})}
+        return await super().get(order_uids)
+
+    async def page(self, query: OrderQuery, limit: int, after: Cursor | None = None) -> Page:
+        if query.customer_id == "breaks" and after:
+            raise Unavailable("the database went away")
+        if query.customer_id == "crashes" and after:
+            raise RuntimeError(SECRET)
+        if query.customer_id in {"breaks", "crashes", "endless", "long"}:
+            self.pages_read += 1
+            when = order().date_created
+            orders = tuple([StoredOrder("big", when, self.document)] * limit)
+            last = LONG if query.customer_id == "long" else MANY_PAGES
+            return Page(orders, Cursor(when, "big") if self.pages_read < last else None)
+        return await super().page(query, limit, after)
+
+
+async def fail_later(error: BaseException) -> None:
+    await asyncio.sleep(0.2)
+    raise error
+
+
+def create() -> Any:
+    scenario = os.environ["SCENARIO"]
+    if scenario == "wrong configuration":
+        raise SystemExit(2)
+    if scenario == "cannot be made":
+        raise RuntimeError(SECRET)
+
+    @asynccontextmanager
+    async def lifespan() -> AsyncIterator[None]:
+        await api.store(*series(30))
+        if scenario == "unknown schema":
+            raise UnknownSchema("the schema is of a later version: update orders")
+        if scenario == "broken lifespan":
+            raise RuntimeError(SECRET)
+        gives_up = scenario == "gives up later"
+        task = asyncio.create_task(fail_later(SystemExit(2))) if gives_up else None
+        yield
+        sys.stderr.write("closed in order\n")
+        del task
+
+    api = Api(repository=Scripted())
+    shortcut = scenario != "no shortcut"
+    return create_app(api.use_cases(), LIMITS, lifespan, shortcut=shortcut)
+
+
+if __name__ == "__main__":
+    port, workers, grace, os.environ["SCENARIO"] = sys.argv[1:]
+    logs.configure("info", "json", process="api")
+    sys.exit(serve(create, "127.0.0.1", int(port), int(workers), int(grace)))

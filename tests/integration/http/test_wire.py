@@ -1,0 +1,186 @@
+"""What only a real server and a real socket show."""
+
+import json
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import httpx
+import pytest
+import schemathesis
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from orders.domain.document import encode
+from tests.integration.http.server_process import ServerProcess
+from tests.integration.http.serving import MANY_PAGES, SECRET
+from tests.strategies import characters
+from tests.unit.http.conformance import check, config, effort
+from tests.unit.http.harness import problem, series
+
+OPERATIONS = ["getOrder", "listOrders", "postOrders", "getRandom", "postRandom", "live", "ready"]
+NDJSON = {"Accept": "application/x-ndjson"}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    with ServerProcess(tmp_path_factory.mktemp("server")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def schema(server: ServerProcess) -> schemathesis.BaseSchema:
+    return schemathesis.openapi.from_url(server.url + "/openapi.json", config=config())
+
+
+@pytest.mark.parametrize(
+    ("operation_id", "mode"),
+    [(name, schemathesis.GenerationMode.POSITIVE) for name in OPERATIONS]
+    # The others take whatever they are given.
+    + [(name, schemathesis.GenerationMode.NEGATIVE) for name in OPERATIONS[1:5]],
+)
+def test_conformance(
+    schema: schemathesis.BaseSchema, operation_id: str, mode: schemathesis.GenerationMode
+) -> None:
+    operation = schema.find_operation_by_id(operation_id)
+
+    @effort(examples=8)
+    @given(operation.as_strategy(generation_mode=mode))
+    def conforms(case: schemathesis.Case) -> None:
+        check(case)
+
+    conforms()
+
+
+def test_all_operations_are_tried(schema: schemathesis.BaseSchema) -> None:
+    told = {found.ok().definition.raw["operationId"] for found in schema.get_all_operations()}
+    assert told == set(OPERATIONS)
+
+
+def test_one_order(server: ServerProcess) -> None:
+    answer = server.http.get("/orders/o7")
+    assert answer.content == encode(series(8)[7])
+    tag = answer.headers["etag"]
+    assert server.http.get("/orders/o7", headers={"If-None-Match": tag}).status_code == 304
+    head = server.http.head("/orders/o7")
+    assert head.headers["content-length"] == str(len(answer.content))
+    assert head.headers["etag"] == tag
+
+
+@given(st.text(characters, min_size=1).filter(lambda uid: uid not in {".", ".."}))
+@settings(max_examples=60, deadline=None)
+def test_any_uid_arrives_as_it_was_written(server: ServerProcess, uid: str) -> None:
+    answer = server.http.get("/orders/" + quote("echo " + uid, safe=""))
+    assert answer.json() == {"order_uid": "echo " + uid}
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        (b"/orders/echo%20a%2Fb", 200),
+        (b"/orders/echo%20%2F", 200),
+        ("/orders/echo%20ü".encode(), 200),
+        (b"/orders/%2F", 404),
+        (b"/orders/%FF", 400),
+        (b"/orders/%zz", 400),
+        (b"/orders/a/b", 404),
+        (b"/orders/echo/", 404),
+    ],
+)
+def test_paths_as_they_are_sent(server: ServerProcess, path: bytes, status: int) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as raw:
+        raw.sendall(b"GET " + path + b" HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")
+        answer = raw.makefile("rb").readline()
+    assert answer.startswith(b"HTTP/1.1 %d " % status)
+
+
+def test_pages_by_their_links(server: ServerProcess) -> None:
+    found, url = [], "/orders?limit=7"
+    while url:
+        page = server.http.get(url)
+        found += [order["order_uid"] for order in page.json()]
+        url = page.links.get("next", {}).get("url", "")
+    assert found == [f"o{i}" for i in reversed(range(30))]
+
+
+@pytest.mark.parametrize("headers", [{}, NDJSON])
+@pytest.mark.parametrize("failure", ["breaks", "crashes"])
+def test_a_stream_that_fails_is_seen_to_fail(
+    server: ServerProcess, failure: str, headers: dict[str, str]
+) -> None:
+    with pytest.raises(httpx.RemoteProtocolError):
+        server.http.get(f"/orders?customer_id={failure}", headers=headers)
+    assert "hunter2" not in server.log
+    assert SECRET not in server.log
+    assert server.answers()
+
+
+def pages_read(server: ServerProcess) -> int:
+    return int(server.http.get("/orders/pages read").json()["read"])
+
+
+def memory(server: ServerProcess) -> int:
+    """Resident memory of the worker in MB."""
+    (worker,) = server.worker_ids()
+    status = Path(f"/proc/{worker}/status").read_text()
+    line = next(line for line in status.splitlines() if line.startswith("VmRSS"))
+    return int(line.split()[1]) // 1024
+
+
+def test_a_slow_reader_costs_no_memory_and_leaving_ends_the_stream(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path) as server:
+        before = memory(server)
+        with server.http.stream("GET", "/orders?customer_id=endless") as answer:
+            chunks = answer.iter_raw(1_000_000)
+            for _ in range(20):
+                next(chunks)
+            # It does not read now, and others are served.
+            server.wait_until(lambda: stands_still(server), 10, "the stream waits for its reader")
+            waiting_at = pages_read(server)
+            assert waiting_at < MANY_PAGES / 4
+            assert memory(server) - before < 60
+        server.wait_until(lambda: stands_still(server), 10, "the stream has ended")
+        assert pages_read(server) < waiting_at + 10
+
+
+def stands_still(server: ServerProcess) -> bool:
+    read = pages_read(server)
+    for _ in range(5):
+        if pages_read(server) != read:
+            return False
+        server.http.get("/orders/takes a moment")
+    return True
+
+
+def test_all_of_a_long_stream(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path) as server:
+        before, lines, last = memory(server), 0, b""
+        with server.http.stream("GET", "/orders?customer_id=long", headers=NDJSON) as answer:
+            for chunk in answer.iter_raw():
+                lines += chunk.count(b"\n")
+                last = chunk
+        assert lines == 50 * 500
+        assert last.endswith(b"\n")
+        assert memory(server) - before < 60
+
+
+def test_bodies_above_the_limit(server: ServerProcess) -> None:
+    for content in (b" " * 200_000, iter([b" " * 20_000] * 10)):
+        answer = httpx.post(server.url + "/orders", content=content)
+        problem(answer, 413, "too-large")
+
+
+def test_publish_and_random(server: ServerProcess) -> None:
+    orders = [json.loads(encode(order)) for order in series(10)]
+    answer = server.http.post("/orders", json=orders)
+    assert (answer.status_code, answer.headers["location"]) == (202, "/orders")
+    assert len(server.http.post("/random/20").json()) == 20
+
+
+def test_pages_and_documents(server: ServerProcess) -> None:
+    page = server.http.get("/docs", follow_redirects=True)
+    assert page.url.path == "/docs/index.html"
+    bundle = server.http.get("/docs/swagger-ui-bundle.js")
+    assert len(bundle.content) > 1_000_000
+    assert server.http.get("/swagger.yaml").text.startswith("openapi: 3.1.0")
