@@ -4,6 +4,7 @@ import json
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import httpx
@@ -11,6 +12,7 @@ import pytest
 import schemathesis
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from schemathesis.specs.openapi.schemas import OpenApiSchema
 
 from orders.domain.document import encode
 from tests.integration.http.server_process import ServerProcess
@@ -30,7 +32,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
 
 
 @pytest.fixture(scope="module")
-def schema(server: ServerProcess) -> schemathesis.BaseSchema:
+def schema(server: ServerProcess) -> OpenApiSchema:
     return schemathesis.openapi.from_url(server.url + "/openapi.json", config=config())
 
 
@@ -41,20 +43,21 @@ def schema(server: ServerProcess) -> schemathesis.BaseSchema:
     + [(name, schemathesis.GenerationMode.NEGATIVE) for name in OPERATIONS[1:5]],
 )
 def test_conformance(
-    schema: schemathesis.BaseSchema, operation_id: str, mode: schemathesis.GenerationMode
+    schema: OpenApiSchema, operation_id: str, mode: schemathesis.GenerationMode
 ) -> None:
     operation = schema.find_operation_by_id(operation_id)
 
     @effort(examples=8)
     @given(operation.as_strategy(generation_mode=mode))
-    def conforms(case: schemathesis.Case) -> None:
+    def conforms(case: schemathesis.Case[Any]) -> None:
         check(case)
 
     conforms()
 
 
-def test_all_operations_are_tried(schema: schemathesis.BaseSchema) -> None:
-    told = {found.ok().definition.raw["operationId"] for found in schema.get_all_operations()}
+def test_all_operations_are_tried(schema: OpenApiSchema) -> None:
+    operations: Iterator[Any] = schema.get_all_operations()
+    told = {found.ok().definition.raw["operationId"] for found in operations}
     assert told == set(OPERATIONS)
 
 
