@@ -15,6 +15,10 @@ INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 ID_MAX_LENGTH = 255
 """Longest identifier in characters: they are indexed, and an index row has an upper bound."""
 
+NOT_BLANK = r"[^\t-\r\u001c-\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"
+"""A character that is no white space, spelt out: what ``\\s`` means differs between Python and the
+engines that read the pattern in a JSON schema."""
+
 Int64 = Annotated[
     int,
     Meta(
@@ -39,7 +43,7 @@ Identifier = Annotated[
     Meta(
         min_length=1,
         max_length=ID_MAX_LENGTH,
-        pattern=r"\S",
+        pattern=NOT_BLANK,
         extra={"rule": f"must be 1 to {ID_MAX_LENGTH} characters and not blank"},
     ),
 ]

@@ -1,6 +1,7 @@
 """The order as a document."""
 
 import json
+import re
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -16,6 +17,7 @@ from orders.domain.document import (
 )
 from orders.domain.model import Order
 from orders.domain.reading import read
+from orders.domain.rules import NOT_BLANK
 from tests import strategies
 from tests.unit.domain.reference import REFERENCE, read_document, the_order
 
@@ -82,3 +84,9 @@ def test_in_utc_refuses_what_lies_outside_its_years() -> None:
         in_utc(datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=1))))
     with pytest.raises(OverflowError):
         in_utc(datetime(9999, 12, 31, 23, 59, tzinfo=timezone(timedelta(hours=-1))))
+
+
+def test_blank_is_what_python_takes_for_white_space() -> None:
+    for number in range(0x110000):
+        character = chr(number)
+        assert bool(re.search(NOT_BLANK, character)) != character.isspace(), hex(number)

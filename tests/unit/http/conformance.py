@@ -1,10 +1,11 @@
 """How schemathesis is to try the API; the tests in process and on a server share it.
 
 All its checks are on. Left out of what it sends is what no schema can tell: U+0000 in texts,
-integers written as 1.0, one order_uid twice, and parameters that do not exist (they are refused,
+integers written as 1.0, one order_uid twice, instants outside of the years 1 to 9999 of UTC, and parameters that do not exist (they are refused,
 so that misspelt filters are).
 """
 
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import schemathesis
@@ -18,6 +19,13 @@ from tests.strategies import identifiers, instants
 
 schemathesis.openapi.format(
     "orders-cursor", st.builds(Cursor, instants(), identifiers()).map(to_text)
+)
+_OFFSETS = st.integers(-23 * 60, 23 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
+schemathesis.openapi.format(
+    "date-time",
+    st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30), timezones=_OFFSETS).map(  # noqa: DTZ001
+        datetime.isoformat
+    ),
 )
 
 

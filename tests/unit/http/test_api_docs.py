@@ -99,6 +99,12 @@ def test_schemas_are_exact() -> None:
     assert (sale["minimum"], sale["maximum"]) == (INT64_MIN, INT64_MAX)
 
 
+def test_blank_is_what_it_is_to_the_rules() -> None:
+    pattern = DOCUMENT["components"]["schemas"]["Order"]["properties"]["order_uid"]["pattern"]
+    for code in range(0x110000):
+        assert bool(re.search(pattern, chr(code))) == bool(re.search(r"\S", chr(code)))
+
+
 @given(orders())
 @settings(max_examples=50, deadline=None)
 def test_every_order_meets_the_schema_of_what_goes_out(order: Order) -> None:
