@@ -1,8 +1,8 @@
 """How schemathesis is to try the API; the tests in process and on a server share it.
 
 All its checks are on. Left out of what it sends is what no schema can tell: U+0000 in texts,
-integers written as 1.0, one order_uid twice, instants outside of the years 1 to 9999 of UTC, and parameters that do not exist (they are refused,
-so that misspelt filters are).
+integers written as 1.0, one order_uid twice, instants outside of the years 1 to 9999 of UTC, and
+parameters that do not exist (they are refused, so that misspelt filters are).
 """
 
 from datetime import datetime, timedelta, timezone
