@@ -1,6 +1,6 @@
 """Everything that can go wrong, in the domain's words.
 
-One root; its four kinds are all that callers need to tell apart. ``code`` is stable and made for
+One root; its kinds are all that callers need to tell apart. ``code`` is stable and made for
 programs; the text is safe to show to anybody: no value of an order, no address, no secret.
 """
 
@@ -42,12 +42,6 @@ class NotFound(OrdersError):
     """No such order."""
 
     code = "not-found"
-
-
-class Conflict(OrdersError):
-    """An order with this order_uid and other content exists."""
-
-    code = "conflict"
 
 
 class Unavailable(OrdersError):

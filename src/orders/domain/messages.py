@@ -45,7 +45,7 @@ class DeadLetter(Struct, frozen=True):
     """A message, or one element of it, that was not stored, and why.
 
     ``value`` holds its original bytes, ``detail`` is for people and free of values,
-    ``attempt`` counts how often it was tried (1 for the first time).
+    ``attempt`` is 1, and more where it had been a dead letter and was sent again.
     """
 
     message: Message

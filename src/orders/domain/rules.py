@@ -60,6 +60,9 @@ Instant = Annotated[
     Meta(
         tz=True,
         description="RFC 3339 with offset; kept to the microsecond, given out in UTC.",
-        extra={"rule": "must be RFC 3339 with an offset"},
+        extra={
+            "rule": "must be RFC 3339 with an offset, without a leap second, and, rounded to "
+            "microseconds, in the years 1 to 9999"
+        },
     ),
 ]

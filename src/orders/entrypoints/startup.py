@@ -9,7 +9,7 @@ import click
 import structlog
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponential
 
-from orders.config import ConfigError, Settings, load
+from orders.config import ConfigError, Settings, load, unknown
 from orders.domain.errors import Unavailable
 from orders.entrypoints import logs
 
@@ -31,7 +31,12 @@ class Migrates(Protocol):
 
 
 def settings_or_exit(required: Sequence[str] = ()) -> Settings:
-    """The settings of this process; ends it with 2 and every fault where they are not valid."""
+    """The settings of this process; ends it with 2 and every fault where they are not valid.
+
+    A name that begins like ours and is none is told, but no fault: a platform may have set it.
+    """
+    for name in unknown(os.environ):
+        click.echo(f"orders: {name}: no such setting, ignored", err=True)
     try:
         return load(os.environ, required=required)
     except ConfigError as error:

@@ -90,6 +90,10 @@ def test_redis_away(behind_doors: System, redis_door: TcpProxy, redis_url: str, 
     wait_until(
         lambda: cached(redis_url, prefix) > known, START_SECONDS, "the cache is in use again"
     )
+    for process in ("api", "consumer"):
+        logged = system.log(process)
+        assert "cache left alone for a while" in logged
+        assert "cache in use again" in logged
 
 
 def test_postgres_away(behind_doors: System, postgres_door: TcpProxy) -> None:
@@ -113,6 +117,9 @@ def test_postgres_away(behind_doors: System, postgres_door: TcpProxy) -> None:
     assert miss.json()["code"] == "unavailable"
     postgres_door.open()
     system.order("late")
+    for process in ("api", "consumer"):
+        assert "PostgreSQL is away" in system.log(process)
+        assert "PostgreSQL is back" in system.log(process)
     assert system.stop("consumer") == 0
     assert system.stop("api") == 0
 

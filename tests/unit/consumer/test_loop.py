@@ -371,3 +371,23 @@ async def test_crashes_anywhere_lose_nothing_and_double_nothing() -> None:
 async def _some_steps(number: int) -> None:
     for _ in range(number):
         await asyncio.sleep(0)
+
+
+async def test_junk_by_the_megabyte_is_read_beside_the_loop(rig: Rig) -> None:
+    """Else all clocks stand still, and servers that answer are thought away."""
+    rig.topic.append(b"[" * 200_000 + b"]" * 200_000)
+    rig.start()
+    longest = last = 0.0
+    clock = asyncio.get_running_loop().time
+    last = clock()
+    async with asyncio.timeout(60):
+        while rig.topic.committed != [1]:
+            await asyncio.sleep(0)
+            longest, last = max(longest, clock() - last), clock()
+    assert rig.letters.letters
+    began = clock()
+    IngestBatch(rig.store, rig.letters, MemoryCache(10), 10).prepare(
+        rig.source.received[0].messages
+    )
+    assert longest < (clock() - began) / 2
+    await rig.end()

@@ -1,5 +1,8 @@
 """What the consumer logs about its work."""
 
+import asyncio
+
+import pytest
 from structlog.testing import capture_logs
 
 from orders.domain.use_cases.ingest_batch import IngestReport
@@ -8,7 +11,7 @@ from orders.entrypoints.consumer.progress import SUMMARY_INTERVAL, Progress
 REPORT = IngestReport(messages=3, saved=2, unchanged=1, dead={"invalid": 4})
 
 
-def test_every_batch_at_debug_and_sums_now_and_then_at_info() -> None:
+async def test_every_batch_at_debug_and_sums_now_and_then_at_info() -> None:
     now = 0.0
     progress = Progress(lambda: now)
     with capture_logs() as logs:
@@ -27,6 +30,21 @@ def test_every_batch_at_debug_and_sums_now_and_then_at_info() -> None:
         {"event": "stored", "log_level": "info", "batches": 1, **single},
         {"event": "stored", "log_level": "info", "batches": 2, **double},
     ]
+
+
+async def test_the_last_batch_of_a_burst_is_summed_up_though_none_follows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("orders.entrypoints.consumer.progress.SUMMARY_INTERVAL", 0.05)
+    progress = Progress()
+    with capture_logs() as logs:
+        progress.stored(REPORT, 0.1)
+        progress.stored(REPORT, 0.1)
+        progress.stored(REPORT, 0.1)
+        async with asyncio.timeout(10):
+            while not progress.is_summed_up:
+                await asyncio.sleep(0.005)  # noqa: ASYNC110 (nothing tells when a timer is done)
+    assert [line["batches"] for line in logs if line["event"] == "stored"] == [1, 2]
 
 
 def test_nothing_to_sum_up_is_not_said() -> None:

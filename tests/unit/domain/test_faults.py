@@ -3,7 +3,6 @@
 import pytest
 
 from orders.domain.errors import (
-    Conflict,
     Invalid,
     NotFound,
     OrdersError,
@@ -45,7 +44,6 @@ def test_every_kind_of_error_has_a_code_of_its_own() -> None:
         Undecodable,
         TooLarge,
         NotFound,
-        Conflict,
         Unavailable,
         UnknownSchema,
     ]

@@ -7,7 +7,7 @@ import pytest
 from structlog.contextvars import get_contextvars
 from structlog.testing import capture_logs
 
-from orders.domain.errors import Conflict, OrdersError, UnknownSchema
+from orders.domain.errors import OrdersError, UnknownSchema
 from orders.domain.use_cases.look_up_order import LookUpOrder
 from tests.unit.http.harness import Api, order, problem
 
@@ -109,7 +109,6 @@ async def test_an_unforeseen_error_is_logged_once_and_told_to_nobody(shortcut: b
 @pytest.mark.parametrize(
     ("error", "status", "code"),
     [
-        (Conflict("another order is stored"), 409, "conflict"),
         (UnknownSchema("of a later version"), 500, "internal"),
         (OrdersError("?"), 500, "internal"),
         (ExceptionGroup("several", [ValueError(SECRET)]), 500, "internal"),

@@ -6,10 +6,13 @@ import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Protocol, TypeVar
 
+import structlog
+
 from orders.domain.errors import Unavailable
 from orders.domain.ports import Cache, Dependency
 
 _T = TypeVar("_T")
+_log = structlog.get_logger(__name__)
 
 
 class CheckedCache(Cache, Dependency, Protocol):
@@ -80,14 +83,16 @@ class CircuitBreakerCache(Cache, Dependency):
             async with asyncio.timeout(self._timeout):
                 result = await operation()
         except TimeoutError as error:
-            self._failed(probe=probe)
+            self._failed("the cache is too slow", probe=probe)
             raise Unavailable("the cache is too slow") from error
-        except Unavailable:
-            self._failed(probe=probe)
+        except Unavailable as error:
+            self._failed(str(error), probe=probe)
             raise
         finally:
             if probe:  # also when cancelled: the next call is a probe then
                 self._probing = False
+        if self.is_open:
+            _log.info("cache in use again")
         self._failures = self._pauses = 0
         return result
 
@@ -100,11 +105,13 @@ class CircuitBreakerCache(Cache, Dependency):
         self._probing = True
         return True
 
-    def _failed(self, *, probe: bool) -> None:
+    def _failed(self, reason: str, *, probe: bool) -> None:
         if self.is_open and not probe:
             return  # began before the circuit was opened, and adds nothing to what is known
         self._failures += 1
         if probe or self._failures >= self._limit:
+            if not self.is_open:
+                _log.warning("cache left alone for a while", reason=reason)
             pause = min(self._longest, self._shortest * 2.0 ** min(self._pauses, 32))
             self._pauses += 1
             self._probe_at = self._clock() + pause * (1 - self._jitter() / 2)

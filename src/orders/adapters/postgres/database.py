@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import psycopg
+import structlog
 from msgspec import Struct
 from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import AsyncConnectionPool
@@ -12,7 +13,7 @@ from psycopg_pool import AsyncConnectionPool
 from orders.adapters.postgres.errors import silence, translated
 from orders.adapters.postgres.schema import read_applied, require_current
 from orders.adapters.postgres.session import BytesLoader, Session
-from orders.domain.errors import Unavailable
+from orders.domain.errors import OrdersError, Unavailable
 from orders.domain.ports import Dependency
 
 _RECONNECT_SECONDS = 1.0
@@ -37,6 +38,8 @@ PLANNING = {
     "jit": "off",
 }
 """How every session plans its queries."""
+
+_log = structlog.get_logger(__name__)
 
 
 class Timeouts(Struct, frozen=True):
@@ -73,6 +76,7 @@ class PostgresDatabase(Dependency):
     ) -> None:
         self.timeouts = timeouts
         self._failures_known = 0
+        self._is_away = False
         # Both libraries log addresses, user names and the server's own texts. What matters is told
         # by the errors that callers get, and by health.
         for name in ("psycopg", "psycopg.pool"):
@@ -132,14 +136,26 @@ class PostgresDatabase(Dependency):
         session: Session | None = None
         try:
             session = await self._take(give_up_after, wait)
+            self._note_away(None)
             try:
                 yield session
             finally:
                 await self._give_back(session)
         except psycopg.Error as error:
+            failure: OrdersError = translated(error)
             if session and session.gave_up:
-                raise Unavailable("PostgreSQL gave no answer in time") from silence(error)
-            raise translated(error) from silence(error)
+                failure = Unavailable("PostgreSQL gave no answer in time")
+            if session is None or session.closed:
+                self._note_away(failure)
+            raise failure from silence(error)
+
+    def _note_away(self, failure: OrdersError | None) -> None:
+        """Say it once when the server goes away, and once when it is back."""
+        if failure and not self._is_away:
+            _log.warning("PostgreSQL is away", reason=str(failure))
+        elif self._is_away and not failure:
+            _log.info("PostgreSQL is back")
+        self._is_away = failure is not None
 
     async def _take(self, give_up_after: float, wait: float | None) -> Session:
         timeout = wait or self.timeouts.connection

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 
+from orders.domain.diagnosis import MAX_FAULTS as MAX_FAULTS_OF_ONE
 from orders.domain.errors import Invalid, Undecodable
 from orders.domain.faults import Fault
 from orders.domain.model import Order
@@ -72,5 +73,9 @@ def _valid_orders(document: bytes) -> tuple[Order, ...]:
     if not faults and not unique:
         faults.append(Fault((), "must hold at least one order"))
     if faults:
-        raise Invalid("the document breaks rules", faults)
+        told_all = len(faults) < MAX_FAULTS and all(
+            len(refused.faults) < MAX_FAULTS_OF_ONE for refused in reading.refused
+        )
+        more = "" if told_all else "; these are the first of its faults, there may be more"
+        raise Invalid(f"the document breaks rules{more}", faults)
     return tuple(unique.values())

@@ -25,6 +25,10 @@ RETRY_MAX_WAIT = 5.0
 """Seconds between two tries at most, while the database or the dead letters are away."""
 STUCK_AFTER = 60.0
 """Seconds that storing one batch may take before the loop counts as not moving."""
+INLINE_BYTES = 65_536
+"""Values of a batch up to which it is read at once. Larger ones are read in a thread: a good batch
+is as fast either way, but a megabyte of brackets takes seconds, in which everything would stand
+still and whoever waits for a server would think it away."""
 
 _log = structlog.get_logger(__name__)
 
@@ -108,7 +112,10 @@ class ConsumerLoop:
 
     async def _read(self) -> _Read:
         batch = await self._source.receive()
-        return _Read(batch, self._ingest.prepare(batch.messages))
+        size = sum(len(message.value or b"") for message in batch.messages)
+        if size <= INLINE_BYTES:
+            return _Read(batch, self._ingest.prepare(batch.messages))
+        return _Read(batch, await asyncio.to_thread(self._ingest.prepare, batch.messages))
 
     async def _store(self, prepared: Prepared, stop: asyncio.Event) -> bool:
         """Store a batch, however long it takes; False if that was not to be before the stop."""

@@ -9,7 +9,6 @@ from litestar.exceptions import HTTPException
 from msgspec import UNSET, Struct, UnsetType
 
 from orders.domain.errors import (
-    Conflict,
     Invalid,
     NotFound,
     OrdersError,
@@ -57,7 +56,6 @@ ORDER_NOT_FOUND = Kind("not-found", 404, "There is no such order")
 UNKNOWN_PATH = Kind("unknown-path", 404, "Nothing is served at this path")
 METHOD_NOT_ALLOWED = Kind("method-not-allowed", 405, "This method does not apply here")
 NOT_ACCEPTABLE = Kind("not-acceptable", 406, "No acceptable form to answer in")
-CONFLICT = Kind("conflict", 409, "Another order has this order_uid")
 TOO_LARGE = Kind("too-large", 413, "Too much at once")
 UNSUPPORTED_ENCODING = Kind("unsupported-media-type", 415, "The body is encoded")
 INVALID = Kind("invalid", 422, "The document breaks rules")
@@ -67,7 +65,6 @@ UNAVAILABLE = Kind("unavailable", 503, "A server that is needed is away")
 
 _OF_DOMAIN: dict[type[OrdersError], Kind] = {
     NotFound: ORDER_NOT_FOUND,
-    Conflict: CONFLICT,
     TooLarge: TOO_LARGE,
     Undecodable: UNDECODABLE,
     Invalid: INVALID,

@@ -1,10 +1,8 @@
 """`orders config`: what is set, and what can be."""
 
-import os
-
 import click
 
-from orders.config import shown, unknown, variables
+from orders.config import shown, variables
 from orders.entrypoints.startup import settings_or_exit
 
 
@@ -27,8 +25,8 @@ class _WithVariables(click.Command):
 def config() -> None:
     """Check the configuration and print it, secrets hidden.
 
-    Prints NAME=value lines as a .env file holds them; what is not set is a comment. Ends with 2 and
-    lists every fault where something is wrong.
+    One line a variable, for people to read; what is not set is a comment. Ends with 2 and lists
+    every fault where something is wrong.
 
     \b
     Example:
@@ -37,5 +35,3 @@ def config() -> None:
     settings = settings_or_exit()
     for name, value in shown(settings).items():
         click.echo(f"# {name} is not set" if value is None else f"{name}={value}")
-    for name in unknown(os.environ):
-        click.echo(f"orders: {name}: no such setting, ignored", err=True)

@@ -79,6 +79,7 @@ class TestPublishDocument:
             await publish(b"[" + b"1," * 200_000 + b"1]")
         other.cancel()
         assert len(caught.value.faults) == MAX_FAULTS
+        assert "there may be more" in str(caught.value)
         assert turns > 10
         assert sent(topic) == []
 
@@ -86,6 +87,7 @@ class TestPublishDocument:
         with pytest.raises(Invalid) as caught:
             await publish(written(document("a") | {"items": [1] * 50_000}))
         assert len(caught.value.faults) == MAX_FAULTS_OF_ONE
+        assert "there may be more" in str(caught.value)
 
     async def test_all_faults_of_all_orders_are_told_and_nothing_is_sent(
         self, publish: PublishDocument, topic: MemoryTopic
