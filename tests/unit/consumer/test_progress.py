@@ -42,8 +42,8 @@ async def test_the_last_batch_of_a_burst_is_summed_up_though_none_follows(
         progress.stored(REPORT, 0.1)
         progress.stored(REPORT, 0.1)
         async with asyncio.timeout(10):
-            while not progress.is_summed_up:
-                await asyncio.sleep(0.005)  # noqa: ASYNC110 (nothing tells when a timer is done)
+            while not progress.is_summed_up:  # noqa: ASYNC110 (nothing tells when a timer is done)
+                await asyncio.sleep(0.005)
     assert [line["batches"] for line in logs if line["event"] == "stored"] == [1, 2]
 
 
