@@ -7,7 +7,11 @@ import pytest
 from orders.domain.document import encode
 from tests.unit.domain.reference import ABSENT, changed, faults, read_document, the_order
 
-NOT_RFC_3339 = ["$.date_created: must be RFC 3339 with an offset"]
+RULE = (
+    "must be RFC 3339 with an offset, without a leap second, and, rounded to microseconds, "
+    "in the years 1 to 9999"
+)
+NOT_RFC_3339 = [f"$.date_created: {RULE}"]
 OUT_OF_RANGE = ["$.date_created: must lie in the years 1 to 9999 of UTC"]
 
 

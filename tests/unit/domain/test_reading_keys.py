@@ -66,7 +66,10 @@ class TestKeys:
             "$.items[0].price: must not be negative and must fit 64 bits",
             "$.items[1]: expected object, got null",
             "$.sm_id: is required",
-            "$.date_created: must be RFC 3339 with an offset",
+            (
+                "$.date_created: must be RFC 3339 with an offset, without a leap second, and, rounded "
+                "to microseconds, in the years 1 to 9999"
+            ),
         ]
 
     def test_an_empty_object_lacks_all_that_is_required(self) -> None:
