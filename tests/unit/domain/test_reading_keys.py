@@ -67,8 +67,8 @@ class TestKeys:
             "$.items[1]: expected object, got null",
             "$.sm_id: is required",
             (
-                "$.date_created: must be RFC 3339 with an offset, without a leap second, and, rounded "
-                "to microseconds, in the years 1 to 9999"
+                "$.date_created: must be RFC 3339 with an offset, without a leap second, and, "
+                "rounded to microseconds, in the years 1 to 9999"
             ),
         ]
 
