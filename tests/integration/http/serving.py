@@ -89,6 +89,7 @@ def create() -> Any:
             raise RuntimeError(SECRET)
         gives_up = scenario == "gives up later"
         task = asyncio.create_task(fail_later(SystemExit(2))) if gives_up else None
+        sys.stderr.write("opened\n")
         yield
         sys.stderr.write("closed in order\n")
         del task

@@ -34,6 +34,8 @@ def test_stops_when_asked(tmp_path: Path, by: signal.Signals) -> None:
     with ServerProcess(tmp_path, workers=2) as server:
         workers = server.worker_ids()
         assert len(workers) == 2
+        # One that has not opened yet has nothing to close; the first answer was the other's.
+        server.wait_until(lambda: server.log.count("opened") == 2, 10, "both workers are open")
         assert server.stop(by, seconds=3) == 0
         assert not any(map(is_running, workers))
         assert server.log.count("closed in order") == 2
