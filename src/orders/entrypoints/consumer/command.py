@@ -43,7 +43,7 @@ def consumer() -> None:
     settings = settings_or_exit(NEEDED)
     start_logging(settings, "consumer")
     try:
-        asyncio.run(_consume(settings))
+        asyncio.run(consume(settings, build(settings)))
     except UnknownSchema as error:
         log.critical("cannot go on", reason=str(error))
         raise SystemExit(EXIT_CONFIG) from None
@@ -53,9 +53,14 @@ def consumer() -> None:
     log.info("stopped")
 
 
-async def _consume(settings: Settings) -> None:
+async def consume(settings: Settings, container: Container) -> None:
+    """Work on what ``container`` holds until the first SIGTERM or SIGINT.
+
+    Raises:
+        UnknownSchema: the database has a schema that this version does not know.
+        OrdersError: the source of messages cannot go on.
+    """
     stop = _stop_event()
-    container = build(settings)
     async with opened(*container.cache_resources(), *container.consumer_resources()):
         log.info("started", topic=settings.kafka_topic, group=settings.kafka_group)
         if settings.migrate_on_start:
