@@ -1,13 +1,16 @@
 """What comes from the topic, and what goes to the dead letters."""
 
+import re
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from msgspec import Struct
 
 ErrorCode = Literal["undecodable", "invalid", "conflict", "rejected", "empty"]
 
 Headers = tuple[tuple[str, bytes], ...]
+
+_IDENTITY = re.compile(r"([a-zA-Z0-9._-]+)/([0-9]{1,19}):([0-9]{1,19}):([0-9]{1,19})")
 
 
 class Origin(Struct, frozen=True, order=True):
@@ -16,6 +19,34 @@ class Origin(Struct, frozen=True, order=True):
     topic: str
     partition: int
     offset: int
+
+
+class Identity(NamedTuple):
+    """What tells a dead letter from others, also when it is written twice.
+
+    As a text: ``topic/partition:offset:index``.
+    """
+
+    origin: Origin
+    index: int
+
+    def __str__(self) -> str:
+        origin = self.origin
+        return f"{origin.topic}/{origin.partition}:{origin.offset}:{self.index}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Identity":
+        """The identity that is written as ``text``.
+
+        Raises:
+            ValueError: it is none.
+        """
+        found = _IDENTITY.fullmatch(text)
+        if found is None:
+            raise ValueError("not an identity: topic/partition:offset:index")
+        topic, *numbers = found.groups()
+        partition, offset, index = map(int, numbers)
+        return cls(Origin(topic, partition, offset), index)
 
 
 class Message(Struct, frozen=True):
@@ -57,6 +88,6 @@ class DeadLetter(Struct, frozen=True):
     attempt: int = 1
 
     @property
-    def identity(self) -> tuple[Origin, int]:
+    def identity(self) -> Identity:
         """What tells this letter from others, also when it is written twice."""
-        return self.message.origin, self.index
+        return Identity(self.message.origin, self.index)

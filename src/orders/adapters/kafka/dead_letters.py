@@ -7,11 +7,9 @@ import structlog
 from orders.adapters.kafka.producer import KafkaProducerClient, Outgoing
 from orders.adapters.kafka.settings import KafkaSettings
 from orders.domain.errors import TooLarge, Unavailable
-from orders.domain.messages import DeadLetter, Headers
+from orders.domain.letter_headers import headers_of
+from orders.domain.messages import DeadLetter
 from orders.domain.ports import DeadLetters, Dependency
-
-HEADER_PREFIX = "orders-"
-"""Begins the names of the headers that say why and whence."""
 
 _log = structlog.get_logger(__name__)
 
@@ -36,28 +34,6 @@ class KafkaDeadLetters(DeadLetters, Dependency):
     async def check(self) -> None:
         """See ``Dependency.check``."""
         await self._client.check()
-
-
-def headers_of(letter: DeadLetter) -> Headers:
-    """The original headers, then ours as UTF-8 text.
-
-    An original header with a name of ours comes from an earlier life of the message as a dead
-    letter: it would contradict, and is left out.
-    """
-    origin = letter.message.origin
-    ours = {
-        "error-code": letter.code,
-        "error-detail": letter.detail,
-        "source-topic": origin.topic,
-        "source-partition": str(origin.partition),
-        "source-offset": str(origin.offset),
-        "source-index": str(letter.index),
-        "failed-at": letter.failed_at.isoformat().replace("+00:00", "Z"),
-        "attempt": str(letter.attempt),
-    }
-    added = tuple((HEADER_PREFIX + name, text.encode()) for name, text in ours.items())
-    names = {name for name, _ in added}
-    return (*(header for header in letter.message.headers if header[0] not in names), *added)
 
 
 def _outgoing(letter: DeadLetter) -> Outgoing:

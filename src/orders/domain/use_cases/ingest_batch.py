@@ -16,6 +16,7 @@ from msgspec import Struct
 from orders.domain.document import encode
 from orders.domain.errors import Unavailable
 from orders.domain.faults import Fault
+from orders.domain.letter_headers import failures_before
 from orders.domain.messages import DeadLetter, ErrorCode, Message, Origin
 from orders.domain.model import Order
 from orders.domain.ports import Cache, DeadLetters, OrderRepository
@@ -158,7 +159,8 @@ class IngestBatch:
     def _letter(
         self, message: Message, index: int, value: bytes | None, code: ErrorCode, detail: str
     ) -> DeadLetter:
-        return DeadLetter(message, index, value, code, detail, self._now())
+        attempt = failures_before(message.headers) + 1
+        return DeadLetter(message, index, value, code, detail, self._now(), attempt)
 
 
 class _Outcomes:

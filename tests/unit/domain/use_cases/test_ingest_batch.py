@@ -325,3 +325,24 @@ async def test_every_order_is_stored_or_dead_whatever_comes(
     assert await setting.stored() == {
         uid: encode(order(uid, content)) for uid, content in expected.items()
     }
+
+
+class TestAttempts:
+    async def test_a_message_that_had_failed_before_counts_on(self, setting: Setting) -> None:
+        await setting.ingest.store(setting.ingest.prepare([sent_again(b"[1, 2]", b"2")]))
+        assert [x.attempt for x in setting.letters] == [3, 3]
+
+    async def test_so_does_what_the_store_refuses(self, setting: Setting) -> None:
+        await setting.take(document("a", 1))
+        conflict = sent_again(json.dumps(document("a", 2)).encode(), b"1")
+        await setting.ingest.store(setting.ingest.prepare([conflict]))
+        assert [(x.code, x.attempt) for x in setting.letters] == [("conflict", 2)]
+
+    @pytest.mark.parametrize("told", [b"0", b"many", b"-1", b"", b"1" * 40])
+    async def test_what_is_no_number_counts_as_nothing(self, setting: Setting, told: bytes) -> None:
+        await setting.ingest.store(setting.ingest.prepare([sent_again(b"{", told)]))
+        assert [x.attempt for x in setting.letters] == [1]
+
+
+def sent_again(value: bytes, failures: bytes) -> Message:
+    return Message(Origin("orders", 0, 99), value, headers=(("orders-attempt", failures),))

@@ -1,0 +1,121 @@
+"""What is written on a dead letter, and on a message that is sent again, as headers.
+
+The names are what other tools rely on. A letter carries the original headers of its message, then
+ours; an original header with a name of ours comes from an earlier life of the message as a dead
+letter: it would contradict, and gives way.
+"""
+
+import re
+from datetime import datetime
+from typing import get_args
+
+from orders.domain.messages import DeadLetter, ErrorCode, Headers, Identity, Message
+
+CODE = "orders-error-code"
+DETAIL = "orders-error-detail"
+SOURCE_TOPIC = "orders-source-topic"
+SOURCE_PARTITION = "orders-source-partition"
+SOURCE_OFFSET = "orders-source-offset"
+SOURCE_INDEX = "orders-source-index"
+FAILED_AT = "orders-failed-at"
+ATTEMPT = "orders-attempt"
+"""On a dead letter: the how many-th failure it is. On a message: how often it had failed before."""
+REPLAY_OF = "orders-replay-of"
+"""On a message: the identity of the dead letter that it was sent again for. A letter that comes of
+it keeps this one, and so tells its history."""
+
+OWN = frozenset(
+    {
+        CODE,
+        DETAIL,
+        SOURCE_TOPIC,
+        SOURCE_PARTITION,
+        SOURCE_OFFSET,
+        SOURCE_INDEX,
+        FAILED_AT,
+        ATTEMPT,
+    }
+)
+"""Names of the headers that every dead letter has, once each."""
+
+_CODES: dict[bytes, ErrorCode] = {code.encode(): code for code in get_args(ErrorCode)}
+_FAILURES = re.compile(rb"[1-9][0-9]{0,8}")
+
+
+def headers_of(letter: DeadLetter) -> Headers:
+    """All headers of a letter: the original ones, then ours as UTF-8 text."""
+    origin = letter.message.origin
+    ours = {
+        CODE: letter.code,
+        DETAIL: letter.detail,
+        SOURCE_TOPIC: origin.topic,
+        SOURCE_PARTITION: str(origin.partition),
+        SOURCE_OFFSET: str(origin.offset),
+        SOURCE_INDEX: str(letter.index),
+        FAILED_AT: letter.failed_at.isoformat().replace("+00:00", "Z"),
+        ATTEMPT: str(letter.attempt),
+    }
+    added = tuple((name, text.encode()) for name, text in ours.items())
+    return (*(header for header in letter.message.headers if header[0] not in OWN), *added)
+
+
+def letter_in(message: Message) -> DeadLetter | None:
+    """The letter that a message of the dead letters' topic holds; None if it is none of ours.
+
+    The letter's ``message`` has no value of its own: of an array, only the element is kept.
+    """
+    ours = {name: content for name, content in message.headers if name in OWN}
+    try:
+        place = b"%b/%b:%b:%b" % (
+            ours[SOURCE_TOPIC],
+            ours[SOURCE_PARTITION],
+            ours[SOURCE_OFFSET],
+            ours[SOURCE_INDEX],
+        )
+        identity = Identity.parse(place.decode())
+        code = _CODES[ours[CODE]]
+        failed_at = datetime.fromisoformat(ours[FAILED_AT].decode("ascii"))
+    except (KeyError, ValueError):
+        return None
+    if failed_at.tzinfo is None:
+        return None
+    others = tuple(header for header in message.headers if header[0] not in OWN)
+    return DeadLetter(
+        Message(identity.origin, None, message.key, message.timestamp, others),
+        identity.index,
+        message.value,
+        code,
+        ours.get(DETAIL, b"").decode(errors="replace"),
+        failed_at,
+        max(1, _failures(ours.get(ATTEMPT, b""))),
+    )
+
+
+def failures_before(headers: Headers) -> int:
+    """How often a message with these headers had failed before, 0 where they do not say."""
+    told = [content for name, content in headers if name == ATTEMPT]
+    return _failures(told[-1]) if told else 0
+
+
+def headers_of_replay(letter: DeadLetter) -> Headers:
+    """The headers with which a letter's message is sent again.
+
+    Its original ones, how often it has failed, and which letter it is.
+    """
+    mine = OWN | {REPLAY_OF}
+    kept = (header for header in letter.message.headers if header[0] not in mine)
+    attempt, identity = str(letter.attempt).encode(), str(letter.identity).encode()
+    return (*kept, (ATTEMPT, attempt), (REPLAY_OF, identity))
+
+
+def replayed_identity(headers: Headers) -> Identity | None:
+    """Which letter a message with these headers was sent again for; None if for none."""
+    told = [content for name, content in headers if name == REPLAY_OF]
+    try:
+        return Identity.parse(told[-1].decode()) if told else None
+    except ValueError:
+        return None
+
+
+def _failures(digits: bytes) -> int:
+    return int(digits) if _FAILURES.fullmatch(digits) else 0

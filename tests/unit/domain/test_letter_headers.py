@@ -1,0 +1,158 @@
+"""What is written on a dead letter, and what can be read from it again."""
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orders.domain.letter_headers import (
+    ATTEMPT,
+    OWN,
+    REPLAY_OF,
+    failures_before,
+    headers_of,
+    letter_in,
+    replayed_identity,
+)
+from orders.domain.messages import DeadLetter, ErrorCode, Headers, Identity, Message, Origin
+
+PLACE = Origin("orders.dlq", 0, 0)
+CODES = st.sampled_from(["undecodable", "invalid", "conflict", "rejected", "empty"])
+TOPICS = st.from_regex(r"\A[A-Za-z0-9._-]{1,20}\Z")
+NUMBERS = st.integers(0, 2**63 - 1)
+HEADERS = st.lists(
+    st.tuples(st.text(st.characters(exclude_categories=["Cs"])), st.binary()), max_size=4
+).map(tuple)
+
+
+@st.composite
+def letters(draw: st.DrawFn) -> DeadLetter:
+    origin = Origin(draw(TOPICS), draw(NUMBERS), draw(NUMBERS))
+    others = tuple(header for header in draw(HEADERS) if header[0] not in OWN)
+    zone = timezone(timedelta(hours=draw(st.integers(-12, 12))))
+    code: ErrorCode = draw(CODES)
+    return DeadLetter(
+        Message(origin, None, draw(st.none() | st.binary()), draw(NUMBERS), others),
+        draw(NUMBERS),
+        draw(st.none() | st.binary()),
+        code,
+        draw(st.text(st.characters(exclude_categories=["Cs"]))),
+        draw(st.datetimes(datetime(2, 1, 1), datetime(9998, 1, 1))).replace(tzinfo=zone),  # noqa: DTZ001
+        draw(st.integers(1, 999)),
+    )
+
+
+def as_written(letter: DeadLetter) -> Message:
+    message = letter.message
+    return Message(PLACE, letter.value, message.key, message.timestamp, headers_of(letter))
+
+
+LETTER = DeadLetter(
+    Message(Origin("orders", 0, 7), None),
+    0,
+    b"{]",
+    "undecodable",
+    "$: must be JSON",
+    datetime.now(UTC),
+)
+
+
+@given(letters())
+def test_a_letter_is_read_as_it_was_written(letter: DeadLetter) -> None:
+    assert letter_in(as_written(letter)) == letter
+
+
+@given(letters(), st.sampled_from(sorted(OWN)), st.binary())
+def test_a_message_cannot_pass_for_another_letter(
+    letter: DeadLetter, name: str, content: bytes
+) -> None:
+    message = letter.message
+    forged = Message(
+        message.origin, None, message.key, message.timestamp, ((name, content), *message.headers)
+    )
+    forged_letter = DeadLetter(
+        forged,
+        letter.index,
+        letter.value,
+        letter.code,
+        letter.detail,
+        letter.failed_at,
+        letter.attempt,
+    )
+    assert letter_in(as_written(forged_letter)) == letter
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("orders-error-code", b"unheard-of"),
+        ("orders-error-code", b"\xff"),
+        ("orders-source-topic", b""),
+        ("orders-source-topic", b"a/b"),
+        ("orders-source-partition", b"-1"),
+        ("orders-source-partition", "\uff11".encode()),
+        ("orders-source-offset", b"1.0"),
+        ("orders-source-offset", b"9" * 30),
+        ("orders-source-index", b""),
+        ("orders-failed-at", b"yesterday"),
+        ("orders-failed-at", b"2024-01-01T00:00:00"),
+        ("orders-failed-at", b"\xff"),
+    ],
+)
+def test_what_is_no_letter_of_ours_is_none(name: str, content: bytes) -> None:
+    good = as_written(LETTER)
+    assert letter_in(good) == LETTER
+    changed: Headers = tuple((n, content if n == name else v) for n, v in good.headers)
+    missing: Headers = tuple((n, v) for n, v in good.headers if n != name)
+    for headers in (changed, missing):
+        assert letter_in(Message(PLACE, good.value, None, good.timestamp, headers)) is None
+    assert letter_in(Message(PLACE, b"{}")) is None
+
+
+@pytest.mark.parametrize("content", [b"0", b"-1", b"x", b"", b"9" * 99, b"\xff"])
+def test_a_letter_without_a_true_attempt_is_the_first(content: bytes) -> None:
+    headers = tuple((n, content if n == ATTEMPT else v) for n, v in headers_of(LETTER))
+    assert letter_in(Message(PLACE, b"{]", None, 0, headers)) == LETTER
+
+
+@pytest.mark.parametrize(
+    ("headers", "failures"),
+    [
+        ((), 0),
+        (((ATTEMPT, b"1"),), 1),
+        (((ATTEMPT, b"12"),), 12),
+        (((ATTEMPT, b"1"), (ATTEMPT, b"2")), 2),
+        (((ATTEMPT.upper(), b"2"),), 0),
+        *(
+            (((ATTEMPT, content),), 0)
+            for content in (
+                b"0", b"-1", b"+1", b"01", b" 1", b"1 ", b"1\n", b"1.0", b"1e3", b"", b"\xff",
+                "\uff11".encode(), "²".encode(), b"1_0", b"9" * 10, b"9" * 5000,
+            )
+        ),
+    ],
+)  # fmt: skip
+def test_how_often_a_message_had_failed_before(headers: Headers, failures: int) -> None:
+    assert failures_before(headers) == failures
+
+
+@given(TOPICS, NUMBERS, NUMBERS, NUMBERS)
+def test_identities_are_read_as_they_are_written(
+    topic: str, partition: int, offset: int, index: int
+) -> None:
+    identity = Identity(Origin(topic, partition, offset), index)
+    assert Identity.parse(str(identity)) == identity
+    assert replayed_identity(((REPLAY_OF, str(identity).encode()),)) == identity
+
+
+@pytest.mark.parametrize(
+    "text", ["", "orders", "orders/0", "orders/0:1", "/0:1:2", "orders/0:1:-2", "o/0:1:²",
+             "a b/0:1:2", "orders/0:1:2:3", "orders/0:1:2 ", "orders/0:1:99999999999999999999"]
+)  # fmt: skip
+def test_what_is_no_identity(text: str) -> None:
+    with pytest.raises(ValueError, match="identity"):
+        Identity.parse(text)
+    assert replayed_identity(((REPLAY_OF, text.encode()),)) is None
+    assert replayed_identity(((REPLAY_OF, b"\xff"),)) is None
+    assert replayed_identity(()) is None
