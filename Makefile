@@ -7,7 +7,7 @@ UNIT ?= tests/unit
 INTEGRATION ?= tests/integration
 
 .DEFAULT_GOAL := help
-.PHONY: help run test unit integration check lint types imports schemas format coverage lock dist clean
+.PHONY: help run test unit integration drill check lint types imports schemas format coverage lock dist clean
 
 help: ## list what make can do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -22,6 +22,9 @@ unit: $(READY) ## tests that need no server
 
 integration: $(READY) ## tests on real servers (ORDERS_TEST_*, else Docker, else embedded ones)
 	$(BIN)/python -m pytest $(INTEGRATION)
+
+drill: $(READY) ## fault drills at length: kill, freeze and poison everything, then count every order
+	$(BIN)/python -m tests.drills
 
 check: lint types imports schemas ## lint, types, import contracts, deployment files
 

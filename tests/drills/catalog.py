@@ -1,0 +1,6 @@
+"""All drills, in the order in which they are run."""
+
+from tests.drills import kills
+from tests.drills.drill import Drill
+
+DRILLS: tuple[Drill, ...] = (*kills.DRILLS,)

@@ -1,0 +1,51 @@
+"""Group 1: the consumer is killed."""
+
+import time
+
+from tests.drills.drill import drill
+from tests.drills.expectations import bad
+from tests.drills.stage import Stage
+
+PLACES = ("before-save", "after-save", "before-letters", "after-letters", "before-commit")
+
+
+@drill(1, "kill -9 of the consumer at random moments")
+def kills_at_random(stage: Stage) -> None:
+    """Two consumers, one of them a static member; either is killed, and comes back."""
+    kills, amount = (50, 20_000) if stage.long else (4, 2_000)
+    stage.consumers.start("static", static=True)
+    stage.consumers.start("dynamic")
+    stage.wait_for_topics()
+    with stage.traffic.flow(amount, seconds=kills * 2.0) as done:
+        for number in range(kills):
+            time.sleep(stage.chance(0.2, 3.5))
+            name = stage.rng.choice(["static", "dynamic"])
+            stage.say(f"kill {number + 1} of {kills}: {name}")
+            stage.consumers.kill(name)
+            stage.consumers.start(name, static=name == "static")
+        del done
+
+
+@drill(1, "kill -9 between the steps of a batch")
+def kills_between_the_steps(stage: Stage) -> None:
+    """Before and after the database's commit, around the dead letters, before the offsets."""
+    stage.consumers.start()
+    stage.wait_for_topics()
+    stage.consumers.stop()
+    for times in (1, 3) if stage.long else (1,):
+        for place in PLACES:
+            stage.say(f"kill {place}, the {times}. time")
+            stage.consumers.start(static=True, failpoint=f"{place}:{times}")
+            for batch in range(times):
+                stage.traffic.send_orders(100 if stage.long else 20)
+                raw = b'{"order_uid": %d}' % stage.rng.getrandbits(60)
+                stage.traffic.send(raw, [bad(raw, "invalid", detail=r"\$.*expected|required")])
+                stage.traffic.flush()
+                if batch < times - 1:
+                    stage.wait_for_lag(30)
+            code = stage.consumers.wait("one", 60)
+            assert code == -9, f"ended with {code}, not by its failpoint\n{stage.consumers.tail()}"
+    stage.consumers.start(static=True)
+
+
+DRILLS = (kills_at_random, kills_between_the_steps)

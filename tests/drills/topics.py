@@ -1,0 +1,88 @@
+"""What the brokers hold, read by a client that is not ours."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
+
+TIMEOUT = 20.0
+
+
+class Topics:
+    """Looks at topics and at the group's offsets; every call has a deadline."""
+
+    def __init__(self, bootstrap: str, group: str) -> None:
+        self._bootstrap = bootstrap
+        self._group = group
+        self._client = Consumer(self._options(group))
+        self._admin = AdminClient({"bootstrap.servers": bootstrap})
+
+    def close(self) -> None:
+        """Let go of the brokers."""
+        self._client.close()
+
+    def create(self, topic: str, partitions: int, replication: int = 1, **config: str) -> None:
+        """Make a topic; underscores in the names of its configuration stand for dots."""
+        named = {name.replace("_", "."): value for name, value in config.items()}
+        new = NewTopic(topic, partitions, replication, config=named)
+        [future] = self._admin.create_topics([new], request_timeout=TIMEOUT).values()
+        future.result(TIMEOUT)
+
+    def partitions(self, topic: str) -> int:
+        """How many partitions it has; 0 if there is no such topic."""
+        found = self._admin.list_topics(timeout=TIMEOUT).topics.get(topic)
+        return len(found.partitions) if found else 0
+
+    def ends(self, topic: str) -> list[int]:
+        """The offset of the next record of each partition."""
+        return [
+            int(self._client.get_watermark_offsets(TopicPartition(topic, number), TIMEOUT)[1])
+            for number in range(self.partitions(topic))
+        ]
+
+    def committed(self, topic: str) -> list[int]:
+        """The group's committed offset of each partition, 0 where there is none."""
+        asked = [TopicPartition(topic, number) for number in range(self.partitions(topic))]
+        return [max(0, found.offset) for found in self._client.committed(asked, TIMEOUT)]
+
+    def lag(self, topic: str) -> int:
+        """How many records the group has not dealt with."""
+        return sum(self.ends(topic)) - sum(self.committed(topic))
+
+    def members(self) -> int:
+        """How many members the group has."""
+        [future] = self._admin.describe_consumer_groups([self._group]).values()
+        return len(future.result(TIMEOUT).members)
+
+    def read_all(self, topic: str) -> Iterator[Message]:
+        """All that the topic holds now; records of aborted transactions as well."""
+        reader = Consumer(
+            self._options("nobody")
+            | {"isolation.level": "read_uncommitted", "enable.partition.eof": True}
+        )
+        try:
+            partitions = range(self.partitions(topic))
+            reader.assign([TopicPartition(topic, number, 0) for number in partitions])
+            at_end = 0
+            while at_end < len(partitions):
+                message = reader.poll(TIMEOUT)
+                assert message is not None, f"{topic} could not be read to its end"
+                error = message.error()
+                if error is None:
+                    yield message
+                elif error.name() == "_PARTITION_EOF":
+                    at_end += 1
+                else:
+                    raise KafkaException(error)
+        finally:
+            reader.close()
+
+    def _options(self, group: str) -> dict[str, Any]:
+        return {
+            "bootstrap.servers": self._bootstrap,
+            "log_level": 0,  # that a broker is away is what drills are about
+            "group.id": group,
+            "enable.auto.commit": False,
+            "auto.offset.reset": "earliest",
+        }
