@@ -1,6 +1,9 @@
 """All drills, in the order in which they are run."""
 
-from tests.drills import kills
+from tests.drills import kills, signals
 from tests.drills.drill import Drill
 
-DRILLS: tuple[Drill, ...] = (*kills.DRILLS,)
+DRILLS: tuple[Drill, ...] = (
+    *kills.DRILLS,
+    *signals.DRILLS,
+)

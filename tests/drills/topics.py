@@ -16,7 +16,7 @@ class Topics:
         self._bootstrap = bootstrap
         self._group = group
         self._client = Consumer(self._options(group))
-        self._admin = AdminClient({"bootstrap.servers": bootstrap})
+        self._admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
 
     def close(self) -> None:
         """Let go of the brokers."""
