@@ -12,8 +12,7 @@ from typing import Any, NamedTuple
 from confluent_kafka import Message
 
 from tests.drills.expectations import Bad, Document, Good, Ledger
-from tests.drills.stored import as_stored, read_orders
-from tests.drills.topics import Topics
+from tests.drills.stored import as_stored
 
 MOST_TOLD = 10
 """Findings that are told in words."""
@@ -67,23 +66,32 @@ class _Sent(NamedTuple):
     expected: Good | Bad
 
 
-def audit(dsn: str, topics: Topics, topic: str, dlq_topic: str, ledger: Ledger) -> Tally:
-    """Hold all of ``topic`` against the database and ``dlq_topic``; nothing may be going on."""
+def audit(
+    messages: Iterable[Message],
+    letters: Iterable[Message],
+    orders: dict[str, Document],
+    committed: Sequence[int],
+    ledger: Ledger,
+) -> Tally:
+    """Hold all messages of the source topic against what became of them.
+
+    ``letters``: all dead letters; ``orders``: as ``read_orders`` gives them; ``committed``: the
+    group's offset of each partition of the source topic. Nothing may have been going on meanwhile.
+    """
     tally = Tally()
-    documents = list(_documents(topics.read_all(topic), ledger))
+    documents = list(_documents(messages, ledger))
     tally.sent = len(documents)
     # More than were acknowledged is fine: an acknowledgement may be lost on its way.
     for _ in range(ledger.sent - len(documents)):
         tally.note("lost", "acknowledged, and not on the topic any more")
-    letters = _letters(topics.read_all(dlq_topic), tally)
-    tally.dead = len(letters)
-    orders = read_orders(dsn)
+    by_identity = _letters(letters, tally)
+    tally.dead = len(by_identity)
     tally.stored = len(orders)
     _judge_orders(orders, documents, tally)
-    judge = _Judge(tally, orders, topics.committed(topic))
+    judge = _Judge(tally, orders, committed)
     for sent in documents:
-        judge.judge(sent, letters.pop(sent.identity, None))
-    for identity in letters:
+        judge.judge(sent, by_identity.pop(sent.identity, None))
+    for identity in by_identity:
         tally.note("untrue", f"a dead letter of {identity}, where no document was sent")
     return tally
 

@@ -14,6 +14,7 @@ from tests.drills.audit import Tally, audit
 from tests.drills.consumers import Consumers
 from tests.drills.expectations import Ledger
 from tests.drills.servers import Servers
+from tests.drills.stored import read_orders
 from tests.drills.topics import Topics
 from tests.drills.traffic import Traffic
 from tests.drills.waiting import wait_until
@@ -125,7 +126,13 @@ class Stage:
 
     def audit(self) -> Tally:
         """Count what became of all that was sent."""
-        return audit(self.dsn, self.topics, self.topic, self.dlq_topic, self.ledger)
+        return audit(
+            self.topics.read_all(self.topic),
+            self.topics.read_all(self.dlq_topic),
+            read_orders(self.dsn),
+            self.topics.committed(self.topic),
+            self.ledger,
+        )
 
     def close(self) -> None:
         """End what still runs, and drop the database."""
