@@ -15,7 +15,7 @@ from orders.domain.ports import Dependency, MessageSource
 
 COMMIT_TIMEOUT = 5.0
 """Seconds that a commit has to be confirmed in."""
-CLOSE_TIMEOUT = 4.5
+CLOSE_TIMEOUT = 3.0
 """Seconds that leaving the group may take; after them the brokers find out by themselves."""
 PATIENCE = 8.0
 """Seconds without a sign of the brokers after which they count as away."""

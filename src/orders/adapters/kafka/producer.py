@@ -30,7 +30,7 @@ from orders.domain.ports import Dependency
 
 SEND_TIMEOUT = 6.0
 """Seconds that all messages of one call have to be acknowledged in."""
-CLOSE_TIMEOUT = 3.0
+CLOSE_TIMEOUT = 2.5
 """Seconds that closing may take; what has not been acknowledged by then is not waited for."""
 BATCH_OVERHEAD = 61
 """Bytes of a record batch besides its records."""

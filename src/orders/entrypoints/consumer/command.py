@@ -1,10 +1,9 @@
 """`orders consumer`: from the topic to the database, until told to stop."""
 
 import asyncio
-import os
-import signal
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import click
@@ -15,6 +14,7 @@ from orders.config import Settings
 from orders.domain.errors import UnknownSchema
 from orders.entrypoints.consumer.heartbeat import keep_heartbeat
 from orders.entrypoints.consumer.loop import ConsumerLoop
+from orders.entrypoints.consumer.stop_signals import stop_signals
 from orders.entrypoints.startup import (
     EXIT_CONFIG,
     EXIT_FAILED,
@@ -60,7 +60,18 @@ async def consume(settings: Settings, container: Container) -> None:
         UnknownSchema: the database has a schema that this version does not know.
         OrdersError: the source of messages cannot go on.
     """
-    stop = _stop_event()
+    stop = asyncio.Event()
+    running = asyncio.get_running_loop()
+
+    def stopping() -> None:
+        log.info("stopping")
+        stop.set()
+
+    with stop_signals(partial(running.call_soon_threadsafe, stopping)):
+        await _work(settings, container, stop)
+
+
+async def _work(settings: Settings, container: Container, stop: asyncio.Event) -> None:
     async with opened(*container.cache_resources(), *container.consumer_resources()):
         log.info("started", topic=settings.kafka_topic, group=settings.kafka_group)
         if settings.migrate_on_start:
@@ -92,21 +103,6 @@ async def _heartbeat(
         beating.cancel()
         with suppress(asyncio.CancelledError):
             await beating
-
-
-def _stop_event() -> asyncio.Event:
-    """Set by the first SIGTERM or SIGINT; a second one ends the process where it stands."""
-    stop = asyncio.Event()
-
-    def on_signal() -> None:
-        if stop.is_set():
-            os._exit(EXIT_FAILED)  # nothing is lost: what is not committed comes again
-        log.info("stopping")
-        stop.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, on_signal)
-    return stop
 
 
 async def _unless_stopped(work: Awaitable[None], stop: asyncio.Event) -> None:

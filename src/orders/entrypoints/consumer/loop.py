@@ -7,6 +7,7 @@ the three goes in the order of the topic. Nothing is committed before it was sto
 import asyncio
 import time
 from contextlib import suppress
+from functools import partial
 from typing import NamedTuple
 
 import structlog
@@ -17,10 +18,12 @@ from orders.domain.errors import Unavailable
 from orders.domain.messages import Batch
 from orders.domain.ports import MessageSource
 from orders.domain.use_cases.ingest_batch import IngestBatch, IngestReport, Prepared
+from orders.entrypoints.consumer.daemon_thread import in_daemon_thread
 from orders.entrypoints.consumer.progress import Progress
 
-STOP_TIMEOUT = 6.0
-"""Seconds that the batch in hand has to be stored and committed in after the stop."""
+STOP_TIMEOUT = 4.0
+"""Seconds that the batch in hand has to be stored and committed in after the stop: several times
+what the largest takes, and short enough to close everything within 10 s of the signal."""
 RETRY_MAX_WAIT = 5.0
 """Seconds between two tries at most, while the database or the dead letters are away."""
 STUCK_AFTER = 60.0
@@ -115,7 +118,7 @@ class ConsumerLoop:
         size = sum(len(message.value or b"") for message in batch.messages)
         if size <= INLINE_BYTES:
             return _Read(batch, self._ingest.prepare(batch.messages))
-        return _Read(batch, await asyncio.to_thread(self._ingest.prepare, batch.messages))
+        return _Read(batch, await in_daemon_thread(partial(self._ingest.prepare, batch.messages)))
 
     async def _store(self, prepared: Prepared, stop: asyncio.Event) -> bool:
         """Store a batch, however long it takes; False if that was not to be before the stop."""

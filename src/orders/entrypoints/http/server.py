@@ -22,8 +22,9 @@ from orders.entrypoints.http.asgi_types import ASGIApp
 from orders.entrypoints.http.parent_death import end_with_parent
 from orders.entrypoints.startup import EXIT_FAILED
 
-GRACE_SECONDS = 10
-"""How long requests in hand may take after SIGTERM or SIGINT before they are cut off."""
+GRACE_SECONDS = 8
+"""How long requests in hand may take after SIGTERM or SIGINT before they are cut off; all has ended
+within 10 s then."""
 
 _PROPAGATE: dict[str, Any] = {"handlers": [], "propagate": True}
 _LOGGING = {

@@ -1,0 +1,39 @@
+"""Work beside the event loop that does not hold up the end of the process."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TypeVar
+
+Result = TypeVar("Result")
+
+
+async def in_daemon_thread(work: Callable[[], Result]) -> Result:
+    """What ``work`` returns or raises, done in a new thread.
+
+    Unlike those of ``asyncio.to_thread``, the thread is left behind where the caller is cancelled
+    and the process ends: both the event loop and the interpreter would wait for it.
+    """
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[Result] = loop.create_future()
+
+    def settle(result: Result | None, error: Exception | None) -> None:
+        if done.cancelled():
+            return
+        if error is None:
+            done.set_result(result)  # type: ignore[arg-type]
+        else:
+            done.set_exception(error)
+
+    def run() -> None:
+        result, failure = None, None
+        try:
+            result = work()
+        except Exception as error:  # noqa: BLE001 (raised to the caller)
+            failure = error
+        with suppress(RuntimeError):  # the loop has ended, nobody waits
+            loop.call_soon_threadsafe(settle, result, failure)
+
+    threading.Thread(target=run, name="beside-the-loop", daemon=True).start()
+    return await done
