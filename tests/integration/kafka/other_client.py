@@ -150,10 +150,22 @@ class OtherClient:
         members = future.result(TIMEOUT).members
         return sorted(len(member.assignment.topic_partitions) for member in members)
 
-    def create(self, topic: str, partitions: int = 1, **config: str) -> None:
-        """Make a topic; underscores in the names of its configuration stand for dots."""
+    def create(
+        self,
+        topic: str,
+        partitions: int = 1,
+        replicas: Sequence[Sequence[int]] = (),
+        **config: str,
+    ) -> None:
+        """Make a topic; underscores in the names of its configuration stand for dots.
+
+        ``replicas`` names the brokers of each partition; without it, any one has it.
+        """
         named = {name.replace("_", "."): value for name, value in config.items()}
-        new = NewTopic(topic, num_partitions=partitions, replication_factor=1, config=named)
+        where: dict[str, Any] = {"num_partitions": partitions, "replication_factor": 1}
+        if replicas:
+            where = {"num_partitions": len(replicas), "replica_assignment": replicas}
+        new = NewTopic(topic, config=named, **where)
         [future] = self._admin.create_topics([new]).values()
         future.result(TIMEOUT)
 
