@@ -121,14 +121,14 @@ class _Judge:
         if isinstance(sent.expected, Bad):
             self._judge_bad(sent, sent.expected, letter)
         else:
-            self._judge_good(sent, sent.expected.document, letter)
+            self._judge_good(sent, sent.expected, letter)
         if letter is not None:
             self._judge_letter(sent, letter)
 
-    def _judge_good(self, sent: _Sent, document: Document, letter: Message | None) -> None:
-        uid = document["order_uid"]
+    def _judge_good(self, sent: _Sent, expected: Good, letter: Message | None) -> None:
+        uid = expected.document["order_uid"]
         order = self._orders.get(uid)
-        if order == as_stored(document):
+        if order == as_stored(expected.document):
             self._tally.repeated += uid in self._seen
             self._seen.add(uid)
             if letter is not None:
@@ -139,7 +139,9 @@ class _Judge:
         elif order is None or _header(letter, "error-code") != "conflict":
             reason = f"{_header(letter, 'error-code')}: {_header(letter, 'error-detail')}"
             self._tally.note("untrue", f"{sent.identity} is valid, and a dead letter: {reason}")
-        elif _value(letter) not in _value(sent.message):
+        elif _value(letter) not in _value(sent.message) or (
+            expected.raw is not None and _value(letter) != expected.raw
+        ):
             self._tally.note("untrue", f"{sent.identity} is a dead letter with other bytes")
 
     def _judge_bad(self, sent: _Sent, expected: Bad, letter: Message | None) -> None:

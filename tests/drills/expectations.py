@@ -11,9 +11,13 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True)
 class Good:
-    """A valid order: to be stored, or a conflict where its uid is stored with other content."""
+    """A valid order: to be stored, or a conflict where its uid is stored with other content.
+
+    ``raw`` is what a dead letter of it holds then; unless it is told, any part of the message.
+    """
 
     document: Document
+    raw: bytes | None = None
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
+from psycopg import sql
 from psycopg.rows import dict_row
 
 from tests.drills.expectations import Document
@@ -48,14 +49,37 @@ def read_orders(dsn: str) -> dict[str, Document]:
     return orders
 
 
+def write_order(connection: psycopg.Connection[Any], document: Document) -> None:
+    """Insert a valid order as its rows, in the transaction that ``connection`` is in."""
+    order = as_stored(document)
+    uid = order["order_uid"]
+    delivery, payment, items = (order.pop(name) for name in ("delivery", "payment", "items"))
+    _insert(connection, "orders", order)
+    _insert(connection, "delivery", {"order_uid": uid} | delivery)
+    _insert(connection, "payments", {"order_uid": uid} | payment)
+    for position, item in enumerate(items):
+        _insert(connection, "items", {"order_uid": uid, "position": position} | item)
+
+
+def _insert(connection: psycopg.Connection[Any], table: str, row: dict[str, Any]) -> None:
+    statement = sql.SQL("INSERT INTO {} ({}) VALUES ({})").format(
+        sql.Identifier(table),
+        sql.SQL(", ").join(map(sql.Identifier, row)),
+        sql.SQL(", ").join([sql.Placeholder()] * len(row)),
+    )
+    connection.execute(statement, list(row.values()))
+
+
 def as_stored(document: Document) -> Document:
     """What ``read_orders`` is to give for a valid document, by the rules of the document."""
     order: Document = {name: document.get(name) or "" for name in _ORDER_TEXTS}
-    shard = document["oof_shard"] if "oof_shard" in document else document.get("status")
+    shard = document.get("oof_shard")
+    if "oof_shard" not in document and isinstance(document.get("status"), str):
+        shard = document["status"]
     order |= {
         "oof_shard": shard or "",
         "sm_id": document["sm_id"],
-        "date_created": _instant(document["date_created"]),
+        "date_created": instant(document["date_created"]),
         "delivery": {name: document["delivery"].get(name) or "" for name in _DELIVERY},
         "payment": {name: document["payment"].get(name) or "" for name in _PAYMENT_TEXTS}
         | {name: document["payment"][name] for name in _PAYMENT_INTS},
@@ -68,12 +92,18 @@ def as_stored(document: Document) -> Document:
     return order
 
 
-def _instant(text: str) -> datetime:
-    """RFC 3339 to the microsecond, a finer fraction rounded to the nearest."""
+def instant(text: str) -> datetime:
+    """RFC 3339 to the microsecond, a finer fraction rounded to the nearest, a half upwards.
+
+    Raises:
+        ValueError: there is no such day, hour or offset.
+        OverflowError: in UTC it lies outside the years 1 to 9999.
+    """
     whole, point, rest = text.partition(".")
     if not point:
         return datetime.fromisoformat(text.upper()).astimezone(UTC)
     digits = rest[: next((i for i, c in enumerate(rest) if not c.isdigit()), len(rest))]
     zone = rest[len(digits) :].upper()
-    moment = datetime.fromisoformat(whole + zone).astimezone(UTC)
-    return moment + timedelta(microseconds=round(int(digits) / 10 ** (len(digits) - 6)))
+    moment = datetime.fromisoformat(whole.upper() + zone).astimezone(UTC)
+    rounded_up = digits[6:7] >= "5"
+    return moment + timedelta(microseconds=int(f"{digits[:6]:0<6}") + rounded_up)

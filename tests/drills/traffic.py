@@ -27,18 +27,17 @@ class Traffic:
         self._rng = Random(rng.random())
         self._generator = RandomOrderGenerator(self._rng)
         self._lock = threading.Lock()
-        self._producer = Producer(
-            {
-                "bootstrap.servers": bootstrap,
-                "log_level": 0,
-                "acks": "all",
-                "enable.idempotence": True,
-                "linger.ms": 5,
-                "message.max.bytes": 10_000_000,
-                "message.timeout.ms": int(FLUSH_SECONDS * 1000),
-                "queue.buffering.max.messages": 1_000_000,
-            }
-        )
+        self._options: dict[str, Any] = {
+            "bootstrap.servers": bootstrap,
+            "log_level": 0,
+            "acks": "all",
+            "enable.idempotence": True,
+            "linger.ms": 5,
+            "message.max.bytes": 10_000_000,
+            "message.timeout.ms": int(FLUSH_SECONDS * 1000),
+            "queue.buffering.max.messages": 1_000_000,
+        }
+        self._producer = Producer(self._options)
 
     def orders(self, amount: int) -> list[Document]:
         """That many new valid orders; the same seed makes the same uids."""
@@ -123,6 +122,22 @@ class Traffic:
         if failures:
             raise failures[0]
         assert done.is_set(), "the traffic did not come to its end"
+
+    @contextmanager
+    def through(self, **options: Any) -> Iterator[None]:
+        """Send what the block sends through a producer with other options; it is safe in the end.
+
+        Underscores in the names of the options stand for dots.
+        """
+        self.flush()
+        usual = self._producer
+        named = {name.replace("_", "."): value for name, value in options.items()}
+        self._producer = Producer(self._options | named)
+        try:
+            yield
+            self.flush()
+        finally:
+            self._producer = usual
 
     def flush(self) -> None:
         """Wait until all that was sent is acknowledged or given up."""
