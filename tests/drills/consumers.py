@@ -8,6 +8,8 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from tests.drills.waiting import wait_until
+
 STOP_SECONDS = 10.0
 """Within which a consumer has to end with 0, whatever is away."""
 _ROOT = Path(__file__).parents[2]
@@ -90,6 +92,10 @@ class Consumers:
         """All that it has logged."""
         path = self._logs / f"{name}.log"
         return path.read_text(errors="replace") if path.exists() else ""
+
+    def wait_for_log(self, text: str, seconds: float, name: str = "one") -> None:
+        """Wait until it has logged this."""
+        wait_until(lambda: text in self.log(name), seconds, f"{name} logs {text!r}")
 
     def tail(self, name: str = "one", lines: int = 15) -> str:
         """The end of its log."""

@@ -63,6 +63,8 @@ def perform(
         result.tally = stage.audit()
         if result.tally.held and not drill.held and result.failure is None:
             result.failure = f"{result.tally.held} documents are still uncommitted"
+        if result.failure is None and (moves := stage.moved_back()):
+            result.failure = "; ".join(moves)
     finally:
         stage.close()
     result.seconds = time.monotonic() - started

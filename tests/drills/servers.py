@@ -4,13 +4,18 @@ import os
 import signal
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
+
+import psycopg
 
 from orders.entrypoints.dev import ports
 from orders.entrypoints.dev.kafka import KafkaBroker, new_cluster_id
 from orders.entrypoints.dev.postgres import PostgresServer
 from orders.entrypoints.dev.server import Server
 from orders.entrypoints.dev.valkey import ValkeyServer
+
+_OTHER_PROCESSES = "SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
 
 
 class Harmed:
@@ -54,6 +59,25 @@ class Harmed:
             os.kill(self.server.pid, number)
 
 
+class HarmedPostgres(Harmed):
+    """PostgreSQL, which is many processes."""
+
+    def __init__(self, server: PostgresServer) -> None:
+        super().__init__(server)
+        self._postgres = server
+
+    def kill(self) -> None:
+        """End all its processes by SIGKILL, as a machine does that loses its power."""
+        with psycopg.connect(self._postgres.dsn) as connection:
+            found = connection.execute(_OTHER_PROCESSES).fetchall()
+        # The first of them first: it would take the death of another for a crash, and start anew.
+        self._signal(signal.SIGKILL)
+        for (pid,) in found:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.server.stop()
+
+
 class Servers:
     """PostgreSQL, Valkey and Kafka in one folder; Kafka with one broker or several."""
 
@@ -62,10 +86,11 @@ class Servers:
         self._taken: set[int] = set()
         self._postgres = PostgresServer(folder / "postgres", self._port())
         self._valkey = ValkeyServer(folder / "valkey", self._port())
-        self.postgres = Harmed(self._postgres)
+        self.postgres = HarmedPostgres(self._postgres)
         self.redis = Harmed(self._valkey)
         controllers = {node: self._port() for node in range(1, brokers + 1)}
         cluster_id = new_cluster_id()
+        self._detour = self._port(), self._port()
         self._brokers = [
             KafkaBroker(
                 folder / f"kafka-{node}",
@@ -74,6 +99,7 @@ class Servers:
                 node_id=node,
                 voters=controllers,
                 cluster_id=cluster_id,
+                detour=self._detour if brokers == 1 else None,
             )
             for node, controller in controllers.items()
         ]
@@ -84,6 +110,19 @@ class Servers:
         """The broker, where there is only one."""
         [broker] = self.brokers
         return broker
+
+    @property
+    def detour(self) -> tuple[int, int]:
+        """A second port of the one broker, and the port of the proxy to be put before it."""
+        return self._detour
+
+    def kafka_log(self, topic: str, partition: int) -> Path:
+        """The file in which the one broker keeps what it was sent; to be touched while it is down.
+
+        Of a partition that has not outgrown its first segment.
+        """
+        [broker] = self._brokers
+        return broker.folder / "log" / f"{topic}-{partition}" / f"{0:020}.log"
 
     @property
     def postgres_dsn(self) -> str:

@@ -4,12 +4,13 @@ import asyncio
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from random import Random
 
 import psycopg
 
+from tests.drills import group_offsets
 from tests.drills.audit import Tally, audit
 from tests.drills.consumers import Consumers
 from tests.drills.expectations import Ledger
@@ -34,9 +35,11 @@ class Stage:
         consumers: the processes; the drill starts them.
         traffic: what is sent, with what is expected of it.
         topics: looks at the broker.
+        partitions: of each topic, unless the drill makes them itself.
         rng: all chance comes from here, so that a seed repeats the drill.
         long: whether there is time: ``make drill`` and not ``make test``.
         say: tells what is going on.
+        closing: what the drill opens and its consumers need until they are stopped.
     """
 
     def __init__(
@@ -49,6 +52,7 @@ class Stage:
         partitions: int,
         say: Callable[[str], None],
     ) -> None:
+        self.partitions = partitions
         unique = uuid.uuid4().hex[:8]
         self.servers, self.folder, self.rng, self.long, self.say = servers, folder, rng, long, say
         folder.mkdir(parents=True, exist_ok=True)
@@ -75,6 +79,8 @@ class Stage:
         )
         self.topics = Topics(servers.bootstrap, self.group)
         self.ledger = Ledger()
+        self.closing = ExitStack()
+        self._ordered: list[group_offsets.Commit] = []
         self.traffic = Traffic(servers.bootstrap, self.topic, self.ledger, rng)
 
     def wait_for_topics(self) -> None:
@@ -134,9 +140,21 @@ class Stage:
             self.ledger,
         )
 
+    def moved_back(self) -> list[str]:
+        """Where commits of the group went back: somebody committed what was not theirs any more."""
+        notes = group_offsets.commits(self.topics.read_all(group_offsets.TOPIC))
+        ours = [note for note in notes if (note.group, note.topic) == (self.group, self.topic)]
+        return group_offsets.moved_back(ours, self._ordered)
+
+    def set_offset(self, partition: int, offset: int) -> None:
+        """What an operator does to have the group go on elsewhere; it must have no members."""
+        self._ordered.append(group_offsets.Commit(self.group, self.topic, partition, offset))
+        self.topics.set_committed(self.topic, partition, offset)
+
     def close(self) -> None:
         """End what still runs, and drop the database."""
         self.consumers.close()
+        self.closing.close()
         self.topics.close()
         self.servers.heal()
         drop_database(self.servers.postgres_dsn, self.dsn)

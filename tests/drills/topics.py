@@ -3,7 +3,13 @@
 from collections.abc import Iterator
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+from confluent_kafka import (
+    Consumer,
+    ConsumerGroupTopicPartitions,
+    KafkaException,
+    Message,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
 TIMEOUT = 20.0
@@ -50,10 +56,38 @@ class Topics:
         """How many records the group has not dealt with."""
         return sum(self.ends(topic)) - sum(self.committed(topic))
 
+    def set_committed(self, topic: str, partition: int, offset: int) -> None:
+        """Set the group's offset; refused while the group has members."""
+        moved = ConsumerGroupTopicPartitions(
+            self._group, [TopicPartition(topic, partition, offset)]
+        )
+        [future] = self._admin.alter_consumer_group_offsets([moved]).values()
+        [done] = future.result(TIMEOUT).topic_partitions
+        assert done.error is None, f"the offset could not be set: {done.error}"
+
+    def leader(self, topic: str, partition: int) -> int:
+        """The id of the broker that leads this partition."""
+        found = self._admin.list_topics(topic, timeout=TIMEOUT).topics[topic]
+        return int(found.partitions[partition].leader)
+
+    def coordinator(self) -> int:
+        """The id of the broker that looks after the group."""
+        [future] = self._admin.describe_consumer_groups([self._group]).values()
+        return int(future.result(TIMEOUT).coordinator.id)
+
+    def delete(self, topic: str) -> None:
+        """Remove the topic with all that it holds."""
+        [future] = self._admin.delete_topics([topic], request_timeout=TIMEOUT).values()
+        future.result(TIMEOUT)
+
     def members(self) -> int:
         """How many members the group has."""
+        return len(self.member_ids())
+
+    def member_ids(self) -> set[str]:
+        """The members of the group; who leaves and comes again is another one."""
         [future] = self._admin.describe_consumer_groups([self._group]).values()
-        return len(future.result(TIMEOUT).members)
+        return {member.member_id for member in future.result(TIMEOUT).members}
 
     def read_all(self, topic: str) -> Iterator[Message]:
         """All that the topic holds now; records of aborted transactions as well."""

@@ -51,6 +51,8 @@ class KafkaBroker(Server):
             by default the broker is alone.
         cluster_id: the same for all brokers of one cluster; by default a new one. Kept in the
             data folder: an existing one is not changed.
+        detour: a second port for clients, and the one that those who come by it are told to use:
+            that of a proxy, which passes on to the first.
         log: the file for what the broker says.
     """
 
@@ -67,6 +69,7 @@ class KafkaBroker(Server):
         node_id: int = 1,
         voters: Mapping[int, int] | None = None,
         cluster_id: str | None = None,
+        detour: tuple[int, int] | None = None,
         log: Path | None = None,
     ) -> None:
         super().__init__(folder, port, log)
@@ -75,6 +78,7 @@ class KafkaBroker(Server):
         self._node_id = node_id
         self._voters = dict(voters or {node_id: controller_port})
         self._cluster_id = cluster_id or new_cluster_id()
+        self._detour = detour
         self._classpath = ""
 
     @property
@@ -122,18 +126,23 @@ class KafkaBroker(Server):
         brokers = len(self._voters)
         copies = min(3, brokers)
         voters = ",".join(f"{node}@127.0.0.1:{port}" for node, port in self._voters.items())
+        listening, advertised = {"PLAINTEXT": self.port}, {"PLAINTEXT": self.port}
+        if self._detour:
+            listening["DETOUR"], advertised["DETOUR"] = self._detour
         return {
             "process.roles": "broker,controller",
             "node.id": self._node_id,
             "controller.quorum.voters": voters,
-            "listeners": f"PLAINTEXT://127.0.0.1:{self.port},"
-            f"CONTROLLER://127.0.0.1:{self._controller_port}",
-            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self.port}",
+            "listeners": _listeners(listening | {"CONTROLLER": self._controller_port}),
+            "advertised.listeners": _listeners(advertised),
             "controller.listener.names": "CONTROLLER",
-            "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+            "inter.broker.listener.name": "PLAINTEXT",
+            "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,"
+            "DETOUR:PLAINTEXT",
             # Relative to the working folder: a list, so no path with a comma could stand here.
             "log.dirs": "log",
             "auto.create.topics.enable": "false",
+            "min.insync.replicas": max(1, copies - 1),
             "group.initial.rebalance.delay.ms": 0,
             # A killed broker may come back only when its last session is over: 9 s by default.
             "broker.session.timeout.ms": 3000,
@@ -170,6 +179,10 @@ class KafkaBroker(Server):
     def _own_cluster_id(self) -> str:
         lines = (self.folder / _META_FILE).read_text("utf-8").splitlines()
         return dict(line.split("=", 1) for line in lines if "=" in line)["cluster.id"]
+
+
+def _listeners(ports: Mapping[str, int]) -> str:
+    return ",".join(f"{name}://127.0.0.1:{port}" for name, port in ports.items())
 
 
 def new_cluster_id() -> str:
