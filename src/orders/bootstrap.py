@@ -11,17 +11,23 @@ from typing import Protocol
 from dependency_injector import containers, providers
 
 from orders.adapters.circuit_breaker.cache import CircuitBreakerCache
+from orders.adapters.kafka.dead_letter_reader import KafkaDeadLetterReader
 from orders.adapters.kafka.dead_letters import KafkaDeadLetters
 from orders.adapters.kafka.message_source import KafkaMessageSource
 from orders.adapters.kafka.producer import KafkaProducerClient
 from orders.adapters.kafka.publisher import KafkaPublisher
+from orders.adapters.kafka.replay_journal import KafkaReplayJournal
+from orders.adapters.kafka.replay_target import KafkaReplayTarget
 from orders.adapters.kafka.settings import KafkaSettings
 from orders.adapters.logged.dead_letters import LoggedDeadLetters
 from orders.adapters.memory.cache import MemoryCache
+from orders.adapters.memory.dead_letter_reader import MemoryDeadLetterReader
 from orders.adapters.memory.dead_letters import MemoryDeadLetters
 from orders.adapters.memory.message_source import MemoryMessageSource
 from orders.adapters.memory.order_repository import MemoryOrderRepository
 from orders.adapters.memory.publisher import MemoryPublisher
+from orders.adapters.memory.replay_journal import MemoryJournalStore, MemoryReplayJournal
+from orders.adapters.memory.replay_target import MemoryReplayTarget
 from orders.adapters.memory.topic import MemoryTopic
 from orders.adapters.no_cache.cache import NoCache
 from orders.adapters.postgres.database import PostgresDatabase
@@ -34,9 +40,11 @@ from orders.domain.cached_reader import CachedReader
 from orders.domain.use_cases.check_readiness import CheckReadiness
 from orders.domain.use_cases.ingest_batch import IngestBatch
 from orders.domain.use_cases.list_orders import ListOrders
+from orders.domain.use_cases.list_dead_letters import ListDeadLetters
 from orders.domain.use_cases.look_up_order import LookUpOrder
 from orders.domain.use_cases.publish_orders import PublishDocument, PublishRandom
 from orders.domain.use_cases.warm_up_cache import WarmUpCache
+from orders.domain.use_cases.replay_dead_letters import ReplayDeadLetters
 
 
 class Resource(Protocol):
@@ -95,6 +103,12 @@ class Container(containers.DeclarativeContainer):
     source = providers.Singleton(KafkaMessageSource, kafka_settings)
 
     generator = providers.Singleton(RandomOrderGenerator)
+    dead_letter_reader = providers.Singleton(KafkaDeadLetterReader, kafka_settings)
+    # A message whose acknowledgement got lost would be sent twice by trying again.
+    replay_producer = providers.Singleton(KafkaProducerClient, kafka_settings, retries=0)
+    replay_journal = providers.Singleton(KafkaReplayJournal, replay_producer, kafka_settings)
+    replay_target = providers.Singleton(KafkaReplayTarget, replay_producer, kafka_settings)
+
 
     reader = providers.Singleton(CachedReader, repository, cache)
     look_up = providers.Singleton(LookUpOrder, reader)
@@ -106,6 +120,10 @@ class Container(containers.DeclarativeContainer):
         IngestBatch, repository, dead_letters, cache, settings.provided.cache_capacity
     )
     required = providers.Dict(postgres=database)
+    list_dead_letters = providers.Singleton(ListDeadLetters, dead_letter_reader, replay_journal)
+    replay_dead_letters = providers.Singleton(
+        ReplayDeadLetters, dead_letter_reader, replay_journal, replay_target
+    )
     helpful = providers.Dict(kafka=producer, redis=cache)
     readiness = providers.Singleton(CheckReadiness, required, helpful)
     consumer_readiness = providers.Singleton(
@@ -120,6 +138,7 @@ class Container(containers.DeclarativeContainer):
 def build(settings: Settings) -> Container:
     """The container of a process on real servers."""
     container = Container(settings=settings)
+    replay_resources = providers.List(replay_producer)
     if settings.redis_url is None:
         container.cache.override(providers.Singleton(NoCache))
         container.cache_resources.override(providers.List())
@@ -141,6 +160,14 @@ def build_in_memory(settings: Settings) -> Container:
     return container
 
 
+    container.dead_letter_reader.override(
+        providers.Singleton(MemoryDeadLetterReader, container.dead_letter_topic)
+    )
+    container.replay_journal.override(
+        providers.Singleton(MemoryReplayJournal, MemoryJournalStore())
+    )
+    container.replay_target.override(providers.Singleton(MemoryReplayTarget, topic))
+    container.replay_resources.override(providers.List())
 @asynccontextmanager
 async def opened(*resources: Resource) -> AsyncIterator[None]:
     """Hold these open. In the end close all of them at once: the slowest bounds it, not the sum."""

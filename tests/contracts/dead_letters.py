@@ -7,7 +7,7 @@ from typing import Any, Protocol, get_args
 import msgspec
 import pytest
 
-from orders.domain.messages import DeadLetter, ErrorCode, Headers, Message, Origin
+from orders.domain.messages import DeadLetter, ErrorCode, Headers, Identity, Message, Origin
 from orders.domain.ports import DeadLetters
 
 FAILED_AT = datetime(2026, 2, 3, 4, 5, 6, 789, UTC)
@@ -49,7 +49,7 @@ class DeadLettersContract:
         raise NotImplementedError
 
     async def holds(self, side: DeadLettersSide, *letters: DeadLetter) -> bool:
-        def by_identity(kept: DeadLetter) -> tuple[Origin, int]:
+        def by_identity(kept: DeadLetter) -> Identity:
             return kept.identity
 
         kept = sorted(map(essence, await side.kept()), key=by_identity)

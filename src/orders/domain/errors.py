@@ -53,4 +53,14 @@ class Unavailable(OrdersError):
 class UnknownSchema(OrdersError):
     """The database has a schema that this version does not know; only an operator can help."""
 
+    def __init__(self, message: str, since: datetime | None = None) -> None:
+        super().__init__(message)
+        self.since = since
+
+
+class ReplayInProgress(OrdersError):
+    """Somebody else replays dead letters; two at once would send some of them twice."""
+
+    code = "replay-in-progress"
+
     code = "unknown-schema"

@@ -2,7 +2,7 @@
 
 import re
 from datetime import datetime
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from msgspec import Struct
 
@@ -21,7 +21,7 @@ class Origin(Struct, frozen=True, order=True):
     offset: int
 
 
-class Identity(NamedTuple):
+class Identity(Struct, frozen=True, order=True):
     """What tells a dead letter from others, also when it is written twice.
 
     As a text: ``topic/partition:offset:index``.

@@ -18,7 +18,7 @@ from orders.domain.letter_headers import (
 from orders.domain.messages import DeadLetter, ErrorCode, Headers, Identity, Message, Origin
 
 PLACE = Origin("orders.dlq", 0, 0)
-CODES = st.sampled_from(["undecodable", "invalid", "conflict", "rejected", "empty"])
+CODES: list[ErrorCode] = ["undecodable", "invalid", "conflict", "rejected", "empty"]
 TOPICS = st.from_regex(r"\A[A-Za-z0-9._-]{1,20}\Z")
 NUMBERS = st.integers(0, 2**63 - 1)
 HEADERS = st.lists(
@@ -31,12 +31,11 @@ def letters(draw: st.DrawFn) -> DeadLetter:
     origin = Origin(draw(TOPICS), draw(NUMBERS), draw(NUMBERS))
     others = tuple(header for header in draw(HEADERS) if header[0] not in OWN)
     zone = timezone(timedelta(hours=draw(st.integers(-12, 12))))
-    code: ErrorCode = draw(CODES)
     return DeadLetter(
         Message(origin, None, draw(st.none() | st.binary()), draw(NUMBERS), others),
         draw(NUMBERS),
         draw(st.none() | st.binary()),
-        code,
+        draw(st.sampled_from(CODES)),
         draw(st.text(st.characters(exclude_categories=["Cs"]))),
         draw(st.datetimes(datetime(2, 1, 1), datetime(9998, 1, 1))).replace(tzinfo=zone),  # noqa: DTZ001
         draw(st.integers(1, 999)),

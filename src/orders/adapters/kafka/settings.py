@@ -26,6 +26,11 @@ class KafkaSettings(Struct, frozen=True, kw_only=True):
     sasl_password: str | None = None
     ssl_cafile: str | None = None
 
+    @property
+    def replays_topic(self) -> str:
+        """Where it is noted which dead letters were sent again; also the group of who does it."""
+        return f"{self.dlq_topic}.replays"
+
     def __repr__(self) -> str:
         """Names what is read and written; neither addresses nor secrets."""
         return f"KafkaSettings(topic={self.topic!r}, group={self.group!r})"

@@ -48,6 +48,21 @@ class TopicAdmin:
         finally:
             admin.close()
 
+    def ensure_replays(self) -> None:
+        """Create the journal of replays if it is missing: the latest of each key, for ever.
+
+        Raises:
+            KafkaError: no broker answers, or it is missing and cannot be made.
+        """
+        admin = KafkaAdminClient(
+            **client_options(self._settings), request_timeout_ms=_REQUEST_TIMEOUT_MS
+        )
+        try:
+            name = self._settings.replays_topic
+            self._create(admin, name, {"cleanup.policy": "compact"}, partitions=1)
+        finally:
+            admin.close()
+
     def _ensure(self, admin: KafkaAdminClient) -> TopicLimits:
         source, letters = self._settings.topic, self._settings.dlq_topic
         self._create(admin, source, {})
@@ -67,17 +82,22 @@ class TopicAdmin:
             )
         return TopicLimits(source_limit, letters_limit)
 
-    def _create(self, admin: KafkaAdminClient, name: str, config: Mapping[str, str]) -> None:
+    def _create(
+        self,
+        admin: KafkaAdminClient,
+        name: str,
+        config: Mapping[str, str],
+        partitions: int | None = None,
+    ) -> None:
         if _exists(admin, name):
             return
-        topic = NewTopic(
-            name, self._settings.partitions, self._settings.replication, topic_configs=dict(config)
-        )
+        amount = partitions or self._settings.partitions
+        topic = NewTopic(name, amount, self._settings.replication, topic_configs=dict(config))
         try:
             admin.create_topics([topic], timeout_ms=_REQUEST_TIMEOUT_MS)
         except TopicAlreadyExistsError:
             return  # somebody else was faster
-        _log.info("topic created", topic=name, partitions=self._settings.partitions)
+        _log.info("topic created", topic=name, partitions=amount)
 
 
 def _exists(admin: KafkaAdminClient, name: str) -> bool:

@@ -3,30 +3,31 @@
 from collections.abc import Sequence
 
 from orders.domain.errors import Unavailable
-from orders.domain.messages import DeadLetter, Origin
+from orders.domain.messages import DeadLetter
 from orders.domain.ports import DeadLetters, Dependency
 
 
 class MemoryDeadLetters(DeadLetters, Dependency):
-    """Keeps the latest letter of each identity.
+    """Keeps all that is written, as a topic of one partition would.
 
     Attributes:
+        written: every letter in the order of writing; None for a message of somebody else.
         available: set it to False to have them be away.
     """
 
     def __init__(self) -> None:
         self.available = True
-        self._letters: dict[tuple[Origin, int], DeadLetter] = {}
+        self.written: list[DeadLetter | None] = []
 
     @property
     def letters(self) -> list[DeadLetter]:
-        """All letters, in the order in which their identities came first."""
-        return list(self._letters.values())
+        """The latest letter of each identity, in the order in which the identities came first."""
+        return list({letter.identity: letter for letter in self.written if letter}.values())
 
     async def put(self, letters: Sequence[DeadLetter]) -> None:
         """See ``DeadLetters.put``."""
         await self.check()
-        self._letters |= {letter.identity: letter for letter in letters}
+        self.written += letters
 
     async def check(self) -> None:
         """See ``Dependency.check``."""

@@ -6,21 +6,31 @@ A port's adapters, its in-memory twin and its contract suite carry the name of i
 """
 
 from orders.domain.ports.cache import Cache
+from orders.domain.ports.dead_letter_reader import DeadLetterReader, Entry
 from orders.domain.ports.dead_letters import DeadLetters
 from orders.domain.ports.dependency import Dependency
 from orders.domain.ports.message_source import MessageSource
 from orders.domain.ports.order_generator import OrderGenerator
 from orders.domain.ports.order_repository import OrderReader, OrderRepository, SaveReport
 from orders.domain.ports.publisher import Publisher
+from orders.domain.ports.replay_journal import ReplayJournal, Replays, Run
+from orders.domain.ports.replay_target import Mark, ReplayTarget
 
 __all__ = [
     "Cache",
+    "DeadLetterReader",
     "DeadLetters",
     "Dependency",
+    "Entry",
+    "Mark",
     "MessageSource",
     "OrderGenerator",
     "OrderReader",
     "OrderRepository",
     "Publisher",
+    "ReplayJournal",
+    "ReplayTarget",
+    "Replays",
+    "Run",
     "SaveReport",
 ]

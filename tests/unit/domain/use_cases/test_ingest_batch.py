@@ -14,7 +14,7 @@ from orders.adapters.memory.dead_letters import MemoryDeadLetters
 from orders.adapters.memory.order_repository import MemoryOrderRepository
 from orders.domain.document import encode
 from orders.domain.errors import Unavailable
-from orders.domain.messages import DeadLetter, Message, Origin
+from orders.domain.messages import DeadLetter, Identity, Message, Origin
 from orders.domain.model import Order
 from orders.domain.ports import SaveReport
 from orders.domain.use_cases.ingest_batch import DETAIL_MAX_LENGTH, IngestBatch, IngestReport
@@ -213,7 +213,7 @@ class TestBadMessages:
         assert letter.message == messages(value)[0]
         assert (letter.index, letter.code, letter.attempt) == (0, code, 1)
         assert letter.failed_at == NOW
-        assert letter.identity == (Origin("orders", 0, 0), 0)
+        assert letter.identity == Identity(Origin("orders", 0, 0), 0)
 
     async def test_all_faults_are_told_up_to_a_bound(self, setting: Setting) -> None:
         await setting.take(document("") | {"sm_id": None, "items": [None] * 1000})

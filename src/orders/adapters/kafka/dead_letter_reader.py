@@ -1,0 +1,33 @@
+"""Dead letters out of their topic."""
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+
+from orders.adapters.kafka.present_records import extents, read_present
+from orders.adapters.kafka.settings import KafkaSettings
+from orders.domain.letter_headers import letter_in
+from orders.domain.messages import Message, Origin
+from orders.domain.ports import DeadLetterReader, Entry
+
+
+class KafkaDeadLetterReader(DeadLetterReader):
+    """Reads the topic beside its other readers: joins no group, commits nothing."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._settings = settings
+        self._topic = settings.dlq_topic
+
+    async def places(self) -> int:
+        """See ``DeadLetterReader.places``; none where there is no topic yet."""
+        found = await extents(self._settings, self._topic)
+        return sum(extent.end - extent.start for extent in found.values())
+
+    async def read(self) -> AsyncIterator[Entry]:
+        """See ``DeadLetterReader.read``."""
+        async with aclosing(read_present(self._settings, self._topic)) as records:
+            async for partition, record in records:
+                origin = Origin(self._topic, partition, record.offset)
+                message = Message(
+                    origin, record.value, record.key, record.timestamp, record.headers
+                )
+                yield Entry((partition, record.offset), letter_in(message))

@@ -1,0 +1,32 @@
+"""Dead letters in memory, read again."""
+
+from collections.abc import AsyncIterator
+
+from msgspec.structs import replace
+
+from orders.adapters.memory.dead_letters import MemoryDeadLetters
+from orders.domain.messages import DeadLetter
+from orders.domain.ports import DeadLetterReader, Entry
+
+
+class MemoryDeadLetterReader(DeadLetterReader):
+    """Reads what was put into a ``MemoryDeadLetters``."""
+
+    def __init__(self, dead_letters: MemoryDeadLetters) -> None:
+        self._dead_letters = dead_letters
+
+    async def places(self) -> int:
+        """See ``DeadLetterReader.places``."""
+        await self._dead_letters.check()
+        return len(self._dead_letters.written)
+
+    async def read(self) -> AsyncIterator[Entry]:
+        """See ``DeadLetterReader.read``."""
+        await self._dead_letters.check()
+        for number, letter in enumerate(tuple(self._dead_letters.written)):
+            yield Entry((0, number), letter and _as_kept(letter))
+
+
+def _as_kept(letter: DeadLetter) -> DeadLetter:
+    """Of an array only the element is kept."""
+    return replace(letter, message=replace(letter.message, value=None))

@@ -1,0 +1,146 @@
+"""The dead letters as a set: each identity once, with all that is needed to choose among them.
+
+Without their bytes, so that a million of them fit into memory.
+"""
+
+import re
+import sys
+from collections.abc import Callable
+from datetime import datetime
+from typing import Literal
+
+from msgspec import Struct
+
+from orders.domain.messages import DeadLetter, ErrorCode, Identity
+from orders.domain.ports import DeadLetterReader, Entry, Replays
+
+MAX_ATTEMPTS = 3
+"""A letter that has failed so often is left alone unless somebody says otherwise."""
+
+State = Literal["waiting", "replayed", "given-up"]
+
+Progress = Callable[[int, int], None]
+"""Told how much of how much is done."""
+
+_REFERENCE = re.compile(r"(?:([a-zA-Z0-9._-]+)/)?([0-9]{1,19}):([0-9]{1,19})(?::([0-9]{1,19}))?")
+
+
+class LetterSummary(Struct, frozen=True):
+    """A letter without its bytes. ``place`` is where its newest copy is kept."""
+
+    place: tuple[int, int]
+    code: ErrorCode
+    detail: str
+    failed_at: datetime
+    attempt: int
+    size: int
+
+    def is_newer_than(self, other: "LetterSummary") -> bool:
+        """Which of two copies counts: places of different partitions have no order in time."""
+        return (self.failed_at, self.place) > (other.failed_at, other.place)
+
+
+class LetterIndex(Struct):
+    """All letters by identity, and how many messages among them were not letters at all."""
+
+    letters: dict[Identity, LetterSummary]
+    strangers: int = 0
+
+
+class Reference(Struct, frozen=True):
+    """How people name letters: by the source's partition and offset, and more where they need it.
+
+    As a text: ``[topic/]partition:offset[:index]``.
+    """
+
+    topic: str | None
+    partition: int
+    offset: int
+    index: int | None
+
+    @classmethod
+    def parse(cls, text: str) -> "Reference":
+        """The reference that is written as ``text``.
+
+        Raises:
+            ValueError: it is none.
+        """
+        found = _REFERENCE.fullmatch(text)
+        if found is None:
+            raise ValueError("not of the form [topic/]partition:offset[:index]")
+        topic, partition, offset, index = found.groups()
+        return cls(topic, int(partition), int(offset), None if index is None else int(index))
+
+    def names(self, identity: Identity) -> bool:
+        """Whether it names this letter; of a message with several, without an index, all."""
+        origin = identity.origin
+        return (
+            (self.partition, self.offset) == (origin.partition, origin.offset)
+            and self.topic in (None, origin.topic)
+            and self.index in (None, identity.index)
+        )
+
+
+class Selection(Struct, frozen=True, kw_only=True):
+    """Which letters somebody is after; what is empty or None does not restrict.
+
+    ``since`` is inclusive, ``until`` is not; both are held against the time of the failure.
+    """
+
+    codes: frozenset[ErrorCode] = frozenset()
+    since: datetime | None = None
+    until: datetime | None = None
+    references: tuple[Reference, ...] = ()
+
+    def takes(self, identity: Identity, letter: LetterSummary) -> bool:
+        """Whether this letter is among them."""
+        return (
+            (not self.codes or letter.code in self.codes)
+            and (self.since is None or letter.failed_at >= self.since)
+            and (self.until is None or letter.failed_at < self.until)
+            and (not self.references or any(r.names(identity) for r in self.references))
+        )
+
+
+def state_of(
+    identity: Identity, letter: LetterSummary, replays: Replays, max_attempts: int
+) -> State:
+    """What has become of a letter, and whether a replay would take it."""
+    if identity in replays.replayed:
+        return "replayed"
+    return "waiting" if letter.attempt < max_attempts else "given-up"
+
+
+async def index_letters(
+    reader: DeadLetterReader, progress: Progress = lambda _done, _total: None
+) -> LetterIndex:
+    """Read all dead letters once.
+
+    Raises:
+        Unavailable: they are away.
+    """
+    total = await reader.places()
+    index = LetterIndex({})
+    done = 0
+    async for entry in reader.read():
+        done += 1
+        progress(done, max(done, total))
+        _add(index, entry)
+    return index
+
+
+def _add(index: LetterIndex, entry: Entry) -> None:
+    letter = entry.letter
+    if letter is None:
+        index.strangers += 1
+        return
+    summary = _summary(entry.place, letter)
+    known = index.letters.get(letter.identity)
+    if known is None or summary.is_newer_than(known):
+        index.letters[letter.identity] = summary
+
+
+def _summary(place: tuple[int, int], letter: DeadLetter) -> LetterSummary:
+    detail = sys.intern(letter.detail)  # most letters say what others say
+    size = len(letter.value or b"")
+    return LetterSummary(place, letter.code, detail, letter.failed_at, letter.attempt, size)

@@ -1,0 +1,92 @@
+"""Say which dead letters there are, and what has become of each."""
+
+from collections import Counter
+from collections.abc import Mapping
+from datetime import datetime
+
+from msgspec import Struct
+
+from orders.domain.letter_index import (
+    MAX_ATTEMPTS,
+    LetterSummary,
+    Progress,
+    Selection,
+    State,
+    index_letters,
+    state_of,
+)
+from orders.domain.messages import ErrorCode, Identity
+from orders.domain.ports import DeadLetterReader, ReplayJournal
+
+
+class ListedLetter(Struct, frozen=True):
+    """A letter in a list; ``replayed_at`` is when it was last sent again."""
+
+    identity: Identity
+    letter: LetterSummary
+    state: State
+    replayed_at: datetime | None
+
+
+class LetterList(Struct, frozen=True):
+    """What was asked for, in the order of the failures, and what else there is to know.
+
+    ``strangers`` are messages among the dead letters that are none of ours. ``is_cut_off``: a
+    replay was, and some letters may have been sent again that do not say so yet.
+    """
+
+    letters: tuple[ListedLetter, ...]
+    strangers: int
+    is_cut_off: bool
+
+    @property
+    def by_code(self) -> Mapping[ErrorCode, int]:
+        """How many letters of each code."""
+        return Counter(listed.letter.code for listed in self.letters)
+
+    @property
+    def by_state(self) -> Mapping[State, int]:
+        """How many letters in each state."""
+        return Counter(listed.state for listed in self.letters)
+
+
+class ListDeadLetters:
+    """The use case."""
+
+    def __init__(self, reader: DeadLetterReader, journal: ReplayJournal) -> None:
+        self._reader = reader
+        self._journal = journal
+
+    async def __call__(
+        self,
+        selection: Selection = Selection(),  # noqa: B008 (immutable)
+        states: frozenset[State] = frozenset(),
+        max_attempts: int = MAX_ATTEMPTS,
+        progress: Progress = lambda _done, _total: None,
+    ) -> LetterList:
+        """The letters that ``selection`` takes, each once; with ``states`` only those in them.
+
+        Raises:
+            Unavailable: the dead letters or the journal are away.
+        """
+        replays = await self._journal.read()
+        index = await index_letters(self._reader, progress)
+        found = []
+        for identity, letter in index.letters.items():
+            state = state_of(identity, letter, replays, max_attempts)
+            if (not states or state in states) and selection.takes(identity, letter):
+                replayed_at = replays.replayed.get(identity)
+                found.append(ListedLetter(identity, letter, state, replayed_at))
+        found.sort(key=lambda listed: (listed.letter.failed_at, listed.identity))
+        return LetterList(tuple(found), index.strangers, replays.unfinished is not None)
+
+    async def waiting(self, max_attempts: int = MAX_ATTEMPTS) -> Mapping[ErrorCode, int]:
+        """How many letters of each code wait for somebody; nothing is read where there are none.
+
+        Raises:
+            Unavailable: the dead letters or the journal are away.
+        """
+        if not await self._reader.places():
+            return {}
+        found = await self(states=frozenset({"waiting"}), max_attempts=max_attempts)
+        return found.by_code

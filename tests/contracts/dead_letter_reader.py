@@ -1,0 +1,88 @@
+"""What all readers of dead letters keep to. Subclasses give the fixture ``side``."""
+
+from abc import abstractmethod
+from typing import Protocol
+
+import pytest
+
+from orders.domain.messages import DeadLetter
+from orders.domain.ports import DeadLetterReader, Entry
+from tests.contracts.dead_letters import essence, letter
+
+
+class DeadLetterReaderSide(Protocol):
+    """The other side of the port: nothing is kept there at first."""
+
+    reader: DeadLetterReader
+
+    @abstractmethod
+    async def put(self, *letters: DeadLetter) -> None:
+        """Write these letters, in this order."""
+
+    @abstractmethod
+    async def put_stranger(self) -> None:
+        """Write something that is no letter."""
+
+
+async def entries(side: DeadLetterReaderSide) -> list[Entry]:
+    return [entry async for entry in side.reader.read()]
+
+
+def in_order(found: list[Entry]) -> list[DeadLetter]:
+    letters = [entry.letter for entry in found if entry.letter]
+    return sorted(letters, key=lambda kept: (kept.identity, kept.failed_at))
+
+
+class DeadLetterReaderContract:
+    @pytest.fixture
+    def side(self) -> DeadLetterReaderSide:
+        raise NotImplementedError
+
+    async def test_nothing_is_there_at_first(self, side: DeadLetterReaderSide) -> None:
+        assert await side.reader.places() == 0
+        assert await entries(side) == []
+
+    async def test_letters_come_as_they_were_put(self, side: DeadLetterReaderSide) -> None:
+        put = [
+            letter(b"\xff\x00 {", 12, headers=(("x-request-id", b"\xff"), ("x", b"")), attempt=3),
+            letter(None, 13, key=None, code="empty"),
+            letter(b"", 14, key=b"", code="empty", detail="ожидается 😀"),
+        ]
+        await side.put(*put)
+        assert in_order(await entries(side)) == [essence(x) for x in put]
+        assert await side.reader.places() == 3
+
+    async def test_they_keep_the_order_of_their_place(self, side: DeadLetterReaderSide) -> None:
+        await side.put(*(letter(index=n) for n in range(1_500)))
+        found = await entries(side)
+        assert [x.place for x in found] == sorted(x.place for x in found)
+        assert [x.letter.index for x in found if x.letter] == list(range(1_500))
+        assert len({x.place for x in found}) == 1_500
+
+    async def test_what_is_written_twice_comes_twice(self, side: DeadLetterReaderSide) -> None:
+        await side.put(letter(), letter(attempt=2))
+        first, second = await entries(side)
+        assert (first.letter, second.letter) == (essence(letter()), essence(letter(attempt=2)))
+        assert first.place < second.place
+
+    async def test_strangers_are_told_apart(self, side: DeadLetterReaderSide) -> None:
+        await side.put_stranger()
+        await side.put(letter())
+        found = await entries(side)
+        assert sorted(x.letter is None for x in found) == [False, True]
+        assert await side.reader.places() == 2
+
+    async def test_reading_takes_nothing_away(self, side: DeadLetterReaderSide) -> None:
+        await side.put(letter())
+        assert await entries(side) == await entries(side) != []
+
+    async def test_what_comes_while_reading_is_left_for_the_next_time(
+        self, side: DeadLetterReaderSide
+    ) -> None:
+        await side.put(letter(index=0))
+        found = []
+        async for entry in side.reader.read():
+            found.append(entry)
+            await side.put(letter(index=len(found)))
+        assert len(found) == 1
+        assert len(await entries(side)) == 2

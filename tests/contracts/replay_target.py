@@ -1,0 +1,94 @@
+"""What all targets of replays keep to. Subclasses give the fixture ``side``."""
+
+import random
+import time
+from abc import abstractmethod
+from typing import Protocol
+
+import pytest
+
+from orders.domain.letter_headers import headers_of_replay
+from orders.domain.messages import Identity, Message
+from orders.domain.ports import Mark, ReplayTarget
+from tests.contracts.dead_letters import letter
+
+
+class ReplayTargetSide(Protocol):
+    """The other side of the port: its topic is empty at first."""
+
+    target: ReplayTarget
+
+    @abstractmethod
+    async def arrived(self) -> list[Message]:
+        """All messages in the topic."""
+
+    @abstractmethod
+    async def send_another(self) -> None:
+        """Send a message that is no replay."""
+
+
+async def since(side: ReplayTargetSide, mark: Mark) -> list[Identity]:
+    return sorted([identity async for identity in side.target.replayed_since(mark)])
+
+
+class ReplayTargetContract:
+    @pytest.fixture
+    def side(self) -> ReplayTargetSide:
+        raise NotImplementedError
+
+    async def test_a_message_goes_back_as_it_was(self, side: ReplayTargetSide) -> None:
+        sent = letter(b"\xff\x00 {", headers=(("x", b"\xff"), ("x", b"")), attempt=2)
+        assert not await side.target.send([sent])
+        [found] = await side.arrived()
+        assert (found.value, found.key) == (sent.value, sent.message.key)
+        assert found.headers == headers_of_replay(sent)
+        assert found.headers == (
+            ("x", b"\xff"),
+            ("x", b""),
+            ("orders-attempt", b"2"),
+            ("orders-replay-of", b"orders/3:7:0"),
+        )
+
+    async def test_its_time_is_that_of_sending(self, side: ReplayTargetSide) -> None:
+        before = time.time_ns() // 1_000_000
+        await side.target.send([letter()])
+        [found] = await side.arrived()
+        assert before <= found.timestamp <= time.time_ns() // 1_000_000
+
+    @pytest.mark.parametrize("key", [None, b"", b"k"])
+    @pytest.mark.parametrize("value", [None, b"", b" "])
+    async def test_null_is_not_empty(
+        self, side: ReplayTargetSide, value: bytes | None, key: bytes | None
+    ) -> None:
+        await side.target.send([letter(value, key=key)])
+        [found] = await side.arrived()
+        assert (found.value, found.key) == (value, key)
+
+    async def test_many_arrive_once_each(self, side: ReplayTargetSide) -> None:
+        letters = [letter(str(n).encode(), n, key=str(n).encode()) for n in range(700)]
+        await side.target.send(letters)
+        await side.target.send([])
+        assert sorted(x.value or b"" for x in await side.arrived()) == sorted(
+            x.value or b"" for x in letters
+        )
+
+    async def test_what_was_replayed_is_found_from_a_mark_on(self, side: ReplayTargetSide) -> None:
+        start = await side.target.mark()
+        assert await since(side, start) == []
+        await side.target.send([letter(index=1, key=b"a"), letter(index=2, key=b"b")])
+        await side.send_another()
+        middle = await side.target.mark()
+        await side.target.send([letter(index=3, key=b"c")])
+        one, two, three = (letter(index=n).identity for n in (1, 2, 3))
+        assert await since(side, {}) == await since(side, start) == [one, two, three]
+        assert await since(side, middle) == [three]
+        assert await since(side, await side.target.mark()) == []
+
+    async def test_one_that_is_too_large_does_not_stop_its_neighbours(
+        self, side: ReplayTargetSide
+    ) -> None:
+        noise = random.Random(0).randbytes(1_048_500)  # does not pack
+        large = letter(noise, 1, headers=(("x", noise[:500]),))
+        letters = [letter(b"1", 0), large, letter(b"2", 2)]
+        assert set(await side.target.send(letters)) == {large.identity}
+        assert sorted(x.value or b"" for x in await side.arrived()) == [b"1", b"2"]

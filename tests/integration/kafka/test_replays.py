@@ -1,0 +1,101 @@
+"""What a replay needs, on real topics: the contracts."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from orders.adapters.kafka.dead_letter_reader import KafkaDeadLetterReader
+from orders.adapters.kafka.dead_letters import KafkaDeadLetters
+from orders.adapters.kafka.producer import KafkaProducerClient
+from orders.adapters.kafka.replay_journal import KafkaReplayJournal
+from orders.adapters.kafka.replay_target import KafkaReplayTarget
+from orders.adapters.kafka.settings import KafkaSettings
+from orders.domain.messages import DeadLetter, Message
+from orders.domain.ports import ReplayJournal
+from tests.contracts.dead_letter_reader import DeadLetterReaderContract, DeadLetterReaderSide
+from tests.contracts.replay_journal import ReplayJournalContract, ReplayJournalSide
+from tests.contracts.replay_target import ReplayTargetContract, ReplayTargetSide
+from tests.integration.kafka.other_client import OtherClient
+
+
+@pytest.fixture
+async def client(topics: KafkaSettings) -> AsyncIterator[KafkaProducerClient]:
+    client = KafkaProducerClient(topics, retries=0)
+    await client.open()
+    yield client
+    await client.close()
+
+
+class KafkaReaderSide(DeadLetterReaderSide):
+    def __init__(
+        self, settings: KafkaSettings, client: KafkaProducerClient, other_client: OtherClient
+    ) -> None:
+        self.topic = settings.dlq_topic
+        self.dead_letters = KafkaDeadLetters(client, settings)
+        self.reader = KafkaDeadLetterReader(settings)
+        self.other_client = other_client
+
+    async def put(self, *letters: DeadLetter) -> None:
+        await self.dead_letters.put(letters)
+
+    async def put_stranger(self) -> None:
+        headers = [("orders-error-code", b"invalid"), ("orders-source-offset", None)]
+        await asyncio.to_thread(self.other_client.send, self.topic, b"?", headers=headers)
+
+
+class TestKafkaDeadLetterReader(DeadLetterReaderContract):
+    @pytest.fixture
+    def side(
+        self, topics: KafkaSettings, client: KafkaProducerClient, other_client: OtherClient
+    ) -> DeadLetterReaderSide:
+        return KafkaReaderSide(topics, client, other_client)
+
+
+class KafkaJournalSide(ReplayJournalSide):
+    def __init__(self, settings: KafkaSettings, client: KafkaProducerClient) -> None:
+        self.settings = settings
+        self.client = client
+        self.journal = KafkaReplayJournal(client, settings)
+
+    def another(self) -> ReplayJournal:
+        return KafkaReplayJournal(self.client, self.settings)
+
+
+class TestKafkaReplayJournal(ReplayJournalContract):
+    @pytest.fixture
+    def side(self, topics: KafkaSettings, client: KafkaProducerClient) -> ReplayJournalSide:
+        return KafkaJournalSide(topics, client)
+
+    async def test_its_topic_keeps_the_latest_of_each_identity(
+        self, side: KafkaJournalSide, other_client: OtherClient
+    ) -> None:
+        async with side.journal.hold():
+            pass
+        topic = side.settings.replays_topic
+        assert topic == f"{side.settings.dlq_topic}.replays"
+        assert other_client.partitions(topic) == 1
+        assert other_client.config(topic)["cleanup.policy"] == "compact"
+
+
+class KafkaTargetSide(ReplayTargetSide):
+    def __init__(
+        self, settings: KafkaSettings, client: KafkaProducerClient, other_client: OtherClient
+    ) -> None:
+        self.settings = settings
+        self.target = KafkaReplayTarget(client, settings)
+        self.other_client = other_client
+
+    async def arrived(self) -> list[Message]:
+        return await asyncio.to_thread(self.other_client.read_all, self.settings.topic)
+
+    async def send_another(self) -> None:
+        await asyncio.to_thread(self.other_client.send, self.settings.topic, b"{}")
+
+
+class TestKafkaReplayTarget(ReplayTargetContract):
+    @pytest.fixture
+    def side(
+        self, topics: KafkaSettings, client: KafkaProducerClient, other_client: OtherClient
+    ) -> ReplayTargetSide:
+        return KafkaTargetSide(topics, client, other_client)
