@@ -4,21 +4,50 @@ import contextlib
 import selectors
 import socket
 import threading
+from collections.abc import Callable
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 _CHUNK = 65536
+
+
+class Watch(Protocol):
+    """Sees all that passes on one connection."""
+
+    def from_client(self, data: bytes) -> bytes:
+        """What is to be passed on now; ``Cut`` ends the connection."""
+
+    def from_server(self, data: bytes) -> bytes:
+        """Likewise."""
+
+
+class Cut(Exception):
+    """The connection ends here, after ``passed``."""
+
+    def __init__(self, passed: bytes = b"") -> None:
+        super().__init__()
+        self.passed = passed
+
+
+class _Blind(Watch):
+    def from_client(self, data: bytes) -> bytes:
+        return data
+
+    def from_server(self, data: bytes) -> bytes:
+        return data
 
 
 class TcpProxy:
     """Listens on a port of its own, which stays the same, and passes bytes to ``target``.
 
     ``shut`` cuts all connections and refuses new ones, as a stopped server does. ``freeze`` keeps
-    them open and passes nothing, as a server that hangs does. ``open`` ends either.
+    them open and passes nothing, as a server that hangs does. ``open`` ends either. ``watch`` makes
+    what sees, and may cut, each connection.
     """
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, watch: Callable[[], Watch] = _Blind) -> None:
         self._target = (host, port)
+        self._watch = watch
         self._listener: socket.socket | None = None
         self._pairs: set[tuple[socket.socket, socket.socket]] = set()
         self._lock = threading.Lock()
@@ -74,7 +103,8 @@ class TcpProxy:
             threading.Thread(target=self._pass, args=(pair,), daemon=True).start()
 
     def _pass(self, pair: tuple[socket.socket, socket.socket]) -> None:
-        other = {pair[0]: pair[1], pair[1]: pair[0]}
+        watch = self._watch()
+        ways = {pair[0]: (pair[1], watch.from_client), pair[1]: (pair[0], watch.from_server)}
         try:
             with selectors.DefaultSelector() as ready:
                 for end in pair:
@@ -86,7 +116,12 @@ class TcpProxy:
                         data = source.recv(_CHUNK)
                         if not data:
                             return
-                        other[source].sendall(data)
+                        other, passed = ways[source]
+                        try:
+                            other.sendall(passed(data))
+                        except Cut as cut:
+                            other.sendall(cut.passed)
+                            return
         except (OSError, ValueError):
             pass  # one side has gone
         finally:
