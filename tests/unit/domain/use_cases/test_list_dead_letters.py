@@ -1,0 +1,152 @@
+"""The list of dead letters: each once, its newest copy, and what has become of it."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orders.adapters.memory.dead_letter_reader import MemoryDeadLetterReader
+from orders.adapters.memory.dead_letters import MemoryDeadLetters
+from orders.adapters.memory.replay_journal import MemoryJournalStore, MemoryReplayJournal
+from orders.domain.errors import Unavailable
+from orders.domain.letter_index import Reference, Selection, State
+from orders.domain.messages import DeadLetter, ErrorCode, Identity, Message, Origin
+from orders.domain.ports import Run
+from orders.domain.use_cases.list_dead_letters import LetterList, ListDeadLetters
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def at(hours: float) -> datetime:
+    return START + timedelta(hours=hours)
+
+
+def letter(
+    offset: int, index: int = 0, *, hours: float = 0, code: ErrorCode = "invalid", attempt: int = 1
+) -> DeadLetter:
+    message = Message(Origin("orders", 1, offset), None, b"k")
+    return DeadLetter(message, index, b"[1]", code, "$: is bad", at(hours), attempt)
+
+
+class Setting:
+    def __init__(self, *written: DeadLetter | None) -> None:
+        self.dead_letters = MemoryDeadLetters()
+        self.dead_letters.written += written
+        self.store = MemoryJournalStore()
+        self.list = ListDeadLetters(
+            MemoryDeadLetterReader(self.dead_letters), MemoryReplayJournal(self.store)
+        )
+
+    async def found(self, *states: State, max_attempts: int = 3, **selection: Any) -> list[str]:
+        found = await self.list(Selection(**selection), frozenset(states), max_attempts)
+        return [str(listed.identity).removeprefix("orders/1:") for listed in found.letters]
+
+
+async def test_of_copies_the_newest_counts_wherever_it_stands() -> None:
+    setting = Setting(letter(1, hours=5, attempt=2), letter(2), letter(1, hours=3), letter(2))
+    found = await setting.list()
+    assert [(x.identity.origin.offset, x.letter.attempt) for x in found.letters] == [(2, 1), (1, 2)]
+    assert found.letters[0].letter.place == (0, 3)
+    assert found.letters[1].letter.place == (0, 0)
+    assert found.by_code == {"invalid": 2}
+
+
+numbers = st.integers(0, 3)
+
+
+@given(st.lists(st.tuples(numbers, numbers, numbers)))
+async def test_each_identity_is_listed_once_in_the_order_of_failure(
+    written: list[tuple[int, int, int]],
+) -> None:
+    letters = [letter(offset, index, hours=hours) for offset, index, hours in written]
+    found = await Setting(*letters).list()
+    assert {x.identity for x in found.letters} == {x.identity for x in letters}
+    assert len(found.letters) == len({x.identity for x in letters})
+    newest = {x.identity: max(y.failed_at for y in letters if y.identity == x.identity)
+              for x in letters}  # fmt: skip
+    assert {x.identity: x.letter.failed_at for x in found.letters} == newest
+    times = [x.letter.failed_at for x in found.letters]
+    assert times == sorted(times)
+
+
+async def test_filters() -> None:
+    setting = Setting(
+        letter(1, hours=1, code="empty"), letter(2, hours=2), letter(3, 4, hours=3), None
+    )
+    assert await setting.found() == ["1:0", "2:0", "3:4"]
+    assert await setting.found(codes=frozenset({"empty", "conflict"})) == ["1:0"]
+    assert await setting.found(since=at(2)) == ["2:0", "3:4"]
+    assert await setting.found(until=at(2)) == ["1:0"]
+    assert await setting.found(since=at(2), until=at(3)) == ["2:0"]
+    assert await setting.found(references=(Reference(None, 1, 3, None),)) == ["3:4"]
+    assert await setting.found(references=(Reference("orders", 1, 3, 4),)) == ["3:4"]
+    for other in (Reference("other", 1, 3, 4), Reference(None, 0, 3, 4), Reference(None, 1, 3, 0)):
+        assert await setting.found(references=(other,)) == []
+
+
+async def test_states() -> None:
+    setting = Setting(letter(1), letter(2, attempt=2), letter(3, attempt=3), letter(4, attempt=4))
+    setting.store.replayed[letter(4).identity] = at(9)
+    found = await setting.list()
+    assert [x.state for x in found.letters] == ["waiting", "waiting", "given-up", "replayed"]
+    assert [x.replayed_at for x in found.letters] == [None, None, None, at(9)]
+    assert found.by_state == {"waiting": 2, "given-up": 1, "replayed": 1}
+    assert await setting.found("replayed", "given-up") == ["3:0", "4:0"]
+    assert await setting.found("waiting", max_attempts=2) == ["1:0"]
+    assert await setting.list.waiting() == {"invalid": 2}
+    assert await setting.list.waiting(max_attempts=9) == {"invalid": 3}
+
+
+async def test_strangers_and_a_run_that_was_cut_off_are_told() -> None:
+    setting = Setting(None, letter(1), None)
+    assert (await setting.list()).strangers == 2
+    assert not (await setting.list()).is_cut_off
+    setting.store.unfinished = Run(START, {})
+    assert (await setting.list()).is_cut_off
+
+
+async def test_nothing_there() -> None:
+    setting = Setting()
+    assert await setting.list() == LetterList((), 0, is_cut_off=False)
+    setting.store.available = False  # not even asked
+    assert await setting.list.waiting() == {}
+
+
+async def test_progress_comes_to_the_whole() -> None:
+    told: list[tuple[int, int]] = []
+    await Setting(*map(letter, range(5))).list(progress=lambda *now: told.append(now))
+    assert told == [(n + 1, 5) for n in range(5)]
+
+
+async def test_while_they_are_away() -> None:
+    setting = Setting(letter(1))
+    setting.dead_letters.available = False
+    with pytest.raises(Unavailable):
+        await setting.list()
+
+
+@pytest.mark.parametrize(
+    ("text", "reference"),
+    [
+        ("0:17", Reference(None, 0, 17, None)),
+        ("0:17:3", Reference(None, 0, 17, 3)),
+        ("orders/0:17:3", Reference("orders", 0, 17, 3)),
+        ("7/0:17", Reference("7", 0, 17, None)),
+    ],
+)
+def test_references(text: str, reference: Reference) -> None:
+    assert Reference.parse(text) == reference
+    assert reference.names(Identity(Origin(reference.topic or "any", 0, 17), 3))
+    assert reference.names(Identity(Origin("7", 0, 17), 0)) == (
+        reference.topic in (None, "7") and reference.index is None
+    )
+
+
+@pytest.mark.parametrize(
+    "text", ["", "1", "a:b", "-1:2", "1:2:3:4", "1:2:", "/1:2", "1 :2", "\uff11:2"]
+)
+def test_what_is_no_reference(text: str) -> None:
+    with pytest.raises(ValueError, match="of the form"):
+        Reference.parse(text)
