@@ -11,6 +11,7 @@ from typing import Protocol
 from dependency_injector import containers, providers
 
 from orders.adapters.circuit_breaker.cache import CircuitBreakerCache
+from orders.adapters.kafka.commit_health import KafkaCommits
 from orders.adapters.kafka.dead_letter_reader import KafkaDeadLetterReader
 from orders.adapters.kafka.dead_letters import KafkaDeadLetters
 from orders.adapters.kafka.message_source import KafkaMessageSource
@@ -37,14 +38,15 @@ from orders.adapters.random_orders.order_generator import RandomOrderGenerator
 from orders.adapters.redis_lru.cache import RedisCache
 from orders.config import Settings
 from orders.domain.cached_reader import CachedReader
+from orders.domain.storing import Storing
 from orders.domain.use_cases.check_readiness import CheckReadiness
 from orders.domain.use_cases.ingest_batch import IngestBatch
-from orders.domain.use_cases.list_orders import ListOrders
 from orders.domain.use_cases.list_dead_letters import ListDeadLetters
+from orders.domain.use_cases.list_orders import ListOrders
 from orders.domain.use_cases.look_up_order import LookUpOrder
 from orders.domain.use_cases.publish_orders import PublishDocument, PublishRandom
-from orders.domain.use_cases.warm_up_cache import WarmUpCache
 from orders.domain.use_cases.replay_dead_letters import ReplayDeadLetters
+from orders.domain.use_cases.warm_up_cache import WarmUpCache
 
 
 class Resource(Protocol):
@@ -102,13 +104,13 @@ class Container(containers.DeclarativeContainer):
     dead_letters = providers.Singleton(LoggedDeadLetters, dead_letter_topic)
     source = providers.Singleton(KafkaMessageSource, kafka_settings)
 
-    generator = providers.Singleton(RandomOrderGenerator)
     dead_letter_reader = providers.Singleton(KafkaDeadLetterReader, kafka_settings)
     # A message whose acknowledgement got lost would be sent twice by trying again.
     replay_producer = providers.Singleton(KafkaProducerClient, kafka_settings, retries=0)
     replay_journal = providers.Singleton(KafkaReplayJournal, replay_producer, kafka_settings)
     replay_target = providers.Singleton(KafkaReplayTarget, replay_producer, kafka_settings)
 
+    generator = providers.Singleton(RandomOrderGenerator)
 
     reader = providers.Singleton(CachedReader, repository, cache)
     look_up = providers.Singleton(LookUpOrder, reader)
@@ -119,26 +121,30 @@ class Container(containers.DeclarativeContainer):
     ingest = providers.Singleton(
         IngestBatch, repository, dead_letters, cache, settings.provided.cache_capacity
     )
-    required = providers.Dict(postgres=database)
     list_dead_letters = providers.Singleton(ListDeadLetters, dead_letter_reader, replay_journal)
     replay_dead_letters = providers.Singleton(
         ReplayDeadLetters, dead_letter_reader, replay_journal, replay_target
     )
+    required = providers.Dict(postgres=database)
     helpful = providers.Dict(kafka=producer, redis=cache)
     readiness = providers.Singleton(CheckReadiness, required, helpful)
+    storing = providers.Singleton(Storing)
+    commits = providers.Singleton(KafkaCommits, source)
     consumer_readiness = providers.Singleton(
-        CheckReadiness, providers.Dict(postgres=database, kafka=source), providers.Dict()
+        CheckReadiness,
+        providers.Dict(postgres=database, kafka=source, store=storing),
+        providers.Dict(commits=commits),
     )
 
     cache_resources = providers.List(redis)
     api_resources = providers.List(database, producer)
     consumer_resources = providers.List(database, producer, source)
+    replay_resources = providers.List(replay_producer)
 
 
 def build(settings: Settings) -> Container:
     """The container of a process on real servers."""
     container = Container(settings=settings)
-    replay_resources = providers.List(replay_producer)
     if settings.redis_url is None:
         container.cache.override(providers.Singleton(NoCache))
         container.cache_resources.override(providers.List())
@@ -155,11 +161,6 @@ def build_in_memory(settings: Settings) -> Container:
     container.publisher.override(providers.Singleton(MemoryPublisher, topic))
     container.dead_letter_topic.override(providers.Singleton(MemoryDeadLetters))
     container.source.override(providers.Singleton(MemoryMessageSource, topic))
-    container.required.override(providers.Dict())
-    container.helpful.override(providers.Dict())
-    return container
-
-
     container.dead_letter_reader.override(
         providers.Singleton(MemoryDeadLetterReader, container.dead_letter_topic)
     )
@@ -168,6 +169,11 @@ def build_in_memory(settings: Settings) -> Container:
     )
     container.replay_target.override(providers.Singleton(MemoryReplayTarget, topic))
     container.replay_resources.override(providers.List())
+    container.required.override(providers.Dict())
+    container.helpful.override(providers.Dict())
+    return container
+
+
 @asynccontextmanager
 async def opened(*resources: Resource) -> AsyncIterator[None]:
     """Hold these open. In the end close all of them at once: the slowest bounds it, not the sum."""

@@ -89,6 +89,14 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     consumer_heartbeat_file: Annotated[
         str | None, _about("file that the consumer touches while it can store")
     ] = None
+    consumer_health_port: Annotated[
+        Annotated[int, Meta(ge=1, le=65535, extra={"rule": "must be a port from 1 to 65535"})]
+        | None,
+        _about("port that the consumer answers health checks on; none: it does not"),
+    ] = None
+    consumer_health_host: Annotated[
+        _Text, _about("address that the consumer answers health checks on")
+    ] = "127.0.0.1"
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"],
         Meta(extra=_choice("debug", "info", "warning", "error")),

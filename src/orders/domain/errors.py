@@ -5,6 +5,7 @@ programs; the text is safe to show to anybody: no value of an order, no address,
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import ClassVar
 
 from orders.domain.faults import Fault
@@ -45,13 +46,12 @@ class NotFound(OrdersError):
 
 
 class Unavailable(OrdersError):
-    """A server that is needed is away or too slow; repeating it later is safe and may help."""
+    """A server that is needed is away or too slow; repeating it later is safe and may help.
+
+    ``since`` says when that began, where it is known.
+    """
 
     code = "unavailable"
-
-
-class UnknownSchema(OrdersError):
-    """The database has a schema that this version does not know; only an operator can help."""
 
     def __init__(self, message: str, since: datetime | None = None) -> None:
         super().__init__(message)
@@ -62,5 +62,9 @@ class ReplayInProgress(OrdersError):
     """Somebody else replays dead letters; two at once would send some of them twice."""
 
     code = "replay-in-progress"
+
+
+class UnknownSchema(OrdersError):
+    """The database has a schema that this version does not know; only an operator can help."""
 
     code = "unknown-schema"

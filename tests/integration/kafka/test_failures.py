@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from orders.adapters.kafka.commit_health import KafkaCommits
 from orders.adapters.kafka.dead_letters import KafkaDeadLetters
 from orders.adapters.kafka.message_source import KafkaMessageSource
 from orders.adapters.kafka.producer import KafkaProducerClient
@@ -17,6 +18,7 @@ from orders.adapters.kafka.publisher import KafkaPublisher
 from orders.adapters.kafka.settings import KafkaSettings
 from orders.domain.errors import Unavailable
 from orders.domain.model import Order
+from orders.domain.ports import Dependency
 from orders.domain.reading import read
 from tests.contracts.dead_letters import letter
 from tests.contracts.message_source import nothing_comes, receive, values_of
@@ -261,3 +263,26 @@ async def test_a_process_ends_by_itself_whatever_the_broker_does(
         if process.returncode is None:
             process.kill()
             await process.wait()
+
+
+async def test_commits_that_are_not_confirmed_are_known(
+    broker: OwnBroker, topics: KafkaSettings, other_client: OtherClient
+) -> None:
+    async with opened(KafkaMessageSource(topics)) as source:
+        commits = KafkaCommits(source)
+        other_client.send(topics.topic, b"1")
+        [batch] = await receive(source, 1)
+        await commits.check()
+        broker.freeze()
+        with pytest.raises(Unavailable):
+            await source.commit(batch)
+        await until(lambda: fails(commits), "the commits are known to be unconfirmed")
+        with pytest.raises(Unavailable, match="no commit has been confirmed") as known:
+            await commits.check()
+        assert known.value.since is not None
+        broker.thaw()
+        await until(lambda: works(commits), "the commit is confirmed after all")
+
+
+async def fails(dependency: Dependency) -> bool:
+    return not await works(dependency)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from orders.domain.use_cases.check_readiness import Readiness
-from orders.entrypoints.consumer.heartbeat import keep_heartbeat
+from orders.entrypoints.consumer.heartbeat import heartbeat
 
 State = Literal["ready", "degraded", "unavailable"]
 
@@ -14,7 +14,6 @@ State = Literal["ready", "degraded", "unavailable"]
 class Consumer:
     def __init__(self) -> None:
         self.state: State = "ready"
-        self.is_moving = True
 
     async def readiness(self) -> Readiness:
         return Readiness(self.state, {})
@@ -33,36 +32,21 @@ async def beats(path: Path, seconds: float = 0.1) -> bool:
 
 async def test_beats_only_while_it_can_work_and_is_gone_at_the_end(tmp_path: Path) -> None:
     path, consumer = tmp_path / "alive", Consumer()
-    task = asyncio.create_task(
-        keep_heartbeat(path, consumer.readiness, lambda: consumer.is_moving, interval=0.01)
-    )
-    assert await beats(path, 5)
-    consumer.state = "degraded"
-    assert await beats(path, 5)
-    consumer.state = "unavailable"
-    await asyncio.sleep(0.05)
-    assert not await beats(path)
-    consumer.state = "ready"
-    assert await beats(path, 5)
-    consumer.is_moving = False
-    await asyncio.sleep(0.05)
-    assert not await beats(path)
-    consumer.is_moving = True
-    assert await beats(path, 5)
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    async with heartbeat(path, consumer.readiness, interval=0.01):
+        assert await beats(path, 5)
+        consumer.state = "degraded"
+        assert await beats(path, 5)
+        consumer.state = "unavailable"
+        await asyncio.sleep(0.05)
+        assert not await beats(path)
+        consumer.state = "ready"
+        assert await beats(path, 5)
     assert not path.exists()
 
 
 async def test_a_file_that_cannot_be_written_does_not_stop_the_work(tmp_path: Path) -> None:
-    consumer = Consumer()
     path = tmp_path / "missing" / "alive"
-    task = asyncio.create_task(
-        keep_heartbeat(path, consumer.readiness, lambda: True, interval=0.01)
-    )
-    await asyncio.sleep(0.05)
-    assert not task.done()
-    path.parent.mkdir()
-    assert await beats(path, 5)
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    async with heartbeat(path, Consumer().readiness, interval=0.01):
+        await asyncio.sleep(0.05)
+        path.parent.mkdir()
+        assert await beats(path, 5)

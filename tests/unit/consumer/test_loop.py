@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Collection, Sequence
+from datetime import UTC, datetime
 
 import msgspec
 import pytest
@@ -17,6 +18,7 @@ from orders.domain.model import Order
 from orders.domain.ports import MessageSource, OrderRepository, SaveReport
 from orders.domain.queries import Cursor, OrderQuery, Page
 from orders.domain.reading import read
+from orders.domain.storing import Storing
 from orders.domain.use_cases.ingest_batch import IngestBatch
 from orders.entrypoints.consumer.loop import ConsumerLoop
 from tests.contracts.publisher import ORDER_FILE
@@ -101,7 +103,10 @@ class Rig:
         self.letters = MemoryDeadLetters()
         self.source = Source(MemoryMessageSource(self.topic), self.store)
         ingest = IngestBatch(self.store, self.letters, MemoryCache(10), 10)
-        self.loop = ConsumerLoop(self.source, ingest, stop_timeout=0.5, retry_max_wait=0.01)
+        self.storing = Storing()
+        self.loop = ConsumerLoop(
+            self.source, ingest, self.storing, stop_timeout=0.5, retry_max_wait=0.01
+        )
         self.stop = asyncio.Event()
         self.running: asyncio.Task[None] | None = None
         self.sent = 0
@@ -325,18 +330,59 @@ async def test_a_cancelled_loop_leaves_nothing_running(rig: Rig) -> None:
     assert rig.topic.committed == [0]
 
 
-async def test_it_is_moving_unless_it_is_long_at_one_batch(
+async def trouble(rig: Rig) -> Unavailable | None:
+    """Why it cannot store; None where it can."""
+    try:
+        await rig.storing.check()
+    except Unavailable as error:
+        return error
+    return None
+
+
+async def test_it_can_store_unless_it_is_long_at_one_batch(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("orders.entrypoints.consumer.loop.STUCK_AFTER", 0.05)
+    monkeypatch.setattr("orders.domain.storing.STUCK_AFTER", 0.05)
     rig.start()
     await asyncio.sleep(0.1)
-    assert rig.loop.is_moving
+    assert await trouble(rig) is None
     rig.store.open.clear()
     rig.send()
-    await rig.until(lambda: not rig.loop.is_moving)
+    await rig.until(lambda: rig.storing.is_stuck)
+    assert "one batch has not been stored" in str(await trouble(rig))
     rig.store.open.set()
-    await rig.until(lambda: rig.loop.is_moving)
+    await rig.until(lambda: not rig.storing.is_stuck)
+    assert await trouble(rig) is None
+    await rig.end()
+
+
+async def test_it_is_known_why_it_cannot_store_and_since_when(rig: Rig) -> None:
+    before = datetime.now(UTC)
+    rig.start()
+    rig.store.is_away = True
+    rig.send()
+    await rig.until(lambda: rig.store.tries > 2)
+    first = await trouble(rig)
+    await rig.until(lambda: rig.store.tries > 4)
+    assert str(first) == "the database is away"
+    assert first is not None
+    assert first.since is not None
+    assert before <= first.since <= datetime.now(UTC)
+    again = await trouble(rig)
+    assert again is not None
+    assert again.since == first.since
+    rig.store.is_away = False
+    await rig.until(lambda: rig.topic.committed == [1])
+    assert await trouble(rig) is None
+    rig.letters.available = False
+    rig.topic.append(b"not JSON")
+    while (second := await trouble(rig)) is None:  # noqa: ASYNC110
+        await asyncio.sleep(0.001)
+    assert second.since is not None
+    assert second.since > first.since
+    rig.letters.available = True
+    await rig.until(lambda: rig.topic.committed == [2])
+    assert await trouble(rig) is None
     await rig.end()
 
 

@@ -28,7 +28,7 @@ OWN = {
     "ORDERS_REDIS_URL": "redis://:secret@cache/3",
     "ORDERS_KAFKA_BOOTSTRAP": "broker:9092",
 }
-PORTS = {"postgres": 21001, "valkey": 21002, "kafka": 21003, "controller": 21004}
+PORTS = {"postgres": 21001, "valkey": 21002, "kafka": 21003, "controller": 21004, "health": 21005}
 
 
 def machine(folder: Path) -> Machine:
@@ -50,6 +50,7 @@ def test_what_the_user_has_set_is_neither_started_nor_changed(
     filled = load(environment, dotenv=None)
     assert environment["PATH"] == "/bin"
     assert filled.http_port == 21000
+    assert filled.consumer_health_port == 21005
     assert {name: environment[name] for name in names} == own
     if "ORDERS_POSTGRES_DSN" not in names:
         assert filled.postgres_dsn == here.postgres.dsn
@@ -79,11 +80,19 @@ def test_the_panel_shows_where_all_is_and_no_secret(tmp_path: Path) -> None:
         "postgresql://orders@127.0.0.1:21001/orders",
         f"PGPASSFILE={tmp_path}/postgres.pgpass psql",
         "redis://127.0.0.1:21002/0",
+        "http://127.0.0.1:21005/health/ready",
         str(tmp_path),
         "Ctrl-C",
     ):
         assert shown in text
     assert "topsecret" not in text
+
+
+def test_the_port_of_health_that_the_user_has_set_is_kept(tmp_path: Path) -> None:
+    own = {"ORDERS_CONSUMER_HEALTH_PORT": "9999", "ORDERS_CONSUMER_HEALTH_HOST": "::"}
+    settings = load(own, dotenv=None)
+    assert machine(tmp_path).child_environment(own, settings).items() >= own.items()
+    assert machine(tmp_path).health_url(settings) == "http://[::1]:9999"
 
 
 def test_the_panel_does_not_repeat_the_users_own_addresses(tmp_path: Path) -> None:

@@ -24,6 +24,8 @@ class Commits:
         self._positions = positions
         self._next_retry = 0.0
         self.in_flight = 0
+        self.unconfirmed_since: float | None = None
+        """Since when (in Unix time) a commit has been on its way or refused; None: none is."""
 
     def commit(self, receipt: Receipt, done: Done) -> None:
         """Commit a batch and all before it; ``done`` gets None, or why it was not confirmed.
@@ -44,6 +46,10 @@ class Commits:
         if left := self._positions.to_commit():
             self._send(left, lambda _error: None)
 
+    def forget(self) -> None:
+        """Note that the partitions have changed: what was not confirmed is others' business."""
+        self.unconfirmed_since = None
+
     def drive(self) -> None:
         """Let the client send and receive; committing nothing is its one call for just that."""
         self._consumer.commit_async({}, callback=lambda _offsets, _error: None)
@@ -53,11 +59,14 @@ class Commits:
         epoch = self._positions.epoch
         self.in_flight += 1
         self._next_retry = time.monotonic() + _RETRY_INTERVAL
+        if self.unconfirmed_since is None:
+            self.unconfirmed_since = time.time()
 
         def finished(_offsets: object, error: object) -> None:
             self.in_flight -= 1
             if not isinstance(error, Exception):
                 self._positions.committed(epoch, left)
+                self.unconfirmed_since = None
                 done(None)
                 return
             if isinstance(error, CommitFailedError):  # the group has gone on without us

@@ -113,6 +113,10 @@ class ConsumerThread(threading.Thread):
             return f"no heartbeat has been answered for {silence:.0f} s"
         return None
 
+    def unconfirmed_since(self) -> float | None:
+        """Since when, in Unix time, a commit has been on its way or refused; None: none is."""
+        return self._commits.unconfirmed_since if self._consumer else None
+
     # The thread itself.
 
     def run(self) -> None:
@@ -275,6 +279,7 @@ class ConsumerThread(threading.Thread):
 
     def _begin_anew(self, partitions: Iterable[TopicPartition]) -> None:
         self._positions.assign(partitions)
+        self._commits.forget()
         self._read_ahead.clear()
 
 

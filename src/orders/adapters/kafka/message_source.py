@@ -1,8 +1,10 @@
 """Messages from the topic."""
 
 import asyncio
+import time
 from collections import deque
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 
 from orders.adapters.kafka.consumer_thread import ConsumerThread
@@ -103,6 +105,13 @@ class KafkaMessageSource(MessageSource, Dependency):
             raise Unavailable("reading has ended after an error")
         if trouble := self._opened().trouble(PATIENCE):
             raise Unavailable(trouble)
+
+    def unconfirmed_since(self, patience: float) -> datetime | None:
+        """When the commit was sent that has not been confirmed for ``patience`` s; None: none."""
+        since = self._opened().unconfirmed_since()
+        if since is None or time.time() - since < patience:
+            return None
+        return datetime.fromtimestamp(since, UTC)
 
     def _opened(self) -> ConsumerThread:
         if self._thread is None:

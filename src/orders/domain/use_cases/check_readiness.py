@@ -7,7 +7,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from orders.domain.errors import OrdersError
+from orders.domain.errors import OrdersError, Unavailable
 from orders.domain.ports import Dependency
 
 TIMEOUT = 1.0
@@ -15,7 +15,7 @@ TIMEOUT = 1.0
 
 
 class PartState(Struct, frozen=True, omit_defaults=True):
-    """How one part is: ``since`` when it has been so, as far as this process has seen."""
+    """How one part is, and since when, as far as this process has seen."""
 
     state: Literal["up", "down"]
     since: datetime
@@ -54,16 +54,17 @@ class CheckReadiness:
         return Readiness("degraded" if down else "ready", report)
 
     async def _ask(self, name: str, part: Dependency) -> PartState:
-        reason = None
+        reason = known_since = None
         try:
             async with asyncio.timeout(TIMEOUT):
                 await part.check()
         except OrdersError as error:
             reason = str(error)
+            known_since = error.since if isinstance(error, Unavailable) else None
         except TimeoutError:
             reason = f"no answer within {TIMEOUT:g} s"
         last = self._last.get(name)
         now: Literal["up", "down"] = "down" if reason else "up"
-        since = last.since if last and last.state == now else self._now()
+        since = known_since or (last.since if last and last.state == now else self._now())
         state = self._last[name] = PartState(now, since, reason)
         return state

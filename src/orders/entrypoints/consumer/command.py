@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -12,7 +12,8 @@ import structlog
 from orders.bootstrap import Container, build, opened
 from orders.config import Settings
 from orders.domain.errors import UnknownSchema
-from orders.entrypoints.consumer.heartbeat import keep_heartbeat
+from orders.entrypoints.consumer.health_server import ConsumerReadiness, health_served
+from orders.entrypoints.consumer.heartbeat import heartbeat
 from orders.entrypoints.consumer.loop import ConsumerLoop
 from orders.entrypoints.consumer.stop_signals import stop_signals
 from orders.entrypoints.startup import (
@@ -68,7 +69,8 @@ async def consume(settings: Settings, container: Container) -> None:
         stop.set()
 
     with stop_signals(partial(running.call_soon_threadsafe, stopping)):
-        await _work(settings, container, stop)
+        async with _health(settings, container):
+            await _work(settings, container, stop)
 
 
 async def _work(settings: Settings, container: Container, stop: asyncio.Event) -> None:
@@ -77,32 +79,32 @@ async def _work(settings: Settings, container: Container, stop: asyncio.Event) -
         if settings.migrate_on_start:
             await _unless_stopped(migrate_patiently(container.migrator()), stop)
         if not stop.is_set():
-            loop = ConsumerLoop(container.source(), container.ingest())
-            async with _heartbeat(settings, container, loop):
-                await loop.run(stop)
+            loop = ConsumerLoop(container.source(), container.ingest(), container.storing())
+            await loop.run(stop)
 
 
 @asynccontextmanager
-async def _heartbeat(
-    settings: Settings, container: Container, loop: ConsumerLoop
-) -> AsyncIterator[None]:
-    """Keep the heartbeat file, where one is asked for."""
-    if settings.consumer_heartbeat_file is None:
+async def _health(settings: Settings, container: Container) -> AsyncIterator[None]:
+    """Say how the consumer is, in the ways that are asked for, from the start on to the end."""
+    readiness = container.consumer_readiness()
+
+    async def report() -> ConsumerReadiness:
+        found = await readiness()
+        return ConsumerReadiness(found.state, found.parts, not container.storing().is_stuck)
+
+    async with AsyncExitStack() as stack:
+        if settings.consumer_heartbeat_file is not None:
+            path = Path(settings.consumer_heartbeat_file)
+            await stack.enter_async_context(heartbeat(path, readiness))
+        if settings.consumer_health_port is not None:
+            host, port = settings.consumer_health_host, settings.consumer_health_port
+            try:
+                await stack.enter_async_context(health_served(host, port, report))
+            except OSError as error:
+                log.critical("cannot listen", host=host, port=port, reason=error.strerror)
+                raise SystemExit(EXIT_FAILED) from None
+            log.info("health is answered", host=host, port=port)
         yield
-        return
-    beating = asyncio.create_task(
-        keep_heartbeat(
-            Path(settings.consumer_heartbeat_file),
-            container.consumer_readiness(),
-            lambda: loop.is_moving,
-        )
-    )
-    try:
-        yield
-    finally:
-        beating.cancel()
-        with suppress(asyncio.CancelledError):
-            await beating
 
 
 async def _unless_stopped(work: Awaitable[None], stop: asyncio.Event) -> None:

@@ -1,8 +1,8 @@
 """A file that is touched while the consumer can do its work, for health checks of containers."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import structlog
@@ -15,25 +15,30 @@ INTERVAL = 5.0
 _log = structlog.get_logger(__name__)
 
 
-async def keep_heartbeat(
-    path: Path,
-    readiness: Callable[[], Awaitable[Readiness]],
-    is_moving: Callable[[], bool],
-    interval: float = INTERVAL,
-) -> None:
-    """Touch ``path`` every ``interval`` seconds while what is required is up and work goes on.
+@asynccontextmanager
+async def heartbeat(
+    path: Path, readiness: Callable[[], Awaitable[Readiness]], interval: float = INTERVAL
+) -> AsyncIterator[None]:
+    """Touch ``path`` every ``interval`` seconds of the block while what is required is up.
 
-    Runs until it is cancelled; then removes the file. A file that cannot be written is logged, and
-    does not stop the work.
+    Removes the file in the end. A file that cannot be written is logged, and does not stop the
+    work.
     """
+    beating = asyncio.create_task(_beat(path, readiness, interval))
     try:
-        while True:
-            if is_moving() and (await readiness()).state != "unavailable":
-                try:
-                    path.touch()  # noqa: ASYNC240 (a local file; no more than a system call)
-                except OSError as error:
-                    _log.warning("heartbeat file cannot be written", error=error.strerror)
-            await asyncio.sleep(interval)
+        yield
     finally:
+        beating.cancel()
+        await asyncio.gather(beating, return_exceptions=True)
         with suppress(OSError):
             path.unlink(missing_ok=True)  # noqa: ASYNC240
+
+
+async def _beat(path: Path, readiness: Callable[[], Awaitable[Readiness]], interval: float) -> None:
+    while True:
+        if (await readiness()).state != "unavailable":
+            try:
+                path.touch()  # noqa: ASYNC240 (a local file; no more than a system call)
+            except OSError as error:
+                _log.warning("heartbeat file cannot be written", error=error.strerror)
+        await asyncio.sleep(interval)

@@ -17,6 +17,7 @@ from tenacity.wait import wait_random_exponential
 from orders.domain.errors import Unavailable
 from orders.domain.messages import Batch
 from orders.domain.ports import MessageSource
+from orders.domain.storing import Storing
 from orders.domain.use_cases.ingest_batch import IngestBatch, IngestReport, Prepared
 from orders.entrypoints.consumer.daemon_thread import in_daemon_thread
 from orders.entrypoints.consumer.progress import Progress
@@ -26,8 +27,6 @@ STOP_TIMEOUT = 4.0
 what the largest takes, and short enough to close everything within 10 s of the signal."""
 RETRY_MAX_WAIT = 5.0
 """Seconds between two tries at most, while the database or the dead letters are away."""
-STUCK_AFTER = 60.0
-"""Seconds that storing one batch may take before the loop counts as not moving."""
 INLINE_BYTES = 65_536
 """Values of a batch up to which it is read at once. Larger ones are read in a thread: a good batch
 is as fast either way, but a megabyte of brackets takes seconds, in which everything would stand
@@ -44,13 +43,15 @@ class _Read(NamedTuple):
 class ConsumerLoop:
     """``source`` gives and commits, ``ingest`` reads and stores.
 
-    ``stop_timeout`` and ``retry_max_wait`` are in seconds.
+    ``storing`` is told how that goes. ``stop_timeout`` and ``retry_max_wait`` are in seconds.
     """
 
     def __init__(
         self,
         source: MessageSource,
         ingest: IngestBatch,
+        storing: Storing | None = None,
+        *,
         stop_timeout: float = STOP_TIMEOUT,
         retry_max_wait: float = RETRY_MAX_WAIT,
     ) -> None:
@@ -59,13 +60,7 @@ class ConsumerLoop:
         self._stop_timeout = stop_timeout
         self._retry_max_wait = retry_max_wait
         self._progress = Progress()
-        self._storing_since: float | None = None
-
-    @property
-    def is_moving(self) -> bool:
-        """Whether it waits for messages, or has not been at storing one batch for long."""
-        since = self._storing_since
-        return since is None or time.monotonic() - since < STUCK_AFTER
+        self._storing = storing or Storing()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until ``stop``; then finish the batch in hand, or leave it uncommitted.
@@ -122,14 +117,14 @@ class ConsumerLoop:
 
     async def _store(self, prepared: Prepared, stop: asyncio.Event) -> bool:
         """Store a batch, however long it takes; False if that was not to be before the stop."""
-        self._storing_since = started = time.monotonic()
-        waiting = _Waiting(stop)
+        started = time.monotonic()
+        self._storing.begin()
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(Unavailable),
             wait=wait_random_exponential(multiplier=0.1, max=self._retry_max_wait),
             stop=lambda _state: stop.is_set(),
-            sleep=waiting.sleep,
-            before_sleep=waiting.begun,
+            sleep=partial(_sleep, stop),
+            before_sleep=self._note_failure,
             reraise=True,
         )
         try:
@@ -137,11 +132,16 @@ class ConsumerLoop:
         except Unavailable as error:
             _log.warning("batch in hand is left for the next start", reason=str(error))
             return False
-        finally:
-            self._storing_since = None
-        waiting.ended()
+        waited = self._storing.succeed()
+        if waited is not None:
+            _log.info("can store again", waited_s=round(waited, 1))
         self._progress.stored(report, time.monotonic() - started)
         return True
+
+    def _note_failure(self, state: RetryCallState) -> None:
+        reason = str(state.outcome.exception()) if state.outcome else ""
+        if self._storing.fail(reason):
+            _log.warning("cannot store, waiting", reason=reason)
 
     async def _commit(self, batch: Batch) -> None:
         try:
@@ -151,27 +151,11 @@ class ConsumerLoop:
             _log.warning("commit not confirmed", reason=str(error))
 
 
-class _Waiting:
-    """The wait for a server that is away: says when it begins and ends, and ends at the stop."""
-
-    def __init__(self, stop: asyncio.Event) -> None:
-        self._stop = stop
-        self._since: float | None = None
-
-    def begun(self, state: RetryCallState) -> None:
-        if self._since is None:
-            self._since = time.monotonic()
-            error = state.outcome.exception() if state.outcome else None
-            _log.warning("cannot store, waiting", reason=str(error))
-
-    async def sleep(self, seconds: float) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._stop.wait()
-
-    def ended(self) -> None:
-        if self._since is not None:
-            _log.info("can store again", waited_s=round(time.monotonic() - self._since, 1))
+async def _sleep(stop: asyncio.Event, seconds: float) -> None:
+    """Sleep, but not beyond the stop."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await stop.wait()
 
 
 async def _cancel(*tasks: asyncio.Task[object]) -> None:

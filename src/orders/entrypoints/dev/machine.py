@@ -16,7 +16,14 @@ from orders.entrypoints.dev.server import Server
 from orders.entrypoints.dev.valkey import ValkeyServer
 
 HTTP_PORT = "ORDERS_HTTP_PORT"
-SERVER_PORTS = {"postgres": 5432, "valkey": 6379, "kafka": 9092, "controller": 9093}
+HEALTH_PORT = "ORDERS_CONSUMER_HEALTH_PORT"
+SERVER_PORTS = {
+    "postgres": 5432,
+    "valkey": 6379,
+    "kafka": 9092,
+    "controller": 9093,
+    "health": 8081,  # the consumer's
+}
 _USUAL_HTTP = 8080
 _HERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 
@@ -30,6 +37,7 @@ class Machine:
     valkey: ValkeyServer
     kafka: KafkaBroker
     http_port: int
+    health_port: int
 
     @classmethod
     def on(cls, data: DataFolder, server_ports: Mapping[str, int], http_port: int) -> "Machine":
@@ -46,6 +54,7 @@ class Machine:
                 log=logs / "kafka.log",
             ),
             http_port,
+            server_ports["health"],
         )
 
     @property
@@ -67,6 +76,8 @@ class Machine:
     ) -> dict[str, str]:
         """The environment with what is not set filled in."""
         filled = {HTTP_PORT: str(self.http_port)}
+        if settings.consumer_health_port is None:
+            filled[HEALTH_PORT] = str(self.health_port)
         if not settings.postgres_dsn:
             filled["ORDERS_POSTGRES_DSN"] = self.postgres.dsn
         if not settings.redis_url:
@@ -78,8 +89,13 @@ class Machine:
 
     def url(self, settings: Settings) -> str:
         """Where the API is for programs and people on this machine."""
-        host = local_host(settings)
-        return f"http://{f'[{host}]' if ':' in host else host}:{self.http_port}"
+        return _url(settings.http_host, self.http_port)
+
+    def health_url(self, settings: Settings) -> str:
+        """Where the consumer says how it is."""
+        return _url(
+            settings.consumer_health_host, settings.consumer_health_port or self.health_port
+        )
 
 
 def choose_server_ports(remembered: Mapping[str, int]) -> dict[str, int]:
@@ -121,3 +137,8 @@ def asks_for_http_port(environment: Mapping[str, str], dotenv: Path = Path(".env
 def local_host(settings: Settings) -> str:
     """The address at which this machine reaches what listens on the API's address."""
     return _HERE.get(settings.http_host, settings.http_host)
+
+
+def _url(host: str, port: int) -> str:
+    here = _HERE.get(host, host)
+    return f"http://{f'[{here}]' if ':' in here else here}:{port}"

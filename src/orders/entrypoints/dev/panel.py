@@ -23,6 +23,7 @@ def show(console: Console, machine: Machine, settings: Settings) -> None:
     rows = [
         ("Page", f"{url}/"),
         ("API docs", f"{url}/docs"),
+        ("Health", f"{url}/health/ready, consumer {machine.health_url(settings)}/health/ready"),
         ("Kafka", f"{bootstrap}, topic {settings.kafka_topic}"),
         ("PostgreSQL", own if settings.postgres_dsn else machine.postgres.public_dsn),
         ("Valkey", own if settings.redis_url else machine.valkey.url),

@@ -8,6 +8,7 @@ import pytest
 
 from orders.adapters.memory.cache import MemoryCache
 from orders.adapters.memory.dead_letters import MemoryDeadLetters
+from orders.domain.errors import Unavailable
 from orders.domain.ports import Dependency
 from orders.domain.use_cases.check_readiness import TIMEOUT, CheckReadiness, PartState
 
@@ -71,6 +72,16 @@ async def test_it_is_said_why_and_since_when(setting: Setting) -> None:
     report = await setting.check()
     assert report.parts["nice"] == first
     assert report.parts["needed"] == PartState("up", START, None)
+
+
+class Full(Dependency):
+    async def check(self) -> None:
+        raise Unavailable("disk full", since=START - timedelta(hours=1))
+
+
+async def test_a_part_that_knows_since_when_it_is_down_is_believed() -> None:
+    report = await CheckReadiness({"full": Full()}, {}, lambda: START)()
+    assert report.parts["full"] == PartState("down", START - timedelta(hours=1), "disk full")
 
 
 async def test_parts_that_do_not_answer_are_down_in_time_all_at_once() -> None:

@@ -1,0 +1,156 @@
+"""The consumer's health over HTTP."""
+
+import asyncio
+import socket
+import time
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+
+from orders.domain.use_cases.check_readiness import PartState
+from orders.entrypoints.consumer import health_server
+from orders.entrypoints.consumer.health_server import ConsumerReadiness, health_served
+
+SINCE = datetime(2024, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+class Consumer:
+    """What says how it is."""
+
+    def __init__(self) -> None:
+        self.readiness = ConsumerReadiness("ready", {"store": PartState("up", SINCE)}, moving=True)
+        self.port = 0
+
+    async def report(self) -> ConsumerReadiness:
+        return self.readiness
+
+    def ask_now(self, path: str, method: str = "GET") -> httpx.Response:
+        return httpx.request(method, f"http://127.0.0.1:{self.port}{path}", timeout=5)
+
+    async def ask(self, path: str, method: str = "GET") -> httpx.Response:
+        return await asyncio.to_thread(self.ask_now, path, method)
+
+    def connect(self) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.port), timeout=5)
+
+
+@pytest.fixture
+async def consumer() -> AsyncIterator[Consumer]:
+    made = Consumer()
+    async with health_served("127.0.0.1", 0, made.report) as made.port:
+        yield made
+
+
+async def test_live(consumer: Consumer) -> None:
+    answer = await consumer.ask("/health/live")
+    assert (answer.status_code, answer.json()) == (200, {"state": "live"})
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert answer.headers["Content-Type"] == "application/json"
+
+
+@pytest.mark.parametrize(
+    ("state", "status"), [("ready", 200), ("degraded", 200), ("unavailable", 503)]
+)
+async def test_ready(consumer: Consumer, state: Any, status: int) -> None:
+    parts = {"store": PartState("down", SINCE, "disk full"), "kafka": PartState("up", SINCE)}
+    consumer.readiness = ConsumerReadiness(state, parts, moving=False)
+    answer = await consumer.ask("/health/ready")
+    assert answer.status_code == status
+    assert answer.json() == {
+        "state": state,
+        "parts": {
+            "store": {"state": "down", "since": "2024-01-02T03:04:05Z", "reason": "disk full"},
+            "kafka": {"state": "up", "since": "2024-01-02T03:04:05Z"},
+        },
+        "moving": False,
+    }
+    head = await consumer.ask("/health/ready", "HEAD")
+    assert (head.status_code, head.content) == (status, b"")
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+async def test_there_is_nothing_else(consumer: Consumer, method: str) -> None:
+    path = "/" if method == "GET" else "/health/live"
+    answer = await consumer.ask(path, method)
+    assert answer.status_code == 404
+    assert "Python" not in answer.headers["Server"]
+
+
+async def test_an_event_loop_that_does_not_move_is_neither_ready_nor_alive(
+    consumer: Consumer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health_server, "ANSWER_SECONDS", 0.1)
+    monkeypatch.setattr(health_server, "LIVE_SECONDS", 0.8)
+
+    def ask_later() -> list[httpx.Response]:
+        time.sleep(1)
+        return [consumer.ask_now(path) for path in ("/health/live", "/health/ready")]
+
+    asking = asyncio.create_task(asyncio.to_thread(ask_later))
+    await asyncio.sleep(0.1)
+    while not asking.done():
+        time.sleep(2)  # noqa: ASYNC251 (this is what is tested)
+        await asyncio.sleep(0)
+    live, ready = await asking
+    assert (live.status_code, live.json()) == (503, {"state": "stuck"})
+    assert ready.status_code == 503
+    assert ready.json() == {"state": "unavailable", "parts": {}, "moving": False}
+    await asyncio.sleep(0.6)
+    assert (await consumer.ask("/health/live")).status_code == 200
+
+
+async def test_slow_and_many_clients_are_cut_off(
+    consumer: Consumer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health_server, "CONNECTION_SECONDS", 1.0)
+    silent = [consumer.connect() for _ in range(health_server.CONNECTIONS - 1)]
+    trickling = consumer.connect()
+    trickling.sendall(b"GET /health/live HTTP/1.1\r\n")
+    one_too_many = consumer.connect()
+    assert await asyncio.to_thread(one_too_many.recv, 1) == b""
+
+    def trickle() -> None:
+        while True:
+            trickling.sendall(b"x: y\r\n")
+            time.sleep(0.1)
+
+    began = time.monotonic()
+    with pytest.raises(OSError):  # noqa: PT011 (pipe or reset, as the system likes)
+        await asyncio.to_thread(trickle)
+    assert time.monotonic() - began < 4
+    for client in silent:
+        assert await asyncio.to_thread(client.recv, 1) == b""
+    deadline = time.monotonic() + 5
+    while True:
+        try:
+            assert (await consumer.ask("/health/live")).status_code == 200
+            break
+        except httpx.TransportError:
+            assert time.monotonic() < deadline
+    for client in (*silent, trickling, one_too_many):
+        client.close()
+
+
+async def test_nonsense_does_no_harm(consumer: Consumer) -> None:
+    for nonsense in (b"\x00\xff\r\n\r\n", b"GET\r\n\r\n", b"G" * 70_000, b"GET / HTTP/9.9\r\n\r\n"):
+        with consumer.connect() as client:
+            client.sendall(nonsense)
+    assert (await consumer.ask("/health/live")).status_code == 200
+
+
+async def test_a_port_that_is_taken_is_an_error(consumer: Consumer) -> None:
+    with pytest.raises(OSError, match="in use"):
+        async with health_served("127.0.0.1", consumer.port, consumer.report):
+            pass
+
+
+async def test_in_the_end_the_port_is_free_again() -> None:
+    consumer = Consumer()
+    for _ in range(2):
+        async with health_served("127.0.0.1", consumer.port, consumer.report) as consumer.port:
+            assert (await consumer.ask("/health/ready")).status_code == 200
+    with pytest.raises(ConnectionRefusedError):
+        consumer.connect()
