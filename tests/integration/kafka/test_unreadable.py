@@ -11,7 +11,7 @@ from kafka.record.default_records import DefaultRecordBatch
 from kafka.record.memory_records import MemoryRecords
 from kafka.structs import TopicPartition
 
-from orders.adapters.kafka import consumer_client, record_batches
+from orders.adapters.kafka import fetches, record_batches
 from orders.adapters.kafka.message_source import KafkaMessageSource
 from orders.adapters.kafka.positions import Positions
 from orders.adapters.kafka.record_batches import Record, UnreadableBatch, read_records
@@ -48,8 +48,8 @@ async def test_an_error_now_and_then_costs_no_message(
             raise error
         return iter(records)
 
-    monkeypatch.setattr(consumer_client, "read_records", sometimes)
-    monkeypatch.setattr("orders.adapters.kafka.consumer_thread._TRIES", 1_000)
+    monkeypatch.setattr(fetches, "read_records", sometimes)
+    monkeypatch.setattr("orders.adapters.kafka.retries._TRIES", 1_000)
     values = [b"%05d" % n for n in range(3_000)]
     async with opened(KafkaMessageSource(topics, fetch_max_bytes=5_000)) as source:
         batches = []

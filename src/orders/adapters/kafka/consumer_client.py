@@ -5,7 +5,7 @@ from typing import Any
 from kafka import KafkaConsumer
 from kafka.consumer.subscription_state import ConsumerRebalanceListener
 
-from orders.adapters.kafka.record_batches import read_records
+from orders.adapters.kafka.fetches import read_fetches
 from orders.adapters.kafka.settings import KafkaSettings, client_options
 
 _FETCH_BYTES = 4 * 1024 * 1024  # holds 2,000 orders of 1.2 KB, and four arrays of nearly 1 MB
@@ -47,7 +47,6 @@ def new_consumer(
         # A static member does not say goodbye: it wants its partitions back after a restart.
         options |= {"group_instance_id": settings.instance_id, "leave_group_on_close": False}
     consumer = KafkaConsumer(**(options | overrides))
-    # The client offers no way to bring a reader of one's own; its version is pinned.
-    consumer._fetcher._unpack_message_set = read_records  # noqa: SLF001
+    read_fetches(consumer)
     consumer.subscribe([settings.topic], listener=listener)
     return consumer

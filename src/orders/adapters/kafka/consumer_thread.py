@@ -8,22 +8,22 @@ while that is a whole batch, fetching is paused and polling goes on.
 import queue
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import structlog
 from kafka import KafkaConsumer
-from kafka.errors import KafkaConfigurationError, KafkaError
+from kafka.errors import UnknownTopicOrPartitionError
 from kafka.structs import TopicPartition
-from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_exponential
 
 from orders.adapters.kafka.commits import Commits, Done
 from orders.adapters.kafka.consumer_client import new_consumer
+from orders.adapters.kafka.fetches import refresh_topic
 from orders.adapters.kafka.positions import Positions, Receipt
 from orders.adapters.kafka.read_ahead import ReadAhead
 from orders.adapters.kafka.rebalance_listener import RebalanceListener
 from orders.adapters.kafka.record_batches import Record, UnreadableBatch
+from orders.adapters.kafka.retries import Retries
 from orders.adapters.kafka.settings import KafkaSettings
 from orders.adapters.kafka.topics import TopicAdmin
 from orders.domain.messages import Batch
@@ -31,11 +31,11 @@ from orders.domain.messages import Batch
 REVOKE_WAIT = 5.0
 """Seconds that partitions are held back for batches in hand before others get them."""
 
-_TRIES = 5
 _IDLE_POLL_MS = 100
 _BUSY_POLL_MS = 20  # a commit is expected, and commands are looked for between polls only
 _PAUSED_WAIT = 0.2
 _LAST_COMMITS_WAIT = 1.0
+_LAST_BATCHES_WAIT = 15.0  # well below what a member may stay away from poll() for
 
 _log = structlog.get_logger(__name__)
 
@@ -71,7 +71,8 @@ class ConsumerThread(threading.Thread):
         self._is_wanted = False
         self._is_paused = False
         self._must_rewind = False
-        self._unreadable: Counter[object] = Counter()
+        self._must_start_over = False
+        self._retries = Retries(self._wait, self._note_failure)
         self._consumer: KafkaConsumer = None
         self._commits: Commits
         self._listener: RebalanceListener
@@ -134,7 +135,7 @@ class ConsumerThread(threading.Thread):
 
     def _work(self) -> None:
         self._connect()
-        poll = self._retrying(self._may_go_on, first_wait=0.1)
+        poll = self._retries.of_polling()
         while not self._is_closing.is_set():
             self._pause_or_resume(pause=self._read_ahead.is_full)
             if self._is_paused and not self._commits.in_flight:
@@ -144,19 +145,37 @@ class ConsumerThread(threading.Thread):
                 self._serve(0)
                 is_busy = self._positions.in_hand or self._commits.in_flight
                 timeout = _BUSY_POLL_MS if is_busy else _IDLE_POLL_MS
-            self._read_ahead.add(poll(self._poll, timeout))
+            try:
+                fetched = poll(self._poll, timeout)
+            except UnreadableBatch:
+                self._finish_what_was_read()
+                raise
+            self._read_ahead.add(fetched)
             self._listener.raise_failure()
             self._hand_out()
             self._commits.commit_what_is_left()
 
     def _connect(self) -> None:
-        retrying = self._retrying(retry_if_exception(_may_pass), first_wait=0.2)
+        retrying = self._retries.of_connecting()
         retrying(TopicAdmin(self._settings).ensure)
         self._listener = RebalanceListener(self._revoked, self._assigned)
         consumer = retrying(new_consumer, self._settings, self._listener, **self._client_options)
         self._commits = Commits(consumer, self._positions)
         self._consumer = consumer
         self._failing = None
+
+    def _finish_what_was_read(self) -> None:
+        """Have all that is in front of what cannot be read dealt with and committed, in time."""
+        deadline = time.monotonic() + _LAST_BATCHES_WAIT
+        while (
+            (self._read_ahead.has_messages or self._positions.in_hand or self._commits.in_flight)
+            and time.monotonic() < deadline
+            and not self._is_closing.is_set()
+        ):
+            self._serve(0)
+            self._hand_out()
+            self._commits.drive()
+        self._commits.commit_what_is_left()
 
     def _leave(self) -> None:
         if self._consumer is None:
@@ -201,25 +220,42 @@ class ConsumerThread(threading.Thread):
     # Reading.
 
     def _poll(self, timeout_ms: int) -> dict[TopicPartition, list[Record]]:
+        if self._must_start_over:
+            self._start_over()
+            self._must_start_over = False
         if self._must_rewind:
             self._rewind()
             self._must_rewind = False
         try:
             fetched: dict[TopicPartition, list[Record]] = self._consumer.poll(timeout_ms)
-        except BaseException:
+        except BaseException as error:
             self._must_rewind = True  # the client has moved past records that nobody got
+            self._must_start_over = isinstance(error, UnknownTopicOrPartitionError)
             raise
         self._last_poll = time.monotonic()
         self._failing = None
+        self._retries.got_past(fetched)
         return fetched
 
+    def _start_over(self) -> None:
+        """After the topic was not there: it may be a new one, in which no position means anything.
+
+        The brokers forget what was committed along with a topic that is deleted.
+        """
+        refresh_topic(self._consumer)
+        self._begin_anew(self._consumer.assignment())
+
     def _rewind(self) -> None:
-        for partition, position in self._positions.to_read().items():
-            start = self._consumer.committed(partition) if position is None else position
-            if start is None:
-                self._consumer.seek_to_beginning(partition)
+        positions = self._positions.to_read()
+        unread = [partition for partition, position in positions.items() if position is None]
+        committed = self._consumer._coordinator.fetch_committed_offsets(unread)  # noqa: SLF001
+        for partition, position in positions.items():
+            if position is not None:
+                self._consumer.seek(partition, position)
+            elif partition in committed:
+                self._consumer.seek(partition, committed[partition].offset)
             else:
-                self._consumer.seek(partition, start)
+                self._consumer.seek_to_beginning(partition)
 
     def _pause_or_resume(self, *, pause: bool) -> None:
         if pause != self._is_paused:
@@ -227,29 +263,8 @@ class ConsumerThread(threading.Thread):
             change = self._consumer.pause if pause else self._consumer.resume
             change(*self._consumer.assignment())
 
-    def _retrying(self, may_go_on: Callable[[RetryCallState], bool], first_wait: float) -> Retrying:
-        return Retrying(
-            retry=may_go_on,
-            wait=wait_random_exponential(multiplier=first_wait, max=5),
-            sleep=self._wait,
-            before_sleep=self._note_failure,
-            reraise=True,
-        )
-
-    def _may_go_on(self, state: RetryCallState) -> bool:
-        error = state.outcome.exception() if state.outcome else None
-        if error is None:
-            return False
-        if isinstance(error, UnreadableBatch):
-            self._unreadable[error.place] += 1
-            return self._unreadable[error.place] < _TRIES
-        return _may_pass(error) or state.attempt_number < _TRIES
-
-    def _note_failure(self, state: RetryCallState) -> None:
-        error = state.outcome.exception() if state.outcome else None
+    def _note_failure(self, error: BaseException) -> None:
         self._failing = f"it fails with {type(error).__name__}"
-        text = str(error) if isinstance(error, UnreadableBatch) else type(error).__name__
-        _log.warning("consumer tries again", error=text, attempt=state.attempt_number)
 
     # Rebalances. The client calls these inside poll().
 
@@ -281,10 +296,3 @@ class ConsumerThread(threading.Thread):
         self._positions.assign(partitions)
         self._commits.forget()
         self._read_ahead.clear()
-
-
-def _may_pass(error: BaseException) -> bool:
-    """Whether the brokers may be to blame, so that it can pass by itself."""
-    if isinstance(error, KafkaConfigurationError):
-        return False
-    return isinstance(error, (KafkaError, OSError))

@@ -24,6 +24,11 @@ class ReadAhead:
         self._bytes = 0
 
     @property
+    def has_messages(self) -> bool:
+        """Whether anything waits to be asked for."""
+        return bool(self._messages)
+
+    @property
     def is_full(self) -> bool:
         """Whether there is a whole batch, so that no more need be fetched."""
         return len(self._messages) >= BATCH_MESSAGES or self._bytes >= BATCH_BYTES

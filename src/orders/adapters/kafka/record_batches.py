@@ -28,15 +28,27 @@ _LAST_SHIFT = 63
 class UnreadableBatch(OrdersError):
     """A batch in the topic cannot be decoded, so nothing after it can be read safely.
 
-    It starts at ``offset`` or after it; only an operator can decide to skip it.
+    It starts at ``offset`` or after it, and ends before ``following``, where that can be told;
+    only an operator can decide to skip it.
     """
 
     code = "unreadable-batch"
 
-    def __init__(self, topic: str, partition: int, offset: int | None, reason: str) -> None:
+    def __init__(
+        self,
+        topic: str,
+        partition: int,
+        offset: int | None,
+        reason: str,
+        following: int | None = None,
+    ) -> None:
         where = "an unknown offset" if offset is None else str(offset)
-        super().__init__(f"{topic} partition {partition} cannot be read at {where}: {reason}")
-        self.place = (topic, partition, offset)
+        there = "one behind it" if following is None else str(following)
+        super().__init__(
+            f"{topic} partition {partition} cannot be read at {where}: {reason}. If that stays, "
+            f"repair it on the brokers, or skip it by setting the group's offset to {there}"
+        )
+        self.partition = TopicPartition(topic, partition)
 
 
 class Record(NamedTuple):
@@ -65,18 +77,23 @@ def read_records(partition: TopicPartition, fetched: MemoryRecords) -> Iterator[
     """
     is_first = True
     while True:
-        offset: int | None = None
+        offset = following = None
         try:
             batch = fetched.next_batch()
             if batch is None:
                 return
-            offset = getattr(batch, "base_offset", None)
+            if isinstance(batch, DefaultRecordBatch):
+                offset = batch.base_offset
+                following = offset + max(0, batch.last_offset_delta) + 1
             records = _records(batch)
         except Exception as error:  # any byte may be wrong, and each decoder fails in its own way
+            # The client counts what is left, and would not come to an end with a broken length.
+            fetched._remaining_bytes = 0  # noqa: SLF001
             if not is_first:
                 return
             reason = str(error) if isinstance(error, UnpackError) else type(error).__name__
-            raise UnreadableBatch(partition.topic, partition.partition, offset, reason) from error
+            place = (partition.topic, partition.partition, offset)
+            raise UnreadableBatch(*place, reason, following) from error
         yield from records
         is_first = False
 
