@@ -134,13 +134,14 @@ def _add(index: LetterIndex, entry: Entry) -> None:
     if letter is None:
         index.strangers += 1
         return
-    summary = _summary(entry.place, letter)
+    summary = summary_of(entry.place, letter)
     known = index.letters.get(letter.identity)
     if known is None or summary.is_newer_than(known):
         index.letters[letter.identity] = summary
 
 
-def _summary(place: tuple[int, int], letter: DeadLetter) -> LetterSummary:
+def summary_of(place: tuple[int, int], letter: DeadLetter) -> LetterSummary:
+    """A letter that is kept at ``place``, without its bytes."""
     detail = sys.intern(letter.detail)  # most letters say what others say
     size = len(letter.value or b"")
     return LetterSummary(place, letter.code, detail, letter.failed_at, letter.attempt, size)

@@ -1,0 +1,143 @@
+"""A document to look at without its personal data.
+
+What is shown is listed: fields of an order that are known not to be personal, where they stand in
+their place and hold their type. All else is a mask that tells type and length: who delivers to
+whom, fields that nobody knows, a name where a number belongs.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from orders.domain.errors import Invalid
+
+TEXT_MAX_LENGTH = 500
+"""Longest text that is shown, in characters; and no field of ours holds a number of 20 digits."""
+MAX_DEPTH = 50
+"""Levels below which nothing is told apart any more."""
+
+_INT_MAX_LENGTH = 20
+_PLAIN_KEY = re.compile(r"[a-z](?:[A-Za-z_]|[0-9]{1,3}(?![0-9])){0,39}")
+_INSTANT = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+    r"(?:[Tt ][0-9]{2}:[0-9]{2}[0-9:.,]{0,20} ?(?:[Zz]|[+-][0-9:]{2,6})?)?"
+)
+
+_Plan = Mapping[str, Any]
+"""By field: str, int, "instant", a plan for an object, or a list of one plan for an array."""
+
+_PAYMENT: _Plan = {
+    "transaction": str,
+    "request_id": str,
+    "currency": str,
+    "provider": str,
+    "amount": int,
+    "payment_dt": int,
+    "bank": str,
+    "delivery_cost": int,
+    "goods_total": int,
+    "custom_fee": int,
+}
+_ITEM: _Plan = {
+    "chrt_id": int,
+    "track_number": str,
+    "price": int,
+    "rid": str,
+    "name": str,
+    "sale": int,
+    "size": str,
+    "total_price": int,
+    "nm_id": int,
+    "brand": str,
+    "status": int,
+}
+_DELIVERY: _Plan = dict.fromkeys(
+    ("name", "phone", "zip", "city", "address", "region", "email"), "personal"
+)
+SHOWN: _Plan = {
+    "order_uid": str,
+    "track_number": str,
+    "entry": str,
+    "delivery": _DELIVERY,
+    "payment": _PAYMENT,
+    "items": [_ITEM],
+    "locale": str,
+    "internal_signature": str,
+    "customer_id": str,
+    "delivery_service": str,
+    "shardkey": str,
+    "sm_id": int,
+    "date_created": "instant",
+    "oof_shard": str,
+    "status": str,  # what one old producer calls oof_shard
+}
+"""What of an order may be seen; whoever adds a field decides."""
+
+
+class _Int(str):
+    """A whole number as it was written: it may be too long to be one here."""
+
+    __slots__ = ()
+
+
+class _Float(str):
+    __slots__ = ()
+
+
+def masked(document: bytes) -> Any:
+    """What ``document`` (JSON in UTF-8) holds, as JSON values, with masks such as ``<str 11>``.
+
+    Raises:
+        Invalid: it cannot be read, or is nested too deep.
+    """
+    try:
+        text = document.decode("utf-8-sig")
+        value = json.loads(text, parse_int=_Int, parse_float=_Float, parse_constant=_Float)
+    except (ValueError, RecursionError):
+        raise Invalid("cannot be shown without personal data: not JSON, or too deep") from None
+    return _masked(value, [SHOWN] if isinstance(value, list) else SHOWN, 0)
+
+
+def _masked(value: Any, plan: Any, depth: int) -> Any:
+    if isinstance(value, dict):
+        if depth == MAX_DEPTH:
+            return f"<object {len(value)}>"
+        fields = plan if isinstance(plan, Mapping) else {}
+        shown: dict[str, Any] = {}
+        for key, inner in value.items():
+            shown[_key(key, fields, shown)] = _masked(inner, fields.get(key), depth + 1)
+        return shown
+    if isinstance(value, list):
+        if depth == MAX_DEPTH:
+            return f"<array {len(value)}>"
+        element = plan[0] if isinstance(plan, list) else None
+        return [_masked(inner, element, depth + 1) for inner in value]
+    return _scalar(value, plan)
+
+
+def _scalar(value: Any, plan: Any) -> Any:
+    if value is None:
+        return None
+    if isinstance(value, bool):
+        return "<bool>"
+    if isinstance(value, _Int):
+        is_shown = plan is int and len(value) <= _INT_MAX_LENGTH
+        return int(value) if is_shown else f"<int {len(value)}>"
+    if isinstance(value, _Float):
+        return f"<float {len(value)}>"
+    is_shown = plan is str and len(value) <= TEXT_MAX_LENGTH
+    if is_shown or (plan == "instant" and _INSTANT.fullmatch(value)):
+        return value
+    return f"<str {len(value)}>"
+
+
+def _key(key: str, fields: _Plan, taken: Mapping[str, Any]) -> str:
+    """The key, or a mask: a name or a phone may stand on this side of the colon, too."""
+    if key in fields or _PLAIN_KEY.fullmatch(key):
+        return key
+    mask, number = f"<key {len(key)}>", 1
+    while mask in taken:
+        number += 1
+        mask = f"<key {len(key)}, {number}>"
+    return mask

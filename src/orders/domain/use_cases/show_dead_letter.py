@@ -1,0 +1,90 @@
+"""Everything about one dead letter, as today's rules see it."""
+
+from datetime import datetime
+
+from msgspec import Struct
+
+from orders.domain.errors import Invalid, NotFound
+from orders.domain.faults import Fault
+from orders.domain.letter_index import (
+    MAX_ATTEMPTS,
+    LetterSummary,
+    Progress,
+    Reference,
+    State,
+    state_of,
+    summary_of,
+)
+from orders.domain.messages import DeadLetter, Identity
+from orders.domain.ports import DeadLetterReader, ReplayJournal
+from orders.domain.reading import ReadingCode, read
+
+_NAMED = 5
+
+
+class ShownLetter(Struct, frozen=True):
+    """One letter.
+
+    ``copies`` says how often it is written. ``code_now`` and ``faults`` are what reading its bytes
+    says today; ``orders`` how many valid orders they hold: one, without any faults, is a letter
+    that would be stored if nothing but the rules had stood against it.
+    """
+
+    letter: DeadLetter
+    copies: int
+    state: State
+    replayed_at: datetime | None
+    code_now: ReadingCode | None
+    faults: tuple[Fault, ...]
+    orders: int
+
+
+class ShowDeadLetter:
+    """The use case."""
+
+    def __init__(self, reader: DeadLetterReader, journal: ReplayJournal) -> None:
+        self._reader = reader
+        self._journal = journal
+
+    async def __call__(
+        self,
+        reference: Reference,
+        max_attempts: int = MAX_ATTEMPTS,
+        progress: Progress = lambda _done, _total: None,
+    ) -> ShownLetter:
+        """The letter that ``reference`` names, its newest copy.
+
+        Raises:
+            NotFound: there is none.
+            Invalid: there are several; the text names some.
+            Unavailable: the dead letters or the journal are away.
+        """
+        replays = await self._journal.read()
+        found: dict[Identity, tuple[LetterSummary, DeadLetter, int]] = {}
+        total = await self._reader.places()
+        done = 0
+        async for entry in self._reader.read():
+            done += 1
+            progress(done, max(done, total))
+            letter = entry.letter
+            if letter and reference.names(letter.identity):
+                new = summary_of(entry.place, letter)
+                old, kept, copies = found.get(letter.identity, (new, letter, 0))
+                newest = (new, letter) if new.is_newer_than(old) else (old, kept)
+                found[letter.identity] = (*newest, copies + 1)
+        if not found:
+            raise NotFound("there is no such dead letter")
+        if len(found) > 1:
+            some = ", ".join(map(str, sorted(found)[:_NAMED]))
+            raise Invalid(f"{len(found)} dead letters are named so; the first are {some}")
+        [(identity, (summary, letter, copies))] = found.items()
+        reading = read(letter.value)
+        return ShownLetter(
+            letter,
+            copies,
+            state_of(identity, summary, replays, max_attempts),
+            replays.replayed.get(identity),
+            reading.refused[0].code if reading.refused else None,
+            tuple(fault for refused in reading.refused for fault in refused.faults),
+            len(reading.accepted),
+        )

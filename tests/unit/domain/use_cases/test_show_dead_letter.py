@@ -1,0 +1,67 @@
+"""One dead letter, and what today's rules say of it."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from orders.adapters.memory.dead_letter_reader import MemoryDeadLetterReader
+from orders.adapters.memory.dead_letters import MemoryDeadLetters
+from orders.adapters.memory.replay_journal import MemoryJournalStore, MemoryReplayJournal
+from orders.domain.errors import Invalid, NotFound
+from orders.domain.letter_index import Reference
+from orders.domain.messages import DeadLetter, Message, Origin
+from orders.domain.use_cases.show_dead_letter import ShowDeadLetter, ShownLetter
+from tests.unit.domain.reference import REFERENCE
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def letter(value: bytes | None, offset: int = 1, index: int = 0, hours: int = 0) -> DeadLetter:
+    message = Message(Origin("orders", 0, offset), None)
+    at = START + timedelta(hours=hours)
+    return DeadLetter(message, index, value, "invalid", "$: was bad", at)
+
+
+async def shown(reference: str, *written: DeadLetter | None) -> ShownLetter:
+    dead_letters = MemoryDeadLetters()
+    dead_letters.written += written
+    journal = MemoryReplayJournal(MemoryJournalStore())
+    show = ShowDeadLetter(MemoryDeadLetterReader(dead_letters), journal)
+    return await show(Reference.parse(reference))
+
+
+async def test_all_faults_by_path() -> None:
+    bad = REFERENCE | {"sm_id": "x", "payment": REFERENCE["payment"] | {"amount": -1}}
+    found = await shown("0:1", None, letter(b"{}", 2), letter(json.dumps(bad).encode()))
+    assert sorted(map(str, found.faults)) == [
+        "$.payment.amount: must not be negative and must fit 64 bits",
+        "$.sm_id: expected int, got str",
+    ]
+    assert (found.code_now, found.orders, found.copies, found.state) == ("invalid", 0, 1, "waiting")
+
+
+async def test_what_would_be_valid_today() -> None:
+    found = await shown("orders/0:1:0", letter(json.dumps(REFERENCE).encode()))
+    assert (found.code_now, found.faults, found.orders) == (None, (), 1)
+
+
+@pytest.mark.parametrize(
+    ("value", "code"), [(None, "empty"), (b" ", "empty"), (b"{", "undecodable")]
+)
+async def test_what_is_no_document(value: bytes | None, code: str) -> None:
+    found = await shown("0:1", letter(value))
+    assert (found.code_now, len(found.faults), found.orders) == (code, 1, 0)
+
+
+async def test_the_newest_copy_is_shown() -> None:
+    found = await shown("0:1", letter(b"1", hours=1), letter(b"2", hours=3), letter(b"3", hours=2))
+    assert (found.letter.value, found.copies) == (b"2", 3)
+
+
+async def test_what_is_not_there_and_what_is_not_the_only_one() -> None:
+    with pytest.raises(NotFound):
+        await shown("0:2", letter(b"1"), None)
+    with pytest.raises(Invalid, match="2 dead letters.*orders/0:1:0, orders/0:1:5"):
+        await shown("0:1", letter(b"1"), letter(b"1", index=5))
+    assert (await shown("0:1:5", letter(b"1"), letter(b"2", index=5))).letter.value == b"2"
