@@ -17,11 +17,19 @@ from msgspec import Meta, Struct
 
 from orders.domain.document import in_utc
 from orders.domain.faults import Fault
+from orders.domain.json_scan import depth
 from orders.domain.model import Order
 from orders.domain.rules import INT64_MAX
 
 _JSON_TYPE = {str: "str", int: "int", datetime: "str"}
 _NAMES = {bool: "bool", int: "int", float: "float", str: "str", list: "array", dict: "object"}
+
+MAX_DEPTH = 500
+"""Arrays and objects that may lie within each other in one order, in fields that are not ours too.
+
+A bound of our own: that of the decoders depends on how deep their caller stands, and the same
+bytes must fare the same each time that they come.
+"""
 
 MAX_FAULTS = 1_000
 """Most faults that are told of one order: megabytes of junk in one array are told by the first."""
@@ -56,7 +64,7 @@ class _Object(Struct, frozen=True):
 
 def read_leniently(raw: bytes) -> Order | None:
     """The order that ``raw`` holds, texts that may be absent filled in; None where in doubt."""
-    if _NUL_ESCAPE in raw:
+    if _NUL_ESCAPE in raw or is_too_deep(raw):
         return None
     try:
         return _convert(_completed(msgspec.json.decode(raw)))
@@ -71,15 +79,19 @@ def diagnose(raw: bytes) -> Order | tuple[Fault, ...]:
     """
     if order := read_leniently(raw):
         return order
-    # A second decoder, which takes what the first refuses: lone surrogates, and any number.
-    try:
-        value = _completed(json.loads(raw, parse_int=_int))
-    except RecursionError:
+    if is_too_deep(raw):
         return (Fault((), "must not be nested so deep"),)
+    # A second decoder, which takes what the first refuses: lone surrogates, and any number.
+    value = _completed(json.loads(raw, parse_int=_int))
     faults = tuple(islice(_object_faults(value, _ORDER, ()), MAX_FAULTS))
     # Without a fault, what the first decoder disliked stands in fields that are not ours.
-    order = None if faults else _convert(value)
+    order = None if faults else _convert(_only_ours(value, _ORDER))
     return order or faults or (Fault((), "must be an order"),)
+
+
+def is_too_deep(raw: bytes) -> bool:
+    """Whether ``raw``, if it is JSON, is nested deeper than ``MAX_DEPTH``."""
+    return raw.count(b"[") + raw.count(b"{") > MAX_DEPTH and depth(raw) > MAX_DEPTH
 
 
 def _completed(value: Any) -> Any:
@@ -113,6 +125,17 @@ def _convert(value: Any) -> Order | None:
     except (msgspec.ValidationError, OverflowError):
         return None
     return order if utc is moment else msgspec.structs.replace(order, date_created=utc)
+
+
+def _only_ours(value: Any, plan: _Object) -> Any:
+    """``value``, in which nothing is wrong, without the fields that we do not know."""
+    if isinstance(value, list):
+        return [_only_ours(item, plan) for item in value]
+    objects = plan.objects
+    return {
+        name: _only_ours(value[name], objects[name]) if name in objects else value[name]
+        for name in plan.fields
+    }
 
 
 def _object_faults(value: Any, plan: _Object, path: _Path) -> Iterator[Fault]:

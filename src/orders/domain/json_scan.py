@@ -7,6 +7,7 @@ any depth and any escape; it knows the grammar of RFC 8259 and nothing else.
 """
 
 import re
+from itertools import accumulate
 
 from msgspec import Struct
 
@@ -27,6 +28,10 @@ _ARRAY, _OBJECT, _COMMA = b"[", b"{", b","
 _CLOSERS = {_ARRAY: b"]", _OBJECT: b"}"}
 
 
+_STRINGS = re.compile(_STRING)
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+
+
 class MalformedError(ValueError):
     """Not JSON; ``position`` is the offset in bytes at which the grammar was left."""
 
@@ -45,6 +50,12 @@ class Scan(Struct, frozen=True):
 
     kind: bytes
     spans: list[tuple[int, int]]
+
+
+def depth(data: bytes) -> int:
+    """How many arrays and objects lie within each other in ``data``, which is JSON."""
+    brackets = _STRINGS.sub(b"", data).translate(None, _NO_BRACKETS)
+    return max(accumulate(1 if bracket in b"[{" else -1 for bracket in brackets), default=0)
 
 
 def scan(data: bytes) -> Scan:

@@ -13,14 +13,18 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from orders.domain.diagnosis import diagnose, read_leniently
+from orders.domain.diagnosis import MAX_DEPTH, diagnose, read_leniently
 from orders.domain.document import in_utc
 from orders.domain.faults import Fault
-from orders.domain.json_scan import MalformedError, scan
+from orders.domain.json_scan import MalformedError, depth, scan
 from orders.domain.model import Order
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _JSON_BLANKS = b" \t\n\r"
+_OWN_BRACKETS = 4
+"""Opening ones of an order without items."""
+_OWN_DEPTH = 4
+"""Levels of an order's own fields: an array of orders, an order, its items, an item."""
 _SCALAR_NAMES = {b'"': "str", b"t": "bool", b"f": "bool"}
 
 _decode: Callable[[bytes], Order | list[Order]] = msgspec.json.Decoder(Order | list[Order]).decode
@@ -91,12 +95,26 @@ def _read_typed(text: bytes) -> Reading | None:
         return None
     try:
         decoded = _decode(text)
+        if not _is_shallow(text, decoded):
+            return None
         if isinstance(decoded, list):
             accepted = tuple([Accepted(i, _utc(order)) for i, order in enumerate(decoded)])
             return Reading(accepted, is_array=True)
         return Reading((Accepted(0, _utc(decoded)),))
     except (msgspec.DecodeError, UnicodeError, RecursionError, OverflowError):
         return None
+
+
+def _is_shallow(text: bytes, decoded: Order | list[Order]) -> bool:
+    """Whether no order of ``text`` is nested too deep; False where that is not sure.
+
+    The decoder is silent about fields that it skips, and the whole text is looked through only
+    where there are more brackets in it than our own fields and a bounded rest can account for.
+    """
+    orders = decoded if isinstance(decoded, list) else [decoded]
+    brackets = text.count(b"{") + text.count(b"[")
+    ours = sum(_OWN_BRACKETS + len(order.items) for order in orders)
+    return brackets - ours <= MAX_DEPTH - _OWN_DEPTH or depth(text) <= MAX_DEPTH
 
 
 def _read_tolerantly(value: bytes, text: bytes, enough: float = math.inf) -> Reading:

@@ -38,6 +38,10 @@ class TestKeys:
     def test_a_lone_surrogate_in_an_unknown_field_is_ignored_with_it(self, value: object) -> None:
         assert the_order(read_document(changed("unknown", value))) == REFERENCE_ORDER
 
+    @pytest.mark.parametrize("path", ["\ud800", "delivery.\ud800", "items.0.x\udfff"])
+    def test_a_lone_surrogate_in_the_name_of_an_unknown_field_too(self, path: str) -> None:
+        assert the_order(read_document(changed(path, "x"))) == REFERENCE_ORDER
+
     @pytest.mark.parametrize(
         "name", ["Order_uid", "ORDER_UID", "orderUid", "order_uid ", "order-uid"]
     )

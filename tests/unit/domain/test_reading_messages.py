@@ -1,10 +1,13 @@
 """What a message may be: an order, an array of orders, or nothing of the kind."""
 
 import json
+from collections.abc import Callable
+from functools import partial
 
 import pytest
 
-from orders.domain.reading import elements, read
+from orders.domain.diagnosis import MAX_DEPTH
+from orders.domain.reading import Reading, elements, read
 from tests.unit.domain.reference import (
     REFERENCE,
     changed,
@@ -190,13 +193,12 @@ class TestArrays:
             assert (refused.index, refused.raw, refused.code) == (1, broken, "invalid")
             assert [str(f) for f in refused.faults] == [fault]
 
-    def test_a_neighbour_nested_too_deep_as_a_whole(self) -> None:
-        # Some depths are too much for one parser and not for the next; the verdict is one of two.
-        for levels in (500, 990, 1000, 1010, 2000, 5000):
-            value = b"[" + TEXT[:-1] + b',"unknown":' + nested(levels) + b"}," + TEXT + b"]"
-            reading = read(value)
-            assert reading.accepted[-1].order == ORDER
-            assert len(reading.accepted) + len(reading.refused) == 2
+    def test_a_neighbour_nested_too_deep_is_alone_in_being_refused(self) -> None:
+        for levels in (MAX_DEPTH, 990, 1000, 5000, DEEP):
+            broken = TEXT[:-1] + b',"unknown":' + nested(levels) + b"}"
+            reading = read(b"[" + broken + b"," + TEXT + b"]")
+            assert [(a.index, a.order) for a in reading.accepted] == [(1, ORDER)]
+            assert [r.raw for r in reading.refused] == [broken]
 
     def test_only_broken_ones(self) -> None:
         reading = read(b'[1, {"a": 2}, null]')
@@ -208,6 +210,49 @@ class TestArrays:
         reading = read(nested(DEEP))
         (refused,) = reading.refused
         assert (refused.index, refused.code, refused.raw) == (0, "invalid", nested(DEEP - 1))
+
+
+class TestNesting:
+    """The verdict depends on the bytes alone: what comes again has to fare as it did before."""
+
+    @staticmethod
+    def documents(levels: int) -> list[bytes]:
+        """The reference order with so many levels in all, known fields and repeated ones too."""
+        return [
+            TEXT[:-1] + b',"unknown":' + nested(levels - 1) + b"}",
+            TEXT[:-1] + b',"u":' + b'{"[":' * (levels - 1) + b'"]"' + b"}" * (levels - 1) + b"}",
+            b'{"items":' + nested(levels - 1) + b"," + TEXT[1:],
+            TEXT.replace(b'"entry": "WBIL"', b'"entry": null, "u":' + nested(levels - 1)),
+        ]
+
+    @pytest.mark.parametrize("frames", [0, 300])
+    def test_up_to_the_bound_it_is_ignored_wherever_it_is_read(self, frames: int) -> None:
+        for document in self.documents(MAX_DEPTH):
+            for value in (document, b"[" + document + b"," + TEXT + b"]"):
+                assert beneath(frames, partial(read, value)).refused == ()
+
+    @pytest.mark.parametrize("frames", [0, 300])
+    def test_beyond_it_is_refused_wherever_it_is_read(self, frames: int) -> None:
+        for document in self.documents(MAX_DEPTH + 1):
+            assert faults(beneath(frames, partial(read, document))) == [
+                "$: must not be nested so deep"
+            ]
+            reading = beneath(frames, partial(read, b"[" + document + b"," + TEXT + b"]"))
+            assert faults(reading) == ["$[0]: must not be nested so deep"]
+            assert [accepted.index for accepted in reading.accepted] == [1]
+
+    def test_many_brackets_beside_each_other_are_not_deep(self) -> None:
+        wide = b'"unknown":[' + b",".join([b'{"[":"{[{["}'] * 2000) + b"]"
+        assert the_order(read(TEXT[:-1] + b"," + wide + b"}")) == ORDER
+        array = b"[" + b",".join([TEXT[:-1] + b',"unknown":[[],{}]}'] * 500) + b"]"
+        assert [accepted.order for accepted in read(array).accepted] == [ORDER] * 500
+        texts = changed("entry", "[{" * 1000)
+        assert the_order(read_document(texts)).entry == "[{" * 1000
+
+
+def beneath(frames: int, do: Callable[[], Reading]) -> Reading:
+    """What ``do`` gives with so many more callers above it."""
+    return beneath(frames - 1, do) if frames else do()
 
 
 class TestElements:
