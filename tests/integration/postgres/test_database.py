@@ -161,6 +161,25 @@ async def test_a_check_takes_less_than_a_second_on_a_frozen_server(
     await database.close()
 
 
+async def test_sessions_that_began_read_only_are_not_kept(
+    admin: psycopg.AsyncConnection, database_dsn: str
+) -> None:
+    name = conninfo_to_dict(database_dsn)["dbname"]
+    await admin.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    database = PostgresDatabase(database_dsn, pool_max=4)
+    await database.open()
+    try:
+        repository = PostgresOrderRepository(database)
+        await asyncio.gather(*(repository.get(["some"]) for _ in range(8)))  # all four begin
+        for _ in range(2):
+            with pytest.raises(Unavailable, match="25006"):
+                await repository.save_many(numbered(3))
+        await admin.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
+        assert len((await repository.save_many(numbered(3))).saved) == 3
+    finally:
+        await database.close()
+
+
 async def test_more_calls_than_connections(order_repository: PostgresOrderRepository) -> None:
     batch = numbered(20)
     await order_repository.save_many(batch)

@@ -1,6 +1,7 @@
 """The pool of connections, and the one place where driver errors become the domain's."""
 
 import logging
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -8,6 +9,7 @@ import psycopg
 import structlog
 from msgspec import Struct
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.errors import ReadOnlySqlTransaction
 from psycopg_pool import AsyncConnectionPool
 
 from orders.adapters.postgres.errors import silence, translated
@@ -77,6 +79,7 @@ class PostgresDatabase(Dependency):
         self.timeouts = timeouts
         self._failures_known = 0
         self._is_away = False
+        self._was_read_only = False
         # Both libraries log addresses, user names and the server's own texts. What matters is told
         # by the errors that callers get, and by health.
         for name in ("psycopg", "psycopg.pool"):
@@ -142,6 +145,7 @@ class PostgresDatabase(Dependency):
             finally:
                 await self._give_back(session)
         except psycopg.Error as error:
+            self._was_read_only |= isinstance(error, ReadOnlySqlTransaction)
             failure: OrdersError = translated(error)
             if session and session.gave_up:
                 failure = Unavailable("PostgreSQL gave no answer in time")
@@ -161,11 +165,15 @@ class PostgresDatabase(Dependency):
         timeout = wait or self.timeouts.connection
         if self._failures() > self._failures_known:
             timeout = min(timeout, _WAIT_WHILE_AWAY)
+        # When the database takes writes again, or another one does after a failover, sessions that
+        # began before go on being read-only, each for the hour that the pool keeps it.
+        not_before = time.monotonic() if self._was_read_only else 0.0
+        self._was_read_only = False
         while True:
             session = await self._pool.getconn(timeout)
             session.give_up_after(give_up_after)
             try:
-                usable = await session.is_usable()
+                usable = session.began >= not_before and await session.is_usable()
             except BaseException:
                 await self._give_back(session)
                 raise
@@ -194,6 +202,7 @@ class PostgresDatabase(Dependency):
         settings = PLANNING | {"TimeZone": "UTC"}
         settings |= {name: f"{round(value * 1000)}ms" for name, value in seconds.items()}
         session.adapters.register_loader("json", BytesLoader)
+        session.began = time.monotonic()
         session.give_up_after(self.timeouts.connect)
         await session.execute(
             "SELECT set_config(name, value, false) FROM unnest(%s::text[], %s::text[])"

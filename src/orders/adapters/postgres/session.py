@@ -26,6 +26,8 @@ class Session(AsyncConnection[TupleRow]):
     """
 
     gave_up = False
+    began = 0.0
+    """When it was ready for use, in monotonic seconds."""
     _timer: asyncio.TimerHandle | None = None
 
     def give_up_after(self, seconds: float | None) -> None:
