@@ -1,11 +1,13 @@
 """All drills, in the order in which they are run."""
 
-from tests.drills import broker, kills, postgres, signals
+from tests.drills import broker, kills, postgres, postgres_refusals, signals, unreadable
 from tests.drills.drill import Drill
 
 DRILLS: tuple[Drill, ...] = (
     *kills.DRILLS,
     *postgres.DRILLS,
+    *postgres_refusals.DRILLS,
     *broker.DRILLS,
+    *unreadable.DRILLS,
     *signals.DRILLS,
 )

@@ -38,14 +38,16 @@ def postgres_killed(stage: Stage) -> None:
     stage.consumers.start("one")
     stage.consumers.start("two")
     stage.wait_for_topics()
-    with steady(stage), stage.traffic.flow(kills * 1_000, seconds=kills * 2.0):
+    with steady(stage):
         for number in range(kills):
-            stage.wait_for_stored(stage.stored() + 1, 30)
-            time.sleep(stage.chance(0.0, 1.0))
-            stage.say(f"kill {number + 1} of {kills}")
-            stage.servers.postgres.kill()
-            time.sleep(stage.chance(0.0, 1.0))
-            stage.servers.postgres.start()
+            before = stage.stored()
+            with stage.traffic.flow(1_000, seconds=2.0):
+                stage.wait_for_stored(before + 1, 30)
+                time.sleep(stage.chance(0.0, 1.5))
+                stage.say(f"kill {number + 1} of {kills}")
+                stage.servers.postgres.kill()
+                time.sleep(stage.chance(0.0, 1.0))
+                stage.servers.postgres.start()
 
 
 @drill(2, "connections to PostgreSQL cut in the middle of a COPY")
@@ -53,11 +55,12 @@ def postgres_cut_in_copy(stage: Stage) -> None:
     """At a random byte of a random table's COPY."""
     cuts = 30 if stage.long else 5
     door = _behind_a_door(stage)
-    with steady(stage), stage.traffic.flow(cuts * 200, seconds=cuts * 0.6):
+    with steady(stage):
         for number in range(cuts):
             stage.say(f"cut {number + 1} of {cuts}")
             door.cut_in_copy(after=stage.rng.randint(1, 50 * AN_ORDER))
-            _wait_for_cuts(door, number + 1)
+            with stage.traffic.flow(200, seconds=0.3):
+                _wait_for_cuts(door, number + 1)
 
 
 @drill(2, "the answer to a COMMIT lost")
@@ -65,11 +68,12 @@ def postgres_answer_lost(stage: Stage) -> None:
     """As in a failover: the batch is stored, and nobody was told. It comes out as a no-op."""
     losses = 20 if stage.long else 4
     door = _behind_a_door(stage)
-    with steady(stage), stage.traffic.flow(losses * 200, seconds=losses * 0.6):
+    with steady(stage):
         for number in range(losses):
             stage.say(f"answer {number + 1} of {losses}")
             door.lose_next_commit()
-            _wait_for_cuts(door, number + 1)
+            with stage.traffic.flow(200, seconds=0.3):
+                _wait_for_cuts(door, number + 1)
     batches = re.findall(r'"unchanged":(\d+).*"batch stored"', stage.consumers.log())
     known = sum(map(int, batches))
     assert known >= losses, f"{losses} batches came out as no-ops, with {known} orders in all"

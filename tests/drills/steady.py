@@ -33,10 +33,13 @@ def steady(stage: Stage, *, letters: int = 0) -> Iterator[None]:
     assert written == letters, f"{written} dead letters instead of {letters}"
 
 
-def wait_until_told(stage: Stage, text: str, seconds: float = 30.0) -> None:
-    """Wait until one of the consumers has logged ``text``."""
+def times_told(stage: Stage, text: str) -> int:
+    """How often the consumers have logged ``text``."""
+    return sum(stage.consumers.log(name).count(text) for name in stage.consumers.running)
+
+
+def wait_until_told(stage: Stage, text: str, *, times: int = 1, seconds: float = 30.0) -> None:
+    """Wait until the consumers have logged ``text`` that often."""
     wait_until(
-        lambda: any(text in stage.consumers.log(name) for name in stage.consumers.running),
-        seconds,
-        f"a consumer says {text!r}",
+        lambda: times_told(stage, text) >= times, seconds, f"consumers say {text!r}, {times} times"
     )
