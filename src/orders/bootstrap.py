@@ -46,6 +46,7 @@ from orders.domain.use_cases.list_orders import ListOrders
 from orders.domain.use_cases.look_up_order import LookUpOrder
 from orders.domain.use_cases.publish_orders import PublishDocument, PublishRandom
 from orders.domain.use_cases.replay_dead_letters import ReplayDeadLetters
+from orders.domain.use_cases.show_dead_letter import ShowDeadLetter
 from orders.domain.use_cases.warm_up_cache import WarmUpCache
 
 
@@ -122,6 +123,7 @@ class Container(containers.DeclarativeContainer):
         IngestBatch, repository, dead_letters, cache, settings.provided.cache_capacity
     )
     list_dead_letters = providers.Singleton(ListDeadLetters, dead_letter_reader, replay_journal)
+    show_dead_letter = providers.Singleton(ShowDeadLetter, dead_letter_reader, replay_journal)
     replay_dead_letters = providers.Singleton(
         ReplayDeadLetters, dead_letter_reader, replay_journal, replay_target
     )

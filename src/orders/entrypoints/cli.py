@@ -9,6 +9,7 @@ _COMMANDS = {
     "config": "orders.entrypoints.tools.config:config",
     "consumer": "orders.entrypoints.consumer.command:consumer",
     "dev": "orders.entrypoints.dev.command:dev",
+    "dlq": "orders.entrypoints.tools.dlq.command:dlq",
     "generate": "orders.entrypoints.tools.generate:generate",
     "migrate": "orders.entrypoints.tools.migrate:migrate",
 }

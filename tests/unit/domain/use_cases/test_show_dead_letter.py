@@ -62,6 +62,6 @@ async def test_the_newest_copy_is_shown() -> None:
 async def test_what_is_not_there_and_what_is_not_the_only_one() -> None:
     with pytest.raises(NotFound):
         await shown("0:2", letter(b"1"), None)
-    with pytest.raises(Invalid, match="2 dead letters.*orders/0:1:0, orders/0:1:5"):
+    with pytest.raises(Invalid, match=r"2 dead letters.*orders/0:1:0, orders/0:1:5"):
         await shown("0:1", letter(b"1"), letter(b"1", index=5))
     assert (await shown("0:1:5", letter(b"1"), letter(b"2", index=5))).letter.value == b"2"

@@ -1,0 +1,1 @@
+"""`orders dlq`: look at dead letters, and send them again."""

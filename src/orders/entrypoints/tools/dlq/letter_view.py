@@ -1,0 +1,153 @@
+"""One dead letter as people and as programs see it, with or without personal data."""
+
+import base64
+import hashlib
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from orders.domain.errors import Invalid
+from orders.domain.letter_headers import REPLAY_OF, replayed_identity
+from orders.domain.masking import masked
+from orders.domain.use_cases.show_dead_letter import ShownLetter
+from orders.entrypoints.tools.dlq.terminal import safe
+
+_MASKED = "personal data masked, --unmask shows it"
+
+
+def letter_as_text(shown: ShownLetter, *, unmask: bool) -> str:
+    """Lines for a terminal; no character in them that it would obey."""
+    letter = shown.letter
+    lines = [f"Dead letter {letter.identity}"]
+    lines += [f"  {name:<10} {value}" for name, value in _facts(shown, unmask=unmask)]
+    lines += ["", *_verdict(shown)]
+    lines += ["", *_payload_lines(shown, unmask=unmask)]
+    return "\n".join(lines)
+
+
+def letter_as_json(shown: ShownLetter, *, unmask: bool) -> dict[str, Any]:
+    """The same for programs. Bytes are base64; what is masked is null, or a mask such as <str 11>.
+
+    ``payload`` is the document where it is one that can be read, else null.
+    """
+    letter, origin = shown.letter, shown.letter.identity.origin
+    value = letter.value or b""
+    parent = replayed_identity(letter.message.headers)
+    return {
+        "identity": str(letter.identity),
+        "topic": origin.topic,
+        "partition": origin.partition,
+        "offset": origin.offset,
+        "index": letter.index,
+        "code": letter.code,
+        "detail": letter.detail,
+        "failed_at": letter.failed_at.isoformat(),
+        "attempt": letter.attempt,
+        "state": shown.state,
+        "replayed_at": shown.replayed_at and shown.replayed_at.isoformat(),
+        "replay_of": parent and str(parent),
+        "copies": shown.copies,
+        "sent_at": _sent_at(letter.message.timestamp),
+        "key": _base64(letter.message.key) if unmask else None,
+        "headers": [
+            {"name": name, "bytes": len(content), "value": _base64(content) if unmask else None}
+            for name, content in letter.message.headers
+        ],
+        "valid_now": not shown.faults and shown.orders > 0,
+        "code_now": shown.code_now,
+        "faults": [{"path": f.json_path, "rule": f.rule} for f in shown.faults],
+        "bytes": None if letter.value is None else len(value),
+        "sha256": hashlib.sha256(value).hexdigest(),
+        "masked": not unmask,
+        "payload": None if unmask else _masked_or_none(shown),
+        "raw": _base64(letter.value) if unmask else None,
+    }
+
+
+def _facts(shown: ShownLetter, *, unmask: bool) -> list[tuple[str, str]]:
+    letter, message = shown.letter, shown.letter.message
+    state: str = shown.state
+    if shown.replayed_at:
+        state += f" at {_time(shown.replayed_at)}"
+    facts = [
+        ("code", letter.code),
+        ("detail", safe(letter.detail)),
+        ("failed at", _time(letter.failed_at)),
+        ("attempt", str(letter.attempt)),
+        ("state", state),
+        ("sent at", _sent_at(message.timestamp)),
+        ("copies", str(shown.copies)),
+        ("key", _bytes(message.key, unmask=unmask)),
+    ]
+    if parent := replayed_identity(message.headers):
+        facts.append(("replay of", str(parent)))
+    facts += [
+        ("header", f"{safe(name)} = {_bytes(content, unmask=unmask)}")
+        for name, content in message.headers
+        if name != REPLAY_OF
+    ]
+    return facts
+
+
+def _verdict(shown: ShownLetter) -> list[str]:
+    if shown.faults:
+        return [
+            f"What is wrong with it today ({shown.code_now}):",
+            *(f"  {safe(str(fault))}" for fault in shown.faults),
+        ]
+    if not shown.orders:
+        return ["What is wrong with it today: nothing, but it holds no order"]
+    verdict = "By today's rules it is valid."
+    if shown.letter.code in ("conflict", "rejected"):
+        verdict += " Its code says what stood against it besides the rules."
+    return [verdict]
+
+
+def _payload_lines(shown: ShownLetter, *, unmask: bool) -> list[str]:
+    value = shown.letter.value
+    if value is None:
+        return ["Payload: none (a tombstone)"]
+    heading = f"Payload: {len(value)} bytes, sha256 {hashlib.sha256(value).hexdigest()}"
+    if not value:
+        return [heading]
+    if unmask:
+        text = value.decode(errors="backslashreplace")
+        return [heading, safe(text, keep_lines=True)]
+    seen = _masked_or_none(shown)
+    if seen is None:
+        # Where nobody knows what is a name and what is not, all of it may be.
+        return [heading, "  (cannot be masked, so it is not shown: --unmask, --raw)"]
+    text = json.dumps(seen, indent=2, ensure_ascii=False)
+    return [f"{heading} ({_MASKED})", safe(text, keep_lines=True)]
+
+
+def _masked_or_none(shown: ShownLetter) -> Any:
+    if shown.code_now in ("undecodable", "empty"):
+        return None
+    try:
+        return masked(shown.letter.value or b"")
+    except Invalid:
+        return None
+
+
+def _bytes(content: bytes | None, *, unmask: bool) -> str:
+    if content is None:
+        return "none"
+    if unmask:
+        return safe(content.decode(errors="backslashreplace"))
+    return f"<{len(content)} bytes>"
+
+
+def _base64(content: bytes | None) -> str | None:
+    return None if content is None else base64.b64encode(content).decode()
+
+
+def _time(moment: datetime) -> str:
+    return moment.isoformat(sep=" ", timespec="seconds")
+
+
+def _sent_at(milliseconds: int) -> str:
+    try:
+        return _time(datetime.fromtimestamp(milliseconds / 1000, UTC))
+    except (ValueError, OverflowError, OSError):  # producers may send any number
+        return str(milliseconds)

@@ -1,0 +1,141 @@
+"""`orders dlq list`: which dead letters there are."""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, get_args
+
+import click
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from orders.domain.letter_index import Selection, State
+from orders.domain.messages import ErrorCode
+from orders.domain.use_cases.list_dead_letters import LetterList, ListDeadLetters, ListedLetter
+from orders.entrypoints.tools.dlq import options
+from orders.entrypoints.tools.dlq.running import container_of, told_errors
+from orders.entrypoints.tools.dlq.terminal import json_line, progress, safe, write
+
+
+@click.command()
+@options.code_option
+@options.since_option
+@options.until_option
+@click.option(
+    "--state",
+    "states",
+    type=click.Choice(get_args(State)),
+    multiple=True,
+    help="Only letters in this state; may be given several times.",
+)
+@options.max_attempts_option
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    default=100,
+    show_default=True,
+    help="Most rows of the table: the latest failures. --json lists all.",
+)
+@options.json_option
+@click.pass_context
+def list_letters(
+    context: click.Context,
+    /,
+    *,
+    codes: tuple[ErrorCode, ...],
+    since: datetime | None,
+    until: datetime | None,
+    states: tuple[State, ...],
+    max_attempts: int,
+    limit: int,
+    as_json: bool,
+) -> None:
+    """List dead letters, each once, in the order in which they failed.
+
+    A letter waits until it has been replayed, or is given up once it has failed too often.
+
+    \b
+    Examples:
+      orders dlq list
+      orders dlq list --code invalid --since 2h
+      orders dlq list --state waiting --json | jq -r .identity
+    """
+    use_case = container_of(context).list_dead_letters()
+    selection = Selection(codes=frozenset(codes), since=since, until=until)
+    with told_errors():
+        found = asyncio.run(_find(use_case, selection, frozenset(states), max_attempts))
+    if as_json:
+        for listed in found.letters:
+            click.echo(json_line(_as_json(listed)))
+    else:
+        _print(found, limit)
+
+
+async def _find(
+    use_case: ListDeadLetters, selection: Selection, states: frozenset[State], max_attempts: int
+) -> LetterList:
+    with progress() as advance:
+        return await use_case(
+            selection, states, max_attempts, lambda done, total: advance("reading", done, total)
+        )
+
+
+def _print(found: LetterList, limit: int) -> None:
+    if found.letters:
+        # Whatever the terminal, a letter's text is text: no markup, no emoji codes, no links.
+        Console(markup=False, highlight=False, emoji=False).print(_table(found.letters[-limit:]))
+        if len(found.letters) > limit:
+            write(f"{len(found.letters) - limit} earlier ones are not shown: --limit, --json")
+        write(f"{_amount(len(found.letters))}: {_counts(found.by_code)}; {_counts(found.by_state)}")
+    else:
+        write("no dead letters")
+    if found.strangers:
+        write(f"messages on the topic that are no dead letters of ours: {found.strangers}")
+    if found.is_cut_off:
+        write("a replay was cut off: `orders dlq replay` finds out what it sent, and goes on")
+
+
+def _table(letters: tuple[ListedLetter, ...]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    for heading in ("letter", "code", "try", "state", "failed at (UTC)"):
+        table.add_column(heading, no_wrap=heading != "letter", overflow="fold")
+    table.add_column("what is wrong", overflow="fold", ratio=1)
+    for listed in letters:
+        letter = listed.letter
+        failed_at = letter.failed_at.astimezone(UTC).strftime("%Y-%m-%d %H:%M")
+        cells = (_short(listed), letter.code, str(letter.attempt), listed.state, failed_at)
+        table.add_row(*map(Text, cells), Text(safe(letter.detail)))
+    return table
+
+
+def _short(listed: ListedLetter) -> str:
+    origin = listed.identity.origin
+    return f"{origin.partition}:{origin.offset}:{listed.identity.index}"
+
+
+def _as_json(listed: ListedLetter) -> dict[str, Any]:
+    letter, origin = listed.letter, listed.identity.origin
+    return {
+        "identity": str(listed.identity),
+        "topic": origin.topic,
+        "partition": origin.partition,
+        "offset": origin.offset,
+        "index": listed.identity.index,
+        "code": letter.code,
+        "detail": letter.detail,
+        "failed_at": letter.failed_at.isoformat(),
+        "attempt": letter.attempt,
+        "state": listed.state,
+        "replayed_at": listed.replayed_at and listed.replayed_at.isoformat(),
+        "bytes": letter.size,
+    }
+
+
+def _amount(number: int) -> str:
+    return "1 dead letter" if number == 1 else f"{number} dead letters"
+
+
+def _counts(counts: Mapping[Any, int]) -> str:
+    return ", ".join(f"{number} {name}" for name, number in sorted(counts.items()))

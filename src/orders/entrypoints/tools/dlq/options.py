@@ -1,0 +1,76 @@
+"""What these commands have in common on the command line."""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, get_args
+
+import click
+
+from orders.domain.letter_index import MAX_ATTEMPTS, Reference
+from orders.domain.messages import ErrorCode
+
+_AGO = re.compile(r"([0-9]{1,6})([smhd])")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+class Moment(click.ParamType):  # type: ignore[type-arg]
+    """RFC 3339, UTC where it has no offset; or how long ago."""
+
+    name = "time"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> datetime:
+        """See ``click.ParamType.convert``."""
+        text = str(value)
+        try:
+            if ago := _AGO.fullmatch(text):
+                amount, unit = ago.groups()
+                return datetime.now(UTC) - timedelta(**{_UNITS[unit]: int(amount)})
+            moment = datetime.fromisoformat(text)
+        except (ValueError, OverflowError):
+            self.fail("not a time: 2026-01-31, 2026-01-31T12:00:00Z, 90m, 2h, 7d", param, ctx)
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+class LetterReference(click.ParamType):  # type: ignore[type-arg]
+    """How a letter is named."""
+
+    name = "letter"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Reference:
+        """See ``click.ParamType.convert``."""
+        try:
+            return Reference.parse(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+_Command = Callable[..., None]
+
+code_option: Callable[[_Command], _Command] = click.option(
+    "--code",
+    "codes",
+    type=click.Choice(get_args(ErrorCode)),
+    multiple=True,
+    help="Only letters of this code; may be given several times.",
+)
+since_option: Callable[[_Command], _Command] = click.option(
+    "--since", type=Moment(), help="Only what failed then or later: a time, or 2h for 2 hours ago."
+)
+until_option: Callable[[_Command], _Command] = click.option(
+    "--until", type=Moment(), help="Only what failed before."
+)
+max_attempts_option: Callable[[_Command], _Command] = click.option(
+    "--max-attempts",
+    type=click.IntRange(min=1),
+    default=MAX_ATTEMPTS,
+    show_default=True,
+    help="Letters that have failed so often are given up.",
+)
+json_option: Callable[[_Command], _Command] = click.option(
+    "--json", "as_json", is_flag=True, help="JSON for programs, one object a line."
+)

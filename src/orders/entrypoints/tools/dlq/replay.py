@@ -1,0 +1,143 @@
+"""`orders dlq replay`: dead letters' messages back to their topic."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+import click
+
+from orders.bootstrap import Container, opened
+from orders.domain.letter_index import Reference, Selection
+from orders.domain.messages import ErrorCode, Identity
+from orders.domain.use_cases.replay_dead_letters import ReplayReport, Wish
+from orders.entrypoints.startup import EXIT_FAILED
+from orders.entrypoints.tools.dlq import options
+from orders.entrypoints.tools.dlq.running import container_of, told_errors
+from orders.entrypoints.tools.dlq.terminal import progress, write
+
+_NAMED = 5
+_GO_ON = "; nothing is lost or sent twice: run the same command again to go on"
+
+
+@click.command()
+@options.code_option
+@options.since_option
+@options.until_option
+@click.option(
+    "--offset",
+    "references",
+    type=options.LetterReference(),
+    multiple=True,
+    metavar="LETTER",
+    help="Only this letter, as partition:offset[:index] of its source; may be given several times.",
+)
+@click.option("--again", is_flag=True, help="Also letters that were replayed before.")
+@options.max_attempts_option
+@click.option("--dry-run", is_flag=True, help="Say what would be sent, and send nothing.")
+@click.pass_context
+def replay(
+    context: click.Context,
+    /,
+    *,
+    codes: tuple[ErrorCode, ...],
+    since: datetime | None,
+    until: datetime | None,
+    references: tuple[Reference, ...],
+    max_attempts: int,
+    again: bool,
+    dry_run: bool,
+) -> None:
+    """Send dead letters to the topic that they came from, each once.
+
+    Without options: all that wait. What was sent is kept in Kafka by the letter's identity, so a
+    replay that was stopped, or killed, goes on where it was when it is run again. A message that
+    fails again is a dead letter again, and counts one attempt more.
+
+    \b
+    Examples:
+      orders dlq replay --dry-run
+      orders dlq replay --code rejected --since 2h
+      orders dlq replay --offset 0:17 --offset 2:40:3 --again
+    """
+    container = container_of(context)
+    selection = Selection(
+        codes=frozenset(codes), since=since, until=until, references=tuple(references)
+    )
+    wish = Wish(selection=selection, again=again, max_attempts=max_attempts, dry_run=dry_run)
+    with told_errors("" if dry_run else _GO_ON):
+        try:
+            report = asyncio.run(_replay(container, wish))
+        except (KeyboardInterrupt, asyncio.CancelledError):
+            raise click.ClickException(f"interrupted{'' if dry_run else _GO_ON}") from None
+    _print(report, wish, container.replay_target().topic)
+    if report.is_stopped:
+        raise click.ClickException(f"stopped, {report.left} letters are left{_GO_ON}")
+
+
+async def _replay(container: Container, wish: Wish) -> ReplayReport:
+    stop = _Stop()
+    with progress() as advance:
+
+        def told(phase: str, done: int, total: int) -> None:
+            stop.is_sending = phase == "sending"
+            advance(phase, done, total)
+
+        async with opened(*container.replay_resources()):
+            use_case: Callable[..., Any] = container.replay_dead_letters()
+            report: ReplayReport = await use_case(wish, told, lambda: stop.is_asked)
+            return report
+
+
+class _Stop:
+    """SIGINT and SIGTERM: what is in hand is sent and noted; a second one ends it at once."""
+
+    def __init__(self) -> None:
+        self.is_asked = False
+        self.is_sending = False
+        self._task = asyncio.current_task()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, self._on_signal)
+
+    def _on_signal(self) -> None:
+        if self.is_asked:
+            os._exit(EXIT_FAILED)  # as if killed: the next run finds out what was sent
+        self.is_asked = True
+        if not self.is_sending and self._task:
+            self._task.cancel()
+
+
+def _print(report: ReplayReport, wish: Wish, topic: str) -> None:
+    if report.caught_up:
+        write(f"a replay was cut off after it had sent {report.caught_up} letters: noted now")
+    number = report.sent.total()
+    if number:
+        write(f"{'would send' if wish.dry_run else 'sent'} {_letters(number)} to topic {topic}")
+        for code, amount in sorted(report.sent.items()):
+            write(f"  {code:<12} {amount}")
+    else:
+        write("nothing to replay")
+    if report.already:
+        write(f"{_letters(report.already)} replayed before, left alone: --again")
+    _name(report.given_up, f"failed {wish.max_attempts} times or more, left alone: --max-attempts")
+    _name(report.foreign, f"refused, since they did not come from topic {topic}")
+    _name(report.too_large, f"refused by topic {topic}, since they are too large with our headers")
+    if report.strangers:
+        write(f"messages on the topic that are no dead letters of ours: {report.strangers}")
+    if report.left and not report.is_stopped and not wish.dry_run:
+        write(f"{_letters(report.left)} deleted by somebody meanwhile")
+
+
+def _name(identities: Sequence[Identity], what: str) -> None:
+    if identities:
+        more = len(identities) - _NAMED
+        some = [*map(str, identities[:_NAMED]), *([f"and {more} more"] if more > 0 else [])]
+        write(f"{_letters(len(identities))} {what}")
+        for line in some:
+            write(f"  {line}")
+
+
+def _letters(number: int) -> str:
+    return "1 letter" if number == 1 else f"{number} letters"

@@ -1,0 +1,65 @@
+"""`orders dlq show`: one dead letter."""
+
+import asyncio
+import sys
+
+import click
+
+from orders.domain.letter_index import Reference
+from orders.domain.use_cases.show_dead_letter import ShowDeadLetter, ShownLetter
+from orders.entrypoints.tools.dlq import options
+from orders.entrypoints.tools.dlq.letter_view import letter_as_json, letter_as_text
+from orders.entrypoints.tools.dlq.running import container_of, told_errors
+from orders.entrypoints.tools.dlq.terminal import json_line, progress, write
+
+
+@click.command()
+@click.argument("letter", type=options.LetterReference(), metavar="LETTER")
+@options.max_attempts_option
+@click.option("--unmask", is_flag=True, help="Show personal data, too.")
+@click.option("--raw", is_flag=True, help="Write the original bytes and nothing else; unmasked.")
+@options.json_option
+@click.pass_context
+def show(
+    context: click.Context,
+    /,
+    *,
+    letter: Reference,
+    max_attempts: int,
+    unmask: bool,
+    raw: bool,
+    as_json: bool,
+) -> None:
+    """Show one dead letter: its headers, what is wrong with it, its payload.
+
+    LETTER is partition:offset of the message that failed, with :index where its array had several,
+    and topic/ before it where several topics had.
+
+    Personal data is masked: names, addresses, phones, e-mails, and all that is not known to be
+    none. A mask keeps type and length, such as <str 11>.
+
+    \b
+    Examples:
+      orders dlq show 0:17
+      orders dlq show orders/0:17:3 --unmask
+      orders dlq show 0:17 --raw > payload
+    """
+    if raw and as_json:
+        raise click.UsageError("--raw and --json exclude each other")
+    use_case = container_of(context).show_dead_letter()
+    with told_errors():
+        found = asyncio.run(_find(use_case, letter, max_attempts))
+    if raw:
+        sys.stdout.buffer.write(found.letter.value or b"")
+        sys.stdout.buffer.flush()
+    elif as_json:
+        click.echo(json_line(letter_as_json(found, unmask=unmask)))
+    else:
+        write(letter_as_text(found, unmask=unmask))
+
+
+async def _find(use_case: ShowDeadLetter, letter: Reference, max_attempts: int) -> ShownLetter:
+    with progress() as advance:
+        return await use_case(
+            letter, max_attempts, lambda done, total: advance("reading", done, total)
+        )

@@ -1,0 +1,356 @@
+"""`orders dlq`, on ports in memory."""
+
+import asyncio
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orders.adapters.memory.dead_letters import MemoryDeadLetters
+from orders.adapters.memory.replay_journal import MemoryJournalStore, MemoryReplayJournal
+from orders.bootstrap import Container, build_in_memory
+from orders.config import Settings
+from orders.domain.messages import DeadLetter, ErrorCode, Message, Origin
+from orders.domain.ports import Run
+from orders.entrypoints.cli import main
+from orders.entrypoints.tools.dlq.terminal import safe
+from tests.unit.domain.reference import REFERENCE
+
+START = datetime(2026, 1, 1, 12, tzinfo=UTC)
+PERSONAL = [str(value) for value in REFERENCE["delivery"].values()]
+HOSTILE = "\x1b[2J\x1b]0;owned\x07\x9b31m\u202e\u200b[red]x[/red]:smile:\r\n"
+
+
+@pytest.fixture
+def container(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> Container:
+    monkeypatch.chdir(str(tmp_path))
+    return build_in_memory(Settings())
+
+
+def dlq(container: Container | None, *arguments: str) -> Result:
+    return CliRunner().invoke(main, ["dlq", *arguments], obj=container)
+
+
+def letter(
+    offset: int,
+    value: bytes | None = b"[1]",
+    *,
+    code: ErrorCode = "invalid",
+    index: int = 0,
+    hours: int = 0,
+    **fields: Any,
+) -> DeadLetter:
+    origin = Origin(fields.pop("topic", "orders"), 0, offset)
+    key, headers = fields.pop("key", b"k"), fields.pop("headers", ())
+    message = Message(origin, None, key, 1_600_000_000_000, headers)
+    fields.setdefault("detail", "$: expected object, got int")
+    failed_at = START + timedelta(hours=hours)
+    return DeadLetter(message, index, value, code, failed_at=failed_at, **fields)
+
+
+def kept(container: Container) -> MemoryDeadLetters:
+    found: Any = container.dead_letter_topic()
+    assert isinstance(found, MemoryDeadLetters)
+    return found
+
+
+def journal(container: Container) -> MemoryJournalStore:
+    found: Any = container.replay_journal()
+    assert isinstance(found, MemoryReplayJournal)
+    return found._store
+
+
+def put(container: Container, *letters: DeadLetter | None) -> None:
+    kept(container).written += letters
+
+
+def messages(container: Container) -> list[Message]:
+    source: Any = container.source()
+    return list(source._take())
+
+
+def bad_document() -> bytes:
+    return json.dumps(REFERENCE | {"sm_id": "Test", "note": "Testov"}).encode()
+
+
+class TestList:
+    def test_nothing(self, container: Container) -> None:
+        shown = dlq(container, "list")
+        assert (shown.exit_code, shown.stdout) == (0, "no dead letters\n")
+        assert dlq(container, "list", "--json").stdout == ""
+
+    def test_a_table_that_fits_80_columns(self, container: Container) -> None:
+        detail = "$.payment.amount: must not be negative and must fit 64 bits; " * 3
+        put(
+            container,
+            letter(17, detail=detail),
+            letter(18, code="empty", hours=1),
+            letter(17),
+            None,
+        )
+        shown = dlq(container, "list")
+        assert shown.exit_code == 0
+        assert max(map(len, shown.stdout.splitlines())) <= 80
+        assert "0:17:0" in shown.stdout
+        assert "2026-01-01 13:00" in shown.stdout
+        assert "2 dead letters: 1 empty, 1 invalid; 2 waiting" in shown.stdout
+        assert "no dead letters of ours: 1" in shown.stdout
+
+    def test_json_has_one_letter_a_line(self, container: Container) -> None:
+        put(container, letter(17, detail="ы"), letter(18, code="empty", attempt=3, value=None))
+        lines = dlq(container, "list", "--json").stdout.splitlines()
+        assert [json.loads(line)["state"] for line in lines] == ["waiting", "given-up"]
+        assert json.loads(lines[0]) == {
+            "identity": "orders/0:17:0", "topic": "orders", "partition": 0, "offset": 17,
+            "index": 0, "code": "invalid", "detail": "ы", "failed_at": "2026-01-01T12:00:00+00:00",
+            "attempt": 1, "state": "waiting", "replayed_at": None, "bytes": 3,
+        }  # fmt: skip
+        assert lines[0].isascii()
+
+    @pytest.mark.parametrize(
+        ("arguments", "offsets"),
+        [
+            ((), [1, 2, 3]),
+            (("--code", "empty", "--code", "conflict"), [2, 3]),
+            (("--since", "2026-01-01T13:00"), [2, 3]),
+            (("--since", "2026-01-01T16:00+03:00"), [2, 3]),
+            (("--until", "2026-01-01T13:00:00Z"), [1]),
+            (("--since", "1h"), []),
+            (("--state", "given-up"), [3]),
+            (("--max-attempts", "1", "--state", "waiting"), []),
+            (("--limit", "1"), [1, 2, 3]),
+        ],
+    )
+    def test_filters(
+        self, container: Container, arguments: tuple[str, ...], offsets: list[int]
+    ) -> None:
+        put(container, letter(1), letter(2, code="empty", hours=1),
+            letter(3, code="conflict", hours=2, attempt=3))  # fmt: skip
+        lines = dlq(container, "list", "--json", *arguments).stdout.splitlines()
+        assert [json.loads(line)["offset"] for line in lines] == offsets
+
+    def test_a_long_table_is_cut_to_the_latest(self, container: Container) -> None:
+        put(container, *(letter(n, hours=n) for n in range(5)))
+        shown = dlq(container, "list", "--limit", "2").stdout
+        assert "0:4:0" in shown
+        assert "0:2:0" not in shown
+        assert "3 earlier ones are not shown" in shown
+        assert "5 dead letters" in shown
+
+    def test_a_replay_that_was_cut_off_is_told(self, container: Container) -> None:
+        journal(container).unfinished = Run(START, {})
+        assert "a replay was cut off" in dlq(container, "list").stdout
+
+    def test_what_others_wrote_is_only_text(self, container: Container) -> None:
+        put(container, letter(1, detail=HOSTILE))
+        assert_harmless(dlq(container, "list").stdout)
+
+    @pytest.mark.parametrize(
+        "arguments", [("--since", "yesterday"), ("--code", "x"), ("--max-attempts", "0"), ("x",),
+                      ("--since", "999999d"), ("--limit", "0")]
+    )  # fmt: skip
+    def test_wrong_usage(self, container: Container, arguments: tuple[str, ...]) -> None:
+        assert dlq(container, "list", *arguments).exit_code == 2
+
+
+def assert_harmless(output: str) -> None:
+    assert not {c for c in output if safe(c) != c and c != "\n"}, repr(output)
+
+
+class TestShow:
+    def test_all_about_it_but_what_is_personal(self, container: Container) -> None:
+        headers = (("x-request-id", b"abc"), ("orders-replay-of", b"orders/0:3:0"))
+        put(container, letter(17, bad_document(), headers=headers, attempt=2, key=b"Test"))
+        shown = dlq(container, "show", "0:17")
+        assert shown.exit_code == 0
+        for text in ("Dead letter orders/0:17:0", "$.sm_id: expected int, got str", "<str 4>",
+                     "WBILMTESTTRACK", "x-request-id = <3 bytes>", "replay of  orders/0:3:0",
+                     "sha256", "--unmask"):  # fmt: skip
+            assert text in shown.stdout, text
+        for text in [*PERSONAL, "Testov", "abc"]:
+            assert text not in shown.stdout.replace("Vivienne", ""), text
+
+    def test_all_of_it_where_it_was_asked_for(self, container: Container) -> None:
+        put(container, letter(17, bad_document(), headers=(("x", b"abc"),)))
+        shown = dlq(container, "show", "orders/0:17:0", "--unmask").stdout
+        for text in [*PERSONAL, "x = abc"]:
+            assert text in shown
+
+    def test_what_is_valid_today(self, container: Container) -> None:
+        put(container, letter(17, json.dumps(REFERENCE).encode(), code="conflict"))
+        shown = dlq(container, "show", "0:17").stdout
+        assert "By today's rules it is valid. Its code says" in shown
+
+    @pytest.mark.parametrize(
+        "value",
+        [
+            b'{"name": "Test Testov',
+            b"Test Testov",
+            b"\xffTest Testov",
+            b'{"a":' * 100_000 + b'"Test Testov"' + b"}" * 100_000,
+        ],
+    )
+    def test_what_cannot_be_masked_is_not_shown(self, container: Container, value: bytes) -> None:
+        put(container, letter(17, value, code="undecodable"))
+        shown = dlq(container, "show", "0:17")
+        assert shown.exit_code == 0
+        assert "cannot be masked" in shown.stdout
+        assert f"{len(value)} bytes" in shown.stdout
+        assert "Testov" not in shown.stdout
+        assert "Testov" not in dlq(container, "show", "0:17", "--json").stdout
+        assert "Testov" in dlq(container, "show", "0:17", "--unmask").stdout
+
+    @pytest.mark.parametrize(("value", "text"), [(None, "a tombstone"), (b"", "Payload: 0 bytes"),
+                                                 (b"[]", "it holds no order")])  # fmt: skip
+    def test_what_is_empty(self, container: Container, value: bytes | None, text: str) -> None:
+        put(container, letter(17, value, code="empty", key=None))
+        assert text in dlq(container, "show", "0:17").stdout
+
+    def test_raw_is_every_byte_and_nothing_else(self, container: Container) -> None:
+        put(container, letter(17, b"\xff\x00\x1b[2J\r\n"))
+        assert dlq(container, "show", "0:17", "--raw").stdout_bytes == b"\xff\x00\x1b[2J\r\n"
+
+    def test_json(self, container: Container) -> None:
+        put(container, letter(17, bad_document(), headers=(("x", b"Testov"),), key=b"Testov"))
+        shown = dlq(container, "show", "0:17", "--json").stdout
+        for text in [*PERSONAL, "Testov"]:
+            assert text not in shown
+        found = json.loads(shown)
+        assert found["payload"]["sm_id"] == "<str 4>"
+        assert found["faults"] == [{"path": "$.sm_id", "rule": "expected int, got str"}]
+        assert found["valid_now"] is False
+        found = json.loads(dlq(container, "show", "0:17", "--json", "--unmask").stdout)
+        assert found["key"] == found["headers"][0]["value"] == "VGVzdG92"
+        assert found["payload"] is None
+
+    @pytest.mark.parametrize("options", [(), ("--unmask",), ("--json",), ("--json", "--unmask")])
+    def test_what_others_wrote_is_only_text(
+        self, container: Container, options: tuple[str, ...]
+    ) -> None:
+        document = json.dumps({"order_uid": HOSTILE, HOSTILE: HOSTILE}, ensure_ascii=False)
+        headers = ((HOSTILE, HOSTILE.encode()),)
+        written = [
+            document.encode(),
+            document.encode() + b"\xff",
+            b'{"order_uid":"\\ud800"}',
+            HOSTILE.encode(),
+        ]
+        common: dict[str, Any] = {"headers": headers, "detail": HOSTILE, "key": HOSTILE.encode()}
+        put(container, *(letter(n, value, **common) for n, value in enumerate(written)))
+        for number in range(len(written)):
+            shown = dlq(container, "show", f"0:{number}", *options)
+            assert shown.exit_code == 0
+            assert_harmless(shown.stdout.replace("\t", ""))
+
+    def test_not_there_and_not_the_only_one(self, container: Container) -> None:
+        put(container, letter(17), letter(17, index=1))
+        missing = dlq(container, "show", "0:18")
+        assert missing.exit_code == 1
+        assert "there is no such dead letter" in missing.stderr
+        several = dlq(container, "show", "0:17")
+        assert several.exit_code == 2
+        assert "orders/0:17:0, orders/0:17:1" in several.stderr
+        assert dlq(container, "show", "0:17:1").exit_code == 0
+
+    @pytest.mark.parametrize("arguments", [(), ("17",), ("0:1", "--raw", "--json"), ("a:b",)])
+    def test_wrong_usage(self, container: Container, arguments: tuple[str, ...]) -> None:
+        assert dlq(container, "show", *arguments).exit_code == 2
+
+
+class TestReplay:
+    def test_nothing(self, container: Container) -> None:
+        shown = dlq(container, "replay")
+        assert (shown.exit_code, shown.stdout) == (0, "nothing to replay\n")
+
+    def test_all_that_waits_and_not_twice(self, container: Container) -> None:
+        put(container, letter(1), letter(2, code="empty"), letter(2, code="empty"), None)
+        shown = dlq(container, "replay")
+        assert shown.exit_code == 0
+        assert shown.stdout.splitlines() == [
+            "sent 2 letters to topic orders", "  empty        1", "  invalid      1",
+            "messages on the topic that are no dead letters of ours: 1",
+        ]  # fmt: skip
+        assert "2 letters replayed before" in dlq(container, "replay").stdout
+        assert len(messages(container)) == 2
+        assert "2 replayed" in dlq(container, "list").stdout
+        assert "sent 1 letter " in dlq(container, "replay", "--again", "--code", "empty").stdout
+
+    def test_a_dry_run(self, container: Container) -> None:
+        put(container, letter(1), letter(2))
+        shown = dlq(container, "replay", "--dry-run", "--offset", "0:2").stdout
+        assert shown.startswith("would send 1 letter to topic orders\n")
+        assert "deleted" not in shown
+        assert messages(container) == []
+
+    def test_what_is_left_alone_is_named(self, container: Container) -> None:
+        put(container, *(letter(n, attempt=3) for n in range(8)), letter(9, topic="elsewhere"))
+        shown = dlq(container, "replay").stdout
+        assert "8 letters failed 3 times or more" in shown
+        assert "  orders/0:4:0\n  and 3 more" in shown
+        assert "orders/0:5:0" not in shown
+        assert (
+            "1 letter refused, since they did not come from topic orders\n  elsewhere/0:9:0"
+            in shown
+        )
+        assert "sent 8 letters" in dlq(container, "replay", "--max-attempts", "4").stdout
+
+    def test_somebody_else_is_at_it(self, container: Container) -> None:
+        journal(container).holder = object()
+        ended = dlq(container, "replay")
+        assert ended.exit_code == 1
+        assert "another replay is running" in ended.stderr
+
+    def test_kafka_is_away(self, container: Container) -> None:
+        put(container, letter(1))
+        kept(container).available = False
+        for arguments in (["list"], ["show", "0:1"], ["replay"], ["replay", "--dry-run"]):
+            ended = dlq(container, *arguments)
+            assert ended.exit_code == 1
+            assert "away" in ended.stderr
+        assert "run the same command again" in dlq(container, "replay").stderr
+
+    @pytest.mark.parametrize("arguments", [("--offset", "x"), ("--code", "x"), ("x",)])
+    def test_wrong_usage(self, container: Container, arguments: tuple[str, ...]) -> None:
+        assert dlq(container, "replay", *arguments).exit_code == 2
+
+
+@pytest.mark.parametrize("command", ["list", "show", "replay"])
+def test_help_has_examples(command: str) -> None:
+    shown = dlq(None, command, "--help")
+    assert shown.exit_code == 0
+    assert f"orders dlq {command}" in shown.stdout.partition("Example")[2]
+
+
+def test_kafka_alone_must_be_set(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
+    monkeypatch.chdir(str(tmp_path))
+    monkeypatch.delenv("ORDERS_KAFKA_BOOTSTRAP", raising=False)
+    ended = dlq(None, "list")
+    assert ended.exit_code == 2
+    assert "ORDERS_KAFKA_BOOTSTRAP: is required" in ended.stderr
+    assert "POSTGRES" not in ended.stderr
+
+
+@given(st.text())
+def test_safe_text_is_safe_and_plain_text_stays(text: str) -> None:
+    made = safe(text)
+    assert made.isprintable()
+    assert safe(made) == made
+    if text.isprintable():
+        assert made == text
+
+
+def test_safe_text() -> None:
+    assert safe("Привет, 😀 [b]") == "Привет, 😀 [b]"
+    assert safe("\x1b\x9b\u202e\ud800\U000e0001\n") == (
+        "\\u001b\\u009b\\u202e\\ud800\\udb40\\udc01\\u000a"
+    )
+    assert safe("a\n\tb\r", keep_lines=True) == "a\n\tb\\u000d"
+
+
+def test_asyncio_is_left_as_it_was(container: Container) -> None:
+    dlq(container, "replay")
+    asyncio.run(asyncio.sleep(0))
