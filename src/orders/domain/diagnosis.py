@@ -7,6 +7,7 @@ text that may be empty may be absent or null, and one old producer writes ``oof_
 """
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import datetime
 from itertools import islice
@@ -36,6 +37,9 @@ MAX_FAULTS = 1_000
 
 _NUL_ESCAPE = b"\\u0000"
 """May stand for U+0000, which the decoders let through, or for a backslash and a text."""
+
+_OFFSET = re.compile(r"(?:[Zz]|:[0-9]{2})\Z")
+"""How an instant ends in RFC 3339. The decoders take offsets without the colon as well."""
 
 _Path = tuple[str | int, ...]
 
@@ -120,6 +124,8 @@ def _fill(value: Any, plan: _Object) -> None:
 def _convert(value: Any) -> Order | None:
     try:
         order = msgspec.convert(value, Order)
+        if not _OFFSET.search(value["date_created"]):
+            return None
         moment = order.date_created
         utc = in_utc(moment)
     except (msgspec.ValidationError, OverflowError):
@@ -174,7 +180,8 @@ def _broken_rule(value: Any, field: _Scalar) -> str | None:
         return field.rule
     except OverflowError:
         return "must lie in the years 1 to 9999 of UTC"
-    return None
+    is_right = field.bare is not datetime or _OFFSET.search(value)
+    return None if is_right else field.rule
 
 
 def _is_unicode(text: str) -> bool:

@@ -7,7 +7,9 @@ absent or null texts, and the old name of ``oof_shard``.
 """
 
 import math
+import re
 from collections.abc import Callable
+from datetime import UTC
 from typing import Literal
 
 import msgspec
@@ -21,6 +23,11 @@ from orders.domain.model import Order
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _JSON_BLANKS = b" \t\n\r"
+_DOUBTFUL_ESCAPE = re.compile(rb"\\u00(?:00|2[bBdD]|3[0-9])")
+"""May be U+0000, which the decoder lets through (a pattern on every text is dear), or a sign or a
+digit, which may belong to an instant.
+"""
+_OFFSET_WITHOUT_COLON = re.compile(rb'[+-][0-9]{4}"')
 _OWN_BRACKETS = 4
 """Opening ones of an order without items."""
 _OWN_DEPTH = 4
@@ -91,11 +98,11 @@ def elements(value: bytes) -> list[bytes]:
 
 def _read_typed(text: bytes) -> Reading | None:
     """The fast way; None where the tolerant way has to decide."""
-    if b"\\u0000" in text:  # the decoder lets U+0000 through, and a pattern on every text is dear
+    if b"\\u00" in text and _DOUBTFUL_ESCAPE.search(text):
         return None
     try:
         decoded = _decode(text)
-        if not _is_shallow(text, decoded):
+        if not _is_shallow(text, decoded) or _may_lack_a_colon(text, decoded):
             return None
         if isinstance(decoded, list):
             accepted = tuple([Accepted(i, _utc(order)) for i, order in enumerate(decoded)])
@@ -115,6 +122,18 @@ def _is_shallow(text: bytes, decoded: Order | list[Order]) -> bool:
     brackets = text.count(b"{") + text.count(b"[")
     ours = sum(_OWN_BRACKETS + len(order.items) for order in orders)
     return brackets - ours <= MAX_DEPTH - _OWN_DEPTH or depth(text) <= MAX_DEPTH
+
+
+def _may_lack_a_colon(text: bytes, decoded: Order | list[Order]) -> bool:
+    """Whether an instant may have an offset such as +0300, which is not RFC 3339.
+
+    The decoder takes it. To look through the whole text is dear, and rarely necessary.
+    """
+    if b'+0000"' in text or b'-0000"' in text:  # decoded, it is UTC like any other
+        return True
+    orders = decoded if isinstance(decoded, list) else [decoded]
+    is_elsewhere = any(order.date_created.tzinfo is not UTC for order in orders)
+    return is_elsewhere and _OFFSET_WITHOUT_COLON.search(text) is not None
 
 
 def _read_tolerantly(value: bytes, text: bytes, enough: float = math.inf) -> Reading:

@@ -1,11 +1,19 @@
 """The instant of an order: RFC 3339 with an offset, to the microsecond, in UTC."""
 
+import json
 from datetime import UTC, datetime
 
 import pytest
 
 from orders.domain.document import encode
-from tests.unit.domain.reference import ABSENT, changed, faults, read_document, the_order
+from tests.unit.domain.reference import (
+    ABSENT,
+    changed,
+    faults,
+    read_document,
+    read_raw,
+    the_order,
+)
 
 RULE = (
     "must be RFC 3339 with an offset, without a leap second, and, rounded to microseconds, "
@@ -91,6 +99,9 @@ def test_rounding_may_carry_into_the_next_year() -> None:
         "2021-11-26T24:00:00Z",
         "2021-11-26T06:22:19+24:00",
         "2021-11-26T06:22:19.Z",
+        "2021-11-26T06:22:19+0300",
+        "2021-11-26T06:22:19-0000",
+        "2021-11-26T06:22:19+0000",
         "10000-01-01T00:00:00Z",
         "0000-01-01T00:00:00Z",
         "-001-01-01T00:00:00Z",
@@ -100,6 +111,12 @@ def test_rounding_may_carry_into_the_next_year() -> None:
 def test_naive_and_malformed_ones_are_refused(text: str) -> None:
     expected = ["$.date_created: must not hold U+0000"] if "\0" in text else NOT_RFC_3339
     assert faults_of(text) == expected
+
+
+@pytest.mark.parametrize("offset", ["\\u002b0300", "\\u002D0000", "+000\\u0030", "+0\\u003000"])
+def test_escapes_do_not_hide_that_an_offset_is_malformed(offset: str) -> None:
+    raw = json.dumps(changed("date_created", "2021-11-26T06:22:19OFFSET")).replace("OFFSET", offset)
+    assert faults(read_raw(raw)) == NOT_RFC_3339
 
 
 @pytest.mark.parametrize(
