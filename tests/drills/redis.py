@@ -1,0 +1,215 @@
+"""Group 3: Redis goes away, forgets, or holds what nobody put there."""
+
+import signal
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from random import Random
+from statistics import median
+
+from redis import Redis
+
+from orders.domain.document import digest
+from tests.drills.api import Readers, api
+from tests.drills.drill import drill
+from tests.drills.expectations import Document
+from tests.drills.stage import Stage
+from tests.drills.steady import steady
+from tests.drills.waiting import wait_until
+
+SLOWER = 2.0
+"""How many times as long the same amount may take while Redis is harmed."""
+SHORT_GRACE = 2.0
+"""Seconds besides in the short set, which measures once, and little: what it can see is a consumer
+that waits for Redis, batch by batch."""
+BACK_SECONDS = 30.0
+"""Within which the cache is in use again; the longest pause of the circuit breaker is 5 s."""
+
+Harm = Callable[[Stage], AbstractContextManager[None]]
+
+
+@drill(3, "Redis stopped, frozen, restarted")
+def redis_away(stage: Stage) -> None:
+    """Ingest keeps its speed, and reads are right, while it is so and afterwards."""
+    _perform(stage, {"stopped": _stopped, "frozen": _frozen, "restarted": _restarted})
+
+
+@drill(3, "Redis flushed, and holding poisoned values under our keys")
+def redis_spoilt(stage: Stage) -> None:
+    """Likewise; nothing that anybody has put there is ever given out."""
+    _perform(stage, {"flushed": _flushed, "poisoned": _poisoned})
+
+
+def _perform(stage: Stage, harms: Mapping[str, Harm]) -> None:
+    rounds, amount = (3, 8_000) if stage.long else (1, 1_500)
+    seconds: dict[str, list[float]] = defaultdict(list)
+    stage.consumers.start()
+    stage.wait_for_topics()
+    with api(stage) as readers, steady(stage):
+        known = _send(stage, 300)
+        stage.wait_for_stored(300, 30)
+        for _ in range(rounds):
+            states: dict[str, Harm] = {"up": _unharmed, **harms}
+            for state in stage.rng.sample(list(states), len(states)):
+                stage.say(f"{state}: {amount} orders")
+                known, took = _ingest(stage, readers, amount, states[state], known)
+                seconds[state].append(took)
+                readers.read(known)
+        _wait_for_cache(stage, readers, known)
+    middle = {state: median(times) for state, times in seconds.items()}
+    speeds = ", ".join(f"{state} {amount / took:,.0f}" for state, took in middle.items())
+    stage.say(
+        f"orders a second: {speeds}; slowest of {readers.reads} reads {readers.slowest:.2f} s"
+    )
+    most = middle["up"] * SLOWER + (0.0 if stage.long else SHORT_GRACE)
+    slow = {state: took for state, took in middle.items() if took > most}
+    assert not slow, f"{amount} orders take {middle['up']:.1f} s, and with Redis harmed {slow}"
+
+
+def _ingest(
+    stage: Stage, readers: Readers, amount: int, harm: Harm, known: list[Document]
+) -> tuple[list[Document], float]:
+    """Have that many orders ingested during the harm, and read meanwhile and after it.
+
+    Returns some of those that are stored now, the latest of all among them, and the seconds that
+    it took to store them all.
+    """
+    stage.wait_for_lag(30)
+    before = stage.stored()
+    # Held back meanwhile, so that it is the consumer's speed that is measured, not the sender's.
+    stage.consumers.send(signal.SIGSTOP)
+    sent = _send(stage, amount)
+    with harm(stage), readers.reading(known):
+        started = time.monotonic()
+        stage.consumers.send(signal.SIGCONT)
+        stage.wait_for_stored(before + amount, 60)
+        took = time.monotonic() - started
+        some = stage.rng.sample(known, 20) + sent[-20:]
+        # Twice: the second time from the cache, where that works.
+        readers.read(some)
+        readers.read(some)
+    return known[-50:] + sent[-50:], took
+
+
+def _send(stage: Stage, amount: int) -> list[Document]:
+    documents = stage.traffic.orders(amount)
+    for document in documents:
+        stage.traffic.send_order(document)
+    stage.traffic.flush()
+    return documents
+
+
+def _wait_for_cache(stage: Stage, readers: Readers, known: list[Document]) -> None:
+    with Redis.from_url(stage.servers.redis_url) as client:
+        client.flushall()
+
+        def used() -> int:
+            readers.read(known[-1:])
+            return int(client.hlen(_documents_key(stage)))
+
+        wait_until(used, BACK_SECONDS, "the cache is in use again")
+
+
+def _unharmed(_: Stage) -> AbstractContextManager[None]:
+    return nullcontext()
+
+
+@contextmanager
+def _stopped(stage: Stage) -> Iterator[None]:
+    stage.servers.redis.stop()
+    yield
+    stage.servers.redis.start()
+
+
+@contextmanager
+def _frozen(stage: Stage) -> Iterator[None]:
+    stage.servers.redis.freeze()
+    yield
+    stage.servers.redis.thaw()
+
+
+@contextmanager
+def _restarted(stage: Stage) -> Iterator[None]:
+    """By kill and in good order, in turns."""
+
+    def restart(rng: Random) -> None:
+        rng.choice([stage.servers.redis.stop, stage.servers.redis.kill])()
+        stage.servers.redis.start()
+
+    with _again_and_again(stage, restart, 0.5):
+        yield
+
+
+@contextmanager
+def _flushed(stage: Stage) -> Iterator[None]:
+    with (
+        Redis.from_url(stage.servers.redis_url) as client,
+        _again_and_again(stage, lambda _: client.flushall(), 0.02),
+    ):
+        yield
+
+
+@contextmanager
+def _poisoned(stage: Stage) -> Iterator[None]:
+    with (
+        Redis.from_url(stage.servers.redis_url) as client,
+        _again_and_again(stage, lambda rng: _poison(client, stage, rng), 0.02),
+    ):
+        yield
+
+
+def _poison(client: Redis, stage: Stage, rng: Random) -> None:
+    documents, recency = _documents_key(stage), f"{{{stage.cache_prefix}}}:recency"
+    kind = rng.choice(["type", "garbage", "signed garbage", "cut", "empty", "swapped"])
+    if kind == "type":
+        with client.pipeline() as pipeline:
+            key = rng.choice([documents, recency])
+            pipeline.delete(key)
+            getattr(pipeline, rng.choice(["set", "rpush", "sadd"]))(key, "poison")
+            pipeline.execute()
+        return
+    if client.type(documents) != b"hash":
+        return
+    held: dict[bytes, bytes] = client.hgetall(documents)  # type: ignore[assignment]
+    values = list(held.values())
+    garbage = rng.randbytes(rng.randint(1, 2_000))
+    poison: Mapping[str, Callable[[bytes], bytes]] = {
+        "garbage": lambda _: garbage,
+        "signed garbage": lambda _: digest(garbage) + garbage,
+        "cut": lambda value: value[: rng.randint(0, len(value))],
+        "empty": lambda _: b"",
+        "swapped": lambda _: rng.choice(values),
+    }
+    if held:
+        client.hset(documents, mapping={uid: poison[kind](value) for uid, value in held.items()})
+
+
+@contextmanager
+def _again_and_again(stage: Stage, act: Callable[[Random], object], pause: float) -> Iterator[None]:
+    """Do that beside the block, with a pause of so many seconds in between; at least once."""
+    over = threading.Event()
+    rng = Random(stage.rng.random())
+
+    def work() -> None:
+        while True:
+            act(rng)
+            if over.wait(pause):
+                return
+
+    with ThreadPoolExecutor(1, "harm") as pool:
+        working = pool.submit(work)
+        try:
+            yield
+        finally:
+            over.set()
+            working.result()
+
+
+def _documents_key(stage: Stage) -> str:
+    return f"{{{stage.cache_prefix}}}:documents"
+
+
+DRILLS = (redis_away, redis_spoilt)
