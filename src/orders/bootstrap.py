@@ -14,6 +14,7 @@ from orders.adapters.circuit_breaker.cache import CircuitBreakerCache
 from orders.adapters.kafka.commit_health import KafkaCommits
 from orders.adapters.kafka.dead_letter_reader import KafkaDeadLetterReader
 from orders.adapters.kafka.dead_letters import KafkaDeadLetters
+from orders.adapters.kafka.inspection import KafkaInspection
 from orders.adapters.kafka.message_source import KafkaMessageSource
 from orders.adapters.kafka.producer import KafkaProducerClient
 from orders.adapters.kafka.publisher import KafkaPublisher
@@ -24,6 +25,7 @@ from orders.adapters.logged.dead_letters import LoggedDeadLetters
 from orders.adapters.memory.cache import MemoryCache
 from orders.adapters.memory.dead_letter_reader import MemoryDeadLetterReader
 from orders.adapters.memory.dead_letters import MemoryDeadLetters
+from orders.adapters.memory.inspection import MemoryInspection
 from orders.adapters.memory.message_source import MemoryMessageSource
 from orders.adapters.memory.order_repository import MemoryOrderRepository
 from orders.adapters.memory.publisher import MemoryPublisher
@@ -31,16 +33,21 @@ from orders.adapters.memory.replay_journal import MemoryJournalStore, MemoryRepl
 from orders.adapters.memory.replay_target import MemoryReplayTarget
 from orders.adapters.memory.topic import MemoryTopic
 from orders.adapters.no_cache.cache import NoCache
+from orders.adapters.no_cache.inspection import NoCacheInspection
 from orders.adapters.postgres.database import PostgresDatabase
+from orders.adapters.postgres.inspection import PostgresInspection
 from orders.adapters.postgres.migrations import Migrator
 from orders.adapters.postgres.order_repository import PostgresOrderRepository
 from orders.adapters.random_orders.order_generator import RandomOrderGenerator
 from orders.adapters.redis_lru.cache import RedisCache
+from orders.adapters.redis_lru.inspection import RedisInspection
 from orders.config import Settings
 from orders.domain.cached_reader import CachedReader
 from orders.domain.storing import Storing
 from orders.domain.use_cases.check_readiness import CheckReadiness
 from orders.domain.use_cases.ingest_batch import IngestBatch
+from orders.domain.use_cases.inspect_dead_letters import InspectDeadLetters
+from orders.domain.use_cases.inspect_system import InspectSystem
 from orders.domain.use_cases.list_dead_letters import ListDeadLetters
 from orders.domain.use_cases.list_orders import ListOrders
 from orders.domain.use_cases.look_up_order import LookUpOrder
@@ -97,6 +104,9 @@ class Container(containers.DeclarativeContainer):
         prefix=settings.provided.cache_prefix,
     )
     cache = providers.Singleton(CircuitBreakerCache, redis)
+    redis_inspection = providers.Singleton(
+        RedisInspection, settings.provided.redis_url, settings.provided.cache_prefix
+    )
 
     kafka_settings = providers.Singleton(_kafka_settings, settings)
     producer = providers.Singleton(KafkaProducerClient, kafka_settings)
@@ -130,6 +140,19 @@ class Container(containers.DeclarativeContainer):
     required = providers.Dict(postgres=database)
     helpful = providers.Dict(kafka=producer, redis=cache)
     readiness = providers.Singleton(CheckReadiness, required, helpful)
+    inspected = providers.Dict(
+        postgres=providers.Singleton(
+            PostgresInspection, settings.provided.postgres_dsn, settings.provided.postgres_pool_max
+        ),
+        redis=redis_inspection,
+        kafka=providers.Singleton(KafkaInspection, kafka_settings),
+    )
+    dead_letters_inspection = providers.Singleton(InspectDeadLetters, list_dead_letters)
+    inspect_system = providers.Singleton(
+        InspectSystem,
+        inspected,
+        providers.Dict(kafka=providers.Dict({"dead-letters": dead_letters_inspection})),
+    )
     storing = providers.Singleton(Storing)
     commits = providers.Singleton(KafkaCommits, source)
     consumer_readiness = providers.Singleton(
@@ -149,6 +172,7 @@ def build(settings: Settings) -> Container:
     container = Container(settings=settings)
     if settings.redis_url is None:
         container.cache.override(providers.Singleton(NoCache))
+        container.redis_inspection.override(providers.Singleton(NoCacheInspection))
         container.cache_resources.override(providers.List())
         container.helpful.override(providers.Dict(kafka=container.producer))
     return container
@@ -171,6 +195,9 @@ def build_in_memory(settings: Settings) -> Container:
     )
     container.replay_target.override(providers.Singleton(MemoryReplayTarget, topic))
     container.replay_resources.override(providers.List())
+    container.inspected.override(
+        providers.Dict(memory=providers.Singleton(MemoryInspection, "memory"))
+    )
     container.required.override(providers.Dict())
     container.helpful.override(providers.Dict())
     return container

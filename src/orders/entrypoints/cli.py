@@ -10,6 +10,7 @@ _COMMANDS = {
     "consumer": "orders.entrypoints.consumer.command:consumer",
     "dev": "orders.entrypoints.dev.command:dev",
     "dlq": "orders.entrypoints.tools.dlq.command:dlq",
+    "doctor": "orders.entrypoints.tools.doctor:doctor",
     "generate": "orders.entrypoints.tools.generate:generate",
     "migrate": "orders.entrypoints.tools.migrate:migrate",
 }

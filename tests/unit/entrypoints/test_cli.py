@@ -26,7 +26,9 @@ def test_help_lists_every_command_with_a_line() -> None:
         assert len(line.split()) > 2
 
 
-@pytest.mark.parametrize("name", ["api", "config", "consumer", "dev", "generate", "migrate"])
+@pytest.mark.parametrize(
+    "name", ["api", "config", "consumer", "dev", "doctor", "generate", "migrate"]
+)
 def test_every_command_has_help_with_an_example(name: str) -> None:
     shown = run(name, "--help")
     assert shown.exit_code == 0

@@ -14,6 +14,7 @@ DEFAULT_MAX_MESSAGE_BYTES = 1_048_588
 """What a broker takes unless it is told otherwise."""
 
 _REQUEST_TIMEOUT_MS = 10_000
+_ENOUGH_REPLICAS = 3
 _MAX_MESSAGE_BYTES = "max.message.bytes"
 
 _log = structlog.get_logger(__name__)
@@ -92,7 +93,10 @@ class TopicAdmin:
         if _exists(admin, name):
             return
         amount = partitions or self._settings.partitions
-        topic = NewTopic(name, amount, self._settings.replication, topic_configs=dict(config))
+        replication = self._settings.replication
+        # With fewer replicas, one broker that is away would hold up all that is acknowledged.
+        safety = {"min.insync.replicas": "2"} if replication >= _ENOUGH_REPLICAS else {}
+        topic = NewTopic(name, amount, replication, topic_configs={**safety, **config})
         try:
             admin.create_topics([topic], timeout_ms=_REQUEST_TIMEOUT_MS)
         except TopicAlreadyExistsError:

@@ -9,6 +9,7 @@ from orders.domain.ports.cache import Cache
 from orders.domain.ports.dead_letter_reader import DeadLetterReader, Entry
 from orders.domain.ports.dead_letters import DeadLetters
 from orders.domain.ports.dependency import Dependency
+from orders.domain.ports.inspection import Finding, FindingState, Inspection
 from orders.domain.ports.message_source import MessageSource
 from orders.domain.ports.order_generator import OrderGenerator
 from orders.domain.ports.order_repository import OrderReader, OrderRepository, SaveReport
@@ -22,6 +23,9 @@ __all__ = [
     "DeadLetters",
     "Dependency",
     "Entry",
+    "Finding",
+    "FindingState",
+    "Inspection",
     "Mark",
     "MessageSource",
     "OrderGenerator",

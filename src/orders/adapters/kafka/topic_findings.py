@@ -1,0 +1,92 @@
+"""What both topics must be like for the guarantee to hold."""
+
+from collections.abc import Iterator
+
+from orders.adapters.kafka.cluster_view import ClusterView, TopicView
+from orders.adapters.kafka.topics import DEFAULT_MAX_MESSAGE_BYTES
+from orders.domain.ports import Finding, FindingState
+
+PART = "kafka"
+
+_KEEP_ALL = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
+
+
+def topic_findings(view: ClusterView) -> Iterator[Finding]:
+    """What is to be said of the topic of orders, then of that of dead letters."""
+    for name in view.refused:
+        text, advice = f"the brokers do not let us see: {name}", "grant this user DESCRIBE"
+        yield _finding("rights", "warning", text, advice)
+    names = {view.settings.topic: view.source, view.settings.dlq_topic: view.dead_letters}
+    for name, topic in names.items():
+        if topic:
+            yield _copies(topic)
+        elif f"topic {name}" not in view.refused:
+            advice = "start `orders consumer` or `orders api`: they make it"
+            yield _finding(f"topic {name}", "problem", "is missing", advice)
+    if view.dead_letters and view.dead_letters.config:
+        yield _retention(view.dead_letters)
+        if view.source and view.source.config:
+            yield _sizes(view.source, view.dead_letters)
+
+
+def _copies(topic: TopicView) -> Finding:
+    what, parts = f"topic {topic.name}", topic.partitions
+    number = f"{len(parts)} partitions" if len(parts) > 1 else "1 partition"
+    headless = sorted(n for n, partition in parts.items() if not partition.has_leader)
+    behind = sorted(n for n, partition in parts.items() if partition.in_sync < partition.copies)
+    fewest = min(partition.copies for partition in parts.values())
+    needed = topic.config.get("min.insync.replicas")
+    advice = "let it have 3 replicas, with min.insync.replicas=2"
+    if headless:
+        text = f"{number}; nobody leads {_listed(headless)}, they can neither be read nor written"
+        return _finding(what, "problem", text, "bring the brokers that hold them back")
+    if behind:
+        text = f"{number}; {_listed(behind)} have fewer replicas in sync than they should"
+        return _finding(what, "problem", text, "bring the brokers that hold the others back")
+    if fewest == 1:
+        text = f"{number}, one replica: what is acknowledged is as safe as one disk"
+        return _finding(what, "warning", text, advice)
+    if needed == "1":
+        text = (
+            f"{number}, {fewest} replicas, but min.insync.replicas is 1: one disk is enough "
+            "for an acknowledgement"
+        )
+        return _finding(what, "warning", text, "set its min.insync.replicas to 2")
+    return _finding(
+        what, "ok", f"{number}, {fewest} replicas, {needed or 'unknown'} to acknowledge"
+    )
+
+
+def _retention(letters: TopicView) -> Finding:
+    what = f"retention of {letters.name}"
+    wrong = {name: letters.config[name] for name in _KEEP_ALL if _differs(letters, name)}
+    if wrong:
+        found = ", ".join(f"{name}={value}" for name, value in wrong.items())
+        wanted = ", ".join(f"{name}={_KEEP_ALL[name]}" for name in wrong)
+        text = f"dead letters will be deleted before anybody saw them: {found}"
+        return _finding(what, "problem", text, f"set {wanted}")
+    return _finding(what, "ok", "kept until somebody removes them")
+
+
+def _differs(letters: TopicView, name: str) -> bool:
+    return letters.config.get(name, _KEEP_ALL[name]) != _KEEP_ALL[name]
+
+
+def _sizes(source: TopicView, letters: TopicView) -> Finding:
+    what = f"size limit of {letters.name}"
+    default = str(DEFAULT_MAX_MESSAGE_BYTES)
+    wanted = 2 * int(source.config.get("max.message.bytes", default))
+    found = int(letters.config.get("max.message.bytes", default))
+    if found < wanted:
+        text = f"{found} bytes: a large message does not fit once it says why it failed"
+        advice = f"set its max.message.bytes to {wanted}, twice that of {source.name}"
+        return _finding(what, "problem", text, advice)
+    return _finding(what, "ok", f"{found} bytes, enough for any message and its headers")
+
+
+def _listed(numbers: list[int]) -> str:
+    return "partition " + ", ".join(map(str, numbers))
+
+
+def _finding(what: str, state: FindingState, text: str, advice: str = "") -> Finding:
+    return Finding(PART, what, state, text, advice)

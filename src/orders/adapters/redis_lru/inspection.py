@@ -1,0 +1,115 @@
+"""A close look at the cache: can it be reached, may we run scripts, does it take what we put?"""
+
+import time
+from collections.abc import Sequence
+
+from redis.asyncio import Redis
+from redis.exceptions import (
+    AuthenticationError,
+    AuthorizationError,
+    BusyLoadingError,
+    NoPermissionError,
+    ReadOnlyError,
+    RedisClusterException,
+    RedisError,
+)
+from redis.exceptions import ConnectionError as NoConnection
+from redis.exceptions import TimeoutError as NoAnswer
+
+from orders.adapters.redis_lru.client import Client, client_factory, close
+from orders.domain.ports import Finding, FindingState, Inspection
+
+PART = "redis"
+
+_SECONDS = 1.5
+_SLOW_MS = 50.0
+"""Half of what an operation of the cache may take."""
+_NEARLY_FULL = 0.95
+_SETTING = "ORDERS_REDIS_URL"
+
+# Writes to a key that nobody has: a replica refuses even that.
+_SCRIPT = "return redis.call('DEL', KEYS[1])"
+
+
+class RedisInspection(Inspection):
+    """``url`` and ``prefix`` as for the cache."""
+
+    def __init__(self, url: str, prefix: str) -> None:
+        self._new_client = client_factory(url, timeout=_SECONDS, max_connections=1)
+        self._key = f"{{{prefix}}}:doctor"
+
+    async def inspect(self) -> Sequence[Finding]:
+        """See ``Inspection.inspect``."""
+        client = self._new_client()
+        try:
+            await client.ping()
+            return [
+                _finding("reachable", "ok", "answers, and lets us in"),
+                await self._script(client),
+                await _memory(client),
+            ]
+        except (RedisError, RedisClusterException, OSError) as error:
+            return [_unreachable(error)]
+        finally:
+            await close(client)
+
+    async def _script(self, client: Client) -> Finding:
+        try:
+            await client.eval(_SCRIPT, 1, self._key)
+            began = time.perf_counter()
+            await client.eval(_SCRIPT, 1, self._key)
+            took = (time.perf_counter() - began) * 1000
+        except ReadOnlyError:
+            advice = f"name the primary in {_SETTING}"
+            return _finding("scripts", "problem", "it is a replica and takes no writes", advice)
+        except NoPermissionError:
+            advice = "allow it EVAL, EVALSHA, HGET, HSET, HDEL, ZADD and the like on our keys (ACL)"
+            return _finding("scripts", "problem", "this user may not run our scripts", advice)
+        if took > _SLOW_MS:
+            text = f"a script takes {took:.0f} ms; the cache is passed over after 100"
+            return _finding("scripts", "warning", text, "bring it nearer, or give it more room")
+        return _finding("scripts", "ok", f"run and may write; one takes {took:.1f} ms")
+
+
+async def _memory(client: Client) -> Finding:
+    if not isinstance(client, Redis):
+        return _finding("memory", "ok", "not looked at in a cluster")
+    try:
+        info = await client.info("memory")
+    except NoPermissionError:
+        return _finding("memory", "ok", "not shown to this user")
+    used, most = int(info["used_memory"]), int(info["maxmemory"])
+    policy = str(info["maxmemory_policy"])
+    if not most:
+        return _finding("memory", "ok", f"{_mib(used)} in use, no limit set")
+    text = f"{_mib(used)} of {_mib(most)} in use, policy {policy}"
+    if used > most * _NEARLY_FULL:
+        if policy == "noeviction":
+            advice = "raise maxmemory, or choose another maxmemory-policy"
+            return _finding("memory", "warning", f"{text}: takes nothing new", advice)
+        advice = "raise maxmemory if other keys of it matter"
+        return _finding("memory", "warning", f"{text}: throws out what others keep", advice)
+    return _finding("memory", "ok", text)
+
+
+def _unreachable(error: Exception) -> Finding:
+    if isinstance(error, (AuthenticationError, AuthorizationError, NoPermissionError)):
+        text, advice = "refuses this user or this password", f"correct them in {_SETTING}"
+    elif isinstance(error, BusyLoadingError):
+        text, advice = "is loading its data", "wait, and look again"
+    elif isinstance(error, (NoAnswer, TimeoutError)):
+        text = f"gives no answer within {_SECONDS:g} s"
+        advice = "look at its machine, and at firewalls between"
+    elif isinstance(error, (NoConnection, OSError, RedisClusterException)):
+        text, advice = "cannot be connected to", f"start it, or correct {_SETTING}"
+    else:
+        text, advice = f"refuses ({type(error).__name__})", "look into its log"
+    return _finding("reachable", "problem", text, advice)
+
+
+def _mib(size: int) -> str:
+    return f"{size / 2**20:.1f} MiB"
+
+
+def _finding(what: str, state: FindingState, text: str, advice: str = "") -> Finding:
+    return Finding(PART, what, state, text, advice)

@@ -1,0 +1,92 @@
+"""`orders doctor`: what is wrong, and what to do about it."""
+
+import asyncio
+import os
+
+import click
+import msgspec
+from rich.console import Console
+from rich.text import Text
+
+from orders.bootstrap import build
+from orders.config import ConfigError, Settings, load, unknown
+from orders.domain.ports import Finding, FindingState
+from orders.domain.use_cases.inspect_system import SystemReport, worst
+from orders.entrypoints import logs
+from orders.entrypoints.startup import EXIT_CONFIG, EXIT_FAILED, NEEDED
+
+_SIGNS: dict[FindingState, tuple[str, str]] = {
+    "ok": ("✓", "green"),
+    "warning": ("!", "yellow"),
+    "problem": ("✗", "bold red"),
+}
+_PART = "configuration"
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document, for programs.")
+def doctor(*, as_json: bool) -> None:
+    """Look at all that the service rests on, and say what is wrong and what to do next.
+
+    Looks at the configuration, PostgreSQL, Redis, Kafka with its topics and the group, and the
+    dead letters that wait; changes nothing. Takes some seconds at most, also with servers away or
+    frozen. Ends with 0 when all is well (warnings do not count), 1 when something is wrong, 2 when
+    the configuration is.
+
+    \b
+    Examples:
+      orders doctor
+      orders doctor --json | jq '.findings[] | select(.state == "problem")'
+    """
+    settings, findings = _configuration()
+    if settings is None:
+        _show(_report(findings), as_json=as_json)
+        raise SystemExit(EXIT_CONFIG)
+    # What adapters would log on the way is said by the findings.
+    logs.configure("error", settings.log_format, process="doctor")
+    report: SystemReport = asyncio.run(build(settings).inspect_system()())
+    report = _report([*findings, *report.findings])
+    _show(report, as_json=as_json)
+    raise SystemExit(EXIT_FAILED if report.state == "problem" else 0)
+
+
+def _report(findings: list[Finding]) -> SystemReport:
+    return SystemReport(worst(findings), tuple(findings))
+
+
+def _configuration() -> tuple[Settings | None, list[Finding]]:
+    """The settings, None where they are not valid, and what is to be said of them."""
+    strange = [
+        Finding(_PART, name, "warning", "no such setting, ignored", "is it misspelt?")
+        for name in unknown(os.environ)
+    ]
+    try:
+        settings = load(os.environ, required=NEEDED)
+    except ConfigError as error:
+        parts = (fault.partition(": ") for fault in error.faults)
+        advice = "correct it: `orders config --help` lists all variables"
+        faults = [Finding(_PART, name, "problem", text, advice) for name, _, text in parts]
+        return None, [*faults, *strange]
+    return settings, [Finding(_PART, "settings", "ok", "all valid"), *strange]
+
+
+def _show(report: SystemReport, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(report), indent=2))
+        return
+    console = Console()
+    what_width = max(len(finding.what) for finding in report.findings)
+    for finding in report.findings:
+        console.print(_line(finding, what_width), soft_wrap=True, highlight=False)
+
+
+def _line(finding: Finding, what_width: int) -> Text:
+    sign, style = _SIGNS[finding.state]
+    line = Text.assemble(
+        (f"{sign} {finding.state:<7}", style),
+        (f"  {finding.part:<13}", "cyan"),
+        f"  {finding.what:<{what_width}}  {finding.text}",
+    )
+    if finding.advice:
+        line.append(f" → {finding.advice}", "bold")
+    return line

@@ -1,0 +1,108 @@
+"""All parts are looked at, and none of them hides another."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+import pytest
+
+from orders.adapters.memory.dead_letter_reader import MemoryDeadLetterReader
+from orders.adapters.memory.dead_letters import MemoryDeadLetters
+from orders.adapters.memory.inspection import MemoryInspection
+from orders.adapters.memory.replay_journal import MemoryJournalStore, MemoryReplayJournal
+from orders.domain.errors import Unavailable
+from orders.domain.ports import Finding, FindingState, Inspection
+from orders.domain.use_cases.inspect_dead_letters import InspectDeadLetters
+from orders.domain.use_cases.inspect_system import InspectSystem, worst
+from orders.domain.use_cases.list_dead_letters import ListDeadLetters
+from tests.contracts.dead_letters import letter
+
+
+class Failing(Inspection):
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error
+
+    async def inspect(self) -> Sequence[Finding]:
+        if self.error:
+            raise self.error
+        await asyncio.Event().wait()
+        return []
+
+
+def finding(state: FindingState, part: str = "x") -> Finding:
+    return Finding(part, "thing", state, "text", "advice")
+
+
+def part(name: str, *states: FindingState) -> MemoryInspection:
+    return MemoryInspection(name, [finding(state, name) for state in states])
+
+
+@pytest.mark.parametrize(
+    ("states", "expected"),
+    [
+        ([], "ok"),
+        (["ok", "ok"], "ok"),
+        (["ok", "warning", "ok"], "warning"),
+        (["warning", "problem", "ok"], "problem"),
+    ],
+)
+def test_the_worst_counts(states: list[FindingState], expected: FindingState) -> None:
+    assert worst([finding(state) for state in states]) == expected
+
+
+async def test_all_that_was_found_in_the_order_of_the_parts() -> None:
+    report = await InspectSystem({"b": part("b", "warning"), "a": part("a", "ok")}, {})()
+    assert [(f.part, f.state) for f in report.findings] == [
+        ("b", "ok"),
+        ("b", "warning"),
+        ("a", "ok"),
+        ("a", "ok"),
+    ]
+    assert report.state == "warning"
+
+
+async def test_parts_that_do_not_answer_are_given_up_all_at_once() -> None:
+    began = time.monotonic()
+    parts = {"one": Failing(), "two": Failing(), "good": part("good")}
+    report = await InspectSystem(parts, {}, timeout=0.2)()
+    assert time.monotonic() - began < 0.39
+    assert [(f.part, f.state) for f in report.findings] == [
+        ("one", "problem"),
+        ("two", "problem"),
+        ("good", "ok"),
+    ]
+    assert report.findings[0].text == "no answer within 0.2 s"
+    assert report.findings[0].advice
+
+
+async def test_what_nobody_foresaw_is_a_problem_without_its_text() -> None:
+    parts = {"bad": Failing(ValueError("secret")), "away": Failing(Unavailable("it is away"))}
+    bad, away = (await InspectSystem(parts, {})()).findings
+    assert bad.state == away.state == "problem"
+    assert "ValueError" in bad.text
+    assert "secret" not in bad.text
+    assert away.text == "it is away"
+
+
+@pytest.mark.parametrize("available", [True, False])
+async def test_what_lies_behind_a_part_is_looked_at_where_that_can_be_reached(
+    available: bool,
+) -> None:
+    front = part("front", "problem")
+    front.available = available
+    report = await InspectSystem({"front": front}, {"front": {"back": part("back")}})()
+    assert ("back" in {f.part for f in report.findings}) is available
+
+
+async def test_dead_letters_that_wait_are_a_warning() -> None:
+    letters = MemoryDeadLetters()
+    listing = ListDeadLetters(
+        MemoryDeadLetterReader(letters), MemoryReplayJournal(MemoryJournalStore())
+    )
+    (none,) = await InspectDeadLetters(listing).inspect()
+    assert (none.state, none.text) == ("ok", "none")
+    await letters.put([letter(offset=1), letter(offset=2), letter(offset=3, code="conflict")])
+    (some,) = await InspectDeadLetters(listing).inspect()
+    assert some.state == "warning"
+    assert some.text == "3 for somebody to look at: 1 conflict, 2 undecodable"
+    assert "orders dlq list" in some.advice
