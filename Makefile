@@ -7,7 +7,7 @@ UNIT ?= tests/unit
 INTEGRATION ?= tests/integration
 
 .DEFAULT_GOAL := help
-.PHONY: help run test unit integration drill check lint types imports schemas format coverage lock dist clean
+.PHONY: help run test unit integration drill safeties check lint types imports schemas format coverage lock dist clean
 
 help: ## list what make can do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -25,6 +25,9 @@ integration: $(READY) ## tests on real servers (ORDERS_TEST_*, else Docker, else
 
 drill: $(READY) ## fault drills at length: kill, freeze and poison everything, then count every order
 	$(BIN)/python -m tests.drills
+
+safeties: $(READY) ## take each safety away in a copy, and see the test fail that is there for it
+	$(BIN)/python -m tests.safeties
 
 check: lint types imports schemas ## lint, types, import contracts, deployment files
 

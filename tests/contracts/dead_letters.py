@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from datetime import UTC, datetime
+from random import Random
 from typing import Any, Protocol, get_args
 
 import msgspec
@@ -95,7 +96,9 @@ class DeadLettersContract:
         assert await self.holds(side)
 
     async def test_a_message_near_the_limit_of_its_topic_fits(self, side: DeadLettersSide) -> None:
-        headers = tuple((f"x-{n}", b"h" * 1_000) for n in range(50))
-        kept = letter(b"x" * 998_000, headers=headers, detail="d" * 1_000)
+        # Bytes that no codec makes smaller: the limit holds for what is stored.
+        noise = Random(1)
+        headers = tuple((f"x-{n}", noise.randbytes(1_000)) for n in range(50))
+        kept = letter(noise.randbytes(998_000), headers=headers, detail="d" * 1_000)
         await side.dead_letters.put([kept])
         assert await self.holds(side, kept)

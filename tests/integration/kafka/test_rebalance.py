@@ -12,7 +12,7 @@ from orders.adapters.kafka.message_source import KafkaMessageSource
 from orders.adapters.kafka.settings import KafkaSettings
 from orders.domain.errors import Unavailable
 from orders.domain.messages import Batch, Origin
-from tests.contracts.message_source import nothing_comes, receive, values_of
+from tests.contracts.message_source import messages_of, nothing_comes, receive, values_of
 from tests.integration.kafka.other_client import OtherClient
 from tests.integration.kafka.waiting import opened, until, works
 
@@ -101,6 +101,40 @@ async def test_a_batch_in_hand_is_waited_for_and_committed_before_the_hand_over(
                 other_client.committed, topics.group, topics.topic, 3
             )
             assert sum(max(0, position) for position in positions) == 60
+
+
+async def test_what_was_read_ahead_of_others_partitions_is_forgotten(
+    topics: KafkaSettings, other_client: OtherClient
+) -> None:
+    values = [b"%03d" % n for n in range(600)]
+    first, second = KafkaMessageSource(topics), KafkaMessageSource(topics)
+    async with opened(first):
+        await until(lambda: works(first), "joining")
+        await asyncio.to_thread(other_client.send_many, topics.topic, values)
+        await asyncio.sleep(1)  # it reads ahead, and nobody asks
+        async with opened(second):
+            await until(lambda: works(second), "the hand-over")
+            found: dict[KafkaMessageSource, list[Batch]] = {first: [], second: []}
+
+            async def collect(source: KafkaMessageSource) -> None:
+                while True:
+                    found[source].append(await source.receive())
+                    await source.commit(found[source][-1])
+
+            tasks = [asyncio.create_task(collect(source)) for source in found]
+            await until(
+                lambda: len(values_of(found[first] + found[second])) >= len(values),
+                "all messages coming",
+            )
+            assert not any(task.done() for task in tasks), "a source has failed"
+            assert {*values_of(found[first] + found[second])} == {*values}
+            owned = [
+                {message.origin.partition for message in messages_of(batches)}
+                for batches in found.values()
+            ]
+            assert owned[0].isdisjoint(owned[1])
+            for task in tasks:
+                task.cancel()
 
 
 async def test_a_batch_in_hand_for_too_long_is_given_up_and_its_commit_left_out(

@@ -285,16 +285,40 @@ async def test_orders_that_vanish_while_they_are_judged_end_in_a_retry(
         await order_repository.save_many([order_of("uid"), order_of("other")])
 
 
-async def test_writers_of_shuffled_batches_do_not_deadlock(database_dsn: str, admin: Admin) -> None:
-    database = PostgresDatabase(database_dsn, pool_max=6)
-    await database.open()
-    repository = PostgresOrderRepository(database)
-    batch = numbered(200)
-    shuffled = [batch[n:] + batch[:n] for n in range(0, 200, 34)]
-    await asyncio.gather(*(repository.save_many(share[::-1]) for share in shuffled))
-    await assert_holds(repository, batch)
-    await database.close()  # sessions that end write their statistics
-    cursor = await admin.execute(
-        "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+async def test_writers_of_shuffled_batches_do_not_deadlock(
+    order_repository: PostgresOrderRepository, admin: Admin
+) -> None:
+    await admin.execute(SLEEP_TRIGGER)  # so that all of them are in the midst of it at once
+    batch = numbered(8)
+    shuffled = [batch[n:] + batch[:n] for n in range(0, 8, 2)]
+    # A deadlock would be an error of one of them, for the server ends it by cancelling one.
+    await asyncio.gather(*(order_repository.save_many(share[::-1]) for share in shuffled))
+    await assert_holds(order_repository, batch)
+
+
+async def test_another_writer_that_commits_between_the_look_and_the_write_wins(
+    order_repository: PostgresOrderRepository, database_dsn: str, admin: Admin
+) -> None:
+    known, raced, new = numbered(3)
+    await order_repository.save_many([known])
+    await admin.execute(GATE_TRIGGER)
+    await admin.execute(CLOSE_GATE)
+    # The rival's order is written and not committed: a look does not see it, a write waits for it.
+    rival = asyncio.create_task(order_repository.save_many([raced]))
+    await pid_at_gate(admin)
+    saving = asyncio.create_task(order_repository.save_many([known, raced, new]))
+
+    async def waits_for_the_rival() -> bool:
+        cursor = await admin.execute(
+            "SELECT 1 FROM pg_stat_activity WHERE datname = current_database()"
+            " AND wait_event = 'transactionid'"
+        )
+        return await cursor.fetchone() is not None
+
+    await until(waits_for_the_rival)
+    await admin.execute(OPEN_GATE)
+    assert (await rival).saved == {raced.order_uid}
+    assert await saving == report(
+        saved=[new.order_uid], unchanged=[known.order_uid, raced.order_uid]
     )
-    assert await cursor.fetchone() == (0,)
+    await assert_holds(order_repository, [known, raced, new])

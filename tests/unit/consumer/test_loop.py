@@ -42,6 +42,7 @@ class Store(OrderRepository):
     async def save_many(self, orders: Sequence[Order]) -> SaveReport:
         self.tries += 1
         self.entered.set()
+        await asyncio.sleep(0)  # a real one is never done at once: here is where crashes happen
         await self.open.wait()
         if self.is_away:
             raise Unavailable("the database is away")
@@ -86,6 +87,7 @@ class Source(MessageSource):
         return batch
 
     async def commit(self, batch: Batch) -> None:
+        await asyncio.sleep(0)
         await self.commits_open.wait()
         self.stored_at_commit.append(len(self.store.orders))
         if self.commit_failures:
