@@ -22,6 +22,7 @@ class Consumers:
         self.environment = dict(environment)
         self._logs = logs
         self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._log_begins: dict[str, int] = {}
 
     @property
     def running(self) -> list[str]:
@@ -44,6 +45,7 @@ class Consumers:
         if failpoint:
             argv = [sys.executable, "-m", "tests.drills.failing_consumer", failpoint]
             environment["PYTHONPATH"] = str(_ROOT)
+        self._log_begins[name] = len(self.log(name))
         with (self._logs / f"{name}.log").open("ab") as log:
             self._running[name] = subprocess.Popen(
                 argv,
@@ -92,6 +94,13 @@ class Consumers:
         """All that it has logged."""
         path = self._logs / f"{name}.log"
         return path.read_text(errors="replace") if path.exists() else ""
+
+    def wait_for_start(self, name: str = "one") -> None:
+        """Wait until the one that was started last by this name heeds signals."""
+        started = '"event":"started"'
+        wait_until(
+            lambda: started in self.log(name)[self._log_begins[name] :], 30, f"{name} has started"
+        )
 
     def wait_for_log(self, text: str, seconds: float, name: str = "one") -> None:
         """Wait until it has logged this."""

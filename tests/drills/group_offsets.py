@@ -41,9 +41,11 @@ def moved_back(found: Iterable[Commit], allowed: Iterable[Commit] = ()) -> list[
         if commit.offset is None:
             continue
         last[place] = commit.offset
+        if commit.offset >= before:
+            continue
         if commit in ordered:
             ordered.remove(commit)
-        elif commit.offset < before:
+        else:
             told.append(f"{place} was committed to {before}, and then to {commit.offset}")
     return told
 

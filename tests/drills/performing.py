@@ -55,12 +55,15 @@ def perform(
             drill.run(stage)
             stage.settle(held=drill.held)
         except Exception as error:  # noqa: BLE001 (told with the tally)
-            place = traceback.extract_tb(error.__traceback__)
-            lines = [f"{frame.filename}:{frame.lineno}" for frame in place][-3:]
-            result.failure = f"{type(error).__name__}: {error}\n  at {' < '.join(reversed(lines))}"
+            result.failure = _told(error)
             stage.servers.heal()
             stage.consumers.close()
-        result.tally = stage.audit()
+        try:
+            result.tally = stage.audit()
+        except Exception as error:
+            if result.failure is None:
+                raise
+            result.failure += f"\nand could not be counted: {_told(error)}"
         if result.tally.held and not drill.held and result.failure is None:
             result.failure = f"{result.tally.held} documents are still uncommitted"
         if result.failure is None and (moves := stage.moved_back()):
@@ -69,3 +72,9 @@ def perform(
         stage.close()
     result.seconds = time.monotonic() - started
     return result
+
+
+def _told(error: Exception) -> str:
+    place = traceback.extract_tb(error.__traceback__)
+    lines = [f"{frame.filename}:{frame.lineno}" for frame in place][-3:]
+    return f"{type(error).__name__}: {error}\n  at {' < '.join(reversed(lines))}"

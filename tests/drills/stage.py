@@ -127,6 +127,7 @@ class Stage:
         if not held:
             if not self.consumers.running:
                 self.consumers.start("last")
+                self.consumers.wait_for_start("last")
             self.wait_for_lag(SETTLE_SECONDS)
         self.consumers.stop_all()
 

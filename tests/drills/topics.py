@@ -12,6 +12,8 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
+from tests.drills.waiting import wait_until
+
 TIMEOUT = 20.0
 
 
@@ -50,20 +52,34 @@ class Topics:
     def committed(self, topic: str) -> list[int]:
         """The group's committed offset of each partition, 0 where there is none."""
         asked = [TopicPartition(topic, number) for number in range(self.partitions(topic))]
-        return [max(0, found.offset) for found in self._client.committed(asked, TIMEOUT)]
+
+        def answer() -> list[TopicPartition] | None:
+            try:
+                return self._client.committed(asked, TIMEOUT)
+            except KafkaException:  # who looks after the group changes where brokers come and go
+                return None
+
+        found = wait_until(answer, TIMEOUT, "the brokers tell the group's offsets") if asked else []
+        return [max(0, each.offset) for each in found or ()]
 
     def lag(self, topic: str) -> int:
         """How many records the group has not dealt with."""
         return sum(self.ends(topic)) - sum(self.committed(topic))
 
     def set_committed(self, topic: str, partition: int, offset: int) -> None:
-        """Set the group's offset; refused while the group has members."""
-        moved = ConsumerGroupTopicPartitions(
-            self._group, [TopicPartition(topic, partition, offset)]
-        )
-        [future] = self._admin.alter_consumer_group_offsets([moved]).values()
-        [done] = future.result(TIMEOUT).topic_partitions
-        assert done.error is None, f"the offset could not be set: {done.error}"
+        """Set the group's offset, once the brokers let us; not while the group has members."""
+
+        def refusal() -> str:
+            place = TopicPartition(topic, partition, offset)
+            moved = ConsumerGroupTopicPartitions(self._group, [place])
+            answer = self._admin.alter_consumer_group_offsets([moved], request_timeout=5.0)
+            try:
+                [done] = answer[self._group].result(TIMEOUT).topic_partitions
+            except (KafkaException, TimeoutError) as error:
+                return str(error) or "no answer"
+            return str(done.error or "")
+
+        wait_until(lambda: not refusal(), 3 * TIMEOUT, "the group's offset is set", 0.2)
 
     def leader(self, topic: str, partition: int) -> int:
         """The id of the broker that leads this partition."""

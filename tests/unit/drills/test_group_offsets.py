@@ -47,7 +47,7 @@ def test_a_commit_that_goes_back_is_told() -> None:
 
 def test_going_back_is_fine_where_it_was_ordered_and_only_then() -> None:
     ordered = [commit(2)]
-    assert not moved_back([commit(5), commit(2), commit(5)], ordered)
+    assert not moved_back([commit(2), commit(5), commit(2), commit(5)], ordered)
     assert len(moved_back([commit(5), commit(2), commit(5), commit(2)], ordered)) == 1
 
 
