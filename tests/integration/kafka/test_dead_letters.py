@@ -93,6 +93,21 @@ async def test_headers_of_an_earlier_dead_letter_give_way(side: KafkaSide) -> No
     assert [value for name, value in headers if name == "orders-attempt"] == [b"1"]
 
 
+async def test_a_large_one_that_packs_well_is_kept_as_its_message_was(
+    topics: KafkaSettings, other_client: OtherClient
+) -> None:
+    """Brokers bound what is stored, so a small batch may hold a message of many megabytes."""
+    value = b"{" + b"x" * 60_000_000
+    client = KafkaProducerClient(topics)
+    await client.open()
+    try:
+        await KafkaDeadLetters(client, topics).put([letter(value)])
+    finally:
+        await client.close()
+    [kept] = await asyncio.to_thread(other_client.read_all, topics.dlq_topic)
+    assert kept.value == value
+
+
 async def test_one_that_does_not_fit_its_topic_is_not_passed_over(
     kafka_settings: KafkaSettings, other_client: OtherClient
 ) -> None:

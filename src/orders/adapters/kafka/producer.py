@@ -22,6 +22,7 @@ from kafka.errors import (
 )
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_random_exponential
 
+from orders.adapters.kafka.codecs import MAX_UNPACKED
 from orders.adapters.kafka.loop_callbacks import call_in_loop
 from orders.adapters.kafka.settings import KafkaSettings, client_options
 from orders.adapters.kafka.topics import TopicAdmin, TopicLimits
@@ -51,7 +52,10 @@ _DEFAULTS: dict[str, Any] = {
     "linger_ms": 1,
     "batch_size": 128 * 1024,
     "compression_type": "lz4",
-    "buffer_memory": 64 * 1024 * 1024,
+    # The brokers judge the size, and they judge what is left after compression. Ours are the bounds
+    # of what we read: a dead letter may hold all of a batch that was unpacked.
+    "max_request_size": MAX_UNPACKED + 1024 * 1024,
+    "buffer_memory": 2 * MAX_UNPACKED,
     # The client takes a message without key and value for a mistake, before it serialises it.
     "value_serializer": lambda value: None if value is _TOMBSTONE else value,
 }
@@ -198,7 +202,6 @@ class KafkaProducerClient(Dependency):
 
     def _new_producer(self) -> KafkaProducer:
         options = client_options(self._settings) | _DEFAULTS
-        options["max_request_size"] = self.limits.dead_letters + 64 * 1024
         producer = KafkaProducer(**(options | self._options))
         for topic in (self._settings.topic, self._settings.dlq_topic):
             producer.partitions_for(topic)  # so that the first message need not wait for it
