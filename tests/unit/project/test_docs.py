@@ -7,6 +7,7 @@ import pytest
 
 from orders.config import variables
 from orders.entrypoints.cli import main
+from tests.safeties.catalog import SAFETIES
 
 ROOT = Path(__file__).parents[3]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")]
@@ -31,7 +32,7 @@ def test_links_and_paths_lead_somewhere(document: Path) -> None:
     for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", text):
         assert (document.parent / target).exists(), target
     for path in re.findall(
-        r"`((?:src|tests|deploy|docs|domain|adapters|entrypoints)/[^`*]+)`", text
+        r"`((?:src|tests|deploy|docs|domain|adapters|entrypoints)/[^`*:]+)", text
     ):
         assert (ROOT / path).exists() or (ROOT / "src" / "orders" / path).exists(), path
 
@@ -51,3 +52,21 @@ def test_every_port_has_its_twin_its_suite_and_its_row() -> None:
 def test_decisions_are_numbered_without_gaps() -> None:
     numbers = sorted(int(p.name[:4]) for p in (ROOT / "docs" / "adr").glob("[0-9]*.md"))
     assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_the_tests_that_show_the_guarantee_exist() -> None:
+    text = (ROOT / "docs" / "guarantee.md").read_text()
+    file = ROOT
+    named = re.findall(r"`(tests/[^`:]+\.py)?::(\w+)`", text)
+    assert len(named) > 10
+    for path, name in named:
+        file = ROOT / path if path else file
+        assert f"def {name}(" in file.read_text(), name
+
+
+def test_the_tests_of_the_safeties_exist() -> None:
+    for safety in SAFETIES:
+        path, *_, name = safety.test.split("::")
+        assert safety.present in (ROOT / "src" / "orders" / safety.file).read_text(), safety.name
+        contracts = "".join(file.read_text() for file in (ROOT / "tests/contracts").glob("*.py"))
+        assert f"def {name}(" in (ROOT / path).read_text() + contracts, safety.name
