@@ -4,7 +4,7 @@ import signal
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from random import Random
@@ -44,12 +44,13 @@ def redis_spoilt(stage: Stage) -> None:
 
 
 def _perform(stage: Stage, harms: Mapping[str, Harm]) -> None:
-    rounds, amount = (3, 8_000) if stage.long else (1, 1_500)
+    rounds, amount = (3, 5_000) if stage.long else (1, 1_500)
     seconds: dict[str, list[float]] = defaultdict(list)
     stage.consumers.start()
     stage.wait_for_topics()
     with api(stage) as readers, steady(stage):
-        known = _send(stage, 300)
+        known = stage.traffic.orders(300)
+        _send(stage, known)
         stage.wait_for_stored(300, 30)
         for _ in range(rounds):
             states: dict[str, Harm] = {"up": _unharmed, **harms}
@@ -79,9 +80,10 @@ def _ingest(
     """
     stage.wait_for_lag(30)
     before = stage.stored()
+    sent = stage.traffic.orders(amount)
     # Held back meanwhile, so that it is the consumer's speed that is measured, not the sender's.
     stage.consumers.send(signal.SIGSTOP)
-    sent = _send(stage, amount)
+    _send(stage, sent)
     with harm(stage), readers.reading(known):
         started = time.monotonic()
         stage.consumers.send(signal.SIGCONT)
@@ -94,12 +96,10 @@ def _ingest(
     return known[-50:] + sent[-50:], took
 
 
-def _send(stage: Stage, amount: int) -> list[Document]:
-    documents = stage.traffic.orders(amount)
+def _send(stage: Stage, documents: Sequence[Document]) -> None:
     for document in documents:
         stage.traffic.send_order(document)
     stage.traffic.flush()
-    return documents
 
 
 def _wait_for_cache(stage: Stage, readers: Readers, known: list[Document]) -> None:
