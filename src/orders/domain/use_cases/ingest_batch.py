@@ -25,6 +25,11 @@ from orders.domain.reading import elements, read
 DETAIL_MAX_LENGTH = 1000
 """Longest text of a dead letter, in characters; a header is no place for a list of thousands."""
 
+LETTERS_AT_ONCE = 1_000
+"""Letters that are put together: each put has a bounded time, and one array of a megabyte may hold
+half a million bad elements.
+"""
+
 
 class Candidate(Struct, frozen=True):
     """A valid order, and where it came from."""
@@ -97,8 +102,8 @@ class IngestBatch:
             waiting = await self._save_round(waiting, outcomes)
         letters = list(prepared.letters)
         letters += self._not_stored(outcomes)
-        if letters:
-            await self._dead_letters.put(letters)
+        for start in range(0, len(letters), LETTERS_AT_ONCE):
+            await self._dead_letters.put(letters[start : start + LETTERS_AT_ONCE])
         await self._remember(outcomes.saved)
         return IngestReport(
             messages=prepared.messages,

@@ -17,7 +17,12 @@ from orders.domain.errors import Unavailable
 from orders.domain.messages import DeadLetter, Identity, Message, Origin
 from orders.domain.model import Order
 from orders.domain.ports import SaveReport
-from orders.domain.use_cases.ingest_batch import DETAIL_MAX_LENGTH, IngestBatch, IngestReport
+from orders.domain.use_cases.ingest_batch import (
+    DETAIL_MAX_LENGTH,
+    LETTERS_AT_ONCE,
+    IngestBatch,
+    IngestReport,
+)
 from tests.unit.domain.reference import REFERENCE, read_document, the_order
 
 NOW = datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC)
@@ -49,6 +54,15 @@ class RefusingRepository(MemoryOrderRepository):
         report = await super().save_many([o for o in orders if o.order_uid not in refused])
         rejected = dict.fromkeys(refused, "the store refuses it")
         return SaveReport(report.saved, report.unchanged, report.conflicts, rejected)
+
+
+class BoundedDeadLetters(MemoryDeadLetters):
+    """Has a limited time, in which no more than so many letters are confirmed."""
+
+    async def put(self, letters: Sequence[DeadLetter]) -> None:
+        if len(letters) > LETTERS_AT_ONCE:
+            raise Unavailable("not all were confirmed in time")
+        await super().put(letters)
 
 
 class Setting:
@@ -214,6 +228,14 @@ class TestBadMessages:
         assert (letter.index, letter.code, letter.attempt) == (0, code, 1)
         assert letter.failed_at == NOW
         assert letter.identity == Identity(Origin("orders", 0, 0), 0)
+
+    async def test_however_many_they_are_they_get_through(self, setting: Setting) -> None:
+        setting.dead_letters = BoundedDeadLetters()
+        setting.ingest = IngestBatch(setting.repository, setting.dead_letters, setting.cache, 3)
+        amount = 2 * LETTERS_AT_ONCE + 1
+        report = await setting.take([1] * amount, document("good"))
+        assert report.dead == {"invalid": amount}
+        assert [letter.index for letter in setting.letters] == list(range(amount))
 
     async def test_all_faults_are_told_up_to_a_bound(self, setting: Setting) -> None:
         await setting.take(document("") | {"sm_id": None, "items": [None] * 1000})
