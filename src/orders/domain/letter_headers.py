@@ -102,8 +102,7 @@ def headers_of_replay(letter: DeadLetter) -> Headers:
 
     Its original ones, how often it has failed, and which letter it is.
     """
-    mine = OWN | {REPLAY_OF}
-    kept = (header for header in letter.message.headers if header[0] not in mine)
+    kept = (h for h in letter.message.headers if h[0] not in OWN and h[0] != REPLAY_OF)
     attempt, identity = str(letter.attempt).encode(), str(letter.identity).encode()
     return (*kept, (ATTEMPT, attempt), (REPLAY_OF, identity))
 

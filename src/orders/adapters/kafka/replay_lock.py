@@ -27,8 +27,6 @@ from orders.domain.errors import ReplayInProgress, Unavailable
 
 SESSION_TIMEOUT = 10.0
 """Seconds after which one that was killed no longer counts."""
-LEASE = SESSION_TIMEOUT / 2
-"""Seconds that the lock counts as ours after a sign of the brokers: half of what they grant."""
 ACQUIRE_TIMEOUT = SESSION_TIMEOUT + 20.0
 """Seconds after which waiting for the brokers' word is given up."""
 
@@ -46,6 +44,7 @@ class ReplayLock:
 
     def __init__(self, settings: KafkaSettings, session_timeout: float = SESSION_TIMEOUT) -> None:
         self._thread = _Member(settings, session_timeout)
+        self._lease = session_timeout / 2  # of what the brokers grant after each sign of life
 
     async def acquire(self) -> None:
         """Wait until it is ours.
@@ -80,7 +79,7 @@ class ReplayLock:
             raise ReplayInProgress("another replay is running")
         if self._thread.state == "failed":
             raise Unavailable(f"the brokers let no replay begin ({self._thread.failure})")
-        if self._thread.silence > LEASE:
+        if self._thread.silence > self._lease:
             raise Unavailable("the brokers do not answer")
 
     async def release(self, *, at_once: bool) -> None:

@@ -190,6 +190,8 @@ class _Replay:
         total = len(self._wanted)
         run = Run(self._started_at, {}, self._wish.again)
         number = 0
+        if total:
+            self._progress("sending", 0, total)
         async for chunk in self._letters():
             if wants_stop():
                 self.report.is_stopped = True

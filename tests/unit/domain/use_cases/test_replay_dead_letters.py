@@ -261,7 +261,7 @@ class TestStopping:
         told: list[tuple[str, int, int]] = []
         await setting.use_case()(Wish(), lambda *now: told.append(now))
         assert told == [*(("reading", n, 4) for n in range(1, 5)),
-                        ("sending", 3, 4), ("sending", 4, 4)]  # fmt: skip
+                        ("sending", 0, 4), ("sending", 3, 4), ("sending", 4, 4)]  # fmt: skip
 
     async def test_letters_that_vanish_meanwhile_are_counted(self) -> None:
         setting = Setting(letter(1), letter(2))

@@ -85,7 +85,9 @@ async def _replay(container: Container, wish: Wish) -> ReplayReport:
             stop.is_sending = phase == "sending"
             advance(phase, done, total)
 
-        async with opened(*container.replay_resources()):
+        # Whoever only looks needs no producer, which would make topics that are missing.
+        resources = () if wish.dry_run else container.replay_resources()
+        async with opened(*resources):
             use_case: Callable[..., Any] = container.replay_dead_letters()
             report: ReplayReport = await use_case(wish, told, lambda: stop.is_asked)
             return report

@@ -1,0 +1,221 @@
+"""`orders dlq` as operators use it: on a real broker, killed in the middle, two at once."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from confluent_kafka import Consumer, Producer, TopicPartition
+
+from tests.integration.kafka.other_client import OtherClient
+from tests.integration.system.processes import System, free_port, wait_until
+
+LETTERS = 4_000
+
+
+class Operator:
+    """Somebody at a terminal; needs Kafka alone."""
+
+    def __init__(self, environment: dict[str, str], folder: Path) -> None:
+        names = ("BOOTSTRAP", "TOPIC", "DLQ_TOPIC")
+        self._folder = folder
+        self._processes: list[subprocess.Popen[str]] = []
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith("ORDERS_")}
+        self._environment = inherited | {
+            f"ORDERS_KAFKA_{name}": environment[f"ORDERS_KAFKA_{name}"] for name in names
+        }
+        self.bootstrap, self.topic, self.dlq_topic = (
+            environment[f"ORDERS_KAFKA_{name}"] for name in names
+        )
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "orders", "dlq", *arguments],
+            env=self._environment,
+            cwd=self._folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        self._processes.append(process)
+        return process
+
+    def close(self) -> None:
+        for process in self._processes:
+            process.kill()
+            process.communicate()
+
+    def run(self, *arguments: str, code: int = 0) -> str:
+        """What it says; asserts how it ends."""
+        process = self.start(*arguments)
+        said, errors = process.communicate(timeout=90)
+        assert process.returncode == code, said + errors
+        return said if code == 0 else errors
+
+    def list(self, *arguments: str) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.run("list", "--json", *arguments).splitlines()]
+
+    def end(self, topic: str | None = None) -> int:
+        """How many messages the topic (of orders) has had; it has one partition."""
+        client = Consumer({"bootstrap.servers": self.bootstrap, "group.id": "unused"})
+        try:
+            return int(client.get_watermark_offsets(TopicPartition(topic or self.topic, 0), 10)[1])
+        finally:
+            client.close()
+
+    def replayed(self) -> Counter[bytes]:
+        """How often each letter was sent again."""
+        client = OtherClient(self.bootstrap)
+        sent = client.read_all(self.topic)
+        return Counter(dict(message.headers)["orders-replay-of"] for message in sent)
+
+
+@pytest.fixture
+def operator(system_environment: dict[str, str], tmp_path: Path) -> Iterator[Operator]:
+    made = Operator(system_environment, tmp_path)
+    yield made
+    made.close()
+
+
+def seed(operator: Operator, amount: int = LETTERS) -> set[bytes]:
+    """Dead letters as the consumer writes them, by another client; their identities."""
+    client = OtherClient(operator.bootstrap)
+    client.create(operator.topic)
+    client.create(operator.dlq_topic)
+    producer: Producer = client.producer()
+    for offset in range(amount):
+        headers: Any = {
+            "orders-error-code": "invalid",
+            "orders-error-detail": "$: expected object, got int",
+            "orders-source-topic": operator.topic,
+            "orders-source-partition": "0",
+            "orders-source-offset": str(offset),
+            "orders-source-index": "0",
+            "orders-failed-at": "2026-01-02T03:04:05Z",
+            "orders-attempt": "1",
+        }
+        producer.produce(operator.dlq_topic, b"[1]" * 300, b"%d" % offset, headers=headers)
+        producer.poll(0)
+    assert producer.flush(30) == 0
+    return {f"{operator.topic}/0:{offset}:0".encode() for offset in range(amount)}
+
+
+def test_killed_again_and_again_it_sends_each_once(operator: Operator) -> None:
+    identities = seed(operator)
+    chance = random.Random(4)
+    for _ in range(2):
+        before = operator.end()
+        process = operator.start("replay")
+        wait_until(
+            lambda: operator.end() > before or process.poll() is not None,  # noqa: B023
+            40,
+            "it begins to send",
+        )
+        time.sleep(chance.uniform(0, 0.4))
+        process.kill()
+        process.communicate()
+        assert process.returncode == -signal.SIGKILL, "it had ended before it was killed"
+    assert 0 < operator.end() < LETTERS
+    assert "cut off" in operator.run("list")
+    said = operator.run("replay")
+    assert f"to topic {operator.topic}" in said
+    assert operator.replayed() == Counter(identities)
+    assert "nothing to replay" in operator.run("replay")
+    assert {listed["state"] for listed in operator.list()} == {"replayed"}
+    assert operator.replayed() == Counter(identities)
+
+
+def test_stopped_by_a_signal_it_notes_what_it_sent_and_goes_on_at_once(operator: Operator) -> None:
+    identities = seed(operator)
+    process = operator.start("replay")
+    wait_until(lambda: operator.end() > 0, 40, "it begins to send")
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert "run the same command again" in errors
+    begun = time.monotonic()
+    said = operator.run("replay")
+    assert "cut off" not in said
+    assert time.monotonic() - begun < 40
+    assert operator.replayed() == Counter(identities)
+
+
+def test_two_at_once_exclude_each_other(operator: Operator) -> None:
+    identities = seed(operator, 10_000)
+    processes = [operator.start("replay") for _ in range(2)]
+    ends = [process.communicate(timeout=90) for process in processes]
+    codes = [process.returncode for process in processes]
+    assert codes.count(0) >= 1, ends
+    for code, (said, errors) in zip(codes, ends, strict=True):
+        if code:
+            assert "another replay is running" in errors
+        else:  # the other one had come too late to meet it
+            assert "sent 10000 letters" in said or "nothing to replay" in said
+    assert operator.replayed() == Counter(identities)
+
+
+def test_what_fails_again_counts_on_until_it_is_given_up(
+    running: System, operator: Operator
+) -> None:
+    running.start("consumer")
+    running.send(b'{"order_uid": 5}', key=b"k", headers={"x-request-id": b"r1"})
+
+    def attempts(*expected: int) -> list[dict[str, Any]]:
+        wait_until(
+            lambda: operator.end(running.dlq_topic) == len(expected),
+            40,
+            f"{len(expected)} dead letters",
+            lambda: running.log("consumer"),
+        )
+        found = operator.list()
+        assert [x["attempt"] for x in found] == list(expected)
+        return found
+
+    wait_until(lambda: "partitions assigned" in running.log("consumer"), 40, "it has joined")
+    [first] = attempts(1)
+    assert (first["code"], first["state"], first["identity"]) == (
+        "invalid", "waiting", f"{running.topic}/0:0:0"
+    )  # fmt: skip
+    assert "sent 1 letter" in operator.run("replay")
+    assert [x["state"] for x in attempts(1, 2)] == ["replayed", "waiting"]
+    assert "sent 1 letter" in operator.run("replay")
+    *_, third = attempts(1, 2, 3)
+    assert third["state"] == "given-up"
+    said = operator.run("replay")
+    assert "nothing to replay" in said
+    assert (
+        f"1 letter failed 3 times or more, left alone: --max-attempts\n  {third['identity']}"
+        in said
+    )
+    shown = json.loads(operator.run("show", "0:2", "--json", "--unmask"))
+    assert shown["replay_of"] == f"{running.topic}/0:1:0"
+    assert {h["name"]: h["value"] for h in shown["headers"]}["x-request-id"] == "cjE="
+    assert operator.run("show", "0:2", "--raw") == '{"order_uid": 5}'
+    assert "sent 1 letter" in operator.run("replay", "--max-attempts", "4", "--offset", "0:2")
+    attempts(1, 2, 3, 4)
+
+
+def test_without_a_broker_it_ends_with_1(operator: Operator) -> None:
+    operator._environment["ORDERS_KAFKA_BOOTSTRAP"] = f"127.0.0.1:{free_port()}"
+    for arguments in (["list"], ["show", "0:1"], ["replay"], ["replay", "--dry-run"]):
+        begun = time.monotonic()
+        assert "brokers do not answer" in operator.run(*arguments, code=1)
+        assert time.monotonic() - begun < 30
+
+
+def test_looking_makes_no_topic(operator: Operator) -> None:
+    client = OtherClient(operator.bootstrap)
+    assert operator.run("list") == "no dead letters\n"
+    assert "no such dead letter" in operator.run("show", "0:1", code=1)
+    assert operator.run("replay", "--dry-run") == "nothing to replay\n"
+    for topic in (operator.topic, operator.dlq_topic, f"{operator.dlq_topic}.replays"):
+        assert client.partitions(topic) == 0
