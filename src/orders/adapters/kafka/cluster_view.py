@@ -1,17 +1,18 @@
 """What the brokers say of themselves, of both topics and of the group. Blocking: for threads."""
 
 import socket
+import time
 from collections.abc import Callable, Mapping
-from contextlib import closing, suppress
+from contextlib import closing
 from typing import Any, TypeVar
 
 from kafka import KafkaConsumer
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 from kafka.errors import (
-    GroupAuthorizationFailedError,
     GroupCoordinatorNotAvailableError,
     KafkaConfigurationError,
     KafkaError,
+    NodeNotReadyError,
     NotCoordinatorForGroupError,
     TopicAuthorizationFailedError,
     UnknownTopicOrPartitionError,
@@ -27,7 +28,9 @@ from orders.adapters.kafka.settings import KafkaSettings, client_options
 T = TypeVar("T")
 
 _KNOCK_SECONDS = 1.0
+_CONNECT_SECONDS = 1.0
 _REQUEST_TIMEOUT_MS = 2_000
+_RETRY_SECONDS = 1.5
 _CONFIGS = (
     "cleanup.policy",
     "max.message.bytes",
@@ -68,18 +71,19 @@ class PartitionView(Struct, frozen=True):
 
 
 class TopicView(Struct, frozen=True):
-    """A topic. ``config`` is empty where we may not know it."""
+    """A topic. ``config`` is empty where it is not told."""
 
     name: str
     partitions: Mapping[int, PartitionView]
     config: Mapping[str, str]
+    has_offsets: bool = False
 
 
 class ClusterView(Struct, frozen=True):
-    """All of it. ``refused`` names what the brokers do not let us see.
+    """All of it. ``untold`` names what the brokers do not tell, and their error.
 
-    ``source`` and ``dead_letters`` are None where the topic is missing or refused, ``members``
-    where the group is refused.
+    ``source`` and ``dead_letters`` are None where the topic is missing or not told of, ``members``
+    where the group is not told of.
     """
 
     settings: KafkaSettings
@@ -88,7 +92,7 @@ class ClusterView(Struct, frozen=True):
     dead_letters: TopicView | None
     group_state: str
     members: int | None
-    refused: tuple[str, ...] = ()
+    untold: tuple[str, ...] = ()
 
 
 def look(settings: KafkaSettings) -> ClusterView:
@@ -98,10 +102,8 @@ def look(settings: KafkaSettings) -> ClusterView:
         UnreachableError: none answers.
     """
     _knock(settings)
-    options = client_options(settings)
     try:
-        with closing(KafkaAdminClient(**options, request_timeout_ms=_REQUEST_TIMEOUT_MS)) as admin:
-            return _Look(settings, admin).view()
+        return _passing(KafkaError, lambda: _look(settings))
     except KafkaConfigurationError as error:
         raise UnreachableError(
             f"the settings do not fit together ({type(error).__name__})",
@@ -113,6 +115,23 @@ def look(settings: KafkaSettings) -> ClusterView:
             "it may be frozen, or want other settings of security: look into its log, and at "
             "ORDERS_KAFKA_SECURITY_PROTOCOL, _SASL_* and _SSL_CAFILE",
         ) from error
+
+
+def _look(settings: KafkaSettings) -> ClusterView:
+    options = client_options(settings)
+    with closing(_BoundedAdmin(**options, request_timeout_ms=_REQUEST_TIMEOUT_MS)) as admin:
+        return _Look(settings, admin).view()
+
+
+def _passing(error: type[Exception] | tuple[type[Exception], ...], ask: Callable[[], T]) -> T:
+    """What ``ask`` returns; tried again for a short time, since leaders and coordinators move."""
+    retrying = Retrying(
+        retry=retry_if_exception_type(error),
+        stop=stop_after_delay(_RETRY_SECONDS),
+        wait=wait_fixed(0.2),
+        reraise=True,
+    )
+    return retrying(ask)
 
 
 def _knock(settings: KafkaSettings) -> None:
@@ -135,13 +154,25 @@ def _knock(settings: KafkaSettings) -> None:
     raise UnreachableError("; ".join(reasons), "start it, or correct ORDERS_KAFKA_BOOTSTRAP")
 
 
+class _BoundedAdmin(KafkaAdminClient):  # type: ignore[misc]
+    """Gives up on a broker that cannot be connected to; its base tries without end."""
+
+    def _send_request_to_node(self, node_id: int, request: Any, wakeup: bool = True) -> Any:  # noqa: FBT001, FBT002
+        deadline = time.monotonic() + _CONNECT_SECONDS
+        while not self._client.ready(node_id):
+            if time.monotonic() > deadline:
+                raise NodeNotReadyError(node_id)
+            self._client.poll(timeout_ms=50)
+        return self._client.send(node_id, request, wakeup)
+
+
 class _Look:
-    """One look, by one admin client. What is not ours to see is noted, and the rest seen."""
+    """One look, by one admin client. What is not told is noted, and the rest seen."""
 
     def __init__(self, settings: KafkaSettings, admin: KafkaAdminClient) -> None:
         self._settings = settings
         self._admin = admin
-        self._refused: list[str] = []
+        self._untold: list[str] = []
 
     def view(self) -> ClusterView:
         names = (self._settings.topic, self._settings.dlq_topic)
@@ -151,8 +182,8 @@ class _Look:
         if source:
             source = self._with_offsets(source)
         brokers = len(self._admin.describe_cluster()["brokers"])
-        refused = tuple(self._refused)
-        return ClusterView(self._settings, brokers, source, letters, state, members, refused)
+        untold = tuple(self._untold)
+        return ClusterView(self._settings, brokers, source, letters, state, members, untold)
 
     def _partitions(self, name: str) -> dict[int, PartitionView] | None:
         [found] = self._admin.describe_topics([name])
@@ -160,7 +191,7 @@ class _Look:
         if error is UnknownTopicOrPartitionError:
             return None
         if error is TopicAuthorizationFailedError:
-            self._refused.append(f"topic {name}")
+            self._untold.append(f"topic {name} ({error.__name__})")
             return None
         if found["error_code"]:
             raise error(name)
@@ -178,17 +209,16 @@ class _Look:
         [response] = self._admin.describe_configs([wanted])
         [(error_code, _message, _type, _name, entries)] = response.resources
         if error_code:
-            self._refused.append(f"configuration of {name}")
+            self._untold.append(f"configuration of {name} ({for_code(error_code).__name__})")
             return TopicView(name, partitions, {})
         return TopicView(name, partitions, {entry[0]: entry[1] for entry in entries})
 
     def _group(self) -> tuple[str, int | None]:
+        name = self._settings.group
         try:
-            [group] = self._patiently(
-                lambda: self._admin.describe_consumer_groups([self._settings.group])
-            )
-        except GroupAuthorizationFailedError:
-            self._refused.append(f"group {self._settings.group}")
+            [group] = self._of_group(lambda: self._admin.describe_consumer_groups([name]))
+        except KafkaError as error:
+            self._note(f"group {name}", error)
             return "", None
         return group.state, len(group.members)
 
@@ -196,15 +226,17 @@ class _Look:
         keys = {number: TopicPartition(topic.name, number) for number in topic.partitions}
         led = [keys[n] for n, partition in topic.partitions.items() if partition.has_leader]
         options = client_options(self._settings) | _OFFSETS_OPTIONS
-        with closing(KafkaConsumer(**options)) as consumer:
-            starts, ends = consumer.beginning_offsets(led), consumer.end_offsets(led)
-        committed = {}
-        with suppress(GroupAuthorizationFailedError):  # noted already
-            committed = self._patiently(
+        try:
+            with closing(KafkaConsumer(**options)) as consumer:
+                starts, ends = consumer.beginning_offsets(led), consumer.end_offsets(led)
+            committed = self._of_group(
                 lambda: self._admin.list_consumer_group_offsets(
                     self._settings.group, partitions=list(keys.values())
                 )
             )
+        except KafkaError as error:
+            self._note(f"offsets of {topic.name}", error)
+            return topic
         done = {key: found.offset for key, found in committed.items() if found.offset >= 0}
         seen = {
             number: replace(
@@ -215,17 +247,15 @@ class _Look:
             )
             for number, partition in topic.partitions.items()
         }
-        return replace(topic, partitions=seen)
+        return replace(topic, partitions=seen, has_offsets=True)
+
+    def _note(self, what: str, error: KafkaError) -> None:
+        self._untold.append(f"{what} ({type(error).__name__})")
 
     @staticmethod
-    def _patiently(ask: Callable[[], T]) -> T:
-        """A new cluster has no coordinator of groups until somebody asked for one."""
-        retrying = Retrying(
-            retry=retry_if_exception_type(
-                (GroupCoordinatorNotAvailableError, NotCoordinatorForGroupError)
-            ),
-            stop=stop_after_delay(1.5),
-            wait=wait_fixed(0.1),
-            reraise=True,
+    def _of_group(ask: Callable[[], T]) -> T:
+        # A new cluster has no coordinator of groups until somebody has asked for one, and that of
+        # a broker that has died moves to another.
+        return _passing(
+            (GroupCoordinatorNotAvailableError, NotCoordinatorForGroupError, NodeNotReadyError), ask
         )
-        return retrying(ask)

@@ -9,12 +9,13 @@ PART = "kafka"
 
 
 def group_findings(view: ClusterView) -> Iterator[Finding]:
-    """What is to be said of the group; nothing where there is no topic to read."""
-    if view.source is None or view.members is None:
+    """What is to be said of the group, as far as the brokers tell."""
+    if view.source is None or not view.source.has_offsets:
         return
     parts = view.source.partitions
     lags = {number: _lag(partition) for number, partition in parts.items()}
-    yield _members(view, view.members, sum(lags.values()))
+    if view.members is not None:
+        yield _members(view, view.members, sum(lags.values()))
     yield _lags(lags)
     yield from _vanished(parts)
 

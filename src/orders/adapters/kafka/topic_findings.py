@@ -13,14 +13,14 @@ _KEEP_ALL = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes"
 
 def topic_findings(view: ClusterView) -> Iterator[Finding]:
     """What is to be said of the topic of orders, then of that of dead letters."""
-    for name in view.refused:
-        text, advice = f"the brokers do not let us see: {name}", "grant this user DESCRIBE"
-        yield _finding("rights", "warning", text, advice)
+    for name in view.untold:
+        advice = "grant this user DESCRIBE where that is the error; else look into the brokers' log"
+        yield _finding("untold", "warning", f"the brokers do not tell: {name}", advice)
     names = {view.settings.topic: view.source, view.settings.dlq_topic: view.dead_letters}
     for name, topic in names.items():
         if topic:
             yield _copies(topic)
-        elif f"topic {name}" not in view.refused:
+        elif not any(untold.startswith(f"topic {name} ") for untold in view.untold):
             advice = "start `orders consumer` or `orders api`: they make it"
             yield _finding(f"topic {name}", "problem", "is missing", advice)
     if view.dead_letters and view.dead_letters.config:

@@ -1,0 +1,67 @@
+"""Three brokers: what is made there is safe by itself, and what is missing is noticed."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+
+import msgspec
+import pytest
+
+from orders.adapters.kafka.inspection import KafkaInspection
+from orders.adapters.kafka.settings import KafkaSettings
+from orders.adapters.kafka.topics import TopicAdmin
+from orders.domain.ports import Finding
+from orders.domain.use_cases.inspect_system import TIMEOUT
+from tests.contracts.inspection import found
+from tests.drills.servers import Servers
+from tests.integration.kafka.other_client import OtherClient
+from tests.integration.kafka.waiting import until
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    brokers = Servers(tmp_path_factory.mktemp("cluster"), brokers=3)
+    try:
+        brokers.heal()
+        yield brokers
+    finally:
+        brokers.stop()
+
+
+@pytest.fixture
+def kafka_bootstrap(cluster: Servers) -> str:
+    return cluster.bootstrap
+
+
+async def test_two_disks_for_an_acknowledgement_where_there_are_three_replicas(
+    cluster: Servers, kafka_settings: KafkaSettings, other_client: OtherClient
+) -> None:
+    settings = msgspec.structs.replace(kafka_settings, replication=3)
+    await asyncio.to_thread(TopicAdmin(settings).ensure)
+    for name in (settings.topic, settings.dlq_topic):
+        assert other_client.config(name)["min.insync.replicas"] == "2"
+    other_client.create("two", replicas=[[1, 2]], min_insync_replicas="1")
+    inspection = KafkaInspection(settings)
+
+    async def copies() -> Finding:
+        return found(await inspection.inspect(), f"topic {settings.topic}")
+
+    healthy = await copies()
+    assert healthy.state == "ok"
+    assert healthy.text == "3 partitions, 3 replicas, 2 to acknowledge"
+    weak = KafkaInspection(msgspec.structs.replace(settings, topic="two"))
+    finding = found(await weak.inspect(), "topic two")
+    assert finding.state == "warning"
+    assert "min.insync.replicas is 1" in finding.text
+
+    await asyncio.to_thread(cluster.brokers[2].kill)
+
+    async def is_noticed() -> bool:
+        began = time.monotonic()
+        findings = await inspection.inspect()
+        assert time.monotonic() - began < TIMEOUT
+        # While leaders move, not all is told at once.
+        texts = [f.text for f in findings if f.state == "problem"]
+        return any("partition 0, 1, 2 have fewer replicas in sync" in text for text in texts)
+
+    await until(is_noticed, "the replica that is missing is noticed", seconds=60)
