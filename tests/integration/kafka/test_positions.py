@@ -34,6 +34,7 @@ class Books(RuleBasedStateMachine):
         self.in_hand: list[tuple[Receipt, Batch]] = []
         self.undone: dict[TopicPartition, list[int]] = {p: [] for p in PARTITIONS}
         self.buffered = 0
+        self.offered = dict.fromkeys(PARTITIONS, 0)
 
     @rule(partition=partitions, kinds=st.lists(st.booleans(), min_size=1, max_size=5))
     def read(self, partition: TopicPartition, kinds: list[bool]) -> None:
@@ -85,6 +86,12 @@ class Books(RuleBasedStateMachine):
     def nothing_is_committed_that_is_not_dealt_with(self) -> None:
         for partition, position in self.positions.to_commit().items():
             assert all(offset >= position for offset in self.undone[partition])
+
+    @invariant()
+    def what_may_be_committed_never_goes_back(self) -> None:
+        for partition, position in self.positions.to_commit().items():
+            assert position >= self.offered[partition]
+            self.offered[partition] = position
 
     @invariant()
     def counts_what_is_in_hand(self) -> None:

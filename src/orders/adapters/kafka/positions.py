@@ -26,10 +26,14 @@ class _Partition(Struct):
     committed: int | None = None
     buffered: int = 0
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether all messages that were read are dealt with."""
+        return self.buffered == 0 and self.given == self.done
+
     def committable(self) -> int | None:
         """As far as it may be committed; past records that are no messages, if they come next."""
-        idle = self.buffered == 0 and self.given == self.done
-        return self.read if idle else self.done
+        return self.read if self.is_idle else self.done
 
 
 class Positions:
@@ -60,6 +64,8 @@ class Positions:
     def read(self, partition: TopicPartition, messages: int, position: int) -> None:
         """Note that ``messages`` were read, and that the next record to read is at ``position``."""
         state = self._partitions[partition]
+        if state.is_idle:  # records that were no messages stay passed, whatever comes now
+            state.given = state.done = state.read
         state.read = position
         state.buffered += messages
 
