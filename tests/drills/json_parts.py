@@ -42,6 +42,14 @@ class _Open:
     key: str = ""
     depth: int = 1
 
+    def take(self, value: Any, depth: int) -> None:
+        """Add a member that is nested so deep itself."""
+        self.depth = max(self.depth, depth + 1)
+        if isinstance(self.container, list):
+            self.container.append(value)
+        else:
+            self.container[self.key] = value
+
 
 def parse(text: str) -> tuple[Part, list[Part]]:
     """The value that ``text`` holds, and the elements of it if it is an array.
@@ -68,11 +76,7 @@ def parse(text: str) -> tuple[Part, list[Part]]:
             depth = 0
         while stack:  # a value has ended, and whatever ends with it
             around = stack[-1]
-            around.depth = max(around.depth, depth + 1)
-            if isinstance(around.container, list):
-                around.container.append(value)
-            else:
-                around.container[around.key] = value
+            around.take(value, depth)
             if len(stack) == 1 and around.closer == "]":
                 elements.append(Part(text[start:at].encode(), value, depth))
             at = _blank(text, at)

@@ -42,6 +42,10 @@ def expectations(value: bytes | None) -> list[Expected]:
         return [bad(value, "undecodable", detail=rf"^\$: .*UTF-8 \(byte {at}\)$")]
     except NotJSON:
         return [bad(value, "undecodable", detail=r"^\$: .*JSON \(byte [0-9]+\)$")]
+    return _of_json(value, whole, elements)
+
+
+def _of_json(value: bytes, whole: Part, elements: list[Part]) -> list[Expected]:
     if whole.value is None:
         return [bad(value, "empty", detail=r"^\$: .*null")]
     if isinstance(whole.value, list):
@@ -66,9 +70,9 @@ def _judged(part: Part, raw: bytes, path: str) -> Good | Bad:
 
 def _faults(value: Any, path: str) -> list[tuple[str, str]]:
     """Places and what is said of each, in the order of the document."""
-    if isinstance(value, dict) and "oof_shard" not in value:
-        if isinstance(value.get("status"), str):  # the dialect of one producer
-            value = value | {"oof_shard": value["status"]}
+    is_dialect = isinstance(value, dict) and "oof_shard" not in value
+    if is_dialect and isinstance(value.get("status"), str):
+        value = value | {"oof_shard": value["status"]}
     return _object_faults(value, _ORDER, path)
 
 
@@ -125,7 +129,7 @@ def _instant(value: Any) -> str | None:
     if said := _text(value):
         return said
     if not _RFC_3339.fullmatch(value):
-        return "[^;]*RFC 3339"
+        return "[^;]*RFC 3339[^;]*"
     try:
         instant(value)
     except (ValueError, OverflowError):  # no such day or hour, or in UTC out of the years
