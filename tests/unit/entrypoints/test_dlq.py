@@ -100,6 +100,12 @@ class TestList:
         assert "2 dead letters: 1 empty, 1 invalid; 2 waiting" in shown.stdout
         assert "no dead letters of ours: 1" in shown.stdout
 
+    def test_letters_of_several_topics_are_told_apart(self, container: Container) -> None:
+        put(container, letter(1), letter(1, topic="other"))
+        shown = dlq(container, "list").stdout
+        assert "orders/0:1:0" in shown
+        assert "other/0:1:0" in shown
+
     def test_json_has_one_letter_a_line(self, container: Container) -> None:
         put(container, letter(17, detail="ы"), letter(18, code="empty", attempt=3, value=None))
         lines = dlq(container, "list", "--json").stdout.splitlines()

@@ -102,10 +102,12 @@ def _table(letters: tuple[ListedLetter, ...]) -> Table:
     for heading in ("letter", "code", "try", "state", "failed at (UTC)"):
         table.add_column(heading, no_wrap=heading != "letter", overflow="fold")
     table.add_column("what is wrong", overflow="fold", ratio=1)
+    has_one_topic = len({listed.identity.origin.topic for listed in letters}) == 1
     for listed in letters:
         letter = listed.letter
+        name = _short(listed) if has_one_topic else str(listed.identity)
         failed_at = letter.failed_at.astimezone(UTC).strftime("%Y-%m-%d %H:%M")
-        cells = (_short(listed), letter.code, str(letter.attempt), listed.state, failed_at)
+        cells = (name, letter.code, str(letter.attempt), listed.state, failed_at)
         table.add_row(*map(Text, cells), Text(safe(letter.detail)))
     return table
 

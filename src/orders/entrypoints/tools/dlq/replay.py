@@ -123,7 +123,8 @@ def _print(report: ReplayReport, wish: Wish, topic: str) -> None:
         write("nothing to replay")
     if report.already:
         write(f"{_letters(report.already)} replayed before, left alone: --again")
-    _name(report.given_up, f"failed {wish.max_attempts} times or more, left alone: --max-attempts")
+    often = "once" if wish.max_attempts == 1 else f"{wish.max_attempts} times"
+    _name(report.given_up, f"failed {often} or more, left alone: --max-attempts")
     _name(report.foreign, f"refused, since they did not come from topic {topic}")
     _name(report.too_large, f"refused by topic {topic}, since they are too large with our headers")
     if report.strangers:
