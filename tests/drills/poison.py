@@ -49,7 +49,7 @@ def poison_elements(stage: Stage) -> None:
         ]
         _send_array(stage, parts, b"")
         # So small that there are very many: each is a dead letter all the same.
-        many = 250_000 if stage.long else 25_000
+        many = 80_000 if stage.long else 20_000
         one = bad(b"1", "invalid", detail=r"^\$\[[0-9]+\]: expected object, got int$")
         stage.traffic.send(b"[" + b",".join([b"1"] * many) + b"]", [one] * many)
         stage.traffic.send_orders(50)
