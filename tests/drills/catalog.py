@@ -1,6 +1,23 @@
 """All drills, in the order in which they are run."""
 
-from tests.drills import broker, kills, postgres, postgres_refusals, redis, signals, unreadable
+from tests.drills import (
+    broker,
+    brokers,
+    duplicates,
+    fields,
+    fuzz,
+    kills,
+    lost_topic,
+    poison,
+    postgres,
+    postgres_refusals,
+    redis,
+    refused_rows,
+    signals,
+    sizes,
+    transactions,
+    unreadable,
+)
 from tests.drills.drill import Drill
 
 DRILLS: tuple[Drill, ...] = (
@@ -10,5 +27,14 @@ DRILLS: tuple[Drill, ...] = (
     *redis.DRILLS,
     *broker.DRILLS,
     *unreadable.DRILLS,
+    *transactions.DRILLS,
+    *lost_topic.DRILLS,
+    *brokers.DRILLS,
+    *poison.DRILLS,
+    *fields.DRILLS,
+    *sizes.DRILLS,
+    *duplicates.DRILLS,
+    *refused_rows.DRILLS,
+    *fuzz.DRILLS,
     *signals.DRILLS,
 )

@@ -10,7 +10,11 @@ from confluent_kafka import (
     Message,
     TopicPartition,
 )
-from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
+from confluent_kafka.admin import (  # type: ignore[attr-defined]
+    AdminClient,
+    ConsumerGroupDescription,
+    NewTopic,
+)
 
 from tests.drills.waiting import wait_until
 
@@ -66,6 +70,13 @@ class Topics:
         """How many records the group has not dealt with."""
         return sum(self.ends(topic)) - sum(self.committed(topic))
 
+    def is_up_to_date(self, topic: str, lag: int = 0) -> bool:
+        """Whether it has dealt with all but ``lag`` records; not while the brokers cannot tell."""
+        try:
+            return self.lag(topic) <= lag
+        except KafkaException:
+            return False
+
     def set_committed(self, topic: str, partition: int, offset: int) -> None:
         """Set the group's offset, once the brokers let us; not while the group has members."""
 
@@ -86,10 +97,14 @@ class Topics:
         found = self._admin.list_topics(topic, timeout=TIMEOUT).topics[topic]
         return int(found.partitions[partition].leader)
 
+    def in_sync(self, topic: str) -> list[int]:
+        """How many copies of each partition are up to date."""
+        found = self._admin.list_topics(topic, timeout=TIMEOUT).topics[topic]
+        return [len(partition.isrs) for partition in found.partitions.values()]
+
     def coordinator(self) -> int:
         """The id of the broker that looks after the group."""
-        [future] = self._admin.describe_consumer_groups([self._group]).values()
-        return int(future.result(TIMEOUT).coordinator.id)
+        return int(self._described().coordinator.id)
 
     def delete(self, topic: str) -> None:
         """Remove the topic with all that it holds."""
@@ -102,8 +117,12 @@ class Topics:
 
     def member_ids(self) -> set[str]:
         """The members of the group; who leaves and comes again is another one."""
-        [future] = self._admin.describe_consumer_groups([self._group]).values()
-        return {member.member_id for member in future.result(TIMEOUT).members}
+        return {member.member_id for member in self._described().members}
+
+    def assigned(self) -> list[int]:
+        """How many partitions each member of the group has, the fewest first."""
+        members = self._described().members
+        return sorted(len(member.assignment.topic_partitions) for member in members)
 
     def read_all(self, topic: str) -> Iterator[Message]:
         """All that the topic holds now; records of aborted transactions as well."""
@@ -128,6 +147,20 @@ class Topics:
         finally:
             reader.close()
 
+    def _described(self) -> ConsumerGroupDescription:
+        """The group, once somebody looks after it."""
+
+        def answer() -> ConsumerGroupDescription | None:
+            try:
+                [future] = self._admin.describe_consumer_groups([self._group]).values()
+                return future.result(TIMEOUT)
+            except KafkaException:
+                return None
+
+        found = wait_until(answer, TIMEOUT, "the brokers describe the group")
+        assert found is not None
+        return found
+
     def _options(self, group: str) -> dict[str, Any]:
         return {
             "bootstrap.servers": self._bootstrap,
@@ -135,4 +168,6 @@ class Topics:
             "group.id": group,
             "enable.auto.commit": False,
             "auto.offset.reset": "earliest",
+            # It also bounds what a batch may unpack to, which librdkafka triples until it fits.
+            "receive.message.max.bytes": 1_000_000_000,
         }
