@@ -155,11 +155,9 @@ class Container(containers.DeclarativeContainer):
     )
     storing = providers.Singleton(Storing)
     commits = providers.Singleton(KafkaCommits, source)
-    consumer_readiness = providers.Singleton(
-        CheckReadiness,
-        providers.Dict(postgres=database, kafka=source, store=storing),
-        providers.Dict(commits=commits),
-    )
+    consumer_required = providers.Dict(postgres=database, kafka=source, store=storing)
+    consumer_helpful = providers.Dict(commits=commits)
+    consumer_readiness = providers.Singleton(CheckReadiness, consumer_required, consumer_helpful)
 
     cache_resources = providers.List(redis)
     api_resources = providers.List(database, producer)
@@ -198,6 +196,8 @@ def build_in_memory(settings: Settings) -> Container:
     container.inspected.override(
         providers.Dict(memory=providers.Singleton(MemoryInspection, "memory"))
     )
+    container.consumer_required.override(providers.Dict(store=container.storing))
+    container.consumer_helpful.override(providers.Dict())
     container.required.override(providers.Dict())
     container.helpful.override(providers.Dict())
     return container

@@ -47,6 +47,8 @@ async def test_in_memory_all_is_there_and_ready() -> None:
     await container.ingest().store(container.ingest().prepare(batch.messages))
     assert await container.look_up()(order.order_uid)
     assert (await container.readiness()()).state == "ready"
+    consumer = await container.consumer_readiness()()
+    assert (consumer.state, set(consumer.parts)) == ("ready", {"store"})
 
 
 class Part:
