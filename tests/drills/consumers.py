@@ -66,6 +66,11 @@ class Consumers:
         """Send it a signal, such as SIGSTOP and SIGCONT."""
         self._running[name].send_signal(number)
 
+    def is_stopped(self, name: str = "one") -> bool:
+        """Whether SIGSTOP has stopped it, from wherever it came."""
+        stat = Path(f"/proc/{self._running[name].pid}/stat").read_text()
+        return stat.rpartition(")")[2].split()[0] == "T"
+
     def stop(self, name: str = "one", how: signal.Signals = signal.SIGTERM) -> float:
         """Tell it to stop; asserts that it ends with 0 in time. Returns the seconds it took."""
         process = self._running[name]
@@ -114,6 +119,7 @@ class Consumers:
         """Tell all to stop, as ``stop`` does; those that nobody thawed are thawed first."""
         for name in list(self._running):
             self.send(signal.SIGCONT, name)
+            self.wait_for_start(name)
             self.stop(name)
 
     def close(self) -> None:

@@ -25,7 +25,8 @@ def signals_in_the_middle(stage: Stage) -> None:
     with stage.traffic.flow(stops * 500, seconds=stops * 2.0):
         for number in range(stops):
             how = SIGNALS[number % 2]
-            time.sleep(stage.chance(0.5, 2.0))
+            stage.consumers.wait_for_start()
+            time.sleep(stage.chance(0.0, 1.5))
             stage.say(f"{how.name}, {number + 1} of {stops}")
             longest = max(longest, stage.consumers.stop(how=how))
             stored, committed = stage.stored(), sum(stage.topics.committed(stage.topic))

@@ -1,5 +1,10 @@
 """The command line: what it says, and its exit codes."""
 
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from click.testing import CliRunner, Result
 
@@ -67,3 +72,18 @@ def test_generate_prints_orders_that_are_valid() -> None:
     lines = printed.stdout_bytes.splitlines()
     assert len(lines) == 3
     assert all(len(read(line).accepted) == 1 for line in lines)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("name", ["api", "consumer"])
+def test_a_service_that_is_stopped_while_it_loads_ends_with_0(
+    tmp_path: Path, name: str, number: signal.Signals
+) -> None:
+    (tmp_path / "loading.py").write_text(
+        f"import os, time\nos.kill(os.getpid(), {int(number)})\ntime.sleep(30)\n"
+    )
+    code = f"from orders.entrypoints import cli; cli._COMMANDS[{name!r}] = 'loading:x'; cli.run()"
+    ended = subprocess.run(
+        [sys.executable, "-c", code, name], cwd=tmp_path, capture_output=True, check=False
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, b"", b"")
