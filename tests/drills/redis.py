@@ -7,8 +7,10 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from random import Random
 from statistics import median
+from typing import NamedTuple
 
 from redis import Redis
 
@@ -25,22 +27,32 @@ SLOWER = 2.0
 SHORT_GRACE = 2.0
 """Seconds besides in the short set, which measures once, and little: what it can see is a consumer
 that waits for Redis, batch by batch."""
+POISONS = ("another type", "garbage", "garbage with its digest", "cut", "another order")
 BACK_SECONDS = 30.0
 """Within which the cache is in use again; the longest pause of the circuit breaker is 5 s."""
 
-Harm = Callable[[Stage], AbstractContextManager[None]]
+
+class Harm(NamedTuple):
+    """``lasting`` is held up while orders come in and are read; each of ``moments`` is done once
+    after that, to a cache that holds what is read next.
+    """
+
+    lasting: Callable[[Stage], AbstractContextManager[None]]
+    moments: Sequence[Callable[[Stage], object]] = ()
 
 
 @drill(3, "Redis stopped, frozen, restarted")
 def redis_away(stage: Stage) -> None:
     """Ingest keeps its speed, and reads are right, while it is so and afterwards."""
-    _perform(stage, {"stopped": _stopped, "frozen": _frozen, "restarted": _restarted})
+    harms = {"stopped": _stopped, "frozen": _frozen, "restarted": _restarted}
+    _perform(stage, {name: Harm(lasting) for name, lasting in harms.items()})
 
 
 @drill(3, "Redis flushed, and holding poisoned values under our keys")
 def redis_spoilt(stage: Stage) -> None:
     """Likewise; nothing that anybody has put there is ever given out."""
-    _perform(stage, {"flushed": _flushed, "poisoned": _poisoned})
+    poisons = [partial(_poison, kind=kind, rng=stage.rng) for kind in POISONS]
+    _perform(stage, {"flushed": Harm(_flushed, [_flush]), "poisoned": Harm(_poisoned, poisons)})
 
 
 def _perform(stage: Stage, harms: Mapping[str, Harm]) -> None:
@@ -53,13 +65,13 @@ def _perform(stage: Stage, harms: Mapping[str, Harm]) -> None:
         _send(stage, known)
         stage.wait_for_stored(300, 30)
         for _ in range(rounds):
-            states: dict[str, Harm] = {"up": _unharmed, **harms}
+            states: dict[str, Harm] = {"up": Harm(_unharmed), **harms}
             for state in stage.rng.sample(list(states), len(states)):
                 stage.say(f"{state}: {amount} orders")
                 known, took = _ingest(stage, readers, amount, states[state], known)
                 seconds[state].append(took)
                 readers.read(known)
-        _wait_for_cache(stage, readers, known)
+        _wait_for_cache(stage, readers, known[:20])
     middle = {state: median(times) for state, times in seconds.items()}
     speeds = ", ".join(f"{state} {amount / took:,.0f}" for state, took in middle.items())
     stage.say(
@@ -84,14 +96,16 @@ def _ingest(
     # Held back meanwhile, so that it is the consumer's speed that is measured, not the sender's.
     stage.consumers.send(signal.SIGSTOP)
     _send(stage, sent)
-    with harm(stage), readers.reading(known):
+    with harm.lasting(stage), readers.reading(known):
         started = time.monotonic()
         stage.consumers.send(signal.SIGCONT)
         stage.wait_for_stored(before + amount, 60)
         took = time.monotonic() - started
         some = stage.rng.sample(known, 20) + sent[-20:]
-        # Twice: the second time from the cache, where that works.
         readers.read(some)
+    for moment in harm.moments:
+        _wait_for_cache(stage, readers, some)
+        moment(stage)
         readers.read(some)
     return known[-50:] + sent[-50:], took
 
@@ -102,15 +116,16 @@ def _send(stage: Stage, documents: Sequence[Document]) -> None:
     stage.traffic.flush()
 
 
-def _wait_for_cache(stage: Stage, readers: Readers, known: list[Document]) -> None:
+def _wait_for_cache(stage: Stage, readers: Readers, documents: Sequence[Document]) -> None:
+    """Wait until the cache holds these, put there by reading them."""
+    uids = [document["order_uid"] for document in documents]
     with Redis.from_url(stage.servers.redis_url) as client:
-        client.flushall()
 
-        def used() -> int:
-            readers.read(known[-1:])
-            return int(client.hlen(_documents_key(stage)))
+        def held() -> bool:
+            readers.read(documents)
+            return None not in client.hmget(_documents_key(stage), uids)
 
-        wait_until(used, BACK_SECONDS, "the cache is in use again")
+        wait_until(held, BACK_SECONDS, "the cache is in use")
 
 
 def _unharmed(_: Stage) -> AbstractContextManager[None]:
@@ -145,46 +160,47 @@ def _restarted(stage: Stage) -> Iterator[None]:
 
 @contextmanager
 def _flushed(stage: Stage) -> Iterator[None]:
-    with (
-        Redis.from_url(stage.servers.redis_url) as client,
-        _again_and_again(stage, lambda _: client.flushall(), 0.02),
-    ):
+    with _again_and_again(stage, lambda _: _flush(stage), 0.02):
         yield
+
+
+def _flush(stage: Stage) -> None:
+    with Redis.from_url(stage.servers.redis_url) as client:
+        client.flushall()
 
 
 @contextmanager
 def _poisoned(stage: Stage) -> Iterator[None]:
-    with (
-        Redis.from_url(stage.servers.redis_url) as client,
-        _again_and_again(stage, lambda rng: _poison(client, stage, rng), 0.02),
-    ):
+    def poison(rng: Random) -> None:
+        _poison(stage, rng.choice(POISONS), rng)
+
+    with _again_and_again(stage, poison, 0.02):
         yield
 
 
-def _poison(client: Redis, stage: Stage, rng: Random) -> None:
+def _poison(stage: Stage, kind: str, rng: Random) -> None:
+    """Put that kind of poison in the place of all that the cache holds."""
     documents, recency = _documents_key(stage), f"{{{stage.cache_prefix}}}:recency"
-    kind = rng.choice(["type", "garbage", "signed garbage", "cut", "empty", "swapped"])
-    if kind == "type":
-        with client.pipeline() as pipeline:
-            key = rng.choice([documents, recency])
-            pipeline.delete(key)
-            getattr(pipeline, rng.choice(["set", "rpush", "sadd"]))(key, "poison")
-            pipeline.execute()
-        return
-    if client.type(documents) != b"hash":
-        return
-    held: dict[bytes, bytes] = client.hgetall(documents)  # type: ignore[assignment]
-    values = list(held.values())
-    garbage = rng.randbytes(rng.randint(1, 2_000))
-    poison: Mapping[str, Callable[[bytes], bytes]] = {
-        "garbage": lambda _: garbage,
-        "signed garbage": lambda _: digest(garbage) + garbage,
-        "cut": lambda value: value[: rng.randint(0, len(value))],
-        "empty": lambda _: b"",
-        "swapped": lambda _: rng.choice(values),
-    }
-    if held:
-        client.hset(documents, mapping={uid: poison[kind](value) for uid, value in held.items()})
+    with Redis.from_url(stage.servers.redis_url) as client:
+        if kind == "another type":
+            with client.pipeline() as pipeline:
+                for key in (documents, recency)[rng.randint(0, 1) :]:
+                    pipeline.delete(key)
+                    getattr(pipeline, rng.choice(["set", "rpush", "sadd"]))(key, "poison")
+                pipeline.execute()
+        elif client.type(documents) == b"hash":
+            held: dict[bytes, bytes] = client.hgetall(documents)
+            uids, values = list(held), list(held.values())
+            garbage = rng.randbytes(rng.randint(1, 2_000))
+            spoilt = {
+                "garbage": [garbage] * len(held),
+                "garbage with its digest": [digest(garbage) + garbage] * len(held),
+                "cut": [value[: rng.randint(0, len(value) - 1)] for value in values if value],
+                "another order": [*values[1:], *values[:1]],
+            }[kind]
+            mapping = dict(zip(uids, spoilt, strict=False))
+            if mapping:
+                client.hset(documents, mapping=mapping)
 
 
 @contextmanager
