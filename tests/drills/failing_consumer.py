@@ -1,7 +1,9 @@
-"""`orders consumer` that kills itself at a chosen place: `python -m ... failing_consumer PLACE:N`.
+"""`orders consumer` that comes to harm at a chosen place: `python -m ... failing_consumer PLACE:N`.
 
 The places lie between the ports, so the product's code has none of this: a decorator of the port
-ends the process by SIGKILL just before the Nth call goes on.
+ends the process by SIGKILL just before the Nth call goes on. `PLACE:N:stop` stops it in its tracks
+instead, until it gets a SIGCONT, and `PLACE:N:hold` has that one call wait for long while the rest
+goes on. DRILL_KAFKA_OPTIONS, a JSON object, holds options for the Kafka client's consumer.
 
     before-commit       stored and dead letters safe, offsets not committed
     before-letters      stored, the dead letters not written
@@ -11,6 +13,7 @@ ends the process by SIGKILL just before the Nth call goes on.
 """
 
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -18,6 +21,7 @@ from collections.abc import Sequence
 
 from dependency_injector import providers
 
+from orders.adapters.kafka.message_source import KafkaMessageSource
 from orders.adapters.postgres.order_repository import PostgresOrderRepository
 from orders.bootstrap import build
 from orders.domain.messages import Batch, DeadLetter
@@ -26,20 +30,30 @@ from orders.domain.ports import DeadLetters, MessageSource, SaveReport
 from orders.entrypoints.consumer.command import consume
 from orders.entrypoints.startup import NEEDED, settings_or_exit, start_logging
 
+HELD = "held back"
+HOLD_SECONDS = 9.0
+
 
 class Failpoint:
-    """Kills this process when it is passed for the Nth time."""
+    """Does harm to this process when it is passed for the Nth time."""
 
-    def __init__(self, place: str, times: int) -> None:
+    def __init__(self, place: str, times: int, harm: str) -> None:
         self._place = place
         self._left = times
+        self._harm = harm
 
-    def pass_by(self, place: str) -> None:
-        """Go on, or end here."""
-        if place == self._place:
-            self._left -= 1
-            if self._left <= 0:
-                os.kill(os.getpid(), signal.SIGKILL)
+    async def pass_by(self, place: str) -> None:
+        """Go on, or end here, or not before long."""
+        if place != self._place:
+            return
+        self._left -= 1
+        if self._harm == "kill" and self._left <= 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        elif self._harm == "stop" and self._left == 0:
+            os.kill(os.getpid(), signal.SIGSTOP)
+        elif self._harm == "hold" and self._left == 0:
+            print(HELD, file=sys.stderr, flush=True)  # noqa: T201 (for the drill, in the log)
+            await asyncio.sleep(HOLD_SECONDS)
 
 
 class _Source(MessageSource):
@@ -50,7 +64,7 @@ class _Source(MessageSource):
         return await self._source.receive()
 
     async def commit(self, batch: Batch) -> None:
-        self._failpoint.pass_by("before-commit")
+        await self._failpoint.pass_by("before-commit")
         await self._source.commit(batch)
 
 
@@ -59,29 +73,31 @@ class _Letters(DeadLetters):
         self._letters, self._failpoint = letters, failpoint
 
     async def put(self, letters: Sequence[DeadLetter]) -> None:
-        self._failpoint.pass_by("before-letters")
+        await self._failpoint.pass_by("before-letters")
         await self._letters.put(letters)
-        self._failpoint.pass_by("after-letters")
+        await self._failpoint.pass_by("after-letters")
 
 
 class _Repository(PostgresOrderRepository):
     failpoint: Failpoint
 
     async def save_many(self, orders: Sequence[Order]) -> SaveReport:
-        self.failpoint.pass_by("before-save")
+        await self.failpoint.pass_by("before-save")
         report = await super().save_many(orders)
-        self.failpoint.pass_by("after-save")
+        await self.failpoint.pass_by("after-save")
         return report
 
 
 def main() -> None:
     """Run the consumer with the failpoint that the command line names."""
-    place, _, times = sys.argv[1].partition(":")
-    failpoint = Failpoint(place, int(times or 1))
+    place, times, harm = [*sys.argv[1].split(":"), "1", "kill"][:3]
+    failpoint = Failpoint(place, int(times), harm)
+    options = json.loads(os.environ.get("DRILL_KAFKA_OPTIONS") or "{}")
     settings = settings_or_exit(NEEDED)
     start_logging(settings, "consumer")
     container = build(settings)
-    source, letters = container.source(), container.dead_letters()
+    source = KafkaMessageSource(container.kafka_settings(), **options)
+    letters = container.dead_letters()
     repository = _Repository(container.database())
     repository.failpoint = failpoint
     container.repository.override(providers.Object(repository))

@@ -153,9 +153,10 @@ class Topics:
         def answer() -> ConsumerGroupDescription | None:
             try:
                 [future] = self._admin.describe_consumer_groups([self._group]).values()
-                return future.result(TIMEOUT)
+                described: ConsumerGroupDescription = future.result(TIMEOUT)
             except KafkaException:
                 return None
+            return described
 
         found = wait_until(answer, TIMEOUT, "the brokers describe the group")
         assert found is not None
