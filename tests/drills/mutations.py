@@ -3,6 +3,7 @@
 import copy
 import json
 from collections.abc import Callable, Iterator, Sequence
+from itertools import count
 from random import Random
 from typing import Any
 
@@ -82,13 +83,15 @@ def messages(documents: Sequence[Document], amount: int, number: int) -> list[by
     The same ``documents`` and ``number`` make the same messages.
     """
     made: dict[bytes, None] = {}
+    uids = (f"{number:x}-{serial}" for serial in count())
     while len(made) < amount:
-        _collect(documents, amount - len(made) + _MORE, number + len(made), made)
+        drawn = _messages(documents, uids)
+        _collect(drawn, amount - len(made) + _MORE, number + len(made), made)
     return list(made)[:amount]
 
 
 def _collect(
-    documents: Sequence[Document], amount: int, number: int, made: dict[bytes, None]
+    drawn: st.SearchStrategy[bytes], amount: int, number: int, made: dict[bytes, None]
 ) -> None:
     @seed(number)
     @settings(
@@ -98,7 +101,7 @@ def _collect(
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    @given(_messages(documents))
+    @given(drawn)
     def collect(value: bytes) -> None:
         made[value] = None
 
@@ -129,11 +132,12 @@ class _Chance:
 
 
 @st.composite
-def _messages(draw: st.DrawFn, documents: Sequence[Document]) -> bytes:
+def _messages(draw: st.DrawFn, documents: Sequence[Document], uids: Iterator[str]) -> bytes:
     """An order or an array of them, written in one of many ways, perhaps damaged."""
     chance = _Chance(draw)
     rng = chance.rng
-    trees = [_changed(chance, rng.choice(documents)) for _ in range(chance.often(1, 1, 1, 2, 4))]
+    orders = [rng.choice(documents) for _ in range(chance.often(1, 1, 1, 2, 4))]
+    trees = [_changed(chance, order | {"order_uid": next(uids)}) for order in orders]
     is_array = len(trees) > 1 or rng.random() < 0.2
     ascii_only, blank = rng.random() < 0.5, rng.choice(_BLANKS)
     written = [_written(tree, ascii_only=ascii_only, blank=blank) for tree in trees]
@@ -146,7 +150,7 @@ def _messages(draw: st.DrawFn, documents: Sequence[Document]) -> bytes:
 
 def _changed(chance: _Chance, document: Document) -> Any:
     rng = chance.rng
-    tree = _tree(document | {"order_uid": f"{rng.getrandbits(64):x}"})
+    tree = _tree(document)
     for _ in range(chance.often(0, 0, 1, 1, 1, 1, 2, 3)):
         chance.change()(chance, tree)
     return chance.odd() if rng.random() < 0.03 else tree
