@@ -151,7 +151,8 @@ class _Judge:
             return
         code, detail = _header(letter, "error-code"), _header(letter, "error-detail")
         if not expected.is_true(code, detail):
-            self._tally.note("untrue", f"{sent.identity}: {code}: {detail}; expected {expected}")
+            wanted = f"{sorted(expected.codes)}, {expected.detail}"
+            self._tally.note("untrue", f"{sent.identity}: {code}: {detail}; expected {wanted}")
         elif letter.value() != expected.raw:
             self._tally.note("untrue", f"{sent.identity} is a dead letter with other bytes")
 
