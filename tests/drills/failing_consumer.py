@@ -30,7 +30,7 @@ from orders.domain.ports import DeadLetters, MessageSource, SaveReport
 from orders.entrypoints.consumer.command import consume
 from orders.entrypoints.startup import NEEDED, settings_or_exit, start_logging
 
-HELD = "held back"
+HELD, LET_GO = "held back", "let go"
 HOLD_SECONDS = 9.0
 
 
@@ -54,6 +54,7 @@ class Failpoint:
         elif self._harm == "hold" and self._left == 0:
             print(HELD, file=sys.stderr, flush=True)  # noqa: T201 (for the drill, in the log)
             await asyncio.sleep(HOLD_SECONDS)
+            print(LET_GO, file=sys.stderr, flush=True)  # noqa: T201
 
 
 class _Source(MessageSource):

@@ -7,7 +7,7 @@ import time
 import psycopg
 
 from tests.drills.drill import drill
-from tests.drills.failing_consumer import HELD
+from tests.drills.failing_consumer import HELD, LET_GO
 from tests.drills.stage import SESSION_SECONDS, Stage
 from tests.drills.waiting import wait_until
 
@@ -73,6 +73,7 @@ def late_commit(stage: Stage) -> None:
         lambda: _is_shared(stage.topics.assigned(), 2, stage.partitions), 30, "partitions shared"
     )
     stage.wait_for_stored(180, 30)
+    stage.consumers.wait_for_log(LET_GO, 30, "late")
     stage.traffic.send_orders(100)
     _assert_nobody_gave_up(stage)
 
