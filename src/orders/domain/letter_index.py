@@ -25,7 +25,7 @@ Progress = Callable[[int, int], None]
 _REFERENCE = re.compile(r"(?:([a-zA-Z0-9._-]+)/)?([0-9]{1,19}):([0-9]{1,19})(?::([0-9]{1,19}))?")
 
 
-class LetterSummary(Struct, frozen=True):
+class LetterSummary(Struct, frozen=True, gc=False):
     """A letter without its bytes. ``place`` is where its newest copy is kept."""
 
     place: tuple[int, int]

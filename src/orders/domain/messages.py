@@ -13,7 +13,7 @@ Headers = tuple[tuple[str, bytes], ...]
 _IDENTITY = re.compile(r"([a-zA-Z0-9._-]+)/([0-9]{1,19}):([0-9]{1,19}):([0-9]{1,19})")
 
 
-class Origin(Struct, frozen=True, order=True):
+class Origin(Struct, frozen=True, order=True, gc=False):
     """Where a message stands in its topic; with an index, the identity of a dead letter."""
 
     topic: str
@@ -21,7 +21,7 @@ class Origin(Struct, frozen=True, order=True):
     offset: int
 
 
-class Identity(Struct, frozen=True, order=True):
+class Identity(Struct, frozen=True, order=True, gc=False):
     """What tells a dead letter from others, also when it is written twice.
 
     As a text: ``topic/partition:offset:index``.

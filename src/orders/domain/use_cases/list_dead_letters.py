@@ -19,7 +19,7 @@ from orders.domain.messages import ErrorCode, Identity
 from orders.domain.ports import DeadLetterReader, ReplayJournal
 
 
-class ListedLetter(Struct, frozen=True):
+class ListedLetter(Struct, frozen=True, gc=False):
     """A letter in a list; ``replayed_at`` is when it was last sent again."""
 
     identity: Identity
