@@ -97,11 +97,11 @@ SAFETIES = (
         "dead letters are safe before anything is committed",
         "domain/use_cases/ingest_batch.py",
         """\
-            await self._dead_letters.put(letters)
+            await self._dead_letters.put(letters[start : start + LETTERS_AT_ONCE])
 """,
         """\
             with suppress(Unavailable):
-                await self._dead_letters.put(letters)
+                await self._dead_letters.put(letters[start : start + LETTERS_AT_ONCE])
 """,
         "tests/unit/domain/use_cases/test_ingest_batch.py"
         "::TestTrouble::test_with_the_dead_letters_away_it_raises_and_loses_nothing",
