@@ -2,8 +2,8 @@
 
 The places lie between the ports, so the product's code has none of this: a decorator of the port
 ends the process by SIGKILL just before the Nth call goes on. `PLACE:N:stop` stops it in its tracks
-instead, until it gets a SIGCONT, and `PLACE:N:hold` has that one call wait for long while the rest
-goes on. DRILL_KAFKA_OPTIONS, a JSON object, holds options for the Kafka client's consumer.
+instead, until it gets a SIGCONT, and `PLACE:N:hold` has that one call wait for a SIGUSR1 while the
+rest goes on. DRILL_KAFKA_OPTIONS, a JSON object, holds options for the Kafka client's consumer.
 
     before-commit       stored and dead letters safe, offsets not committed
     before-letters      stored, the dead letters not written
@@ -17,6 +17,7 @@ import json
 import os
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 
 from dependency_injector import providers
@@ -31,7 +32,6 @@ from orders.entrypoints.consumer.command import consume
 from orders.entrypoints.startup import NEEDED, settings_or_exit, start_logging
 
 HELD, LET_GO = "held back", "let go"
-HOLD_SECONDS = 9.0
 
 
 class Failpoint:
@@ -52,8 +52,12 @@ class Failpoint:
         elif self._harm == "stop" and self._left == 0:
             os.kill(os.getpid(), signal.SIGSTOP)
         elif self._harm == "hold" and self._left == 0:
+            is_let_go = threading.Event()
+            # Not the event loop's way: that would take the product's own signals away from it.
+            signal.signal(signal.SIGUSR1, lambda _number, _frame: is_let_go.set())
             print(HELD, file=sys.stderr, flush=True)  # noqa: T201 (for the drill, in the log)
-            await asyncio.sleep(HOLD_SECONDS)
+            while not is_let_go.is_set():  # noqa: ASYNC110 (set by the handler of a signal)
+                await asyncio.sleep(0.05)
             print(LET_GO, file=sys.stderr, flush=True)  # noqa: T201
 
 

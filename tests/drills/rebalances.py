@@ -72,8 +72,11 @@ def late_commit(stage: Stage) -> None:
     wait_until(
         lambda: _is_shared(stage.topics.assigned(), 2, stage.partitions), 30, "partitions shared"
     )
-    stage.wait_for_stored(180, 30)
+    stage.traffic.send_orders(100)
+    stage.consumers.wait_for_log('"event":"stored"', 30, "heir")
+    stage.consumers.send(signal.SIGUSR1, "late")
     stage.consumers.wait_for_log(LET_GO, 30, "late")
+    stage.wait_for_stored(280, 30)
     stage.traffic.send_orders(100)
     _assert_nobody_gave_up(stage)
 
