@@ -88,10 +88,9 @@ def _ingest(
     """Have that many orders ingested during the harm, and read meanwhile and after it.
 
     Returns some of those that are stored now, the latest of all among them, and the seconds that
-    it took to store them all.
+    it took to be done with them.
     """
     stage.wait_for_lag(30)
-    before = stage.stored()
     sent = stage.traffic.orders(amount)
     # Held back meanwhile, so that it is the consumer's speed that is measured, not the sender's.
     stage.consumers.send(signal.SIGSTOP)
@@ -99,7 +98,8 @@ def _ingest(
     with harm.lasting(stage), readers.reading(known):
         started = time.monotonic()
         stage.consumers.send(signal.SIGCONT)
-        stage.wait_for_stored(before + amount, 60)
+        # Committed: after the last batch is stored, its orders are put into the cache.
+        wait_until(lambda: stage.topics.lag(stage.topic) == 0, 60, "all orders are dealt with")
         took = time.monotonic() - started
         some = stage.rng.sample(known, 20) + sent[-20:]
         readers.read(some)
