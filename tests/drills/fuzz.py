@@ -10,7 +10,7 @@ from tests.drills.undisturbed import undisturbed
 @drill(6, "mutations of valid documents, each judged by rules said once more")
 def fuzz(stage: Stage) -> None:
     """Fields dropped, repeated, retyped and swapped, bytes flipped, cut out and spliced in."""
-    amount = 10_500 if stage.long else 600
+    amount = 10_500 if stage.long else 500
     stage.say(f"making {amount} messages")
     made = messages(stage.traffic.orders(50), amount, stage.rng.getrandbits(32))
     stage.say("saying what is to become of them")
