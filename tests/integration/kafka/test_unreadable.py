@@ -100,6 +100,37 @@ async def test_a_batch_that_stays_unreadable_ends_reading_but_not_its_neighbours
     assert positions == [3, 3, 3]
 
 
+async def test_what_stands_before_it_is_waited_for_while_it_is_being_stored(
+    topics: KafkaSettings, other_client: OtherClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(partition: TopicPartition, fetched: MemoryRecords) -> Iterator[Record]:
+        records = list(read_records(partition, fetched))
+        good = list(itertools.takewhile(lambda record: record.value != b"broken", records))
+        if not good:
+            raise UnreadableBatch(partition.topic, partition.partition, 0, "a trial")
+        return iter(good)
+
+    monkeypatch.setattr(fetches, "read_records", failing)
+    monkeypatch.setattr("orders.adapters.kafka.retries._TRIES", 1)
+    values = [b"%05d" % n for n in range(2_100)]  # more than a batch
+    await asyncio.to_thread(other_client.send_many, topics.topic, values, partition=0)
+    await asyncio.to_thread(other_client.send, topics.topic, b"broken", partition=0)
+    batches = []
+
+    async def work(source: KafkaMessageSource) -> None:
+        while True:
+            batches.append(await source.receive())
+            await asyncio.sleep(1)  # it is stored, while reading has failed already
+            await source.commit(batches[-1])
+
+    async with opened(KafkaMessageSource(topics)) as source:
+        with pytest.raises(UnreadableBatch):
+            await work(source)
+    assert values_of(batches) == values
+    positions = await asyncio.to_thread(other_client.committed, topics.group, topics.topic, 1)
+    assert positions == [len(values)]
+
+
 async def test_a_mistake_of_ours_in_a_rebalance_is_not_hidden(
     topics: KafkaSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
