@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 from confluent_kafka import Message
 
-TOPIC = "__consumer_offsets"
 _OFFSET_KEYS = (0, 1)
 _KNOWN_VALUES = range(5)  # in all of them the offset comes first
 

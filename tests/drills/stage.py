@@ -16,7 +16,7 @@ from tests.drills.consumers import Consumers
 from tests.drills.expectations import Ledger
 from tests.drills.servers import Servers
 from tests.drills.stored import read_orders
-from tests.drills.topics import Topics
+from tests.drills.topics import OFFSETS_TOPIC, Topics
 from tests.drills.traffic import Traffic
 from tests.drills.waiting import wait_until
 from tests.integration.postgres_fixtures import create_database, drop_database, migrate
@@ -145,7 +145,7 @@ class Stage:
 
     def moved_back(self) -> list[str]:
         """Where commits of the group went back: somebody committed what was not theirs any more."""
-        notes = group_offsets.commits(self.topics.read_all(group_offsets.TOPIC))
+        notes = group_offsets.commits(self.topics.read_all(OFFSETS_TOPIC))
         ours = [note for note in notes if (note.group, note.topic) == (self.group, self.topic)]
         return group_offsets.moved_back(ours, self._ordered)
 

@@ -19,6 +19,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 from tests.drills.waiting import wait_until
 
 TIMEOUT = 20.0
+OFFSETS_TOPIC = "__consumer_offsets"
 
 
 class Topics:
@@ -103,8 +104,13 @@ class Topics:
         return [len(partition.isrs) for partition in found.partitions.values()]
 
     def coordinator(self) -> int:
-        """The id of the broker that looks after the group."""
-        return int(self._described().coordinator.id)
+        """The id of the broker that looks after the group.
+
+        By the leader of the group's partition: while brokers die, librdkafka's own way to ask may
+        end the whole process by an assertion.
+        """
+        number = _java_hash(self._group) % self.partitions(OFFSETS_TOPIC)
+        return self.leader(OFFSETS_TOPIC, number)
 
     def delete(self, topic: str) -> None:
         """Remove the topic with all that it holds."""
@@ -152,13 +158,13 @@ class Topics:
 
         def answer() -> ConsumerGroupDescription | None:
             try:
-                [future] = self._admin.describe_consumer_groups([self._group]).values()
-                described: ConsumerGroupDescription = future.result(TIMEOUT)
-            except KafkaException:
+                asked = self._admin.describe_consumer_groups([self._group])
+                described: ConsumerGroupDescription = asked[self._group].result(TIMEOUT)
+            except (KafkaException, TimeoutError):
                 return None
             return described
 
-        found = wait_until(answer, TIMEOUT, "the brokers describe the group")
+        found = wait_until(answer, 2 * TIMEOUT, "the brokers describe the group")
         assert found is not None
         return found
 
@@ -172,3 +178,11 @@ class Topics:
             # It also bounds what a batch may unpack to, which librdkafka triples until it fits.
             "receive.message.max.bytes": 1_000_000_000,
         }
+
+
+def _java_hash(text: str) -> int:
+    """Of an ASCII text, as Java does it, without the sign."""
+    found = 0
+    for letter in text.encode("ascii"):
+        found = (31 * found + letter) & 0xFFFFFFFF
+    return found & 0x7FFFFFFF
