@@ -24,16 +24,20 @@ def control_records(stage: Stage) -> None:
     stage.wait_for_topics()
     rounds = 60 if stage.long else 12
     producers = [_producer(stage, number) for number in range(2)]
+    sent: list[bytes] = []
     with stage.traffic.flow(rounds * 50, seconds=rounds * 0.4):
         for number in range(rounds):
             if number % 12 == 6:
                 stage.consumers.kill("static")
                 stage.consumers.start("static", static=True)
-            _interleaved(stage, producers, stage.rng.choice(["both", "one", "none"]))
+            committed = stage.rng.choice(["both", "one", "none"])
+            sent += _interleaved(stage, producers, committed)
     # Nothing but control records is left to read now, and nothing comes after them.
     stage.wait_for_lag(40)
     for committed in ("both", "none"):
-        _interleaved(stage, producers, committed)
+        sent += _interleaved(stage, producers, committed)
+    for value in sent:  # not before: the flow has counted in a thread of its own
+        stage.ledger.acknowledged(value)
     records = sum(stage.topics.ends(stage.topic))
     assert records > stage.ledger.sent, "there are no control records"
     wait_until(lambda: stage.stored() == stage.ledger.sent, 30, "all orders are stored")
@@ -51,9 +55,9 @@ def _producer(stage: Stage, number: int) -> Producer:
     return made
 
 
-def _interleaved(stage: Stage, producers: list[Producer], committed: str) -> None:
+def _interleaved(stage: Stage, producers: list[Producer], committed: str) -> list[bytes]:
     """A transaction of each, their records in turn on every partition; one ends before the other,
-    and each is committed or aborted.
+    and each is committed or aborted. The values of all of them.
     """
     sent: list[bytes] = []
     with ExitStack() as ends:
@@ -70,8 +74,7 @@ def _interleaved(stage: Stage, producers: list[Producer], committed: str) -> Non
             producer = producers[number % len(producers)]
             producer.produce(stage.topic, value, partition=number // len(producers))
             assert producer.flush(TIMEOUT) == 0  # else an abort would take it back unsent
-    for value in sent:
-        stage.ledger.acknowledged(value)
+    return sent
 
 
 DRILLS = (control_records,)
