@@ -95,8 +95,9 @@ class _Repository(PostgresOrderRepository):
 
 def main() -> None:
     """Run the consumer with the failpoint that the command line names."""
-    place, times, harm = [*sys.argv[1].split(":"), "1", "kill"][:3]
-    failpoint = Failpoint(place, int(times), harm)
+    place, _, rest = sys.argv[1].partition(":")
+    times, _, harm = rest.partition(":")
+    failpoint = Failpoint(place, int(times or 1), harm or "kill")
     options = json.loads(os.environ.get("DRILL_KAFKA_OPTIONS") or "{}")
     settings = settings_or_exit(NEEDED)
     start_logging(settings, "consumer")

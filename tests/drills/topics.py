@@ -1,5 +1,6 @@
 """What the brokers hold, read by a client that is not ours."""
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -91,7 +92,10 @@ class Topics:
                 return str(error) or "no answer"
             return str(done.error or "")
 
-        wait_until(lambda: not refusal(), 3 * TIMEOUT, "the group's offset is set", 0.2)
+        deadline = time.monotonic() + 2 * TIMEOUT
+        while why_not := refusal():
+            assert time.monotonic() < deadline, f"the group's offset was not set: {why_not}"
+            time.sleep(0.2)
 
     def leader(self, topic: str, partition: int) -> int:
         """The id of the broker that leads this partition."""
