@@ -166,6 +166,28 @@ SAFETIES = (
         f"{_KAFKA}test_rebalance.py::test_what_was_read_ahead_of_others_partitions_is_forgotten",
     ),
     Safety(
+        "damaged batches are told by their checksum",
+        "adapters/kafka/record_batches.py",
+        "    if not batch.validate_crc():\n",
+        "    if False:\n",
+        f"{_KAFKA}test_record_batches.py::test_a_byte_that_was_changed_is_noticed",
+    ),
+    Safety(
+        "a topic that was made anew is read from its beginning",
+        "adapters/kafka/consumer_thread.py",
+        "self._must_start_over = isinstance(error, UnknownTopicOrPartitionError)",
+        "self._must_start_over = False",
+        f"{_KAFKA}test_deleted_topic.py::test_the_new_topic_is_read_from_its_beginning",
+    ),
+    Safety(
+        "a replay that was killed finds what it had sent",
+        "domain/use_cases/replay_dead_letters.py",
+        "async for identity in self._target.replayed_since(run.mark):",
+        "for identity in ():",
+        "tests/unit/domain/use_cases/test_replay_dead_letters.py"
+        "::TestKills::test_at_any_moment_each_is_sent_once",
+    ),
+    Safety(
         "dead letters are kept for ever",
         "adapters/kafka/topics.py",
         '"retention.ms": "-1"',
