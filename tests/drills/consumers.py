@@ -1,12 +1,15 @@
 """`orders consumer` as processes that can be killed, frozen and told to stop."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from tests.drills.waiting import wait_until
 
@@ -107,6 +110,22 @@ class Consumers:
             lambda: started in self.log(name)[self._log_begins[name] :], 30, f"{name} has started"
         )
 
+    def wait_for_partitions(self, name: str = "one") -> None:
+        """Wait until the one that was started last by this name has been given partitions."""
+        wait_until(
+            lambda: any(
+                line.get("event") == "partitions assigned" and line.get("partitions")
+                for line in self._lines(name, self._log_begins[name])
+            ),
+            60,
+            f"{name} has partitions",
+            0.02,
+        )
+
+    def sum_in_log(self, number: str, name: str = "one") -> int:
+        """The sum of a number over all lines of its log."""
+        return sum(int(line.get(number, 0)) for line in self._lines(name))
+
     def wait_for_log(self, text: str, seconds: float, name: str = "one") -> None:
         """Wait until it has logged this."""
         wait_until(lambda: text in self.log(name), seconds, f"{name} logs {text!r}")
@@ -128,3 +147,10 @@ class Consumers:
             process.kill()
             process.wait()
         self._running.clear()
+
+    def _lines(self, name: str, begin: int = 0) -> Iterator[dict[str, Any]]:
+        for line in self.log(name)[begin:].splitlines():
+            with suppress(ValueError):  # the last one may not be whole yet
+                found = json.loads(line)
+                if isinstance(found, dict):
+                    yield found
