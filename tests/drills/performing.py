@@ -53,7 +53,7 @@ def perform(
     try:
         try:
             drill.run(stage)
-            stage.settle(held=drill.held)
+            stage.settle()
         except Exception as error:  # noqa: BLE001 (told with the tally)
             result.failure = _told(error)
             stage.servers.heal()
@@ -64,7 +64,7 @@ def perform(
             if result.failure is None:
                 raise
             result.failure += f"\nand could not be counted: {_told(error)}"
-        if result.tally.held and not drill.held and result.failure is None:
+        if result.tally.held and result.failure is None:
             result.failure = f"{result.tally.held} documents are still uncommitted"
         if result.failure is None and (moves := stage.moved_back()):
             result.failure = "; ".join(moves)

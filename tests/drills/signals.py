@@ -48,10 +48,13 @@ def signals_with_a_server_away(stage: Stage) -> None:
     ]
     if not stage.long:
         harms = [harms[0], harms[3], harms[5]]
+    attempts = [(*harm, how) for harm in harms for how in SIGNALS]
+    if not stage.long:  # each harm once, the signals in turn
+        attempts = [(*harm, SIGNALS[number % 2]) for number, harm in enumerate(harms)]
     stage.consumers.start(static=True)
     stage.wait_for_topics()
     stage.consumers.stop()
-    for number, (what, harm) in enumerate(harms):
+    for what, harm, how in attempts:
         with _behind_a_door(stage) as door:
             stage.consumers.start(static=True)
             stage.traffic.send_orders(10)
@@ -60,7 +63,6 @@ def signals_with_a_server_away(stage: Stage) -> None:
                 time.sleep(stage.chance(0.0, 0.5))
                 restore = harm(stage, door)
                 time.sleep(stage.chance(0.0, 3.0))
-                how = SIGNALS[number % 2]
                 try:
                     took = stage.consumers.stop(how=how)
                 finally:
@@ -74,29 +76,36 @@ def second_signal(stage: Stage) -> None:
     stage.consumers.start()
     stage.wait_for_topics()
     stage.consumers.stop()
-    for how in SIGNALS if stage.long else SIGNALS[:1]:
+    attempts = [(harm, how) for harm in (_postgres_frozen, _all_frozen) for how in SIGNALS]
+    for harm, how in attempts if stage.long else attempts[:1]:
         with _behind_a_door(stage) as door:
             stage.consumers.start(static=True)
             stage.traffic.send_orders(10)
             stage.wait_for_lag(60)
-            door.freeze()
-            stage.traffic.send_orders(1_000)
-            # Nothing tells that the batch has reached the frozen database.
-            time.sleep(2.0)
-            stage.consumers.send(how)
-            wait_until(
-                lambda: (
-                    stage.consumers.log().rfind('"stopping"')
-                    > stage.consumers.log().rfind('"started"')
-                ),
-                5,
-                "the first signal is noticed",
-            )
-            with stage.timed(1.0, "the end after the second signal"):
-                stage.consumers.send(how)
-                code = stage.consumers.wait("one", 10)
-            assert code == 1, f"it ended with {code} after the second {how.name}"
+            with stage.traffic.flow(1_000, seconds=0.5):
+                restore = harm(stage, door)
+                try:
+                    _signal_twice(stage, how)
+                finally:
+                    restore()
     stage.consumers.start(static=True)
+
+
+def _signal_twice(stage: Stage, how: signal.Signals) -> None:
+    # Nothing tells that the batch in hand has reached a server that hangs.
+    time.sleep(2.0)
+    stage.consumers.send(how)
+    wait_until(
+        lambda: (
+            stage.consumers.log().rfind('"stopping"') > stage.consumers.log().rfind('"started"')
+        ),
+        5,
+        "the first signal is noticed",
+    )
+    with stage.timed(1.0, "the end after the second signal"):
+        stage.consumers.send(how)
+        code = stage.consumers.wait("one", 10)
+    assert code == 1, f"it ended with {code} after the second {how.name}"
 
 
 @contextmanager

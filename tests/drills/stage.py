@@ -115,22 +115,19 @@ class Stage:
         took = time.monotonic() - started
         assert took <= most, f"{what} took {took:.1f} s, and may take {most:g} s"
 
-    def settle(self, *, held: bool) -> None:
+    def settle(self) -> None:
         """Have everything up, wait until there is nothing left to do, and stop the consumers.
-
-        ``held``: what nobody can read stays, so the lag need not go to 0.
 
         Raises:
             AssertionError: it did not come to rest in time, or a consumer did not stop in order.
         """
         self.say("everything up again; waiting until nothing is left to do")
         self.servers.heal()
+        deadline = time.monotonic() + SETTLE_SECONDS
         self.traffic.flush()
-        if not held:
-            if not self.consumers.running:
-                self.consumers.start("last")
-                self.consumers.wait_for_start("last")
-            self.wait_for_lag(SETTLE_SECONDS)
+        if not self.consumers.running:
+            self.consumers.start("last")
+        self.wait_for_lag(deadline - time.monotonic())
         self.consumers.stop_all()
 
     def audit(self) -> Tally:
