@@ -2,6 +2,10 @@
 
 import asyncio
 import json
+import os
+import signal
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,12 +14,16 @@ from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orders.adapters.memory.dead_letter_reader import MemoryDeadLetterReader
 from orders.adapters.memory.dead_letters import MemoryDeadLetters
 from orders.adapters.memory.replay_journal import MemoryJournalStore, MemoryReplayJournal
+from orders.adapters.memory.replay_target import MemoryReplayTarget
+from orders.adapters.memory.topic import MemoryTopic
 from orders.bootstrap import Container, build_in_memory
 from orders.config import Settings
-from orders.domain.messages import DeadLetter, ErrorCode, Message, Origin
-from orders.domain.ports import Run
+from orders.domain.messages import DeadLetter, ErrorCode, Identity, Message, Origin
+from orders.domain.ports import Entry, Run
+from orders.domain.use_cases import replay_dead_letters
 from orders.entrypoints.cli import main
 from orders.entrypoints.tools.dlq.terminal import safe
 from tests.unit.domain.reference import REFERENCE
@@ -360,3 +368,56 @@ def test_safe_text() -> None:
 def test_asyncio_is_left_as_it_was(container: Container) -> None:
     dlq(container, "replay")
     asyncio.run(asyncio.sleep(0))
+
+
+class Signalled(MemoryReplayTarget):
+    """Asks for the end, while the loop's own way to hear of signals is full."""
+
+    async def send(self, letters: Sequence[DeadLetter]) -> Collection[Identity]:
+        for _ in range(5_000):
+            asyncio.get_running_loop().call_soon_threadsafe(int)
+        os.kill(os.getpid(), signal.SIGTERM)
+        return await super().send(letters)
+
+
+class TestStopping:
+    @pytest.fixture
+    def container(self, container: Container, monkeypatch: pytest.MonkeyPatch) -> Container:
+        monkeypatch.setattr(replay_dead_letters, "CHUNK_LETTERS", 2)
+        put(container, *(letter(n) for n in range(6)))
+        return container
+
+    def test_a_signal_while_the_loop_is_busy_is_not_lost(self, container: Container) -> None:
+        before = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)]
+        container.replay_target.override(Signalled(MemoryTopic("orders")))
+        ended = dlq(container, "replay")
+        assert ended.exit_code == 1
+        assert "sent 2 letters" in ended.stdout
+        assert "stopped, 4 letters are left; nothing is lost" in ended.stderr
+        assert [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)] == before
+
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    def test_before_the_first_chunk(self, container: Container, number: int) -> None:
+        class Reader(MemoryDeadLetterReader):
+            async def read(self) -> AsyncIterator[Entry]:
+                async for entry in super().read():
+                    yield entry
+                os.kill(os.getpid(), number)
+
+        container.dead_letter_reader.override(Reader(kept(container)))
+        ended = dlq(container, "replay")
+        assert (ended.exit_code, ended.stdout) == (1, "")
+        assert "stopped before anything was sent, 6 letters are left;" in ended.stderr
+
+    def test_while_it_waits_for_somebody(self, container: Container) -> None:
+        class Waiting(MemoryReplayJournal):
+            @asynccontextmanager
+            async def hold(self) -> AsyncIterator[None]:
+                os.kill(os.getpid(), signal.SIGINT)
+                await asyncio.sleep(60)
+                yield
+
+        container.replay_journal.override(Waiting(journal(container)))
+        ended = dlq(container, "replay")
+        assert ended.exit_code == 1
+        assert "stopped before anything was sent; nothing is lost" in ended.stderr

@@ -1,8 +1,6 @@
 """`orders dlq replay`: dead letters' messages back to their topic."""
 
 import asyncio
-import os
-import signal
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
@@ -13,9 +11,9 @@ from orders.bootstrap import Container, opened
 from orders.domain.letter_index import Reference, Selection
 from orders.domain.messages import ErrorCode, Identity
 from orders.domain.use_cases.replay_dead_letters import ReplayReport, Wish
-from orders.entrypoints.startup import EXIT_FAILED
 from orders.entrypoints.tools.dlq import options
 from orders.entrypoints.tools.dlq.running import container_of, told_errors
+from orders.entrypoints.tools.dlq.stop_flag import StopFlag, cancelled_by, stop_flag_signals
 from orders.entrypoints.tools.dlq.terminal import progress, write
 
 _NAMED = 5
@@ -67,48 +65,34 @@ def replay(
         codes=frozenset(codes), since=since, until=until, references=tuple(references)
     )
     wish = Wish(selection=selection, again=again, max_attempts=max_attempts, dry_run=dry_run)
-    with told_errors("" if dry_run else _GO_ON):
+    stop = StopFlag()
+    with stop_flag_signals(stop), told_errors("" if dry_run else _GO_ON):
         try:
-            report = asyncio.run(_replay(container, wish))
+            report = asyncio.run(_replay(container, wish, stop))
         except (KeyboardInterrupt, asyncio.CancelledError):
-            raise click.ClickException(f"interrupted{'' if dry_run else _GO_ON}") from None
+            raise click.ClickException(f"stopped before anything was sent{_GO_ON}") from None
     _print(report, wish, container.replay_target().topic)
     if report.is_stopped:
-        raise click.ClickException(f"stopped, {report.left} letters are left{_GO_ON}")
+        when = "" if report.sent else " before anything was sent"
+        left = _letters_are(report.left)
+        raise click.ClickException(f"stopped{when}, {left} left{_GO_ON}")
 
 
-async def _replay(container: Container, wish: Wish) -> ReplayReport:
-    stop = _Stop()
+async def _replay(container: Container, wish: Wish, stop: StopFlag) -> ReplayReport:
     with progress() as advance:
+        is_sending = False
 
         def told(phase: str, done: int, total: int) -> None:
-            stop.is_sending = phase == "sending"
+            nonlocal is_sending
+            is_sending = phase == "sending"
             advance(phase, done, total)
 
         # Whoever only looks needs no producer, which would make topics that are missing.
         resources = () if wish.dry_run else container.replay_resources()
-        async with opened(*resources):
+        async with cancelled_by(stop, unless=lambda: is_sending), opened(*resources):
             use_case: Callable[..., Any] = container.replay_dead_letters()
-            report: ReplayReport = await use_case(wish, told, lambda: stop.is_asked)
+            report: ReplayReport = await use_case(wish, told, lambda: stop.is_set)
             return report
-
-
-class _Stop:
-    """SIGINT and SIGTERM: what is in hand is sent and noted; a second one ends it at once."""
-
-    def __init__(self) -> None:
-        self.is_asked = False
-        self.is_sending = False
-        self._task = asyncio.current_task()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, self._on_signal)
-
-    def _on_signal(self) -> None:
-        if self.is_asked:
-            os._exit(EXIT_FAILED)  # as if killed: the next run finds out what was sent
-        self.is_asked = True
-        if not self.is_sending and self._task:
-            self._task.cancel()
 
 
 def _print(report: ReplayReport, wish: Wish, topic: str) -> None:
@@ -119,7 +103,7 @@ def _print(report: ReplayReport, wish: Wish, topic: str) -> None:
         write(f"{'would send' if wish.dry_run else 'sent'} {_letters(number)} to topic {topic}")
         for code, amount in sorted(report.sent.items()):
             write(f"  {code:<12} {amount}")
-    else:
+    elif not report.is_stopped:
         write("nothing to replay")
     if report.already:
         write(f"{_letters(report.already)} replayed before, left alone: --again")
@@ -144,3 +128,7 @@ def _name(identities: Sequence[Identity], what: str) -> None:
 
 def _letters(number: int) -> str:
     return "1 letter" if number == 1 else f"{number} letters"
+
+
+def _letters_are(number: int) -> str:
+    return f"{_letters(number)} {'is' if number == 1 else 'are'}"
