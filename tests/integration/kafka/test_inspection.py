@@ -102,6 +102,23 @@ async def test_dead_letters_that_would_be_deleted_or_do_not_fit(
     assert "6000000" in size.advice
 
 
+async def test_a_source_that_forgets_what_was_acknowledged_or_not_read(
+    kafka_settings: KafkaSettings, other_client: OtherClient
+) -> None:
+    source = kafka_settings.topic
+    other_client.create(
+        source,
+        cleanup_policy="compact",
+        retention_ms="3600000",
+        unclean_leader_election_enable="true",
+    )
+    findings = await look(kafka_settings)
+    assert {f"cleanup of {source}", f"leaders of {source}"} <= problems(findings)
+    retention = found(findings, f"retention of {source}")
+    assert retention.state == "warning"
+    assert "60 minutes" in retention.text
+
+
 async def test_messages_that_nobody_reads(topics: KafkaSettings, other_client: OtherClient) -> None:
     other_client.send_many(topics.topic, [b"x"] * 3, partition=0)
     other_client.send_many(topics.topic, [b"x"] * 4, partition=2)

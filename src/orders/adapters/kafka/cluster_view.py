@@ -37,6 +37,7 @@ _CONFIGS = (
     "min.insync.replicas",
     "retention.bytes",
     "retention.ms",
+    "unclean.leader.election.enable",
 )
 
 _OFFSETS_OPTIONS: dict[str, Any] = {

@@ -8,6 +8,11 @@ from orders.domain.ports import Finding, FindingState
 
 PART = "kafka"
 
+_UNCLEAN = "unclean.leader.election.enable"
+_SHORT_HOURS = 24
+"""Outages of a night are not rare: what the source keeps for less is told."""
+_MS_AN_HOUR = 3_600_000
+
 _KEEP_ALL = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
 
 
@@ -20,9 +25,13 @@ def topic_findings(view: ClusterView) -> Iterator[Finding]:
     for name, topic in names.items():
         if topic:
             yield _copies(topic)
+            yield from _leaders(topic)
         elif not any(untold.startswith(f"topic {name} ") for untold in view.untold):
             advice = "start `orders consumer` or `orders api`: they make it"
             yield _finding(f"topic {name}", "problem", "is missing", advice)
+    if view.source and view.source.config:
+        yield from _cleanup(view.source)
+        yield _source_retention(view.source)
     if view.dead_letters and view.dead_letters.config:
         yield _retention(view.dead_letters)
         if view.source and view.source.config:
@@ -55,6 +64,39 @@ def _copies(topic: TopicView) -> Finding:
     return _finding(
         what, "ok", f"{number}, {fewest} replicas, {needed or 'unknown'} to acknowledge"
     )
+
+
+def _leaders(topic: TopicView) -> Iterator[Finding]:
+    if topic.config.get(_UNCLEAN) == "true":
+        text = "a replica that lacks what was acknowledged may come to lead, and that is lost then"
+        yield _finding(f"leaders of {topic.name}", "problem", text, f"set {_UNCLEAN}=false")
+
+
+def _cleanup(source: TopicView) -> Iterator[Finding]:
+    policy = source.config.get("cleanup.policy", "delete")
+    if policy != "delete":
+        text = f"a later message erases one with its key, read or not: cleanup.policy={policy}"
+        yield _finding(f"cleanup of {source.name}", "problem", text, "set cleanup.policy=delete")
+
+
+def _source_retention(source: TopicView) -> Finding:
+    what = f"retention of {source.name}"
+    kept, size = (int(source.config.get(f"retention.{unit}", -1)) for unit in ("ms", "bytes"))
+    text = f"for {_duration(kept)}" if kept >= 0 else "until somebody removes it"
+    limit = f", and up to {size} bytes a partition" if size >= 0 else ""
+    text = f"what comes is kept {text}{limit}"
+    if 0 <= kept < _SHORT_HOURS * _MS_AN_HOUR:
+        advice = "keep it beyond the longest outage: raise its retention.ms"
+        return _finding(what, "warning", f"{text}, be it read or not", advice)
+    return _finding(what, "ok", text)
+
+
+def _duration(milliseconds: int) -> str:
+    """For people; rounded down, never to less than two of its unit where that can be."""
+    for unit, size in (("days", 24 * _MS_AN_HOUR), ("hours", _MS_AN_HOUR), ("minutes", 60_000)):
+        if milliseconds >= 2 * size:
+            return f"{milliseconds // size} {unit}"
+    return f"{milliseconds / 1000:g} s"
 
 
 def _retention(letters: TopicView) -> Finding:

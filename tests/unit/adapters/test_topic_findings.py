@@ -1,0 +1,82 @@
+"""What is said of the topics' settings, without a broker."""
+
+from orders.adapters.kafka.cluster_view import ClusterView, PartitionView, TopicView
+from orders.adapters.kafka.settings import KafkaSettings
+from orders.adapters.kafka.topic_findings import topic_findings
+from orders.domain.ports import Finding
+from tests.contracts.inspection import found
+
+HOUR = 3_600_000
+GOOD = {
+    "cleanup.policy": "delete",
+    "retention.ms": str(7 * 24 * HOUR),
+    "retention.bytes": "-1",
+    "min.insync.replicas": "2",
+    "unclean.leader.election.enable": "false",
+}
+GOOD_LETTERS = GOOD | {"retention.ms": "-1", "max.message.bytes": "2097176"}
+
+
+def findings(
+    source: dict[str, str] | None = None, letters: dict[str, str] | None = None
+) -> list[Finding]:
+    """Of two good topics, but for these settings."""
+    partitions = {0: PartitionView(3, 3, has_leader=True)}
+    view = ClusterView(
+        KafkaSettings(bootstrap="broker:9092"),
+        3,
+        TopicView("orders", partitions, GOOD | (source or {})),
+        TopicView("orders.dlq", partitions, GOOD_LETTERS | (letters or {})),
+        "Stable",
+        1,
+    )
+    return list(topic_findings(view))
+
+
+def test_good_topics_are_fine() -> None:
+    assert {finding.state for finding in findings()} == {"ok"}
+    assert found(findings(), "retention of orders").text == "what comes is kept for 7 days"
+
+
+def test_a_source_that_is_compacted_is_a_problem() -> None:
+    for policy in ("compact", "compact,delete"):
+        cleanup = found(findings({"cleanup.policy": policy}), "cleanup of orders")
+        assert cleanup.state == "problem"
+        assert f"cleanup.policy={policy}" in cleanup.text
+        assert cleanup.advice == "set cleanup.policy=delete"
+
+
+def test_a_short_retention_of_the_source_is_a_warning() -> None:
+    for hours, state, said in (
+        (1, "warning", "60 minutes"),
+        (23, "warning", "23 hours"),
+        (24, "ok", "24 hours"),
+    ):
+        retention = found(findings({"retention.ms": str(hours * HOUR)}), "retention of orders")
+        assert (retention.state, said in retention.text) == (state, True)
+        assert ("longest outage" in retention.advice) is (state == "warning")
+    forever = found(findings({"retention.ms": "-1"}), "retention of orders")
+    assert (forever.state, forever.text) == ("ok", "what comes is kept until somebody removes it")
+
+
+def test_a_limit_by_size_is_said() -> None:
+    retention = found(findings({"retention.bytes": "1000000"}), "retention of orders")
+    assert retention.text == "what comes is kept for 7 days, and up to 1000000 bytes a partition"
+
+
+def test_leaders_that_lack_what_was_acknowledged_are_a_problem_on_either_topic() -> None:
+    unclean = {"unclean.leader.election.enable": "true"}
+    for said, name in ((findings(unclean), "orders"), (findings({}, unclean), "orders.dlq")):
+        election = found(said, f"leaders of {name}")
+        assert election.state == "problem"
+        assert election.advice == "set unclean.leader.election.enable=false"
+        assert sum(finding.state != "ok" for finding in said) == 1
+
+
+def test_what_is_not_told_is_not_judged() -> None:
+    unknown = KafkaSettings(bootstrap="broker:9092")
+    partitions = {0: PartitionView(3, 3, has_leader=True)}
+    topic = TopicView("orders", partitions, {})
+    view = ClusterView(unknown, 3, topic, topic, "Stable", 1, ("configuration of orders (X)",))
+    assert {finding.state for finding in topic_findings(view)} == {"warning", "ok"}
+    assert not any("retention" in finding.what for finding in topic_findings(view))
