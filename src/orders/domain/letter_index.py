@@ -119,7 +119,7 @@ async def index_letters(
     Raises:
         Unavailable: they are away.
     """
-    total = await reader.places()
+    total = await reader.places() or 0
     index = LetterIndex({})
     done = 0
     async for entry in reader.read():

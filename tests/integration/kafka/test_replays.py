@@ -52,6 +52,10 @@ class TestKafkaDeadLetterReader(DeadLetterReaderContract):
         return KafkaReaderSide(topics, client, other_client)
 
 
+async def test_a_topic_that_is_missing_is_no_empty_one(kafka_settings: KafkaSettings) -> None:
+    assert await KafkaDeadLetterReader(kafka_settings).places() is None
+
+
 class KafkaJournalSide(ReplayJournalSide):
     def __init__(self, settings: KafkaSettings, client: KafkaProducerClient) -> None:
         self.settings = settings

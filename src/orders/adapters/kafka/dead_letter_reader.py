@@ -17,9 +17,11 @@ class KafkaDeadLetterReader(DeadLetterReader):
         self._settings = settings
         self._topic = settings.dlq_topic
 
-    async def places(self) -> int:
-        """See ``DeadLetterReader.places``; none where there is no topic yet."""
+    async def places(self) -> int | None:
+        """See ``DeadLetterReader.places``; None where the topic is missing or not told of."""
         found = await extents(self._settings, self._topic)
+        if not found:
+            return None
         return sum(extent.end - extent.start for extent in found.values())
 
     async def read(self) -> AsyncIterator[Entry]:

@@ -15,7 +15,7 @@ class MemoryDeadLetterReader(DeadLetterReader):
     def __init__(self, dead_letters: MemoryDeadLetters) -> None:
         self._dead_letters = dead_letters
 
-    async def places(self) -> int:
+    async def places(self) -> int | None:
         """See ``DeadLetterReader.places``."""
         await self._dead_letters.check()
         return len(self._dead_letters.written)

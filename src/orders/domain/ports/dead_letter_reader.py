@@ -23,8 +23,8 @@ class DeadLetterReader(Protocol):
     """Reads what is there; changes nothing, and nobody else reads less for it."""
 
     @abstractmethod
-    async def places(self) -> int:
-        """About how many entries there are now; cheap.
+    async def places(self) -> int | None:
+        """About how many entries there are now; cheap. None: no place for them is known (yet).
 
         Raises:
             Unavailable: the dead letters are away.

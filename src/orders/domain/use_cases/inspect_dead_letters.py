@@ -17,6 +17,9 @@ class InspectDeadLetters(Inspection):
     async def inspect(self) -> Sequence[Finding]:
         """See ``Inspection.inspect``."""
         waiting = await self._dead_letters.waiting()
+        if waiting is None:
+            text = "not known: their topic is missing, or the brokers do not tell of it"
+            return [Finding(PART, "waiting", "warning", text, "see to their topic first")]
         if not waiting:
             return [Finding(PART, "waiting", "ok", "none")]
         codes = ", ".join(f"{number} {code}" for code, number in sorted(waiting.items()))

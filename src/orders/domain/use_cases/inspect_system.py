@@ -25,8 +25,8 @@ class SystemReport(Struct, frozen=True):
 class InspectSystem:
     """The use case.
 
-    ``parts`` are looked at all at once; each of ``behind`` afterwards, and only if the part that it
-    is named with can be reached.
+    ``parts`` are looked at all at once. What is ``behind`` one of them comes next, if that one can
+    be reached, and waits for no other.
     """
 
     def __init__(
@@ -41,15 +41,25 @@ class InspectSystem:
 
     async def __call__(self) -> SystemReport:
         """Takes at most twice the time that one part may take."""
-        found = await self._look(self._parts)
-        reached = {findings[0].part for findings in found if findings[0].state != "problem"}
-        for name in reached & self._behind.keys():
-            found += await self._look(self._behind[name])
-        all_found = tuple(finding for findings in found for finding in findings)
+        found = await asyncio.gather(
+            *(self._both(name, part) for name, part in self._parts.items())
+        )
+        ahead = (finding for parts, _ in found for finding in parts)
+        behind = (finding for _, parts in found for finding in parts)
+        all_found = (*ahead, *behind)
         return SystemReport(worst(all_found), all_found)
 
-    async def _look(self, parts: Mapping[str, Inspection]) -> list[Sequence[Finding]]:
-        return await asyncio.gather(*(self._one(name, part) for name, part in parts.items()))
+    async def _both(
+        self, name: str, part: Inspection
+    ) -> tuple[Sequence[Finding], Sequence[Finding]]:
+        """What is found out about a part, and about what is behind it."""
+        ahead = await self._one(name, part)
+        if ahead[0].state == "problem":
+            return ahead, ()
+        behind = await asyncio.gather(
+            *(self._one(*inner) for inner in self._behind.get(name, {}).items())
+        )
+        return ahead, [finding for findings in behind for finding in findings]
 
     async def _one(self, name: str, part: Inspection) -> Sequence[Finding]:
         try:

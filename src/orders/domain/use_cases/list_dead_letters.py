@@ -80,13 +80,16 @@ class ListDeadLetters:
         found.sort(key=lambda listed: (listed.letter.failed_at, listed.identity))
         return LetterList(tuple(found), index.strangers, replays.unfinished is not None)
 
-    async def waiting(self, max_attempts: int = MAX_ATTEMPTS) -> Mapping[ErrorCode, int]:
-        """How many letters of each code wait for somebody; nothing is read where there are none.
+    async def waiting(self, max_attempts: int = MAX_ATTEMPTS) -> Mapping[ErrorCode, int] | None:
+        """How many letters of each code wait for somebody; None where no place for them is known.
+
+        Nothing is read where there are none.
 
         Raises:
             Unavailable: the dead letters or the journal are away.
         """
-        if not await self._reader.places():
-            return {}
+        places = await self._reader.places()
+        if not places:
+            return {} if places == 0 else None
         found = await self(states=frozenset({"waiting"}), max_attempts=max_attempts)
         return found.by_code

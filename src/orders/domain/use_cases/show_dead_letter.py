@@ -61,7 +61,7 @@ class ShowDeadLetter:
         """
         replays = await self._journal.read()
         found: dict[Identity, tuple[LetterSummary, DeadLetter, int]] = {}
-        total = await self._reader.places()
+        total = await self._reader.places() or 0
         done = 0
         async for entry in self._reader.read():
             done += 1

@@ -94,6 +94,31 @@ async def test_what_lies_behind_a_part_is_looked_at_where_that_can_be_reached(
     assert ("back" in {f.part for f in report.findings}) is available
 
 
+class NoPlace(MemoryDeadLetterReader):
+    async def places(self) -> int | None:
+        return None
+
+
+async def test_of_dead_letters_without_a_place_it_is_not_said_that_none_wait() -> None:
+    journal = MemoryReplayJournal(MemoryJournalStore())
+    listing = ListDeadLetters(NoPlace(MemoryDeadLetters()), journal)
+    (unknown,) = await InspectDeadLetters(listing).inspect()
+    assert (unknown.what, unknown.state) == ("waiting", "warning")
+    assert "not known" in unknown.text
+
+
+async def test_what_lies_behind_a_part_does_not_wait_for_others() -> None:
+    parts = {"slow": Failing(), "front": part("front")}
+    began = time.monotonic()
+    report = await InspectSystem(parts, {"front": {"back": Failing()}}, timeout=0.3)()
+    assert time.monotonic() - began < 0.55
+    assert [(f.part, f.state) for f in report.findings] == [
+        ("slow", "problem"),
+        ("front", "ok"),
+        ("back", "problem"),
+    ]
+
+
 async def test_dead_letters_that_wait_are_a_warning() -> None:
     letters = MemoryDeadLetters()
     listing = ListDeadLetters(
