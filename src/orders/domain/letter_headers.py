@@ -41,6 +41,9 @@ OWN = frozenset(
 _CODES: dict[bytes, ErrorCode] = {code.encode(): code for code in get_args(ErrorCode)}
 _FAILURES = re.compile(rb"[1-9][0-9]{0,8}")
 
+MAX_ATTEMPT = 999
+"""Attempts are not counted beyond this: the number may come from anybody."""
+
 
 def headers_of(letter: DeadLetter) -> Headers:
     """All headers of a letter: the original ones, then ours as UTF-8 text."""
@@ -87,14 +90,19 @@ def letter_in(message: Message) -> DeadLetter | None:
         code,
         ours.get(DETAIL, b"").decode(errors="replace"),
         failed_at,
-        max(1, _failures(ours.get(ATTEMPT, b""))),
+        min(max(1, _failures(ours.get(ATTEMPT, b""))), MAX_ATTEMPT),
     )
 
 
 def failures_before(headers: Headers) -> int:
-    """How often a message with these headers had failed before, 0 where they do not say."""
+    """How often a message with these headers had failed before, 0 where they do not say.
+
+    Only a replay says so: a producer may have headers of such a name for reasons of its own.
+    """
     told = [content for name, content in headers if name == ATTEMPT]
-    return _failures(told[-1]) if told else 0
+    if not told or replayed_identity(headers) is None:
+        return 0
+    return min(_failures(told[-1]), MAX_ATTEMPT - 1)
 
 
 def headers_of_replay(letter: DeadLetter) -> Headers:

@@ -120,6 +120,9 @@ def test_a_letter_without_a_true_attempt_is_the_first(content: bytes) -> None:
     [
         ((), 0),
         (((ATTEMPT, b"1"),), 1),
+        (((ATTEMPT, b"998"),), 998),
+        (((ATTEMPT, b"999"),), 998),
+        (((ATTEMPT, b"999999999"),), 998),
         (((ATTEMPT, b"12"),), 12),
         (((ATTEMPT, b"1"), (ATTEMPT, b"2")), 2),
         (((ATTEMPT.upper(), b"2"),), 0),
@@ -133,7 +136,20 @@ def test_a_letter_without_a_true_attempt_is_the_first(content: bytes) -> None:
     ],
 )  # fmt: skip
 def test_how_often_a_message_had_failed_before(headers: Headers, failures: int) -> None:
-    assert failures_before(headers) == failures
+    assert failures_before((*headers, (REPLAY_OF, b"orders/0:1:0"))) == failures
+
+
+@pytest.mark.parametrize("others", [(), ((REPLAY_OF, b""),), ((REPLAY_OF, b"orders/0:1"),),
+                                    ((REPLAY_OF, b"orders/0:1:0"), (REPLAY_OF, b"x"))])  # fmt: skip
+def test_only_a_replay_tells_of_failures(others: Headers) -> None:
+    assert failures_before(((ATTEMPT, b"3"), *others)) == 0
+
+
+def test_a_letter_has_no_more_attempts_than_are_counted() -> None:
+    headers = tuple((n, b"123456" if n == ATTEMPT else v) for n, v in headers_of(LETTER))
+    found = letter_in(Message(PLACE, b"{]", None, 0, headers))
+    assert found
+    assert found.attempt == 999
 
 
 @given(TOPICS, NUMBERS, NUMBERS, NUMBERS)

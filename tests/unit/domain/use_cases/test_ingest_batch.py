@@ -367,4 +367,5 @@ class TestAttempts:
 
 
 def sent_again(value: bytes, failures: bytes) -> Message:
-    return Message(Origin("orders", 0, 99), value, headers=(("orders-attempt", failures),))
+    headers = (("orders-attempt", failures), ("orders-replay-of", b"orders/0:7:0"))
+    return Message(Origin("orders", 0, 99), value, headers=headers)
