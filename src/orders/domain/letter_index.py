@@ -1,16 +1,21 @@
 """The dead letters as a set: each identity once, with all that is needed to choose among them.
 
 Without their bytes, so that a million of them fit into memory.
+
+An identity can stand for several messages: a topic that was deleted and made anew begins at
+offset 0 again. What tells them apart is the message itself, its timestamp and its bytes.
 """
 
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from orders.domain.letter_headers import replayed_identity
 from orders.domain.messages import DeadLetter, ErrorCode, Identity
 from orders.domain.ports import DeadLetterReader, Entry, Replays
 
@@ -26,14 +31,22 @@ _REFERENCE = re.compile(r"(?:([a-zA-Z0-9._-]+)/)?([0-9]{1,19}):([0-9]{1,19})(?::
 
 
 class LetterSummary(Struct, frozen=True, gc=False):
-    """A letter without its bytes. ``place`` is where its newest copy is kept."""
+    """A letter without its bytes. ``place`` is where its newest copy is kept.
+
+    Copies are alike in ``fingerprint``, which holds in this process only; ``first_failed_at`` is
+    that of the earliest. ``replay_of`` is the letter that its message was sent again for.
+    """
 
     place: tuple[int, int]
+    fingerprint: int
     code: ErrorCode
     detail: str
     failed_at: datetime
     attempt: int
     size: int
+    first_failed_at: datetime
+    copies: int = 1
+    replay_of: Identity | None = None
 
     def is_newer_than(self, other: "LetterSummary") -> bool:
         """Which of two copies counts: places of different partitions have no order in time."""
@@ -41,10 +54,21 @@ class LetterSummary(Struct, frozen=True, gc=False):
 
 
 class LetterIndex(Struct):
-    """All letters by identity, and how many messages among them were not letters at all."""
+    """All letters by identity, and how many messages among them were not letters at all.
+
+    ``letters`` has the newest message of each identity, ``earlier`` the others where there are any.
+    ``successors`` has, by the letter that was sent again, when the last letter came of that.
+    """
 
     letters: dict[Identity, LetterSummary]
     strangers: int = 0
+    earlier: dict[Identity, list[LetterSummary]] = {}
+    successors: dict[Identity, datetime] = {}
+
+    def is_superseded(self, identity: Identity) -> bool:
+        """Whether this letter was sent again and a letter came of that, which goes on for it."""
+        last = self.successors.get(identity)
+        return last is not None and last > self.letters[identity].first_failed_at
 
 
 class Reference(Struct, frozen=True):
@@ -105,8 +129,12 @@ class Selection(Struct, frozen=True, kw_only=True):
 def state_of(
     identity: Identity, letter: LetterSummary, replays: Replays, max_attempts: int
 ) -> State:
-    """What has become of a letter, and whether a replay would take it."""
-    if identity in replays.replayed:
+    """What has become of a letter, and whether a replay would take it.
+
+    A letter of which no copy is as old as the replay is another one than was replayed then.
+    """
+    replayed_at = replays.replayed.get(identity)
+    if replayed_at is not None and letter.first_failed_at <= replayed_at:
         return "replayed"
     return "waiting" if letter.attempt < max_attempts else "given-up"
 
@@ -134,14 +162,45 @@ def _add(index: LetterIndex, entry: Entry) -> None:
     if letter is None:
         index.strangers += 1
         return
-    summary = summary_of(entry.place, letter)
-    known = index.letters.get(letter.identity)
-    if known is None or summary.is_newer_than(known):
-        index.letters[letter.identity] = summary
+    identity, summary = letter.identity, summary_of(entry.place, letter)
+    known = index.letters.get(identity)
+    if known is None:
+        index.letters[identity] = summary
+    else:
+        newest, *others = with_copy([known, *index.earlier.get(identity, ())], summary)
+        index.letters[identity] = newest
+        if others:
+            index.earlier[identity] = others
+    parent = summary.replay_of
+    if parent is not None and parent != identity:
+        last = index.successors.get(parent, summary.failed_at)
+        index.successors[parent] = max(last, summary.failed_at)
+
+
+def with_copy(known: Sequence[LetterSummary], new: LetterSummary) -> list[LetterSummary]:
+    """The messages that one identity stands for, the newest first, with one more copy of one."""
+    messages = [new]
+    for old in known:
+        if old.fingerprint != new.fingerprint:
+            messages.append(old)
+            continue
+        first = min(old.first_failed_at, new.first_failed_at)
+        newer = new if new.is_newer_than(old) else old
+        messages[0] = replace(newer, first_failed_at=first, copies=old.copies + new.copies)
+    return sorted(messages, key=lambda message: (message.failed_at, message.place), reverse=True)
 
 
 def summary_of(place: tuple[int, int], letter: DeadLetter) -> LetterSummary:
     """A letter that is kept at ``place``, without its bytes."""
     detail = sys.intern(letter.detail)  # most letters say what others say
-    size = len(letter.value or b"")
-    return LetterSummary(place, letter.code, detail, letter.failed_at, letter.attempt, size)
+    return LetterSummary(
+        place,
+        hash((letter.message.timestamp, letter.value)),
+        letter.code,
+        detail,
+        letter.failed_at,
+        letter.attempt,
+        len(letter.value or b""),
+        letter.failed_at,
+        replay_of=replayed_identity(letter.message.headers),
+    )

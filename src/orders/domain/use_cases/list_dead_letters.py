@@ -32,12 +32,14 @@ class LetterList(Struct, frozen=True):
     """What was asked for, in the order of the failures, and what else there is to know.
 
     ``strangers`` are messages among the dead letters that are none of ours. ``is_cut_off``: a
-    replay was, and some letters may have been sent again that do not say so yet.
+    replay was, and some letters may have been sent again that do not say so yet. ``hidden`` counts
+    letters whose identity a newer message has, of a topic that was made anew.
     """
 
     letters: tuple[ListedLetter, ...]
     strangers: int
     is_cut_off: bool
+    hidden: int = 0
 
     @property
     def by_code(self) -> Mapping[ErrorCode, int]:
@@ -75,10 +77,11 @@ class ListDeadLetters:
         for identity, letter in index.letters.items():
             state = state_of(identity, letter, replays, max_attempts)
             if (not states or state in states) and selection.takes(identity, letter):
-                replayed_at = replays.replayed.get(identity)
+                replayed_at = replays.replayed.get(identity) if state == "replayed" else None
                 found.append(ListedLetter(identity, letter, state, replayed_at))
         found.sort(key=lambda listed: (listed.letter.failed_at, listed.identity))
-        return LetterList(tuple(found), index.strangers, replays.unfinished is not None)
+        hidden = sum(map(len, index.earlier.values()))
+        return LetterList(tuple(found), index.strangers, replays.unfinished is not None, hidden)
 
     async def waiting(self, max_attempts: int = MAX_ATTEMPTS) -> Mapping[ErrorCode, int] | None:
         """How many letters of each code wait for somebody; None where no place for them is known.

@@ -6,7 +6,7 @@ there first, notes what did arrive, and goes on with the rest.
 """
 
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from orders.domain.letter_index import (
     MAX_ATTEMPTS,
+    LetterIndex,
     LetterSummary,
     Selection,
     index_letters,
@@ -46,8 +47,9 @@ class ReplayReport(Struct):
 
     ``sent`` by code, or in a dry run what would be; ``caught_up`` counts letters of a run before
     that was cut off, found sent. ``given_up``, ``foreign`` (of another topic) and ``too_large``
-    were selected and left alone. ``left`` counts those that were not come to: it was asked to stop,
-    or somebody has deleted them meanwhile.
+    were selected and left alone, and so were ``already`` letters that were replayed before, and
+    ``superseded`` ones of which another letter has come, which goes on for them. ``left`` counts
+    those that were not come to: it was asked to stop, or somebody has deleted them meanwhile.
     """
 
     sent: Counter[ErrorCode]
@@ -55,6 +57,7 @@ class ReplayReport(Struct):
     foreign: list[Identity]
     too_large: list[Identity]
     already: int = 0
+    superseded: int = 0
     strangers: int = 0
     caught_up: int = 0
     left: int = 0
@@ -139,19 +142,21 @@ class _Replay:
     async def prepare(self) -> None:
         """Find out what is to be sent, after what a run before may have left unsaid."""
         replays = await self._journal.read()
-        if replays.unfinished:
-            replays = await self._caught_up(replays.replayed, replays.unfinished)
         index = await index_letters(
             self._reader, lambda done, total: self._progress("reading", done, total)
         )
+        if replays.unfinished:
+            replays = await self._caught_up(replays.replayed, replays.unfinished, index)
         self.report.strangers = index.strangers
         for identity in sorted(index.letters):
             letter = index.letters[identity]
             if self._wish.selection.takes(identity, letter):
-                self._sort(identity, letter, replays)
+                self._sort(identity, letter, replays, index)
         self.report.left = len(self._wanted)
 
-    async def _caught_up(self, replayed: Mapping[Identity, datetime], run: Run) -> Replays:
+    async def _caught_up(
+        self, replayed: Mapping[Identity, datetime], run: Run, index: LetterIndex
+    ) -> Replays:
         """What was replayed, with what the run before sent and did not come to note."""
         self._is_begun = True
         if run.again and self._wish.again:
@@ -163,15 +168,19 @@ class _Replay:
                 new.add(identity)
                 self._progress("catching up", len(new), 0)
         self.report.caught_up = len(new)
-        at = self._time()
+        at = self._time(index.letters[n].failed_at for n in new if n in index.letters)
         if new and not self._wish.dry_run:
             await self._journal.note(sorted(new), at)
         return Replays({**replayed, **dict.fromkeys(new, at)})
 
-    def _sort(self, identity: Identity, letter: LetterSummary, replays: Replays) -> None:
+    def _sort(
+        self, identity: Identity, letter: LetterSummary, replays: Replays, index: LetterIndex
+    ) -> None:
         state = state_of(identity, letter, replays, self._wish.max_attempts)
         if state == "replayed" and not self._may_be_sent_again(replays.replayed[identity]):
             self.report.already += 1
+        elif state == "replayed" and index.is_superseded(identity):
+            self.report.superseded += 1
         elif letter.attempt >= self._wish.max_attempts:
             self.report.given_up.append(identity)
         elif identity.origin.topic != self._target.topic:
@@ -211,14 +220,18 @@ class _Replay:
         too_large = await self._target.send(chunk)
         sent = [letter for letter in chunk if letter.identity not in too_large]
         if sent:
-            await self._journal.note([letter.identity for letter in sent], self._time())
+            at = self._time(letter.failed_at for letter in sent)
+            await self._journal.note([letter.identity for letter in sent], at)
         self.report.too_large += sorted(too_large)
         self.report.sent.update(letter.code for letter in sent)
         self.report.left -= len(chunk)
 
-    def _time(self) -> datetime:
-        """Now, but never before the run began: another machine's clock may have told that."""
-        return max(self._now(), self._started_at)
+    def _time(self, failures: Iterable[datetime]) -> datetime:
+        """Now, but never before the run began, or what is replayed failed.
+
+        Other machines' clocks may have told these.
+        """
+        return max(self._now(), self._started_at, *failures)
 
     async def _letters(self) -> AsyncIterator[list[DeadLetter]]:
         """What is wanted, read a second time, so that only a chunk of it is in memory at once."""

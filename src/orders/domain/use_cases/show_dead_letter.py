@@ -14,6 +14,7 @@ from orders.domain.letter_index import (
     State,
     state_of,
     summary_of,
+    with_copy,
 )
 from orders.domain.messages import DeadLetter, Identity
 from orders.domain.ports import DeadLetterReader, ReplayJournal
@@ -60,7 +61,7 @@ class ShowDeadLetter:
             Unavailable: the dead letters or the journal are away.
         """
         replays = await self._journal.read()
-        found: dict[Identity, tuple[LetterSummary, DeadLetter, int]] = {}
+        found: dict[Identity, tuple[list[LetterSummary], DeadLetter]] = {}
         total = await self._reader.places() or 0
         done = 0
         async for entry in self._reader.read():
@@ -69,21 +70,23 @@ class ShowDeadLetter:
             letter = entry.letter
             if letter and reference.names(letter.identity):
                 new = summary_of(entry.place, letter)
-                old, kept, copies = found.get(letter.identity, (new, letter, 0))
-                newest = (new, letter) if new.is_newer_than(old) else (old, kept)
-                found[letter.identity] = (*newest, copies + 1)
+                known, kept = found.get(letter.identity, ([], letter))
+                messages = with_copy(known, new)
+                newest = letter if messages[0].place == new.place else kept
+                found[letter.identity] = (messages, newest)
         if not found:
             raise NotFound("there is no such dead letter")
         if len(found) > 1:
             some = ", ".join(map(str, sorted(found)[:_NAMED]))
             raise Invalid(f"{len(found)} dead letters are named so; the first are {some}")
-        [(identity, (summary, letter, copies))] = found.items()
+        [(identity, ([summary, *_], letter))] = found.items()
+        state = state_of(identity, summary, replays, max_attempts)
         reading = read(letter.value)
         return ShownLetter(
             letter,
-            copies,
-            state_of(identity, summary, replays, max_attempts),
-            replays.replayed.get(identity),
+            summary.copies,
+            state,
+            replays.replayed.get(identity) if state == "replayed" else None,
             reading.refused[0].code if reading.refused else None,
             tuple(fault for refused in reading.refused for fault in refused.faults),
             len(reading.accepted),

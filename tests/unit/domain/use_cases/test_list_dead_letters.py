@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from orders.adapters.memory.dead_letter_reader import MemoryDeadLetterReader
 from orders.adapters.memory.dead_letters import MemoryDeadLetters
@@ -51,6 +52,18 @@ async def test_of_copies_the_newest_counts_wherever_it_stands() -> None:
     assert found.letters[0].letter.place == (0, 3)
     assert found.letters[1].letter.place == (0, 0)
     assert found.by_code == {"invalid": 2}
+
+
+async def test_of_several_messages_of_one_name_the_newest_is_listed_and_the_rest_counted() -> None:
+    anew = replace(letter(1, hours=5), value=b"[2]")
+    setting = Setting(anew, letter(1), letter(1, hours=3))
+    setting.store.replayed[anew.identity] = at(4)
+    found = await setting.list()
+    assert [(x.letter.failed_at, x.state, x.replayed_at) for x in found.letters] == [
+        (at(5), "waiting", None)
+    ]
+    assert found.hidden == 1
+    assert await setting.found("replayed") == []
 
 
 numbers = st.integers(0, 3)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from unittest.mock import patch
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -225,6 +226,91 @@ class TestWhatIsSent:
         )
         await use_case(Wish())
         assert chunks == [10, 10, 500, 80]
+
+
+def anew(offset: int, *, days: float, sent: int = 5, value: bytes = b"anew") -> DeadLetter:
+    """A letter under an old name: the topic was deleted and made anew."""
+    message = Message(Origin("orders", 1, offset), None, b"k", sent)
+    return DeadLetter(message, 0, value, "invalid", "$", START + timedelta(days=days))
+
+
+class TestTopicsMadeAnew:
+    @pytest.mark.parametrize("sent", [5, int((START.timestamp() + 30 * 86_400) * 1000)])
+    async def test_a_new_letter_of_an_old_name_waits(self, sent: int) -> None:
+        setting = Setting(letter(1))
+        await setting.replay()
+        setting.dead_letters.written.append(anew(1, days=30, sent=sent))
+        assert (await setting.replay(dry_run=True)).sent == {"invalid": 1}
+        setting.ticks = itertools.count(40 * 86_400)
+        assert (await setting.replay()).sent == {"invalid": 1}
+        assert [message.value for message in setting.messages] == [b"1", b"anew"]
+        assert (await setting.replay()).already == 1
+
+    async def test_so_does_one_whose_old_letter_is_gone(self) -> None:
+        setting = Setting(letter(1))
+        await setting.replay()
+        setting.dead_letters.written[:] = [anew(1, days=30)]
+        assert (await setting.replay()).sent == {"invalid": 1}
+
+    async def test_a_copy_that_comes_late_is_what_was_replayed(self) -> None:
+        setting = Setting(letter(1))
+        await setting.replay()
+        late = msgspec.structs.replace(letter(1), failed_at=START + timedelta(days=30))
+        setting.dead_letters.written.append(late)
+        assert (await setting.replay()).already == 1
+        assert len(setting.messages) == 1
+
+    @pytest.mark.parametrize("is_killed", [False, True])
+    async def test_a_consumer_whose_clock_is_ahead(self, is_killed: bool) -> None:
+        setting = Setting(anew(1, days=30), anew(2, days=30))
+        if is_killed:
+            with pytest.raises(Killed):
+                await setting.replay(Kill(4))  # sent, not noted
+        await setting.replay()
+        assert (await setting.replay()).already == 2
+        assert setting.sent == Counter([1, 2])
+
+
+def successor(offset: int, of: int, attempt: int) -> DeadLetter:
+    headers = (("orders-replay-of", f"orders/1:{of}:0".encode()),)
+    message = Message(Origin("orders", 1, offset), None, b"k", 5, headers)
+    return DeadLetter(
+        message, 0, b"1", "invalid", "$: is bad", START + timedelta(days=1, hours=attempt), attempt
+    )
+
+
+class TestAgainInChains:
+    """A letter whose message fails again is followed by another letter."""
+
+    async def test_only_the_last_is_sent(self) -> None:
+        setting = Setting(letter(1), letter(9))
+        await setting.replay()
+        setting.dead_letters.written.append(successor(10, of=1, attempt=2))
+        report = await setting.replay(again=True)
+        assert (report.sent, report.superseded) == ({"invalid": 2}, 1)
+        assert setting.sent == Counter([1, 9, 9, 10])
+        attempts = [dict(m.headers)["orders-attempt"] for m in setting.messages]
+        assert sorted(attempts) == [b"1", b"1", b"1", b"2"]
+
+    async def test_what_is_given_up_stays_so(self) -> None:
+        chain = [letter(1), successor(10, of=1, attempt=2), successor(11, of=10, attempt=3)]
+        setting = Setting(*chain)
+        setting.store.replayed |= {one.identity: START + timedelta(days=3) for one in chain[:2]}
+        report = await setting.replay(again=True)
+        assert (report.superseded, report.given_up) == (2, [chain[2].identity])
+        one = Selection(references=(Reference(None, 1, 1, None),))
+        assert (await setting.replay(again=True, selection=one)).superseded == 1
+        assert not setting.messages
+
+    async def test_a_letter_of_an_old_name_has_no_part_in_the_old_chain(self) -> None:
+        setting = Setting(letter(1), successor(10, of=1, attempt=2), anew(1, days=30))
+        setting.store.replayed[letter(1).identity] = START + timedelta(days=31)
+        assert (await setting.replay(again=True)).superseded == 0
+
+    async def test_a_letter_does_not_follow_itself(self) -> None:
+        setting = Setting(successor(1, of=1, attempt=2))
+        await setting.replay()
+        assert (await setting.replay(again=True)).sent == {"invalid": 1}
 
 
 class TestStopping:

@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from itertools import permutations
 
 import pytest
 
@@ -55,8 +56,15 @@ async def test_what_is_no_document(value: bytes | None, code: str) -> None:
 
 
 async def test_the_newest_copy_is_shown() -> None:
-    found = await shown("0:1", letter(b"1", hours=1), letter(b"2", hours=3), letter(b"3", hours=2))
-    assert (found.letter.value, found.copies) == (b"2", 3)
+    found = await shown("0:1", *(letter(b"1", hours=hours) for hours in (1, 3, 2)))
+    assert (found.letter.failed_at, found.copies) == (START + timedelta(hours=3), 3)
+
+
+async def test_of_several_messages_of_one_name_the_newest_is_shown() -> None:
+    written = [letter(b"1", hours=1), letter(b"2", hours=3), letter(b"1", hours=2)]
+    for order in permutations(written):
+        found = await shown("0:1", *order)
+        assert (found.letter.value, found.copies) == (b"2", 1)
 
 
 async def test_what_is_not_there_and_what_is_not_the_only_one() -> None:

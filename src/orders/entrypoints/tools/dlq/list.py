@@ -93,6 +93,8 @@ def _print(found: LetterList, limit: int) -> None:
         write("no dead letters")
     if found.strangers:
         write(f"messages on the topic that are no dead letters of ours: {found.strangers}")
+    if found.hidden:
+        write(f"letters behind newer ones of the same name, of a topic made anew: {found.hidden}")
     if found.is_cut_off:
         write("a replay was cut off: `orders dlq replay` finds out what it sent, and goes on")
 

@@ -32,7 +32,11 @@ _GO_ON = "; nothing is lost or sent twice: run the same command again to go on"
     metavar="LETTER",
     help="Only this letter, as partition:offset[:index] of its source; may be given several times.",
 )
-@click.option("--again", is_flag=True, help="Also letters that were replayed before.")
+@click.option(
+    "--again",
+    is_flag=True,
+    help="Also letters that were replayed before, and of which no newer one has come.",
+)
 @options.max_attempts_option
 @click.option("--dry-run", is_flag=True, help="Say what would be sent, and send nothing.")
 @click.pass_context
@@ -107,6 +111,8 @@ def _print(report: ReplayReport, wish: Wish, topic: str) -> None:
         write("nothing to replay")
     if report.already:
         write(f"{_letters(report.already)} replayed before, left alone: --again")
+    if report.superseded:
+        write(f"{_letters(report.superseded)} failed again, left alone: a newer letter goes on")
     often = "once" if wish.max_attempts == 1 else f"{wish.max_attempts} times"
     _name(report.given_up, f"failed {often} or more, left alone: --max-attempts")
     _name(report.foreign, f"refused, since they did not come from topic {topic}")
