@@ -156,7 +156,7 @@ class Container(containers.DeclarativeContainer):
     storing = providers.Singleton(Storing)
     commits = providers.Singleton(KafkaCommits, source)
     consumer_required = providers.Dict(postgres=database, kafka=source, store=storing)
-    consumer_helpful = providers.Dict(commits=commits)
+    consumer_helpful = providers.Dict(commits=commits, redis=cache)
     consumer_readiness = providers.Singleton(CheckReadiness, consumer_required, consumer_helpful)
 
     cache_resources = providers.List(redis)
@@ -173,6 +173,7 @@ def build(settings: Settings) -> Container:
         container.redis_inspection.override(providers.Singleton(NoCacheInspection))
         container.cache_resources.override(providers.List())
         container.helpful.override(providers.Dict(kafka=container.producer))
+        container.consumer_helpful.override(providers.Dict(commits=container.commits))
     return container
 
 

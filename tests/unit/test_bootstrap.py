@@ -38,6 +38,13 @@ async def test_without_redis_there_is_no_cache_and_none_is_asked_for_its_health(
     await container.cache().put({"a": b"1"})
     assert await container.cache().get(["a"]) == {}
     assert set(container.helpful()) == {"kafka"}
+    assert set(container.consumer_helpful()) == {"commits"}
+
+
+async def test_with_redis_the_consumer_says_how_it_is() -> None:
+    container = build(SETTINGS)
+    assert set(container.consumer_helpful()) == {"commits", "redis"}
+    assert "redis" not in container.consumer_required()
 
 
 async def test_in_memory_all_is_there_and_ready() -> None:

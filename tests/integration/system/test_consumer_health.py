@@ -55,7 +55,7 @@ class Consumer:
 
 def test_a_table_that_is_locked(running: System, database_dsn: str) -> None:
     consumer = Consumer(running)
-    consumer.wait_for("ready", store="up", postgres="up", kafka="up", commits="up")
+    consumer.wait_for("ready", store="up", postgres="up", kafka="up", commits="up", redis="up")
     with psycopg.connect(database_dsn) as other:
         other.execute("LOCK TABLE orders IN SHARE ROW EXCLUSIVE MODE")
         running.send(order("late"))
@@ -100,6 +100,11 @@ def test_it_lives_and_is_not_ready_before_anything_answers(running: System) -> N
     assert found["parts"]["kafka"]["reason"]
     live = httpx.get(f"http://127.0.0.1:{consumer.port}/health/live")
     assert (live.status_code, live.json()) == (200, {"state": "live"})
+    wait_until(
+        lambda: '"event":"Kafka is away"' in running.log("consumer"),
+        START_SECONDS,
+        "the log says that Kafka is away",
+    )
     assert running.stop("consumer") == 0
     with pytest.raises(httpx.TransportError):
         httpx.get(f"http://127.0.0.1:{consumer.port}/health/live")

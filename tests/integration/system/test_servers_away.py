@@ -57,6 +57,10 @@ def cached(url: str, prefix: str) -> int:
         return int(client.hlen(f"{{{prefix}}}:documents"))
 
 
+def wait_for_line(system: System, process: str, text: str) -> None:
+    wait_until(lambda: text in system.log(process), START_SECONDS, f"{process} logs {text!r}")
+
+
 @pytest.mark.parametrize("way", ["shut", "freeze"])
 def test_redis_away(behind_doors: System, redis_door: TcpProxy, redis_url: str, way: str) -> None:
     system = behind_doors
@@ -75,6 +79,8 @@ def test_redis_away(behind_doors: System, redis_door: TcpProxy, redis_url: str, 
     )
     assert answer.status_code == 200
     assert answer.json()["parts"]["redis"]["state"] == "down"
+    for process in ("api", "consumer"):
+        wait_for_line(system, process, "Redis is away")
     redis_door.open()
     system.send(order("after"))
     system.order("after")
@@ -90,8 +96,10 @@ def test_redis_away(behind_doors: System, redis_door: TcpProxy, redis_url: str, 
     wait_until(
         lambda: cached(redis_url, prefix) > known, START_SECONDS, "the cache is in use again"
     )
-    assert "cache left alone for a while" in system.log("api")
-    assert "cache in use again" in system.log("api")
+    for process in ("api", "consumer"):
+        wait_for_line(system, process, "Redis is back")
+        for event in ("Redis is away", "Redis is back"):
+            assert system.log(process).count(event) == 1
 
 
 def test_postgres_away(behind_doors: System, postgres_door: TcpProxy) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Collection, Mapping
 from contextlib import suppress
 
 import pytest
-from structlog.testing import capture_logs
 
 from orders.adapters.circuit_breaker.cache import CircuitBreakerCache
 from orders.adapters.memory.cache import MemoryCache
@@ -260,19 +259,9 @@ async def test_a_fault_of_our_own_is_passed_on_and_counts_for_nothing() -> None:
     assert not breaker.is_open
 
 
-async def test_it_says_once_that_the_cache_is_away_and_once_that_it_is_back() -> None:
+async def test_while_it_is_left_alone_it_is_said_why() -> None:
     setting = Setting()
     setting.cache.available = False
-    with capture_logs() as lines:
-        await setting.fail(3)
-        for _ in range(3):
-            setting.now += 10
-            await setting.fail()
-        setting.cache.available = True
-        setting.now += 10
-        await setting.breaker.get(["a"])
-        await setting.breaker.get(["a"])
-    assert [(line["log_level"], line["event"]) for line in lines] == [
-        ("warning", "cache left alone for a while"),
-        ("info", "cache in use again"),
-    ]
+    await setting.fail(3)
+    with pytest.raises(Unavailable, match="left alone for a while: the cache is away"):
+        await setting.breaker.check()

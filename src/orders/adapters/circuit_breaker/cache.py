@@ -6,13 +6,10 @@ import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Protocol, TypeVar
 
-import structlog
-
 from orders.domain.errors import Unavailable
 from orders.domain.ports import Cache, Dependency
 
 _T = TypeVar("_T")
-_log = structlog.get_logger(__name__)
 
 
 class CheckedCache(Cache, Dependency, Protocol):
@@ -58,6 +55,7 @@ class CircuitBreakerCache(Cache, Dependency):
         self._failures = 0
         self._pauses = 0  # pauses in a row; 0 while the circuit is closed
         self._probe_at = 0.0
+        self._reason = ""
         self._probing = False
 
     @property
@@ -91,8 +89,6 @@ class CircuitBreakerCache(Cache, Dependency):
         finally:
             if probe:  # also when cancelled: the next call is a probe then
                 self._probing = False
-        if self.is_open:
-            _log.info("cache in use again")
         self._failures = self._pauses = 0
         return result
 
@@ -101,7 +97,7 @@ class CircuitBreakerCache(Cache, Dependency):
         if not self.is_open:
             return False
         if self._probing or self._clock() < self._probe_at:
-            raise Unavailable("the cache failed a moment ago and is left alone for a while")
+            raise Unavailable(f"the cache is left alone for a while: {self._reason}")
         self._probing = True
         return True
 
@@ -110,8 +106,7 @@ class CircuitBreakerCache(Cache, Dependency):
             return  # began before the circuit was opened, and adds nothing to what is known
         self._failures += 1
         if probe or self._failures >= self._limit:
-            if not self.is_open:
-                _log.warning("cache left alone for a while", reason=reason)
+            self._reason = reason
             pause = min(self._longest, self._shortest * 2.0 ** min(self._pauses, 32))
             self._pauses += 1
             self._probe_at = self._clock() + pause * (1 - self._jitter() / 2)

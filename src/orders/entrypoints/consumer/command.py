@@ -16,6 +16,7 @@ from orders.entrypoints.consumer.health_server import ConsumerReadiness, health_
 from orders.entrypoints.consumer.heartbeat import heartbeat
 from orders.entrypoints.consumer.loop import ConsumerLoop
 from orders.entrypoints.consumer.stop_signals import stop_signals
+from orders.entrypoints.health_watch import SERVERS, health_watched
 from orders.entrypoints.startup import (
     EXIT_CONFIG,
     EXIT_FAILED,
@@ -74,7 +75,10 @@ async def consume(settings: Settings, container: Container) -> None:
 
 
 async def _work(settings: Settings, container: Container, stop: asyncio.Event) -> None:
-    async with opened(*container.cache_resources(), *container.consumer_resources()):
+    async with (
+        opened(*container.cache_resources(), *container.consumer_resources()),
+        health_watched(container.consumer_readiness(), SERVERS),
+    ):
         log.info("started", topic=settings.kafka_topic, group=settings.kafka_group)
         if settings.migrate_on_start:
             await _unless_stopped(migrate_patiently(container.migrator()), stop)

@@ -11,6 +11,7 @@ from orders.bootstrap import Container, build, build_in_memory, opened
 from orders.config import Settings
 from orders.domain.errors import Unavailable, UnknownSchema
 from orders.entrypoints.consumer.loop import ConsumerLoop
+from orders.entrypoints.health_watch import SERVERS, health_watched
 from orders.entrypoints.http.app import create_app
 from orders.entrypoints.http.asgi_types import ASGIApp
 from orders.entrypoints.http.lifespan import Lifespan
@@ -55,6 +56,7 @@ async def _on_servers(container: Container, settings: Settings) -> AsyncIterator
     async with (
         opened(*container.cache_resources(), *container.api_resources()),
         _beside(_prepare(container, settings)),
+        health_watched(container.readiness(), SERVERS),
     ):
         yield
 

@@ -1,0 +1,101 @@
+"""Looks at the servers all the time.
+
+Without it, readiness would know of nothing that happened while nobody asked, and the log would not
+tell of servers that no work needs just then.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+import structlog
+from msgspec import Struct
+
+from orders.domain.use_cases.check_readiness import CheckReadiness, PartState
+
+SERVERS = {"kafka": "Kafka", "redis": "Redis"}
+"""Parts of readiness, and what the log calls them. Of PostgreSQL its pool tells, at once."""
+
+_END_SECONDS = 0.3
+"""How long the end waits for a look that does not stop."""
+
+_log = structlog.get_logger(__name__)
+
+
+class Pace(Struct, frozen=True):
+    """Seconds from the end of one look to the next.
+
+    ``interval``: as a rule. ``again``: after a look that found a server away, which may be no more
+    than a hiccup. ``at_start``: how long a server that was never seen may be away untold: processes
+    and servers are often started together.
+    """
+
+    interval: float = 3.0
+    again: float = 1.0
+    at_start: float = 8.0
+
+
+@asynccontextmanager
+async def health_watched(
+    readiness: CheckReadiness,
+    servers: Mapping[str, str],
+    pace: Pace = Pace(),  # noqa: B008 (immutable)
+) -> AsyncIterator[None]:
+    """Ask ``readiness`` again and again during the block, and log what comes of ``servers``.
+
+    ``servers``: the parts that the log tells of, and what it calls them. One line when a server
+    goes away, one when it is back.
+    """
+    watching = asyncio.create_task(_watch(readiness, servers, pace))
+    try:
+        yield
+    finally:
+        watching.cancel()
+        await asyncio.wait({watching}, timeout=_END_SECONDS)
+
+
+async def _watch(readiness: CheckReadiness, servers: Mapping[str, str], pace: Pace) -> None:
+    seen = {part: _Server(name, pace) for part, name in servers.items()}
+    has_failed = False
+    while True:
+        # Not at once: what has just been opened is still connecting.
+        in_doubt = any(server.is_in_doubt for server in seen.values())
+        await asyncio.sleep(pace.again if in_doubt else pace.interval)
+        try:
+            parts = (await readiness()).parts
+        except Exception as error:  # noqa: BLE001 (nobody may have to go without for one fault)
+            if not has_failed:
+                _log.error("looking at the servers failed", exc_info=error)
+            has_failed = True
+            continue
+        has_failed = False
+        for part, server in seen.items():
+            if part in parts:
+                server.note(parts[part])
+
+
+class _Server:
+    """What is known, and was told, of one server."""
+
+    def __init__(self, name: str, pace: Pace) -> None:
+        self._name = name
+        self._pace = pace
+        self._begun = time.monotonic()
+        self._was_up = False
+        self._is_told_away = False
+        self.is_in_doubt = False
+
+    def note(self, found: PartState) -> None:
+        if found.state == "up":
+            if self._is_told_away:
+                _log.info(f"{self._name} is back")
+            self._was_up, self._is_told_away, self.is_in_doubt = True, False, False
+            return
+        if self._is_told_away:
+            return
+        is_starting = not self._was_up and time.monotonic() - self._begun < self._pace.at_start
+        if self.is_in_doubt and not is_starting:
+            _log.warning(f"{self._name} is away", reason=found.reason)
+            self._is_told_away = True
+        self.is_in_doubt = not self._is_told_away
