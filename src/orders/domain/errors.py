@@ -40,7 +40,7 @@ class TooLarge(Invalid):
 
 
 class NotFound(OrdersError):
-    """No such order."""
+    """No such order, dead letter or topic."""
 
     code = "not-found"
 

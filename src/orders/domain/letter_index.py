@@ -15,6 +15,7 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
+from orders.domain.errors import NotFound
 from orders.domain.letter_headers import replayed_identity
 from orders.domain.messages import DeadLetter, ErrorCode, Identity
 from orders.domain.ports import DeadLetterReader, Entry, Replays
@@ -145,9 +146,10 @@ async def index_letters(
     """Read all dead letters once.
 
     Raises:
+        NotFound: there is no topic of them.
         Unavailable: they are away.
     """
-    total = await reader.places() or 0
+    total = await amount_in(reader)
     index = LetterIndex({})
     done = 0
     async for entry in reader.read():
@@ -155,6 +157,20 @@ async def index_letters(
         progress(done, max(done, total))
         _add(index, entry)
     return index
+
+
+async def amount_in(reader: DeadLetterReader) -> int:
+    """About how many letters there are.
+
+    Raises:
+        NotFound: there is no topic of them, which is not the same as none.
+        Unavailable: they are away.
+    """
+    amount = await reader.places()
+    if amount is None:
+        text = f"topic {reader.topic} does not exist, or the brokers do not tell of it"
+        raise NotFound(text)
+    return amount
 
 
 def _add(index: LetterIndex, entry: Entry) -> None:

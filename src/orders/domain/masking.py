@@ -18,7 +18,6 @@ MAX_DEPTH = 50
 """Levels below which nothing is told apart any more."""
 
 _INT_MAX_LENGTH = 20
-_PLAIN_KEY = re.compile(r"[a-z](?:[A-Za-z_]|[0-9]{1,3}(?![0-9])){0,39}")
 _INSTANT = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
     r"(?:[Tt ][0-9]{2}:[0-9]{2}[0-9:.,]{0,20} ?(?:[Zz]|[+-][0-9:]{2,6})?)?"
@@ -75,6 +74,20 @@ SHOWN: _Plan = {
 """What of an order may be seen; whoever adds a field decides."""
 
 
+_NAMES = frozenset({*SHOWN, *_DELIVERY, *_PAYMENT, *_ITEM})
+"""Keys that are shown wherever they stand; any other may be somebody's name, in any spelling."""
+
+_HEADERS = re.compile(
+    r"(?:x-)?(?:request|correlation|trace|span|message|event|schema|client|session)-?id"
+    r"|content-(?:type|encoding|length)|traceparent|tracestate|trace|baggage|b3|type|source|encoding"
+    r"|x-b3-(?:traceid|spanid|parentspanid|sampled|flags)|uber-trace-id"
+    r"|ce[_-](?:id|source|specversion|type|subject|time|dataschema|datacontenttype)"
+    r"|orders-replay-of|__typeid__",
+    re.IGNORECASE,
+)
+"""Names of headers that tell of techniques alone."""
+
+
 class _Int(str):
     """A whole number as it was written: it may be too long to be one here."""
 
@@ -97,6 +110,11 @@ def masked(document: bytes) -> Any:
     except (ValueError, RecursionError):
         raise Invalid("cannot be shown without personal data: not JSON, or too deep") from None
     return _masked(value, [SHOWN] if isinstance(value, list) else SHOWN, 0)
+
+
+def masked_header(name: str) -> str:
+    """The name of a header, or a mask such as ``<name 11>`` where it may be anything."""
+    return name if _HEADERS.fullmatch(name) else f"<name {len(name)}>"
 
 
 def _masked(value: Any, plan: Any, depth: int) -> Any:
@@ -134,7 +152,7 @@ def _scalar(value: Any, plan: Any) -> Any:
 
 def _key(key: str, fields: _Plan, taken: Mapping[str, Any]) -> str:
     """The key, or a mask: a name or a phone may stand on this side of the colon, too."""
-    if key in fields or _PLAIN_KEY.fullmatch(key):
+    if key in fields or key in _NAMES:
         return key
     mask, number = f"<key {len(key)}>", 1
     while mask in taken:

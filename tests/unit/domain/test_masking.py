@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from orders.domain.document import encode
 from orders.domain.errors import Invalid
-from orders.domain.masking import MAX_DEPTH, SHOWN, masked
+from orders.domain.masking import MAX_DEPTH, SHOWN, masked, masked_header
 from orders.domain.model import Delivery, Item, Order, Payment
 from tests.strategies import orders
 from tests.unit.domain.reference import REFERENCE
@@ -71,7 +71,7 @@ def test_of_every_field_it_was_decided_whether_it_is_shown() -> None:
          ["<str 4>", {"name": "Mascaras", "phone": "<str 1>"}]),
         ({"items": {"name": "Test"}}, {"name": "<str 4>"}),
         ({"phone": "+9720000000"}, "<str 11>"),
-        ({"phones": [{"a": "1"}, None, False]}, [{"a": "<str 1>"}, None, "<bool>"]),
+        ({"customer_id": [{"bank": "1"}, None, False]}, [{"bank": "<str 1>"}, None, "<bool>"]),
     ],
 )  # fmt: skip
 def test_what_stands_in_the_wrong_place_is_masked(changes: dict[str, Any], seen: Any) -> None:
@@ -81,16 +81,30 @@ def test_what_stands_in_the_wrong_place_is_masked(changes: dict[str, Any], seen:
 
 
 @pytest.mark.parametrize("key", ["Test Testov", "test@gmail.com", "+9720000000", "a9720000000", "",
-                                 "Ivan", "x" * 41, "\x1b[2J", "ключ"])  # fmt: skip
+                                 "Ivan", "ivan_petrov", "ivanPetrov", "x" * 41, "\x1b[2J",
+                                 "ключ"])  # fmt: skip
 def test_keys_that_are_no_plain_names_are_masked(key: str) -> None:
     assert shown({key: 1}) == {f"<key {len(key)}>": "<int 1>"}
 
 
 def test_masked_keys_do_not_hide_each_other() -> None:
-    assert shown({"A": 1, "B": 2, "C": 3, "orderUid": 4, "line2": 5}) == {
+    assert shown({"A": 1, "B": 2, "C": 3, "order_uid": 4, "zip": 5}) == {
         "<key 1>": "<int 1>", "<key 1, 2>": "<int 1>", "<key 1, 3>": "<int 1>",
-        "orderUid": "<int 1>", "line2": "<int 1>",
+        "order_uid": "<int 1>", "zip": "<int 1>",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["X-Request-ID", "x-request-id", "correlation-id", "traceparent",
+                                  "content-type", "ce_id", "orders-replay-of"])  # fmt: skip
+def test_headers_of_techniques_are_named(name: str) -> None:
+    assert masked_header(name) == name
+
+
+@pytest.mark.parametrize("name", ["ivan", "Ivan-Petrov", "test@gmail.com", "+9720000000",
+                                  "x-79991234567", "orders-79991234567", "x-ivan-petrov", "",
+                                  "x-request-id\n"])  # fmt: skip
+def test_other_headers_are_not(name: str) -> None:
+    assert masked_header(name) == f"<name {len(name)}>"
 
 
 @pytest.mark.parametrize("scalar", ["Test", 5, 1.5, True])

@@ -4,6 +4,8 @@ import asyncio
 import json
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -155,6 +157,25 @@ class TestList:
         assert "3 earlier ones are not shown" in shown
         assert "5 dead letters" in shown
 
+    @pytest.mark.parametrize("width", [10, 40, 60, 80, 300])
+    def test_on_any_terminal_letters_are_named_and_rows_are_short(
+        self, container: Container, monkeypatch: pytest.MonkeyPatch, width: int
+    ) -> None:
+        monkeypatch.setenv("COLUMNS", str(width))
+        long = "$.items[0].name: " + "much is wrong " * 500
+        put(
+            container,
+            letter(12345, code="undecodable", detail=long),
+            letter(2, topic="o" * 249, hours=1),
+        )
+        shown = dlq(container, "list").stdout
+        assert "orders/0:12345:0" in shown
+        assert "$.items" in shown
+        assert "…" in shown
+        assert len(shown.splitlines()) < 25
+        assert json.loads(dlq(container, "list", "--json").stdout.splitlines()[0])["detail"] == long
+        assert long in dlq(container, "show", "0:12345").stdout
+
     def test_a_replay_that_was_cut_off_is_told(self, container: Container) -> None:
         journal(container).unfinished = Run(START, {})
         assert "a replay was cut off" in dlq(container, "list").stdout
@@ -169,6 +190,41 @@ class TestList:
     )  # fmt: skip
     def test_wrong_usage(self, container: Container, arguments: tuple[str, ...]) -> None:
         assert dlq(container, "list", *arguments).exit_code == 2
+
+
+def test_a_topic_that_is_missing_is_not_empty(container: Container) -> None:
+    class Reader(MemoryDeadLetterReader):
+        async def places(self) -> int | None:
+            return None
+
+    container.dead_letter_reader.override(Reader(kept(container)))
+    for arguments in (["list"], ["show", "0:1"], ["replay", "--dry-run"]):
+        ended = dlq(container, *arguments)
+        assert (ended.exit_code, ended.stdout) == (1, "")
+        assert "topic orders.dlq does not exist" in ended.stderr
+
+
+LISTING = """
+from orders.bootstrap import build_in_memory
+from orders.config import Settings
+from orders.entrypoints.cli import main
+main(["dlq", "list"], obj=build_in_memory(Settings()))
+"""
+
+
+@pytest.mark.parametrize("output", ["/dev/full", "closed"])
+def test_output_that_cannot_be_written(output: str) -> None:
+    if output == "closed":
+        read, written = os.pipe()
+        os.close(read)
+    else:
+        written = os.open(output, os.O_WRONLY)
+    ended = subprocess.run(
+        [sys.executable, "-c", LISTING], stdout=written, stderr=subprocess.PIPE, check=False
+    )
+    os.close(written)
+    said = b"" if output == "closed" else b"Error: cannot be written: No space left on device\n"
+    assert (ended.returncode, ended.stderr) == (1, said)
 
 
 def assert_harmless(output: str) -> None:
@@ -234,6 +290,8 @@ class TestShow:
         for text in [*PERSONAL, "Testov"]:
             assert text not in shown
         found = json.loads(shown)
+        assert found["sent_at"] == "2020-09-13T12:26:40+00:00"
+        assert found["headers"] == [{"name": "<name 1>", "bytes": 6, "value": None}]
         assert found["payload"]["sm_id"] == "<str 4>"
         assert found["faults"] == [{"path": "$.sm_id", "rule": "expected int, got str"}]
         assert found["valid_now"] is False

@@ -17,6 +17,11 @@ class KafkaDeadLetterReader(DeadLetterReader):
         self._settings = settings
         self._topic = settings.dlq_topic
 
+    @property
+    def topic(self) -> str:
+        """See ``DeadLetterReader.topic``."""
+        return self._topic
+
     async def places(self) -> int | None:
         """See ``DeadLetterReader.places``; None where the topic is missing or not told of."""
         found = await extents(self._settings, self._topic)

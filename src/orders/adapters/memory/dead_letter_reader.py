@@ -15,6 +15,11 @@ class MemoryDeadLetterReader(DeadLetterReader):
     def __init__(self, dead_letters: MemoryDeadLetters) -> None:
         self._dead_letters = dead_letters
 
+    @property
+    def topic(self) -> str:
+        """See ``DeadLetterReader.topic``."""
+        return "orders.dlq"
+
     async def places(self) -> int | None:
         """See ``DeadLetterReader.places``."""
         await self._dead_letters.check()

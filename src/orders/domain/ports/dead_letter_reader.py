@@ -22,6 +22,11 @@ class Entry(Struct, frozen=True):
 class DeadLetterReader(Protocol):
     """Reads what is there; changes nothing, and nobody else reads less for it."""
 
+    @property
+    @abstractmethod
+    def topic(self) -> str:
+        """The name of the topic that they are kept on."""
+
     @abstractmethod
     async def places(self) -> int | None:
         """About how many entries there are now; cheap. None: no place for them is known (yet).

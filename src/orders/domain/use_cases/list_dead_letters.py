@@ -69,6 +69,7 @@ class ListDeadLetters:
         """The letters that ``selection`` takes, each once; with ``states`` only those in them.
 
         Raises:
+            NotFound: there is no topic of them.
             Unavailable: the dead letters or the journal are away.
         """
         replays = await self._journal.read()

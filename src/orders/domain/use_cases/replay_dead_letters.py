@@ -94,6 +94,7 @@ class ReplayDeadLetters:
         After any error it can be called again: it goes on where it was.
 
         Raises:
+            NotFound: there is no topic of dead letters.
             ReplayInProgress: somebody else is at it.
             Unavailable: the brokers are away; part of it may have been sent.
         """

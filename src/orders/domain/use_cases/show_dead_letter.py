@@ -12,6 +12,7 @@ from orders.domain.letter_index import (
     Progress,
     Reference,
     State,
+    amount_in,
     state_of,
     summary_of,
     with_copy,
@@ -56,13 +57,13 @@ class ShowDeadLetter:
         """The letter that ``reference`` names, its newest copy.
 
         Raises:
-            NotFound: there is none.
+            NotFound: there is none, or no topic of them.
             Invalid: there are several; the text names some.
             Unavailable: the dead letters or the journal are away.
         """
         replays = await self._journal.read()
         found: dict[Identity, tuple[list[LetterSummary], DeadLetter]] = {}
-        total = await self._reader.places() or 0
+        total = await amount_in(self._reader)
         done = 0
         async for entry in self._reader.read():
             done += 1

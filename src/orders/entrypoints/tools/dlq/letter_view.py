@@ -8,7 +8,7 @@ from typing import Any
 
 from orders.domain.errors import Invalid
 from orders.domain.letter_headers import REPLAY_OF, replayed_identity
-from orders.domain.masking import masked
+from orders.domain.masking import masked, masked_header
 from orders.domain.use_cases.show_dead_letter import ShownLetter
 from orders.entrypoints.tools.dlq.terminal import safe
 
@@ -28,11 +28,13 @@ def letter_as_text(shown: ShownLetter, *, unmask: bool) -> str:
 def letter_as_json(shown: ShownLetter, *, unmask: bool) -> dict[str, Any]:
     """The same for programs. Bytes are base64; what is masked is null, or a mask such as <str 11>.
 
-    ``payload`` is the document where it is one that can be read, else null.
+    ``sent_at`` is null where it is no time. ``payload`` is the document where it is one that can be
+    read, else null.
     """
     letter, origin = shown.letter, shown.letter.identity.origin
     value = letter.value or b""
     parent = replayed_identity(letter.message.headers)
+    sent_at = _sent_at(letter.message.timestamp)
     return {
         "identity": str(letter.identity),
         "topic": origin.topic,
@@ -47,10 +49,14 @@ def letter_as_json(shown: ShownLetter, *, unmask: bool) -> dict[str, Any]:
         "replayed_at": shown.replayed_at and shown.replayed_at.isoformat(),
         "replay_of": parent and str(parent),
         "copies": shown.copies,
-        "sent_at": _sent_at(letter.message.timestamp),
+        "sent_at": sent_at and sent_at.isoformat(),
         "key": _base64(letter.message.key) if unmask else None,
         "headers": [
-            {"name": name, "bytes": len(content), "value": _base64(content) if unmask else None}
+            {
+                "name": _name(name, unmask=unmask),
+                "bytes": len(content),
+                "value": _base64(content) if unmask else None,
+            }
             for name, content in letter.message.headers
         ],
         "valid_now": not shown.faults and shown.orders > 0,
@@ -66,6 +72,7 @@ def letter_as_json(shown: ShownLetter, *, unmask: bool) -> dict[str, Any]:
 
 def _facts(shown: ShownLetter, *, unmask: bool) -> list[tuple[str, str]]:
     letter, message = shown.letter, shown.letter.message
+    sent_at = _sent_at(message.timestamp)
     state: str = shown.state
     if shown.replayed_at:
         state += f" at {_time(shown.replayed_at)}"
@@ -75,14 +82,14 @@ def _facts(shown: ShownLetter, *, unmask: bool) -> list[tuple[str, str]]:
         ("failed at", _time(letter.failed_at)),
         ("attempt", str(letter.attempt)),
         ("state", state),
-        ("sent at", _sent_at(message.timestamp)),
+        ("sent at", _time(sent_at) if sent_at else str(message.timestamp)),
         ("copies", str(shown.copies)),
         ("key", _bytes(message.key, unmask=unmask)),
     ]
     if parent := replayed_identity(message.headers):
         facts.append(("replay of", str(parent)))
     facts += [
-        ("header", f"{safe(name)} = {_bytes(content, unmask=unmask)}")
+        ("header", f"{safe(_name(name, unmask=unmask))} = {_bytes(content, unmask=unmask)}")
         for name, content in message.headers
         if name != REPLAY_OF
     ]
@@ -130,6 +137,10 @@ def _masked_or_none(shown: ShownLetter) -> Any:
         return None
 
 
+def _name(name: str, *, unmask: bool) -> str:
+    return name if unmask else masked_header(name)
+
+
 def _bytes(content: bytes | None, *, unmask: bool) -> str:
     if content is None:
         return "none"
@@ -146,8 +157,8 @@ def _time(moment: datetime) -> str:
     return moment.isoformat(sep=" ", timespec="seconds")
 
 
-def _sent_at(milliseconds: int) -> str:
+def _sent_at(milliseconds: int) -> datetime | None:
     try:
-        return _time(datetime.fromtimestamp(milliseconds / 1000, UTC))
+        return datetime.fromtimestamp(milliseconds / 1000, UTC)
     except (ValueError, OverflowError, OSError):  # producers may send any number
-        return str(milliseconds)
+        return None

@@ -18,6 +18,11 @@ from orders.entrypoints.tools.dlq import options
 from orders.entrypoints.tools.dlq.running import container_of, told_errors
 from orders.entrypoints.tools.dlq.terminal import json_line, progress, safe, write
 
+_NAME_WIDTH = 40
+"""Characters of a name that stand in one line; topics may have 249."""
+_DETAIL_WIDTH = 24
+_DETAIL_LINES = 3
+
 
 @click.command()
 @options.code_option
@@ -85,7 +90,8 @@ async def _find(
 def _print(found: LetterList, limit: int) -> None:
     if found.letters:
         # Whatever the terminal, a letter's text is text: no markup, no emoji codes, no links.
-        Console(markup=False, highlight=False, emoji=False).print(_table(found.letters[-limit:]))
+        console = Console(markup=False, highlight=False, emoji=False)
+        _print_table(console, found.letters[-limit:])
         if len(found.letters) > limit:
             write(f"{len(found.letters) - limit} earlier ones are not shown: --limit, --json")
         write(f"{_amount(len(found.letters))}: {_counts(found.by_code)}; {_counts(found.by_state)}")
@@ -99,19 +105,30 @@ def _print(found: LetterList, limit: int) -> None:
         write("a replay was cut off: `orders dlq replay` finds out what it sent, and goes on")
 
 
-def _table(letters: tuple[ListedLetter, ...]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    for heading in ("letter", "code", "try", "state", "failed at (UTC)"):
-        table.add_column(heading, no_wrap=heading != "letter", overflow="fold")
-    table.add_column("what is wrong", overflow="fold", ratio=1)
+def _print_table(console: Console, letters: tuple[ListedLetter, ...]) -> None:
     has_one_topic = len({listed.identity.origin.topic for listed in letters}) == 1
+    rows = []
     for listed in letters:
         letter = listed.letter
         name = _short(listed) if has_one_topic else str(listed.identity)
         failed_at = letter.failed_at.astimezone(UTC).strftime("%Y-%m-%d %H:%M")
-        cells = (name, letter.code, str(letter.attempt), listed.state, failed_at)
-        table.add_row(*map(Text, cells), Text(safe(letter.detail)))
-    return table
+        rows.append((name, letter.code, str(letter.attempt), listed.state, failed_at))
+    headings = ("letter", "code", "try", "state", "failed at (UTC)")
+    widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
+    widths[0] = min(widths[0], _NAME_WIDTH)
+    taken = sum(widths) + len(widths)
+    # Rich would make columns vanish where there is no room; a terminal only breaks long lines.
+    console.width = max(console.width, taken + _DETAIL_WIDTH)
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    for heading, width in zip(headings, widths, strict=True):
+        table.add_column(heading, width=width, overflow="fold")
+    table.add_column("what is wrong", overflow="fold")
+    room = (console.width - taken - 1) * _DETAIL_LINES
+    for listed, row in zip(letters, rows, strict=True):
+        detail = Text(safe(listed.letter.detail))
+        detail.truncate(room, overflow="ellipsis")
+        table.add_row(*map(Text, row), detail)
+    console.print(table)
 
 
 def _short(listed: ListedLetter) -> str:

@@ -36,7 +36,8 @@ def show(
     and topic/ before it where several topics had.
 
     Personal data is masked: names, addresses, phones, e-mails, and all that is not known to be
-    none. A mask keeps type and length, such as <str 11>.
+    none, names of unknown fields and headers included. A mask keeps type and length, such as
+    <str 11>.
 
     \b
     Examples:
