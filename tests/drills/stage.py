@@ -77,7 +77,7 @@ class Stage:
             },
             folder,
         )
-        self.topics = Topics(servers.bootstrap, self.group)
+        self.topics = Topics(servers.bootstrap, self.group, say)
         self.ledger = Ledger()
         self.closing = ExitStack()
         self._ordered: list[group_offsets.Commit] = []
