@@ -214,8 +214,8 @@ def test_without_a_broker_it_ends_with_1(operator: Operator) -> None:
 
 def test_looking_makes_no_topic(operator: Operator) -> None:
     client = OtherClient(operator.bootstrap)
-    assert operator.run("list") == "no dead letters\n"
-    assert "no such dead letter" in operator.run("show", "0:1", code=1)
-    assert operator.run("replay", "--dry-run") == "nothing to replay\n"
+    told = f"topic {operator.dlq_topic} does not exist"
+    for arguments in (["list"], ["show", "0:1"], ["replay", "--dry-run"]):
+        assert told in operator.run(*arguments, code=1)
     for topic in (operator.topic, operator.dlq_topic, f"{operator.dlq_topic}.replays"):
         assert client.partitions(topic) == 0
