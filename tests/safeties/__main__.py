@@ -41,10 +41,10 @@ def main(words: Sequence[str]) -> None:
             "ORDERS_TEST_KAFKA_BOOTSTRAP": servers.bootstrap,
         }
         for safety in chosen:
-            failure = _try(safety, folder / "copy", environment)
-            failures += failure is not None
+            failure, told = _try(safety, folder / "copy", environment)
+            failures += failure
             console.print(f"{'FAILED' if failure else 'noticed':8} {safety.name}")
-            console.print(f"         {failure or safety.test}", markup=False)
+            console.print(f"         {told}", markup=False)
     finally:
         servers.stop()
         shutil.rmtree(folder, ignore_errors=True)
@@ -52,34 +52,42 @@ def main(words: Sequence[str]) -> None:
     sys.exit(1 if failures else 0)
 
 
-def _try(safety: Safety, copy: Path, environment: Mapping[str, str]) -> str | None:
-    """What is wrong; None if the test passes with the safety and fails without it."""
+def _try(safety: Safety, copy: Path, environment: Mapping[str, str]) -> tuple[bool, str]:
+    """Whether something is wrong, and what; or how the test has told that the safety is gone."""
     shutil.rmtree(copy, ignore_errors=True)
     shutil.copytree(ROOT / "src", copy, ignore=shutil.ignore_patterns("__pycache__"))
     with_it = _run(safety.test, copy, environment)
-    if with_it != pytest.ExitCode.OK:
-        return f"{safety.test} ends with {with_it} as things are"
+    if with_it.returncode != pytest.ExitCode.OK:
+        return True, f"{safety.test} ends with {with_it.returncode} as things are"
     file = copy / "orders" / safety.file
     text = file.read_text("utf-8")
     if safety.present not in text:
-        return f"{safety.file} has no such place any more: {safety.present.strip()}"
+        return True, f"{safety.file} has no such place any more: {safety.present.strip()}"
     file.write_text(text.replace(safety.present, safety.absent), "utf-8")
     without = _run(safety.test, copy, environment)
-    if without != pytest.ExitCode.TESTS_FAILED:
-        return f"{safety.test} ends with {without} without it"
-    return None
+    if without.returncode != pytest.ExitCode.TESTS_FAILED:
+        return True, f"{safety.test} ends with {without.returncode} without it"
+    told = [line for line in without.stdout.splitlines() if line.startswith("FAILED ")]
+    return False, told[0].removeprefix("FAILED ") if told else safety.test
 
 
-def _run(test: str, source: Path, environment: Mapping[str, str]) -> int:
-    argv = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", test]
+def _run(
+    test: str, source: Path, environment: Mapping[str, str]
+) -> subprocess.CompletedProcess[str]:
+    options = ("-q", "-x", "-rf", "--tb=no", "-p", "no:cacheprovider")
     return subprocess.run(
-        argv,
+        [sys.executable, "-m", "pytest", *options, test],
         cwd=ROOT,
-        env={**environment, "PYTHONPATH": str(source), "PYTHONDONTWRITEBYTECODE": "1"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        env={
+            **environment,
+            "PYTHONPATH": str(source),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "COLUMNS": "300",
+        },
+        capture_output=True,
+        text=True,
         check=False,
-    ).returncode
+    )
 
 
 if __name__ == "__main__":
