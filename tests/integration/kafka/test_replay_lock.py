@@ -6,8 +6,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -46,6 +46,16 @@ def holder(settings: KafkaSettings) -> Iterator[subprocess.Popen[bytes]]:
         process.stdout.close()
 
 
+@asynccontextmanager
+async def taken(lock: ReplayLock) -> AsyncIterator[ReplayLock]:
+    """Given back in any case: the thread of one that is not goes on logging in other tests."""
+    await lock.acquire()
+    try:
+        yield lock
+    finally:
+        await lock.release(at_once=True)
+
+
 def line_of(process: subprocess.Popen[bytes]) -> str:
     assert process.stdout
     return process.stdout.readline().decode().strip()
@@ -64,11 +74,9 @@ async def test_one_that_was_killed_keeps_it_until_its_time_is_up(
     with holder(locked_topic) as process:
         process.kill()
         begun = time.monotonic()
-        lock = ReplayLock(locked_topic, SESSION)
-        await lock.acquire()
-        waited = time.monotonic() - begun
-        lock.check()
-        await lock.release(at_once=True)
+        async with taken(ReplayLock(locked_topic, SESSION)) as lock:
+            waited = time.monotonic() - begun
+            lock.check()
     assert SESSION - 2 < waited < SESSION + 8
 
 
@@ -79,9 +87,8 @@ async def test_what_is_not_given_back_at_once_stays_closed_as_long(
     await first.acquire()
     await first.release(at_once=False)
     begun = time.monotonic()
-    await second.acquire()
-    assert time.monotonic() - begun > SESSION - 2
-    await second.release(at_once=True)
+    async with taken(second):
+        assert time.monotonic() - begun > SESSION - 2
 
 
 async def test_one_that_was_frozen_too_long_has_lost_it_for_good(
@@ -89,21 +96,19 @@ async def test_one_that_was_frozen_too_long_has_lost_it_for_good(
 ) -> None:
     with holder(locked_topic) as process:
         process.send_signal(signal.SIGSTOP)
-        lock = ReplayLock(locked_topic, SESSION)
-        await lock.acquire()
-        process.send_signal(signal.SIGCONT)
-        told: list[str] = []
+        async with taken(ReplayLock(locked_topic, SESSION)) as lock:
+            process.send_signal(signal.SIGCONT)
+            told: list[str] = []
 
-        async def is_lost() -> bool:
-            told.append(await asyncio.to_thread(line_of, process))
-            return told[-1] == "lost"
+            async def is_lost() -> bool:
+                told.append(await asyncio.to_thread(line_of, process))
+                return told[-1] == "lost"
 
-        await until(is_lost, "the frozen one learns that it has lost it")
-        # What it had said before it was frozen may still be in the pipe; after that, never again.
-        thawed = told.index("unsure") if "unsure" in told else told.index("lost")
-        assert "held" not in told[thawed:]
-        lock.check()
-        await lock.release(at_once=True)
+            await until(is_lost, "the frozen one learns that it has lost it")
+            # What it had said before it was frozen may still be in the pipe; after that, no more.
+            thawed = told.index("unsure") if "unsure" in told else told.index("lost")
+            assert "held" not in told[thawed:]
+            lock.check()
         assert [await asyncio.to_thread(line_of, process) for _ in range(20)] == ["lost"] * 20
 
 

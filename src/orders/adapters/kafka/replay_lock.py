@@ -9,6 +9,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Iterable, Mapping
+from math import isinf
 from typing import Any, Literal
 
 import structlog
@@ -21,6 +22,7 @@ from kafka.coordinator.protocol import (
 )
 from kafka.structs import TopicPartition
 
+from orders.adapters.kafka.lease import Lease
 from orders.adapters.kafka.rebalance_listener import RebalanceListener
 from orders.adapters.kafka.settings import KafkaSettings, client_options
 from orders.domain.errors import ReplayInProgress, Unavailable
@@ -31,6 +33,7 @@ ACQUIRE_TIMEOUT = SESSION_TIMEOUT + 20.0
 """Seconds after which waiting for the brokers' word is given up."""
 
 _POLL_MS = 100
+_HEARTBEAT_MS = 300
 _TELL_AFTER = 1.5
 _CLOSE_TIMEOUT = 3.0
 
@@ -56,7 +59,7 @@ class ReplayLock:
         self._thread.start()
         begun = time.monotonic()
         has_told = False
-        while self._thread.state == "joining":
+        while self._thread.is_joining:
             waited = time.monotonic() - begun
             if waited > ACQUIRE_TIMEOUT:
                 raise Unavailable("the brokers did not say in time whether another replay runs")
@@ -79,7 +82,7 @@ class ReplayLock:
             raise ReplayInProgress("another replay is running")
         if self._thread.state == "failed":
             raise Unavailable(f"the brokers let no replay begin ({self._thread.failure})")
-        if self._thread.silence > self._lease:
+        if self._thread.lease.silence > self._lease:
             raise Unavailable("the brokers do not answer")
 
     async def release(self, *, at_once: bool) -> None:
@@ -100,13 +103,12 @@ class _Member(threading.Thread):
         self._consumer: KafkaConsumer = None
         self.state: State = "joining"
         self.failure = ""
+        self.lease = Lease()
 
     @property
-    def silence(self) -> float:
-        """Seconds since the brokers last confirmed the membership."""
-        heartbeat = self._consumer._coordinator.heartbeat  # noqa: SLF001 (told nowhere else)
-        latest: float = max(heartbeat.last_receive, heartbeat.last_reset)
-        return time.time() - latest
+    def is_joining(self) -> bool:
+        """Whether it is still to be seen who has it; who is let in waits for a heartbeat, too."""
+        return self.state == "joining" or (self.state == "held" and isinf(self.lease.silence))
 
     def end(self, *, say_goodbye: bool) -> None:
         """Have the thread end soon."""
@@ -143,11 +145,12 @@ class _Member(threading.Thread):
             group_id=topic,
             enable_auto_commit=False,
             session_timeout_ms=self._session_timeout_ms,
-            heartbeat_interval_ms=min(1_000, self._session_timeout_ms // 3),
+            heartbeat_interval_ms=_HEARTBEAT_MS,
             max_poll_interval_ms=30_000,
             request_timeout_ms=40_000,
             partition_assignment_strategy=[_HolderFirst(self, topic)],
         )
+        self.lease.watch(self._consumer._coordinator)  # noqa: SLF001 (told nowhere else)
         listener = RebalanceListener(lambda: None, self._assigned)
         self._consumer.subscribe([topic], listener=listener)
         while not self._is_ending.is_set():
