@@ -1,5 +1,6 @@
 """A membership is counted on only from when the brokers were asked."""
 
+from collections.abc import Iterator
 from unittest import mock
 
 import pytest
@@ -24,7 +25,7 @@ class Coordinator:
 
 
 @pytest.fixture
-def clock() -> mock.Mock:
+def clock() -> Iterator[mock.Mock]:
     with mock.patch("orders.adapters.kafka.lease.time") as time:
         time.time.return_value = 1_000.0
         yield time.time
