@@ -2,6 +2,7 @@
 
 import hypothesis
 import pytest
+import structlog
 
 # They are mixed into test classes, so pytest would not look into their asserts by itself.
 pytest.register_assert_rewrite("tests.contracts")
@@ -9,3 +10,12 @@ pytest.register_assert_rewrite("tests.contracts")
 # A deadline for each example would measure the machine, not the code.
 hypothesis.settings.register_profile("orders", deadline=None)
 hypothesis.settings.load_profile("orders")
+
+# By default a traceback is drawn with every local variable in it: seconds, for the application.
+structlog.configure(
+    processors=[
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
