@@ -117,7 +117,9 @@ class Container(containers.DeclarativeContainer):
 
     dead_letter_reader = providers.Singleton(KafkaDeadLetterReader, kafka_settings)
     # A message whose acknowledgement got lost would be sent twice by trying again.
-    replay_producer = providers.Singleton(KafkaProducerClient, kafka_settings, retries=0)
+    replay_producer = providers.Singleton(
+        KafkaProducerClient, kafka_settings, makes_topics=False, retries=0
+    )
     replay_journal = providers.Singleton(KafkaReplayJournal, replay_producer, kafka_settings)
     replay_target = providers.Singleton(KafkaReplayTarget, replay_producer, kafka_settings)
 

@@ -8,7 +8,7 @@ from typing import Protocol
 import pytest
 
 from orders.domain.letter_headers import headers_of_replay
-from orders.domain.messages import Identity, Message
+from orders.domain.messages import ErrorCode, Identity, Message
 from orders.domain.ports import Mark, ReplayTarget
 from tests.contracts.dead_letters import letter
 
@@ -63,6 +63,22 @@ class ReplayTargetContract:
         await side.target.send([letter(value, key=key)])
         [found] = await side.arrived()
         assert (found.value, found.key) == (value, key)
+
+    @pytest.mark.parametrize("element", [b"[]", b" [[1], 2]", b"null"])
+    async def test_an_element_that_would_be_another_kind_of_message_stays_an_element(
+        self, side: ReplayTargetSide, element: bytes
+    ) -> None:
+        await side.target.send([letter(element, code="invalid")])
+        [found] = await side.arrived()
+        assert found.value == b"[" + element + b"]"
+
+    @pytest.mark.parametrize("code", ["undecodable", "empty"])
+    async def test_a_whole_message_stays_whole(
+        self, side: ReplayTargetSide, code: ErrorCode
+    ) -> None:
+        await side.target.send([letter(b"[nul", code=code)])
+        [found] = await side.arrived()
+        assert found.value == b"[nul"
 
     async def test_many_arrive_once_each(self, side: ReplayTargetSide) -> None:
         letters = [letter(str(n).encode(), n, key=str(n).encode()) for n in range(700)]

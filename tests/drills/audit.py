@@ -192,9 +192,14 @@ def _letters(messages: Iterable[Message], tally: Tally) -> dict[Identity, Messag
             int(_header(message, "source-index")),
         )
         before = found.setdefault(identity, message)
-        if before.value() != message.value():
+        if _said(before) != _said(message):
             tally.note("untrue", f"{identity} has two dead letters that differ")
     return found
+
+
+def _said(letter: Message) -> tuple[object, ...]:
+    """What every copy of a letter has to say alike."""
+    return (letter.value(), letter.key(), _header(letter, "error-code"))
 
 
 def _header(letter: Message, name: str) -> str:

@@ -20,15 +20,17 @@ def kills_at_random(stage: Stage) -> None:
     stage.consumers.start("static", static=True)
     stage.consumers.start("dynamic")
     stage.wait_for_topics()
-    for number in range(kills):
-        name = stage.rng.choice(names)
-        # It waits for its partitions while orders come; then it takes them, and is at work.
-        stage.traffic.send_orders(amount // kills)
-        stage.consumers.wait_for_partitions(name)
-        time.sleep(stage.chance(0.0, 0.4))
-        stage.say(f"kill {number + 1} of {kills}: {name}")
-        stage.consumers.kill(name)
-        stage.consumers.start(name, static=name == "static")
+    # Half of the orders come all the time, the others in bursts.
+    with stage.traffic.flow(amount // 2, kills * 3.0):
+        for number in range(kills):
+            name = stage.rng.choice(names)
+            # It waits for its partitions while orders come; then it takes them, and is at work.
+            stage.traffic.send_orders(amount // 2 // kills)
+            stage.consumers.wait_for_partitions(name)
+            time.sleep(stage.chance(0.0, 0.4))
+            stage.say(f"kill {number + 1} of {kills}: {name}")
+            stage.consumers.kill(name)
+            stage.consumers.start(name, static=name == "static")
     stage.wait_for_lag(SESSION_SECONDS + 30)
     again = sum(stage.consumers.sum_in_log("unchanged", name) for name in ("static", "dynamic"))
     stage.say(f"{again} orders were stored and not committed when their consumer was killed")

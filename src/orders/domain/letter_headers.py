@@ -9,6 +9,7 @@ import re
 from datetime import datetime
 from typing import get_args
 
+from orders.domain.document import in_utc
 from orders.domain.messages import DeadLetter, ErrorCode, Headers, Identity, Message
 
 CODE = "orders-error-code"
@@ -78,9 +79,10 @@ def letter_in(message: Message) -> DeadLetter | None:
         identity = Identity.parse(place.decode())
         code = _CODES[ours[CODE]]
         failed_at = datetime.fromisoformat(ours[FAILED_AT].decode("ascii"))
-    except (KeyError, ValueError):
-        return None
-    if failed_at.tzinfo is None:
+        if failed_at.tzinfo is None:
+            return None
+        failed_at = in_utc(failed_at)
+    except (KeyError, ValueError, OverflowError):
         return None
     others = tuple(header for header in message.headers if header[0] not in OWN)
     return DeadLetter(

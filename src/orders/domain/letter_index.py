@@ -66,6 +66,26 @@ class LetterIndex(Struct):
     earlier: dict[Identity, list[LetterSummary]] = {}
     successors: dict[Identity, datetime] = {}
 
+    def add(self, entry: Entry) -> None:
+        """Take in what stands at one place."""
+        letter = entry.letter
+        if letter is None:
+            self.strangers += 1
+            return
+        identity, summary = letter.identity, summary_of(entry.place, letter)
+        known = self.letters.get(identity)
+        if known is None:
+            self.letters[identity] = summary
+        else:
+            newest, *others = with_copy([known, *self.earlier.get(identity, ())], summary)
+            self.letters[identity] = newest
+            if others:
+                self.earlier[identity] = others
+        parent = summary.replay_of
+        if parent is not None and parent != identity:
+            last = self.successors.get(parent, summary.failed_at)
+            self.successors[parent] = max(last, summary.failed_at)
+
     def is_superseded(self, identity: Identity) -> bool:
         """Whether this letter was sent again and a letter came of that, which goes on for it."""
         last = self.successors.get(identity)
@@ -95,6 +115,11 @@ class Reference(Struct, frozen=True):
             raise ValueError("not of the form [topic/]partition:offset[:index]")
         topic, partition, offset, index = found.groups()
         return cls(topic, int(partition), int(offset), None if index is None else int(index))
+
+    def __str__(self) -> str:
+        topic = "" if self.topic is None else f"{self.topic}/"
+        index = "" if self.index is None else f":{self.index}"
+        return f"{topic}{self.partition}:{self.offset}{index}"
 
     def names(self, identity: Identity) -> bool:
         """Whether it names this letter; of a message with several, without an index, all."""
@@ -155,7 +180,7 @@ async def index_letters(
     async for entry in reader.read():
         done += 1
         progress(done, max(done, total))
-        _add(index, entry)
+        index.add(entry)
     return index
 
 
@@ -171,26 +196,6 @@ async def amount_in(reader: DeadLetterReader) -> int:
         text = f"topic {reader.topic} does not exist, or the brokers do not tell of it"
         raise NotFound(text)
     return amount
-
-
-def _add(index: LetterIndex, entry: Entry) -> None:
-    letter = entry.letter
-    if letter is None:
-        index.strangers += 1
-        return
-    identity, summary = letter.identity, summary_of(entry.place, letter)
-    known = index.letters.get(identity)
-    if known is None:
-        index.letters[identity] = summary
-    else:
-        newest, *others = with_copy([known, *index.earlier.get(identity, ())], summary)
-        index.letters[identity] = newest
-        if others:
-            index.earlier[identity] = others
-    parent = summary.replay_of
-    if parent is not None and parent != identity:
-        last = index.successors.get(parent, summary.failed_at)
-        index.successors[parent] = max(last, summary.failed_at)
 
 
 def with_copy(known: Sequence[LetterSummary], new: LetterSummary) -> list[LetterSummary]:

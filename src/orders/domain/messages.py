@@ -91,3 +91,16 @@ class DeadLetter(Struct, frozen=True):
     def identity(self) -> Identity:
         """What tells this letter from others, also when it is written twice."""
         return Identity(self.message.origin, self.index)
+
+    @property
+    def as_message(self) -> bytes | None:
+        """The bytes of a message that is read as this letter was.
+
+        An element of an array that is itself an array, or null, would alone be taken for a message
+        of another kind, and is put into an array of one. No whole message is such a letter: arrays
+        are taken apart, and a lone null is ``empty``.
+        """
+        value = self.value
+        if value is None or self.code in ("undecodable", "empty"):
+            return value
+        return b"[" + value + b"]" if value.lstrip(b" \t\n\r")[:1] in (b"[", b"n") else value

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import psycopg
 import pytest
+import structlog
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from orders.adapters.postgres.database import PostgresDatabase, Timeouts
@@ -144,6 +145,35 @@ async def test_a_frozen_server_is_given_up(door: TcpProxy, behind_door: str) -> 
     await until_it_works(database)
     assert len(await repository.latest(9)) == 3
     await database.close()
+
+
+async def test_the_log_does_not_take_a_frozen_server_for_one_that_is_back(
+    door: TcpProxy, behind_door: str
+) -> None:
+    database = PostgresDatabase(behind_door, pool_max=3, timeouts=Timeouts(read=0.3))
+    await database.open()
+    repository = PostgresOrderRepository(database)
+    await until_it_works(database)
+    await asyncio.gather(*(repository.latest(1) for _ in range(9)))  # all connections are made
+    with structlog.testing.capture_logs() as lines:
+        door.freeze()
+        for _ in range(5):  # each takes another of the idle connections
+            with pytest.raises(Unavailable):
+                await repository.latest(1)
+        assert [line["event"] for line in lines] == ["PostgreSQL is away"]
+        door.open()
+        await until_it_works(database)
+    assert [line["event"] for line in lines] == ["PostgreSQL is away", "PostgreSQL is back"]
+    await database.close()
+
+
+async def test_a_database_that_was_closed_is_not_told_to_be_away(postgres_dsn: str) -> None:
+    database = PostgresDatabase(postgres_dsn, pool_max=1)
+    await database.open()
+    await database.close()
+    with structlog.testing.capture_logs() as lines, pytest.raises(Unavailable, match="closed"):
+        await database.check()
+    assert not lines
 
 
 async def test_a_check_takes_less_than_a_second_on_a_frozen_server(

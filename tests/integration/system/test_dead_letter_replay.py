@@ -219,3 +219,13 @@ def test_looking_makes_no_topic(operator: Operator) -> None:
         assert told in operator.run(*arguments, code=1)
     for topic in (operator.topic, operator.dlq_topic, f"{operator.dlq_topic}.replays"):
         assert client.partitions(topic) == 0
+
+
+def test_without_its_topic_a_replay_makes_nothing(operator: Operator) -> None:
+    assert f"topic {operator.dlq_topic} does not exist" in operator.run("replay", code=1)
+    client = Consumer({"bootstrap.servers": operator.bootstrap, "group.id": "unused"})
+    try:
+        topics = client.list_topics(timeout=10).topics
+    finally:
+        client.close()
+    assert not [name for name in topics if name.startswith((operator.topic, operator.dlq_topic))]

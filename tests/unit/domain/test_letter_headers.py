@@ -96,6 +96,7 @@ def test_a_message_cannot_pass_for_another_letter(
         ("orders-source-index", b""),
         ("orders-failed-at", b"yesterday"),
         ("orders-failed-at", b"2024-01-01T00:00:00"),
+        ("orders-failed-at", b"9999-12-31T23:59:59-23:59"),
         ("orders-failed-at", b"\xff"),
     ],
 )

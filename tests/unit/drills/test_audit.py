@@ -213,6 +213,10 @@ def _two_letters_that_differ(world: World) -> None:
     world.letters.append(letter(3, BROKEN + b" ", "invalid", "$.order_uid: expected str, got int"))
 
 
+def _two_letters_with_other_reasons(world: World) -> None:
+    world.letters.append(letter(3, BROKEN, "empty", "$: must not be empty"))
+
+
 @pytest.mark.parametrize(
     ("harm", "kind"),
     [
@@ -236,6 +240,7 @@ def _two_letters_that_differ(world: World) -> None:
         (_without_headers, "untrue"),
         (_letter_of_nothing, "untrue"),
         (_two_letters_that_differ, "untrue"),
+        (_two_letters_with_other_reasons, "untrue"),
     ],
 )
 def test_each_harm_is_found(harm: Callable[[World], None], kind: str) -> None:

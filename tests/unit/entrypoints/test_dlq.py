@@ -198,7 +198,7 @@ def test_a_topic_that_is_missing_is_not_empty(container: Container) -> None:
             return None
 
     container.dead_letter_reader.override(Reader(kept(container)))
-    for arguments in (["list"], ["show", "0:1"], ["replay", "--dry-run"]):
+    for arguments in (["list"], ["show", "0:1"], ["replay", "--dry-run"], ["replay"]):
         ended = dlq(container, *arguments)
         assert (ended.exit_code, ended.stdout) == (1, "")
         assert "topic orders.dlq does not exist" in ended.stderr
@@ -337,6 +337,13 @@ class TestReplay:
     def test_nothing(self, container: Container) -> None:
         shown = dlq(container, "replay")
         assert (shown.exit_code, shown.stdout) == (0, "nothing to replay\n")
+
+    def test_one_that_is_not_there_is_told(self, container: Container) -> None:
+        put(container, letter(1))
+        shown = dlq(container, "replay", "--offset", "0:999", "--offset", "0:1")
+        assert shown.exit_code == 1
+        assert shown.stdout.splitlines()[0] == "sent 1 letter to topic orders"
+        assert shown.stderr == "Error: there is no such dead letter: 0:999\n"
 
     def test_all_that_waits_and_not_twice(self, container: Container) -> None:
         put(container, letter(1), letter(2, code="empty"), letter(2, code="empty"), None)

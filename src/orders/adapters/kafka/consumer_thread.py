@@ -9,7 +9,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 from kafka import KafkaConsumer
@@ -42,6 +42,13 @@ _log = structlog.get_logger(__name__)
 
 class _ClosingError(Exception):
     """The thread was asked to end."""
+
+
+class Trouble(NamedTuple):
+    """Why the consumer cannot work; ``silence``: for how many seconds already, where known."""
+
+    reason: str
+    silence: float | None = None
 
 
 class ConsumerThread(threading.Thread):
@@ -99,19 +106,19 @@ class ConsumerThread(threading.Thread):
         """Whether the batch's partitions are still ours, as far as is known now."""
         return self._positions.is_current(receipt)
 
-    def trouble(self, patience: float) -> str | None:
+    def trouble(self, patience: float) -> Trouble | None:
         """Why it cannot do its work now, or did not for ``patience`` seconds; None if it can."""
         if self._failing:
-            return self._failing
+            return Trouble(self._failing)
         if not self._is_member:
-            return "waiting for the group"
+            return Trouble("waiting for the group")
         silence = time.monotonic() - self._last_poll
         if silence > patience:
-            return f"the brokers have not answered for {silence:.0f} s"
+            return Trouble(f"the brokers have not answered for {silence:.0f} s", silence)
         heartbeat = self._consumer._coordinator.heartbeat  # noqa: SLF001 (told nowhere else)
         silence = time.time() - max(heartbeat.last_receive, heartbeat.last_reset)
         if silence > patience:
-            return f"no heartbeat has been answered for {silence:.0f} s"
+            return Trouble(f"no heartbeat has been answered for {silence:.0f} s", silence)
         return None
 
     def unconfirmed_since(self) -> float | None:

@@ -104,7 +104,10 @@ class KafkaMessageSource(MessageSource, Dependency):
         if self._failure is not None:
             raise Unavailable("reading has ended after an error")
         if trouble := self._opened().trouble(PATIENCE):
-            raise Unavailable(trouble)
+            since = None
+            if trouble.silence is not None:
+                since = datetime.fromtimestamp(time.time() - trouble.silence, UTC)
+            raise Unavailable(trouble.reason, since)
 
     def unconfirmed_since(self, patience: float) -> datetime | None:
         """When the commit was sent that has not been confirmed for ``patience`` s; None: none."""

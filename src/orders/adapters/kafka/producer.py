@@ -77,10 +77,16 @@ class Outgoing(NamedTuple):
 
 
 class KafkaProducerClient(Dependency):
-    """Sends messages. ``options`` are handed to the client's producer and win over ours."""
+    """Sends messages. ``options`` are handed to the client's producer and win over ours.
 
-    def __init__(self, settings: KafkaSettings, **options: Any) -> None:
+    Makes the topics of orders and of dead letters where they are missing, if it ``makes_topics``.
+    """
+
+    def __init__(
+        self, settings: KafkaSettings, *, makes_topics: bool = True, **options: Any
+    ) -> None:
         self._settings = settings
+        self._makes_topics = makes_topics
         self._options = options
         self._jobs: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._is_closing = threading.Event()
@@ -188,7 +194,8 @@ class KafkaProducerClient(Dependency):
             reraise=True,
         )
         try:
-            self.limits = retrying(TopicAdmin(self._settings).ensure)
+            if self._makes_topics:
+                self.limits = retrying(TopicAdmin(self._settings).ensure)
             self._producer = retrying(self._new_producer)
         except KafkaConfigurationError:
             raise
@@ -203,6 +210,8 @@ class KafkaProducerClient(Dependency):
     def _new_producer(self) -> KafkaProducer:
         options = client_options(self._settings) | _DEFAULTS
         producer = KafkaProducer(**(options | self._options))
+        if not self._makes_topics:
+            return producer  # to ask for a topic is to have brokers make it, as they come
         for topic in (self._settings.topic, self._settings.dlq_topic):
             producer.partitions_for(topic)  # so that the first message need not wait for it
         return producer

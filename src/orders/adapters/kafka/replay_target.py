@@ -58,7 +58,7 @@ class KafkaReplayTarget(ReplayTarget):
         return {letter.identity for letter in refused if not await self._takes(letter)}
 
     async def _takes(self, letter: DeadLetter) -> bool:
-        message = Outgoing(letter.value, letter.message.key, headers_of_replay(letter))
+        message = Outgoing(letter.as_message, letter.message.key, headers_of_replay(letter))
         try:
             await self._client.send(self.topic, [message])
         except TooLarge:

@@ -44,10 +44,11 @@ class MemoryReplayTarget(ReplayTarget):
         too_large = set()
         for letter in letters:
             key, headers = letter.message.key, headers_of_replay(letter)
-            if size_in_topic(letter.value or b"", key or b"", headers) > MAX_MESSAGE_BYTES:
+            value = letter.as_message
+            if size_in_topic(value or b"", key or b"", headers) > MAX_MESSAGE_BYTES:
                 too_large.add(letter.identity)
             else:
-                self._topic.append(letter.value, key, headers)
+                self._topic.append(value, key, headers)
         return too_large
 
     def _check(self) -> None:

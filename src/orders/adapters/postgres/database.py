@@ -10,7 +10,7 @@ import structlog
 from msgspec import Struct
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.errors import ReadOnlySqlTransaction
-from psycopg_pool import AsyncConnectionPool
+from psycopg_pool import AsyncConnectionPool, PoolClosed
 
 from orders.adapters.postgres.errors import silence, translated
 from orders.adapters.postgres.schema import read_applied, require_current
@@ -139,11 +139,14 @@ class PostgresDatabase(Dependency):
         session: Session | None = None
         try:
             session = await self._take(give_up_after, wait)
-            self._note_away(None)
             try:
                 yield session
             finally:
                 await self._give_back(session)
+            # Only now: a session that is idle looks the same whether or not its server is frozen.
+            self._note_away(None)
+        except PoolClosed as error:
+            raise Unavailable("the connections to PostgreSQL are closed") from error
         except psycopg.Error as error:
             self._was_read_only |= isinstance(error, ReadOnlySqlTransaction)
             failure: OrdersError = translated(error)

@@ -2,26 +2,50 @@
 
 from collections.abc import Sequence
 
+from orders.domain.letter_index import MAX_ATTEMPTS
 from orders.domain.ports import Finding, Inspection
-from orders.domain.use_cases.list_dead_letters import ListDeadLetters
+from orders.domain.use_cases.list_dead_letters import LetterCounts, ListDeadLetters
 
 PART = "dead-letters"
 
+READING_SECONDS = 3.0
+"""How long they are read; an operator who asks how things are does not wait for a million."""
+
 
 class InspectDeadLetters(Inspection):
-    """Counts those that wait, by code."""
+    """Counts those that wait, by code, and those that replays leave alone for good."""
 
-    def __init__(self, dead_letters: ListDeadLetters) -> None:
+    def __init__(
+        self, dead_letters: ListDeadLetters, reading_seconds: float = READING_SECONDS
+    ) -> None:
         self._dead_letters = dead_letters
+        self._reading_seconds = reading_seconds
 
     async def inspect(self) -> Sequence[Finding]:
         """See ``Inspection.inspect``."""
-        waiting = await self._dead_letters.waiting()
-        if waiting is None:
+        counts = await self._dead_letters.count(self._reading_seconds)
+        if counts is None:
             text = "not known: their topic is missing, or the brokers do not tell of it"
             return [Finding(PART, "waiting", "warning", text, "see to their topic first")]
-        if not waiting:
-            return [Finding(PART, "waiting", "ok", "none")]
-        codes = ", ".join(f"{number} {code}" for code, number in sorted(waiting.items()))
-        text = f"{sum(waiting.values())} for somebody to look at: {codes}"
-        return [Finding(PART, "waiting", "warning", text, "see them by `orders dlq list`")]
+        findings = [_waiting(counts)]
+        if counts.given_up:
+            text = (
+                f"{counts.given_up} failed {MAX_ATTEMPTS} times or more; replays leave them alone"
+            )
+            advice = "see them by `orders dlq list --state given-up`; try again by --max-attempts"
+            findings.append(Finding(PART, "given up", "warning", text, advice))
+        return findings
+
+
+def _waiting(counts: LetterCounts) -> Finding:
+    extent = ""
+    if not counts.is_complete:
+        extent = f" (among the first {counts.read} of about {counts.places} messages)"
+    number = sum(counts.waiting.values())
+    if not number and counts.is_complete:
+        return Finding(PART, "waiting", "ok", "none")
+    if not number:
+        return Finding(PART, "waiting", "warning", "none" + extent, "see all: `orders dlq list`")
+    codes = ", ".join(f"{amount} {code}" for code, amount in sorted(counts.waiting.items()))
+    text = f"{number} for somebody to look at: {codes}{extent}"
+    return Finding(PART, "waiting", "warning", text, "see them by `orders dlq list`")

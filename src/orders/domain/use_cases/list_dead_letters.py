@@ -1,13 +1,16 @@
 """Say which dead letters there are, and what has become of each."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 
 from msgspec import Struct
 
 from orders.domain.letter_index import (
     MAX_ATTEMPTS,
+    LetterIndex,
     LetterSummary,
     Progress,
     Selection,
@@ -16,7 +19,7 @@ from orders.domain.letter_index import (
     state_of,
 )
 from orders.domain.messages import ErrorCode, Identity
-from orders.domain.ports import DeadLetterReader, ReplayJournal
+from orders.domain.ports import DeadLetterReader, ReplayJournal, Replays
 
 
 class ListedLetter(Struct, frozen=True, gc=False):
@@ -52,6 +55,19 @@ class LetterList(Struct, frozen=True):
         return Counter(listed.state for listed in self.letters)
 
 
+class LetterCounts(Struct, frozen=True):
+    """How many letters of each code ``waiting`` for somebody there are, and how many ``given_up``.
+
+    ``read`` of about ``places`` messages were looked at; not ``is_complete``: there are more.
+    """
+
+    waiting: Mapping[ErrorCode, int] = {}
+    given_up: int = 0
+    read: int = 0
+    places: int = 0
+    is_complete: bool = True
+
+
 class ListDeadLetters:
     """The use case."""
 
@@ -84,8 +100,8 @@ class ListDeadLetters:
         hidden = sum(map(len, index.earlier.values()))
         return LetterList(tuple(found), index.strangers, replays.unfinished is not None, hidden)
 
-    async def waiting(self, max_attempts: int = MAX_ATTEMPTS) -> Mapping[ErrorCode, int] | None:
-        """How many letters of each code wait for somebody; None where no place for them is known.
+    async def count(self, seconds: float, max_attempts: int = MAX_ATTEMPTS) -> LetterCounts | None:
+        """How many wait, as far as ``seconds`` of reading go; None: no place for them is known.
 
         Nothing is read where there are none.
 
@@ -94,6 +110,22 @@ class ListDeadLetters:
         """
         places = await self._reader.places()
         if not places:
-            return {} if places == 0 else None
-        found = await self(states=frozenset({"waiting"}), max_attempts=max_attempts)
-        return found.by_code
+            return LetterCounts() if places == 0 else None
+        replays = Replays({})
+        index = LetterIndex({})
+        read = 0
+        is_complete = False
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                replays = await self._journal.read()
+                async for entry in self._reader.read():
+                    index.add(entry)
+                    read += 1
+                is_complete = True
+        waiting: Counter[ErrorCode] = Counter()
+        given_up = 0
+        for identity, letter in index.letters.items():
+            state = state_of(identity, letter, replays, max_attempts)
+            waiting[letter.code] += state == "waiting"
+            given_up += state == "given-up"
+        return LetterCounts(+waiting, given_up, read, places, is_complete)

@@ -16,7 +16,9 @@ from orders.domain.letter_index import (
     MAX_ATTEMPTS,
     LetterIndex,
     LetterSummary,
+    Reference,
     Selection,
+    amount_in,
     index_letters,
     state_of,
 )
@@ -50,12 +52,14 @@ class ReplayReport(Struct):
     were selected and left alone, and so were ``already`` letters that were replayed before, and
     ``superseded`` ones of which another letter has come, which goes on for them. ``left`` counts
     those that were not come to: it was asked to stop, or somebody has deleted them meanwhile.
+    ``unknown`` are references that name no letter.
     """
 
     sent: Counter[ErrorCode]
     given_up: list[Identity]
     foreign: list[Identity]
     too_large: list[Identity]
+    unknown: tuple[Reference, ...] = ()
     already: int = 0
     superseded: int = 0
     strangers: int = 0
@@ -109,6 +113,7 @@ class ReplayDeadLetters:
         if wish.dry_run:
             await replay.prepare()
         else:
+            await amount_in(self._reader)  # before anything is made for a topic that is not there
             async with self._journal.hold():
                 await replay.prepare()
                 await replay.send(wants_stop)
@@ -149,6 +154,11 @@ class _Replay:
         if replays.unfinished:
             replays = await self._caught_up(replays.replayed, replays.unfinished, index)
         self.report.strangers = index.strangers
+        self.report.unknown = tuple(
+            reference
+            for reference in self._wish.selection.references
+            if not any(map(reference.names, index.letters))
+        )
         for identity in sorted(index.letters):
             letter = index.letters[identity]
             if self._wish.selection.takes(identity, letter):

@@ -82,7 +82,7 @@ class ShowDeadLetter:
             raise Invalid(f"{len(found)} dead letters are named so; the first are {some}")
         [(identity, ([summary, *_], letter))] = found.items()
         state = state_of(identity, summary, replays, max_attempts)
-        reading = read(letter.value)
+        reading = read(letter.as_message)
         return ShownLetter(
             letter,
             summary.copies,

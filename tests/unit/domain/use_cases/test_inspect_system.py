@@ -2,16 +2,17 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
+from msgspec.structs import replace
 
 from orders.adapters.memory.dead_letter_reader import MemoryDeadLetterReader
 from orders.adapters.memory.dead_letters import MemoryDeadLetters
 from orders.adapters.memory.inspection import MemoryInspection
 from orders.adapters.memory.replay_journal import MemoryJournalStore, MemoryReplayJournal
 from orders.domain.errors import Unavailable
-from orders.domain.ports import Finding, FindingState, Inspection
+from orders.domain.ports import Entry, Finding, FindingState, Inspection
 from orders.domain.use_cases.inspect_dead_letters import InspectDeadLetters
 from orders.domain.use_cases.inspect_system import InspectSystem, worst
 from orders.domain.use_cases.list_dead_letters import ListDeadLetters
@@ -131,3 +132,32 @@ async def test_dead_letters_that_wait_are_a_warning() -> None:
     assert some.state == "warning"
     assert some.text == "3 for somebody to look at: 1 conflict, 2 undecodable"
     assert "orders dlq list" in some.advice
+    await letters.put([replace(letter(offset=4), attempt=3)])
+    (_, given_up) = await InspectDeadLetters(listing).inspect()
+    assert (given_up.what, given_up.state) == ("given up", "warning")
+    assert given_up.text.startswith("1 failed 3 times or more")
+    assert "--state given-up" in given_up.advice
+
+
+class Endless(MemoryDeadLetterReader):
+    """More than anybody waits for."""
+
+    async def places(self) -> int:
+        return 1_000_000
+
+    async def read(self) -> AsyncIterator[Entry]:
+        async for entry in super().read():
+            yield entry
+        await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize("amount", [0, 2])
+async def test_of_very_many_dead_letters_the_first_are_counted(amount: int) -> None:
+    letters = MemoryDeadLetters()
+    await letters.put([letter(offset=n) for n in range(amount)])
+    listing = ListDeadLetters(Endless(letters), MemoryReplayJournal(MemoryJournalStore()))
+    (found,) = await InspectDeadLetters(listing, reading_seconds=0.05).inspect()
+    assert found.state == "warning"
+    number = "2 for somebody to look at: 2 undecodable" if amount else "none"
+    assert found.text == f"{number} (among the first {amount} of about 1000000 messages)"
+    assert "orders dlq list" in found.advice

@@ -15,7 +15,7 @@ from orders.domain.errors import Unavailable
 from orders.domain.letter_index import Reference, Selection, State
 from orders.domain.messages import DeadLetter, ErrorCode, Identity, Message, Origin
 from orders.domain.ports import Run
-from orders.domain.use_cases.list_dead_letters import LetterList, ListDeadLetters
+from orders.domain.use_cases.list_dead_letters import LetterCounts, LetterList, ListDeadLetters
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -108,8 +108,8 @@ async def test_states() -> None:
     assert found.by_state == {"waiting": 2, "given-up": 1, "replayed": 1}
     assert await setting.found("replayed", "given-up") == ["3:0", "4:0"]
     assert await setting.found("waiting", max_attempts=2) == ["1:0"]
-    assert await setting.list.waiting() == {"invalid": 2}
-    assert await setting.list.waiting(max_attempts=9) == {"invalid": 3}
+    assert await setting.list.count(9) == LetterCounts({"invalid": 2}, 1, 4, 4)
+    assert await setting.list.count(9, max_attempts=9) == LetterCounts({"invalid": 3}, 0, 4, 4)
 
 
 async def test_strangers_and_a_run_that_was_cut_off_are_told() -> None:
@@ -124,7 +124,7 @@ async def test_nothing_there() -> None:
     setting = Setting()
     assert await setting.list() == LetterList((), 0, is_cut_off=False)
     setting.store.available = False  # not even asked
-    assert await setting.list.waiting() == {}
+    assert await setting.list.count(9) == LetterCounts()
 
 
 async def test_progress_comes_to_the_whole() -> None:

@@ -76,6 +76,9 @@ def replay(
         except (KeyboardInterrupt, asyncio.CancelledError):
             raise click.ClickException(f"stopped before anything was sent{_GO_ON}") from None
     _print(report, wish, container.replay_target().topic)
+    if report.unknown:
+        unknown = ", ".join(map(str, report.unknown))
+        raise click.ClickException(f"there is no such dead letter: {unknown}")
     if report.is_stopped:
         when = "" if report.sent else " before anything was sent"
         left = _letters_are(report.left)
@@ -91,7 +94,6 @@ async def _replay(container: Container, wish: Wish, stop: StopFlag) -> ReplayRep
             is_sending = phase == "sending"
             advance(phase, done, total)
 
-        # Whoever only looks needs no producer, which would make topics that are missing.
         resources = () if wish.dry_run else container.replay_resources()
         async with cancelled_by(stop, unless=lambda: is_sending), opened(*resources):
             use_case: Callable[..., Any] = container.replay_dead_letters()
