@@ -118,11 +118,17 @@ async def test_with_a_frozen_broker_a_commit_and_the_end_are_bounded(
     await asyncio.to_thread(other_client.send, topics.topic, b"x")
     [batch] = await receive(source, 1)
     broker.freeze()
+    frozen_at = time.time()
     started = time.monotonic()
     with pytest.raises(Unavailable):
         await loop_stays_free(source.commit(batch))
     assert time.monotonic() - started < 6
     await until(lambda: _down(source), "the source noticing", seconds=12)
+    with pytest.raises(Unavailable) as known:
+        await source.check()
+    assert known.value.since is not None
+    # The last sign of life came before the freeze, by a heartbeat's interval at most.
+    assert -4 < known.value.since.timestamp() - frozen_at < 1
     await in_time(5, loop_stays_free(source.close()))
 
 
