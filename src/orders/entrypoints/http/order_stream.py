@@ -48,16 +48,12 @@ class OrderStream:
     the half for the whole.
 
     The server makes ``send`` wait while the client reads slowly: no more than two chunks and the
-    server's own buffer are in memory then. A client that takes nothing for ``patience`` seconds is
-    cut off.
+    server's own buffer are in memory then. A client that does not take a chunk within ``patience``
+    seconds is cut off.
     """
 
     def __init__(
-        self,
-        form: Form,
-        first: Sequence[StoredOrder],
-        rest: Chunks,
-        patience: float,
+        self, form: Form, first: Sequence[StoredOrder], rest: Chunks, patience: float
     ) -> None:
         self._form = form
         self._first = first
@@ -87,9 +83,9 @@ class OrderStream:
                 await _send_body(send, b"", more=False)
             else:
                 await self._send_chunks(send, gone)
-        except TimeoutError:
+        except ReaderStuck:
             hang_up(scope)
-            raise ReaderStuck("the client has stopped reading") from None
+            raise
         finally:
             gone.cancel()
 
@@ -109,8 +105,11 @@ class OrderStream:
         await self._send_patiently(send, form.closing, more=False)
 
     async def _send_patiently(self, send: Send, body: bytes, *, more: bool = True) -> None:
-        async with asyncio.timeout(self._patience):
-            await _send_body(send, body, more=more)
+        try:
+            async with asyncio.timeout(self._patience):
+                await _send_body(send, body, more=more)
+        except TimeoutError:
+            raise ReaderStuck("the client has stopped reading") from None
 
 
 def _inner(form: Form, orders: Sequence[StoredOrder]) -> bytes:
