@@ -33,10 +33,10 @@ def hang_up(scope: Scope) -> bool:
     return False
 
 
-def _end(address: object) -> tuple[str, int] | None:
-    """Host and port of an address in any of the forms that sockets and ASGI have for it."""
+def _end(address: object) -> tuple[str, str] | None:
+    """Host and port of an address as sockets and ASGI give it; granian has the port as text."""
     match address:
-        case (str(host), int(port), *_):
-            return host, port
+        case (str(host), int() | str() as port, *_):
+            return host, str(port)
         case _:
             return None
