@@ -465,6 +465,27 @@ class OrderRepositoryContract:
                 pages = await walk(repository, query, limit)
                 assert [order.order_uid for page in pages for order in page] == expected
 
+    async def test_a_cursor_and_created_to_both_hold(self, repository: OrderRepository) -> None:
+        orders = [
+            order_of(f"uid-{n:02}", NOON + timedelta(minutes=n // 2), customer_id=f"c-{n % 2}")
+            for n in range(12)
+        ]
+        await repository.save_many(orders)
+        for customer_id in (None, "c-1"):
+            mine = [o for o in newest_first(orders) if customer_id in {None, o.customer_id}]
+            for minute in range(8):
+                created_to = NOON + timedelta(minutes=minute)
+                query = OrderQuery(customer_id=customer_id, created_to=created_to)
+                for last in orders:
+                    after = Cursor(last.date_created, last.order_uid)
+                    place = after.date_created, after.order_uid
+                    page = await repository.page(query, 100, after)
+                    assert uids(page.orders) == [
+                        o.order_uid
+                        for o in mine
+                        if o.date_created < created_to and (o.date_created, o.order_uid) < place
+                    ]
+
     async def test_bounds_outside_of_the_years_of_utc(self, repository: OrderRepository) -> None:
         first, last = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, tzinfo=UTC)
         orders = [order_of("first", first), order_of("last", last)]
@@ -480,6 +501,10 @@ class OrderRepositoryContract:
             "first",
         ]
         assert (await repository.page(OrderQuery(created_to=before), 9)).orders == ()
+        cursor = Cursor(last, "last")
+        assert (await repository.page(OrderQuery(created_to=before), 9, cursor)).orders == ()
+        page = await repository.page(OrderQuery(created_to=beyond), 9, cursor)
+        assert uids(page.orders) == ["first"]
         assert (await repository.page(OrderQuery(created_from=beyond), 9)).orders == ()
 
     async def test_after_a_restart(

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -23,7 +24,7 @@ from orders.entrypoints.http.server import serve
 from tests.unit.http.harness import LIMITS, Api, order, series
 
 SECRET = "postgresql://orders:hunter2@db.example/orders"
-MANY_PAGES = 400
+MANY_PAGES = 2000
 LONG = 50
 
 
@@ -96,7 +97,8 @@ def create() -> Any:
 
     api = Api(repository=Scripted())
     shortcut = scenario != "no shortcut"
-    return create_app(api.use_cases(), LIMITS, lifespan, shortcut=shortcut)
+    limits = replace(LIMITS, patience=1.0) if scenario == "impatient" else LIMITS
+    return create_app(api.use_cases(), limits, lifespan, shortcut=shortcut)
 
 
 if __name__ == "__main__":

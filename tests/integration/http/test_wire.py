@@ -3,6 +3,7 @@
 import json
 import socket
 from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -15,14 +16,18 @@ from hypothesis import strategies as st
 from schemathesis.specs.openapi.schemas import OpenApiSchema
 
 from orders.domain.document import encode
+from orders.domain.use_cases.list_orders import CHUNK, FIRST_CHUNK
 from tests.integration.http.server_process import ServerProcess
-from tests.integration.http.serving import MANY_PAGES, SECRET
+from tests.integration.http.serving import LONG, MANY_PAGES, SECRET
 from tests.strategies import characters
 from tests.unit.http.conformance import check, config, effort
 from tests.unit.http.harness import problem, series
 
 OPERATIONS = ["getOrder", "listOrders", "postOrders", "getRandom", "postRandom", "live", "ready"]
 NDJSON = {"Accept": "application/x-ndjson"}
+ORDERS_IN_LONG = FIRST_CHUNK + (LONG - 1) * CHUNK
+FLAT = 32
+"""MB that a worker may grow by while it sends lists, however long they are."""
 
 
 @pytest.fixture(scope="module")
@@ -142,9 +147,63 @@ def test_a_slow_reader_costs_no_memory_and_leaving_ends_the_stream(tmp_path: Pat
             server.wait_until(lambda: stands_still(server), 10, "the stream waits for its reader")
             waiting_at = pages_read(server)
             assert waiting_at < MANY_PAGES / 4
-            assert memory(server) - before < 60
+            assert memory(server) - before < FLAT
         server.wait_until(lambda: stands_still(server), 10, "the stream has ended")
         assert pages_read(server) < waiting_at + 10
+
+
+def test_ten_who_do_not_read_cost_little_and_hold_up_nobody(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path) as server, ExitStack() as open_sockets:
+        server.http.get("/orders?customer_id=endless&limit=500")
+        before = memory(server)
+        for _ in range(10):
+            open_sockets.enter_context(ask_and_not_read(server))
+        server.wait_until(lambda: stands_still(server), 20, "all streams wait for their readers")
+        assert pages_read(server) < MANY_PAGES
+        assert memory(server) - before < FLAT
+        assert server.http.get("/orders/o7").status_code == 200
+        assert len(server.http.get("/orders").json()) == 30
+
+
+def test_who_takes_nothing_is_cut_off(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path, "impatient") as server:
+        with ask_and_not_read(server) as reader:
+            server.wait_until(lambda: holds(server, reader), 10, "it is connected")
+            server.wait_until(
+                lambda: "the client has stopped reading" in server.log, 20, "it is given up"
+            )
+            server.wait_until(lambda: not holds(server, reader), 10, "its connection is gone")
+            assert not read_to_the_end(reader).endswith(b"0\r\n\r\n")
+        (line,) = [json.loads(line) for line in server.log.splitlines() if "broken_off" in line]
+        assert (line["event"], line["level"], line["status"]) == ("request", "info", 200)
+        assert "unforeseen" not in server.log
+
+
+def ask_and_not_read(server: ServerProcess) -> socket.socket:
+    reader = socket.socket()
+    reader.settimeout(20)
+    reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+    reader.connect(("127.0.0.1", server.port))
+    reader.sendall(
+        b"GET /orders?customer_id=endless HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n"
+    )
+    return reader
+
+
+def read_to_the_end(reader: socket.socket) -> bytes:
+    found = []
+    with suppress(ConnectionResetError):
+        while more := reader.recv(1_000_000):
+            found.append(more)
+    return b"".join(found)
+
+
+def holds(server: ServerProcess, reader: socket.socket) -> bool:
+    """Whether the worker still has its end of this connection."""
+    at, to = f":{server.port:04X}", f":{reader.getsockname()[1]:04X}"
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    # What nobody has open any more has no inode.
+    return any(row[1].endswith(at) and row[2].endswith(to) and row[9] != "0" for row in rows)
 
 
 def stands_still(server: ServerProcess) -> bool:
@@ -163,9 +222,9 @@ def test_all_of_a_long_stream(tmp_path: Path) -> None:
             for chunk in answer.iter_raw():
                 lines += chunk.count(b"\n")
                 last = chunk
-        assert lines == 50 * 500
+        assert lines == ORDERS_IN_LONG
         assert last.endswith(b"\n")
-        assert memory(server) - before < 60
+        assert memory(server) - before < FLAT
 
 
 def test_bodies_above_the_limit(server: ServerProcess) -> None:

@@ -31,6 +31,22 @@ def test_help_lists_every_command_with_a_line() -> None:
         assert len(line.split()) > 2
 
 
+@pytest.mark.parametrize("name", main.list_commands(None))  # type: ignore[arg-type]
+def test_that_line_is_the_commands_own(name: str) -> None:
+    command = main.get_command(None, name)  # type: ignore[arg-type]
+    assert command is not None
+    shown = " ".join(run("--help").stdout.split())
+    assert f" {name} {command.get_short_help_str(limit=200)}" in shown
+
+
+def test_help_loads_no_command() -> None:
+    ask = "import sys; from orders.entrypoints.cli import main"
+    ask += "; main(['--help'], standalone_mode=False)"
+    ask += "; print(sorted({'litestar', 'kafka', 'psycopg', 'redis', 'rich'} & sys.modules.keys()))"
+    shown = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True)
+    assert shown.stdout.splitlines()[-1] == "[]"
+
+
 @pytest.mark.parametrize(
     "name", ["api", "config", "consumer", "dev", "doctor", "generate", "migrate"]
 )
@@ -82,7 +98,8 @@ def test_a_service_that_is_stopped_while_it_loads_ends_with_0(
     (tmp_path / "loading.py").write_text(
         f"import os, time\nos.kill(os.getpid(), {int(number)})\ntime.sleep(30)\n"
     )
-    code = f"from orders.entrypoints import cli; cli._COMMANDS[{name!r}] = 'loading:x'; cli.run()"
+    lazy = "cli._Lazy('loading:x', '')"
+    code = f"from orders.entrypoints import cli; cli._COMMANDS[{name!r}] = {lazy}; cli.run()"
     ended = subprocess.run(
         [sys.executable, "-c", code, name], cwd=tmp_path, capture_output=True, check=False
     )

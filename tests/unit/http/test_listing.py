@@ -15,6 +15,7 @@ from orders.domain.errors import Unavailable
 from orders.domain.queries import OrderQuery, Page
 from orders.domain.use_cases.list_orders import CHUNK, ListOrders
 from orders.entrypoints.http.envelope import TransferBroken
+from orders.entrypoints.http.use_cases import Limits
 from tests.unit.http.harness import Api, order, problem, series
 
 NDJSON = {"Accept": "application/x-ndjson"}
@@ -287,6 +288,57 @@ async def test_a_client_that_goes_ends_the_stream(api: Api) -> None:
     await api.app(list_orders=endless)(list_scope("*/*"), receive, send)
     assert endless.given < 10
     assert len(asyncio.all_tasks()) == 1  # nobody goes on listening
+
+
+class Stuck:
+    """A client that is there and takes nothing more."""
+
+    def __init__(self, after: int) -> None:
+        self.after, self.sent = after, list[dict[str, Any]]()
+
+    async def send(self, message: dict[str, Any]) -> None:
+        if len(self.sent) > self.after:
+            await asyncio.Event().wait()
+        self.sent.append(message)
+
+
+@pytest.mark.parametrize("after", [0, 1, 3])
+async def test_a_client_that_does_not_read_is_given_up(api: Api, after: int) -> None:
+    api.limits = Limits(patience=0.01)
+    chunks, client = Stuttering(10_000, None), Stuck(after)
+    with pytest.raises(TransferBroken):
+        await api.app(list_orders=chunks)(list_scope("*/*"), asyncio.Event().wait, client.send)
+    assert chunks.given == max(1, after + 1)
+    assert all(message["more_body"] for message in client.sent[1:])
+    await asyncio.sleep(0)
+    assert len(asyncio.all_tasks()) == 1
+
+
+async def test_a_client_that_reads_slowly_gets_it_all(api: Api) -> None:
+    api.limits = Limits(patience=0.3)
+    sent: list[dict[str, Any]] = []
+
+    async def send(message: dict[str, Any]) -> None:
+        await asyncio.sleep(0.05)
+        sent.append(message)
+
+    app = api.app(list_orders=Stuttering(8, None))
+    await app(list_scope("*/*"), asyncio.Event().wait, send)
+    assert len(json.loads(b"".join(message["body"] for message in sent[1:]))) == 8
+    assert not sent[-1]["more_body"]
+
+
+async def test_a_stream_reads_no_further_than_its_reader(api: Api) -> None:
+    chunks, client = Stuttering(10_000, None), Stuck(3)
+    task = asyncio.create_task(
+        api.app(list_orders=chunks)(list_scope("*/*"), asyncio.Event().wait, client.send)
+    )
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert chunks.given == 4
+    task.cancel()
+    await asyncio.wait([task])
+    assert len(asyncio.all_tasks()) == 1
 
 
 def list_scope(accept: str) -> dict[str, Any]:

@@ -87,19 +87,27 @@ _PAGE = (
 
 def page_query(query: OrderQuery, limit: int, after: Cursor | None) -> Query:
     """order_uid, date_created and document of at most ``limit`` orders after ``after``."""
+    before, created_to = after, query.created_to
+    if after is not None and created_to is not None:
+        # The nearer of the two bounds alone: of both PostgreSQL begins at the first that stands
+        # there, and would walk from created_to to the cursor anew for every page.
+        if after.date_created < created_to:
+            created_to = None
+        else:
+            before = None
     conditions = {
         "o.order_uid = %s": query.order_uid,
         "o.customer_id = %s": query.customer_id,
         "o.track_number = %s": query.track_number,
         "o.date_created >= %s": query.created_from,
-        "o.date_created < %s": query.created_to,
+        "o.date_created < %s": created_to,
     }
     given = {text: value for text, value in conditions.items() if value is not None}
     texts, parameters = list(given), list[object](given.values())
-    if after is not None:
+    if before is not None:
         # Compared as one row, which is what makes it a seek in the index.
         texts.append("(o.date_created, o.order_uid) < (%s, %s)")
-        parameters += [after.date_created, after.order_uid]
+        parameters += [before.date_created, before.order_uid]
     where = "WHERE " + " AND ".join(texts) if texts else ""
     # Written out, for a plan that does not know the limit expects to read a tenth of the table.
     return Query(_PAGE.format(where, f"LIMIT {limit:d}").encode(), parameters)

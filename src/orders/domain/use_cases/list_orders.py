@@ -1,13 +1,22 @@
 """List orders, newest first: one page, or all of them bit by bit."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 from orders.domain.document import StoredOrder
 from orders.domain.ports import OrderRepository
 from orders.domain.queries import Cursor, OrderQuery, Page
 
-CHUNK = 500
-"""Orders read at once while streaming; about 0.6 MB, so memory stays flat whatever the total."""
+FIRST_CHUNK = 50
+"""Orders that a stream reads first, so that its reader has something in milliseconds."""
+
+CHUNK = 200
+"""Orders that it reads at once from then on; about 0.2 MB, so memory stays flat whatever the total.
+Larger ones are hardly faster (8 % with 500), and hold up what else the process has to do."""
+
+READING_AT_ONCE = 2
+"""Streams that read their next chunk at the same time. Ten that did left no processor of the
+database, and few of its connections, to those who look a single order up."""
 
 
 class ListOrders:
@@ -15,6 +24,7 @@ class ListOrders:
 
     def __init__(self, repository: OrderRepository) -> None:
         self._repository = repository
+        self._turns = asyncio.Semaphore(READING_AT_ONCE)
 
     async def page(self, query: OrderQuery, limit: int, after: Cursor | None = None) -> Page:
         """At most ``limit`` orders after ``after``. Raises Unavailable."""
@@ -26,11 +36,12 @@ class ListOrders:
         Nothing of the store is held between chunks, so a slow reader holds up nobody. An order
         that is stored meanwhile is in it or not. Raises Unavailable.
         """
-        after: Cursor | None = None
+        # Without waiting for a turn: it is no more than a page, and tells at once of failures.
+        page = await self._repository.page(query, FIRST_CHUNK)
         while True:
-            page = await self._repository.page(query, CHUNK, after)
             if page.orders:
                 yield page.orders
             if page.next is None:
                 return
-            after = page.next
+            async with self._turns:
+                page = await self._repository.page(query, CHUNK, page.next)

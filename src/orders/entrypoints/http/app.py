@@ -55,7 +55,7 @@ def create_framework_app(use_cases: UseCases, limits: Limits) -> Litestar:
             routes.options("/orders", "GET, HEAD, OPTIONS, POST"),
             routes.options("/random/{amount:str}", "GET, OPTIONS, POST"),
             static_file.route("/", home.HOME),
-            listing.route(use_cases.list_orders),
+            listing.route(use_cases.list_orders, limits.patience),
             one_order.route(use_cases.look_up),
             publishing.route(use_cases.publish_document),
             *random_orders.routes(use_cases.publish_random, limits.random_max),

@@ -19,15 +19,15 @@ from orders.entrypoints.http.routes import READ
 _FORMS = {form.media_type.decode(): form for form in (ARRAY, LINES)}
 
 
-def route(list_orders: ListOrders) -> HTTPRouteHandler:
-    """The route over this use case."""
+def route(list_orders: ListOrders, patience: float) -> HTTPRouteHandler:
+    """The route over this use case; ``patience`` as in ``Limits``."""
 
     @READ("/orders", **documented(operations.LIST_ORDERS))
     async def get_orders(request: Request[Any, Any, Any]) -> ASGIApp:
         form = _form(request)
         asked = list_request.parse(request.scope["query_string"])
         if asked.limit is None:
-            return await OrderStream.start(form, list_orders.stream(asked.query))
+            return await OrderStream.start(form, list_orders.stream(asked.query), patience)
         return await _page(list_orders, asked, asked.limit, form)
 
     return get_orders

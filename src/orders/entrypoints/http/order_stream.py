@@ -5,8 +5,10 @@ from collections.abc import AsyncIterator, Sequence
 from typing import NamedTuple
 
 from orders.domain.document import StoredOrder
+from orders.domain.errors import OrdersError
 from orders.entrypoints.http.answer import JSON, NO_STORE
 from orders.entrypoints.http.asgi_types import Receive, Scope, Send
+from orders.entrypoints.http.hang_up import hang_up
 
 Chunks = AsyncIterator[tuple[StoredOrder, ...]]
 
@@ -32,30 +34,47 @@ HEADERS = ((b"vary", b"accept"), NO_STORE)
 """For lists of orders: their form depends on Accept, their content on when one asks."""
 
 
+class ReaderStuck(OrdersError):
+    """Who asked for a list does not read it."""
+
+    code = "reader-stuck"
+
+
 class OrderStream:
     """An answer of unknown length, sent as the client takes it in.
 
     Made by ``start``, once the first chunk is there: what fails before that is an error with a
     status of its own. What fails later leaves the transfer unfinished, so that no client takes
     the half for the whole.
+
+    The server makes ``send`` wait while the client reads slowly: no more than two chunks and the
+    server's own buffer are in memory then. A client that does not take a chunk within ``patience``
+    seconds is cut off.
     """
 
-    def __init__(self, form: Form, first: Sequence[StoredOrder], rest: Chunks) -> None:
+    def __init__(
+        self, form: Form, first: Sequence[StoredOrder], rest: Chunks, patience: float
+    ) -> None:
         self._form = form
         self._first = first
         self._rest = rest
+        self._patience = patience
 
     @classmethod
-    async def start(cls, form: Form, chunks: Chunks) -> "OrderStream":
+    async def start(cls, form: Form, chunks: Chunks, patience: float) -> "OrderStream":
         """Take the first chunk. Raises what ``chunks`` raises."""
         try:
             first = await anext(chunks)
         except StopAsyncIteration:
             first = ()
-        return cls(form, first, chunks)
+        return cls(form, first, chunks, patience)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it; stops without a word when the client has gone."""
+        """Send it; stops without a word when the client has gone.
+
+        Raises:
+            ReaderStuck: the client is there and takes nothing; its connection is cut.
+        """
         headers = [(b"content-type", self._form.media_type), *HEADERS]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         gone = asyncio.create_task(_until_disconnected(receive))
@@ -64,6 +83,9 @@ class OrderStream:
                 await _send_body(send, b"", more=False)
             else:
                 await self._send_chunks(send, gone)
+        except ReaderStuck:
+            hang_up(scope)
+            raise
         finally:
             gone.cancel()
 
@@ -72,14 +94,22 @@ class OrderStream:
         if not self._first:
             await _send_body(send, form.join(()), more=False)
             return
-        await _send_body(send, form.opening + _inner(form, self._first))
+        await self._send_patiently(send, form.opening + _inner(form, self._first))
+        del self._first  # else it would be held to the end
         async for chunk in self._rest:
-            # A server takes what is sent to one who has gone, and never makes us wait for it.
+            # A server takes what is sent to one who has gone, and does not make us wait for it.
             await asyncio.sleep(0)
             if gone.done():
                 return
-            await _send_body(send, form.separator + _inner(form, chunk))
-        await _send_body(send, form.closing, more=False)
+            await self._send_patiently(send, form.separator + _inner(form, chunk))
+        await self._send_patiently(send, form.closing, more=False)
+
+    async def _send_patiently(self, send: Send, body: bytes, *, more: bool = True) -> None:
+        try:
+            async with asyncio.timeout(self._patience):
+                await _send_body(send, body, more=more)
+        except TimeoutError:
+            raise ReaderStuck("the client has stopped reading") from None
 
 
 def _inner(form: Form, orders: Sequence[StoredOrder]) -> bytes:

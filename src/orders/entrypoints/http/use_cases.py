@@ -26,7 +26,9 @@ class Limits:
     Attributes:
         random_max: most orders that one /random makes.
         max_body_bytes: largest body that POST /orders reads.
+        patience: seconds that a reader of a list may take over one chunk of it.
     """
 
     random_max: int = 1000
     max_body_bytes: int = 10_000_000
+    patience: float = 60.0

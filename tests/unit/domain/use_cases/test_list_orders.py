@@ -1,5 +1,6 @@
 """Lists: one page, or all of them bit by bit."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -8,8 +9,8 @@ import pytest
 from orders.adapters.memory.order_repository import MemoryOrderRepository
 from orders.domain.errors import Unavailable
 from orders.domain.model import Order
-from orders.domain.queries import OrderQuery
-from orders.domain.use_cases.list_orders import CHUNK, ListOrders
+from orders.domain.queries import Cursor, OrderQuery, Page
+from orders.domain.use_cases.list_orders import CHUNK, FIRST_CHUNK, READING_AT_ONCE, ListOrders
 from tests.unit.domain.reference import REFERENCE, read_document, the_order
 
 REFERENCE_ORDER = the_order(read_document(REFERENCE))
@@ -29,7 +30,10 @@ async def uids(list_orders: ListOrders, query: OrderQuery) -> list[list[str]]:
     return [[o.order_uid for o in chunk] async for chunk in list_orders.stream(query)]
 
 
-@pytest.mark.parametrize("amount", [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK, 2 * CHUNK + 3])
+@pytest.mark.parametrize(
+    "amount",
+    [0, 1, FIRST_CHUNK, FIRST_CHUNK + 1, FIRST_CHUNK + CHUNK, FIRST_CHUNK + CHUNK + 1, 3 * CHUNK],
+)
 async def test_a_stream_is_all_orders_newest_first_in_chunks_none_empty(
     repository: MemoryOrderRepository, amount: int
 ) -> None:
@@ -39,6 +43,7 @@ async def test_a_stream_is_all_orders_newest_first_in_chunks_none_empty(
         f"uid-{n:05}" for n in reversed(range(amount))
     ]
     assert all(1 <= len(chunk) <= CHUNK for chunk in chunks)
+    assert not chunks or len(chunks[0]) == min(amount, FIRST_CHUNK)
 
 
 async def test_a_stream_is_filtered(repository: MemoryOrderRepository) -> None:
@@ -73,3 +78,55 @@ async def test_with_the_store_away_a_stream_says_so(repository: MemoryOrderRepos
     repository.available = False
     with pytest.raises(Unavailable):
         await uids(ListOrders(repository), OrderQuery())
+
+
+class Watched(MemoryOrderRepository):
+    """Counts the reads that go on at the same time, beyond the first chunks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reading = self.most = 0
+        self.failures = 0
+
+    async def page(self, query: OrderQuery, limit: int, after: Cursor | None = None) -> Page:
+        if after is None:
+            return await super().page(query, limit)
+        self.reading += 1
+        self.most = max(self.most, self.reading)
+        try:
+            await asyncio.sleep(0)
+            if self.failures:
+                self.failures -= 1
+                raise Unavailable("away")
+            return await super().page(query, limit, after)
+        finally:
+            self.reading -= 1
+
+
+async def test_ten_streams_take_turns_in_reading() -> None:
+    repository = Watched()
+    await repository.save_many([order(n) for n in range(FIRST_CHUNK + 3 * CHUNK)])
+    list_orders = ListOrders(repository)
+    found = await asyncio.gather(*(uids(list_orders, OrderQuery()) for _ in range(10)))
+    assert repository.most == READING_AT_ONCE
+    assert all(len(chunks) == 4 for chunks in found)
+
+
+async def test_streams_whose_readers_wait_or_leave_or_fail_take_up_no_turn() -> None:
+    repository = Watched()
+    await repository.save_many([order(n) for n in range(FIRST_CHUNK + 3 * CHUNK)])
+    list_orders = ListOrders(repository)
+    waiting = [list_orders.stream(OrderQuery()) for _ in range(2 * READING_AT_ONCE)]
+    for stream in waiting:
+        await anext(stream)
+        await anext(stream)
+    leaving = [asyncio.create_task(uids(list_orders, OrderQuery())) for _ in range(4)]
+    await asyncio.sleep(0)
+    for task in leaving:
+        task.cancel()
+    await asyncio.wait(leaving)
+    repository.failures = 2 * READING_AT_ONCE
+    for _ in range(2 * READING_AT_ONCE):
+        with pytest.raises(Unavailable):
+            await uids(list_orders, OrderQuery())
+    assert len(await asyncio.wait_for(uids(list_orders, OrderQuery()), 5)) == 4
