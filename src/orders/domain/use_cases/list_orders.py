@@ -12,7 +12,7 @@ FIRST_CHUNK = 50
 
 CHUNK = 200
 """Orders that it reads at once from then on; about 0.2 MB, so memory stays flat whatever the total.
-Larger ones are hardly faster (8 % with 500), and hold up what else the process has to do."""
+Larger ones are somewhat faster, and hold up what else the process has to do."""
 
 READING_AT_ONCE = 2
 """Streams that read their next chunk at the same time. Ten that did left no processor of the
