@@ -7,6 +7,7 @@ import pytest
 from structlog.contextvars import get_contextvars
 from structlog.testing import capture_logs
 
+from orders.adapters.memory.order_repository import MemoryOrderRepository
 from orders.domain.errors import OrdersError, UnknownSchema
 from orders.domain.use_cases.look_up_order import LookUpOrder
 from tests.unit.http.harness import Api, order, problem
@@ -17,6 +18,7 @@ PATHS = ["/", "/orders", "/orders/uid", "/orders/none", "/health/live", "/docs",
 
 class Broken(LookUpOrder):
     def __init__(self, error: Exception) -> None:
+        super().__init__(MemoryOrderRepository())
         self.error = error
 
     async def __call__(self, order_uid: str) -> bytes:
@@ -176,7 +178,7 @@ async def test_lines_carry_the_request_id() -> None:
 
     class Looking(LookUpOrder):
         def __init__(self) -> None:
-            pass
+            super().__init__(MemoryOrderRepository())
 
         async def __call__(self, order_uid: str) -> bytes:
             seen.append(get_contextvars()["request_id"])

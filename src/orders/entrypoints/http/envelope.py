@@ -15,9 +15,9 @@ from orders.entrypoints.http.failures import answer_and_report
 from orders.entrypoints.http.routes import has_effect
 
 _POLICY = b"content-security-policy"
-_NOTHING_LOADS = (_POLICY, b"default-src 'none'; frame-ancestors 'none'")
+NOTHING_LOADS = (_POLICY, b"default-src 'none'; frame-ancestors 'none'")
 """For answers that are not pages, should a browser take one for a page."""
-_SAFETY = (
+SAFETY = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-resource-policy", b"same-origin"),
@@ -52,9 +52,9 @@ class RequestEnvelope:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = [*message["headers"], *_SAFETY, (ids.HEADER, request_id.encode())]
+                headers = [*message["headers"], *SAFETY, (ids.HEADER, request_id.encode())]
                 if _POLICY not in dict(headers):
-                    headers.append(_NOTHING_LOADS)
+                    headers.append(NOTHING_LOADS)
                 message["headers"] = headers
             await send(message)
 
