@@ -139,8 +139,10 @@ class InProcessCache(Cache, AtHand):
         return True
 
     def _tell_soon(self) -> None:
+        if not self._is_open:
+            return
         self._untold = True
-        if self._telling is None and self._is_open:
+        if self._telling is None:
             # In a context of its own: log lines of it are not those of the request that began it.
             self._telling = asyncio.get_running_loop().create_task(self._tell(), context=Context())
 
@@ -155,6 +157,7 @@ class InProcessCache(Cache, AtHand):
             log.exception("unforeseen error")
         finally:
             self._telling = None
+            self._untold = False  # else no later use would begin anew
 
     async def _tell_once(self) -> None:
         self._untold = False
