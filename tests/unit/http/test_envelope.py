@@ -26,7 +26,11 @@ class Broken(LookUpOrder):
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_the_request_id_comes_back(api: Api, client: httpx.AsyncClient, path: str) -> None:
+@pytest.mark.parametrize("at_hand", [True, False])
+async def test_the_request_id_comes_back(
+    api: Api, client: httpx.AsyncClient, path: str, at_hand: bool
+) -> None:
+    api.at_hand = at_hand
     await api.store(order())
     for method in ("GET", "HEAD", "DELETE", "OPTIONS"):
         for sane in ("a", "trace-1:2/3", "~" * 128):
@@ -35,19 +39,24 @@ async def test_the_request_id_comes_back(api: Api, client: httpx.AsyncClient, pa
 
 
 @pytest.mark.parametrize("insane", ["", " ", "a b", "x" * 129, "ü", "a\tb", '"\x7f'])
-async def test_an_insane_request_id_is_replaced(client: httpx.AsyncClient, insane: str) -> None:
+@pytest.mark.parametrize("path", ["/health/live", "/orders/uid"])
+async def test_an_insane_request_id_is_replaced(
+    api: Api, client: httpx.AsyncClient, insane: str, path: str
+) -> None:
+    api.at_hand = True
+    await api.store(order())
     headers = {b"X-Request-ID": insane.encode("latin-1")}
-    ids = {
-        (await client.get("/health/live", headers=headers)).headers["x-request-id"]
-        for _ in range(3)
-    }
+    ids = {(await client.get(path, headers=headers)).headers["x-request-id"] for _ in range(3)}
     assert len(ids) == 3
     assert all(len(made) == 32 for made in ids)
 
 
-async def test_two_request_ids_are_none(client: httpx.AsyncClient) -> None:
+@pytest.mark.parametrize("path", ["/health/live", "/orders/uid"])
+async def test_two_request_ids_are_none(api: Api, client: httpx.AsyncClient, path: str) -> None:
+    api.at_hand = True
+    await api.store(order())
     headers = httpx.Headers([("X-Request-ID", "a"), ("X-Request-ID", "b")])
-    answer = await client.get("/health/live", headers=headers)
+    answer = await client.get(path, headers=headers)
     assert answer.headers["x-request-id"] not in {"a", "b"}
 
 
@@ -154,6 +163,7 @@ async def test_one_line_a_request(  # noqa: PLR0917
     level: str,
     route: str,
 ) -> None:
+    api.at_hand = True
     await api.store(order())
     caplog.set_level("DEBUG", "orders.http")
     with capture_logs() as lines:
@@ -166,7 +176,9 @@ async def test_one_line_a_request(  # noqa: PLR0917
     assert "private" not in str(line)
 
 
-async def test_quiet_reads_make_no_line(api: Api, client: httpx.AsyncClient) -> None:
+@pytest.mark.parametrize("at_hand", [True, False])
+async def test_quiet_reads_make_no_line(api: Api, client: httpx.AsyncClient, at_hand: bool) -> None:
+    api.at_hand = at_hand
     await api.store(order())
     with capture_logs() as lines:
         await client.get("/orders/uid")
