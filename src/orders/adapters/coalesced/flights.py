@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextvars import Context
 from itertools import islice
 
-from orders.domain.errors import Unavailable
+from orders.domain.errors import OrdersError, Unavailable
 
 Ask = Callable[[Sequence[str]], Awaitable[Mapping[str, bytes]]]
 """Looks these up, each named once; gives what there is of them, or raises."""
@@ -66,7 +66,7 @@ class Flights:
 
         Raises:
             Unavailable: a flight has failed so, or none left in time.
-            Exception: whatever else a flight has failed with.
+            OrdersError: a flight has failed otherwise; that failure is the cause.
         """
         uids = dict.fromkeys(order_uids)
         if not uids:
@@ -81,11 +81,11 @@ class Flights:
                 self._wait(uid, (caller,))
         await caller.done
         failure = caller.failure
+        # One of his own: raised by many tasks, the same one would gather the traces of all.
         if isinstance(failure, Unavailable):
-            # One of his own: raised by many tasks, the same one would gather the traces of all.
             raise Unavailable(str(failure), failure.since) from failure
         if failure is not None:
-            raise failure
+            raise OrdersError("a look-up has failed") from failure
         return caller.found
 
     def _wait(self, uid: str, callers: Collection["_Caller"]) -> None:

@@ -45,8 +45,9 @@ def create_app(
     app: ASGIApp = create_framework_app(use_cases, limits or Limits())
     if shortcut:
         app = one_order.OneOrderShortcut(app, use_cases.look_up)
-    app = LifespanGuard(RequestEnvelope(app), lifespan)
-    return AtHandShortcut(app, use_cases.look_up) if shortcut else app
+    new_ids = request_id.IdSource()
+    app = LifespanGuard(RequestEnvelope(app, new_ids), lifespan)
+    return AtHandShortcut(app, use_cases.look_up, new_ids) if shortcut else app
 
 
 def create_framework_app(use_cases: UseCases, limits: Limits) -> Litestar:

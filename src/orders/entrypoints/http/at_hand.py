@@ -26,10 +26,10 @@ class AtHandShortcut:
     server itself takes 40 for a request.
     """
 
-    def __init__(self, app: ASGIApp, look_up: LookUpOrder) -> None:
+    def __init__(self, app: ASGIApp, look_up: LookUpOrder, new_ids: ids.IdSource) -> None:
         self._app = app
         self._at_hand = look_up.at_hand
-        self._new_id = ids.IdSource().new
+        self._new_id = new_ids.new
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; raises what ``app`` raises."""
