@@ -11,7 +11,6 @@ from msgspec import UNSET, Struct, UnsetType
 from orders.domain.errors import (
     Invalid,
     NotFound,
-    OrdersError,
     TooLarge,
     Unavailable,
     Undecodable,
