@@ -1,5 +1,6 @@
 """What every request has: an id, safe headers, one line in the log, an answer to any error."""
 
+import re
 from typing import Any
 
 import httpx
@@ -10,6 +11,7 @@ from structlog.testing import capture_logs
 from orders.adapters.memory.order_repository import MemoryOrderRepository
 from orders.domain.errors import OrdersError, UnknownSchema
 from orders.domain.use_cases.look_up_order import LookUpOrder
+from orders.entrypoints.http.request_id import IdSource
 from tests.unit.http.harness import Api, order, problem
 
 SECRET = "postgresql://orders:hunter2@db.example/orders"
@@ -58,6 +60,13 @@ async def test_two_request_ids_are_none(api: Api, client: httpx.AsyncClient, pat
     headers = httpx.Headers([("X-Request-ID", "a"), ("X-Request-ID", "b")])
     answer = await client.get(path, headers=headers)
     assert answer.headers["x-request-id"] not in {"a", "b"}
+
+
+def test_made_ids_are_of_one_form_and_never_the_same() -> None:
+    sources = [IdSource() for _ in range(3)]
+    made = [source.new() for _ in range(100) for source in sources]
+    assert len(set(made)) == len(made)
+    assert all(re.fullmatch(rb"[0-9a-f]{32}", one) for one in made)
 
 
 @pytest.mark.parametrize("path", PATHS)
