@@ -12,7 +12,7 @@ class CoalescedCache(Cache):
     ``at_once`` and ``most`` as for ``Flights``.
     """
 
-    def __init__(self, cache: Cache, *, at_once: int = 2, most: int = 64) -> None:
+    def __init__(self, cache: Cache, *, at_once: int = 2, most: int = 128) -> None:
         self._cache = cache
         self._flights = Flights(cache.get, at_once=at_once, most=most)
         self.open = self._flights.open

@@ -12,7 +12,7 @@ class CoalescedReader(OrderReader):
     ``at_once`` and ``most`` as for ``Flights``.
     """
 
-    def __init__(self, reader: OrderReader, *, at_once: int = 2, most: int = 32) -> None:
+    def __init__(self, reader: OrderReader, *, at_once: int = 2, most: int = 128) -> None:
         self._flights = Flights(reader.get, at_once=at_once, most=most)
         self.open = self._flights.open
         self.close = self._flights.close
