@@ -8,7 +8,6 @@ Its type and the places that it passed remain.
 import logging
 import sys
 import traceback
-from contextlib import suppress
 from functools import partial
 from typing import Any, TextIO
 
@@ -83,9 +82,11 @@ class _Writer:
 
     def msg(self, line: str) -> None:
         """Write a line in one go, for threads not to mix theirs; a broken stream ends nobody."""
-        with suppress(OSError, ValueError):
+        try:  # suppress() would take as long as the writing
             self._stream.write(line + "\n")
             self._stream.flush()
+        except (OSError, ValueError):
+            pass
 
     debug = info = warning = error = exception = critical = msg
 
