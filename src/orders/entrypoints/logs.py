@@ -26,6 +26,7 @@ _QUIET = {
     "_granian": logging.WARNING,
     "litestar": logging.CRITICAL,
 }
+_LEVELS = {name.lower(): level for name, level in logging.getLevelNamesMapping().items()}
 
 
 def configure(level: str, form: str, *, process: str, stream: TextIO = sys.stderr) -> None:
@@ -51,11 +52,11 @@ def configure(level: str, form: str, *, process: str, stream: TextIO = sys.stder
         if console
         else structlog.processors.JSONRenderer(serializer=_to_json)
     )
-    # Our own lines do not go through the library's loggers, which take four times as long: every
-    # look-up of an order that does not exist writes one.
+    # Our own lines ask the library's loggers for nothing but their level: through them a line takes
+    # 50 us instead of 13, and every look-up of an order that does not exist writes one.
     structlog.configure(
-        processors=[*shared, renderer],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
+        processors=[_drop_below_level, *shared, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.NOTSET),
         logger_factory=partial(_Writer, stream),
         cache_logger_on_first_use=True,
     )
@@ -79,6 +80,7 @@ class _Writer:
     def __init__(self, stream: TextIO, name: str = "") -> None:
         self._stream = stream
         self.name = name
+        self.is_enabled = logging.getLogger(name).isEnabledFor
 
     def msg(self, line: str) -> None:
         """Write a line in one go, for threads not to mix theirs; a broken stream ends nobody."""
@@ -89,6 +91,12 @@ class _Writer:
             pass
 
     debug = info = warning = error = exception = critical = msg
+
+
+def _drop_below_level(logger: _Writer, method: str, event: EventDict) -> EventDict:
+    if not logger.is_enabled(_LEVELS[method]):
+        raise structlog.DropEvent
+    return event
 
 
 def _to_json(event: EventDict, **_: Any) -> str:
