@@ -11,6 +11,9 @@ from typing import Protocol
 from dependency_injector import containers, providers
 
 from orders.adapters.circuit_breaker.cache import CircuitBreakerCache
+from orders.adapters.coalesced.cache import CoalescedCache
+from orders.adapters.coalesced.order_reader import CoalescedReader
+from orders.adapters.in_process.cache import InProcessCache
 from orders.adapters.kafka.commit_health import KafkaCommits
 from orders.adapters.kafka.dead_letter_reader import KafkaDeadLetterReader
 from orders.adapters.kafka.dead_letters import KafkaDeadLetters
@@ -125,8 +128,17 @@ class Container(containers.DeclarativeContainer):
 
     generator = providers.Singleton(RandomOrderGenerator)
 
-    reader = providers.Singleton(CachedReader, repository, cache)
-    look_up = providers.Singleton(LookUpOrder, reader)
+    # What reads single orders: this process's own cache, then the shared one, then the store.
+    coalesced_cache = providers.Singleton(CoalescedCache, cache)
+    near_cache = providers.Singleton(
+        InProcessCache,
+        coalesced_cache,
+        max_bytes=settings.provided.cache_local_bytes,
+        capacity=settings.provided.cache_capacity,
+    )
+    coalesced_reader = providers.Singleton(CoalescedReader, repository)
+    reader = providers.Singleton(CachedReader, coalesced_reader, near_cache)
+    look_up = providers.Singleton(LookUpOrder, reader, near_cache)
     list_orders = providers.Singleton(ListOrders, repository)
     publish_document = providers.Singleton(PublishDocument, publisher)
     publish_random = providers.Singleton(PublishRandom, generator, publisher)
@@ -162,14 +174,27 @@ class Container(containers.DeclarativeContainer):
     consumer_readiness = providers.Singleton(CheckReadiness, consumer_required, consumer_helpful)
 
     cache_resources = providers.List(redis)
+    # Opened before and closed along with the servers that they ask.
+    look_up_resources = providers.List(near_cache, coalesced_cache, coalesced_reader)
     api_resources = providers.List(database, producer)
     consumer_resources = providers.List(database, producer, source)
     replay_resources = providers.List(replay_producer)
 
 
+def _new_container(settings: Settings) -> Container:
+    container = Container(settings=settings)
+    if not settings.cache_local_bytes:
+        container.near_cache.override(container.coalesced_cache)
+        container.look_up.override(providers.Singleton(LookUpOrder, container.reader))
+        container.look_up_resources.override(
+            providers.List(container.coalesced_cache, container.coalesced_reader)
+        )
+    return container
+
+
 def build(settings: Settings) -> Container:
     """The container of a process on real servers."""
-    container = Container(settings=settings)
+    container = _new_container(settings)
     if settings.redis_url is None:
         container.cache.override(providers.Singleton(NoCache))
         container.redis_inspection.override(providers.Singleton(NoCacheInspection))
@@ -181,7 +206,7 @@ def build(settings: Settings) -> Container:
 
 def build_in_memory(settings: Settings) -> Container:
     """The container of one process that needs no server and forgets everything in the end."""
-    container = Container(settings=settings)
+    container = _new_container(settings)
     topic = MemoryTopic()
     container.repository.override(providers.Singleton(MemoryOrderRepository))
     container.cache.override(providers.Singleton(MemoryCache, capacity=settings.cache_capacity))

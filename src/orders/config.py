@@ -43,6 +43,11 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         _about("redis://, rediss:// or redis+cluster://host:port,...; none: no cache", secret=True),
     ] = None
     cache_capacity: Annotated[_Count, _about("orders that the cache holds")] = 200
+    cache_local_bytes: Annotated[
+        int,
+        Meta(ge=0, extra={"rule": "must be a whole number of 0 or more"}),
+        _about("memory for orders at hand in each API process, bytes; 0: none"),
+    ] = 8_388_608
     cache_prefix: Annotated[
         str,
         Meta(pattern=r"^[^{}]+$", extra={"rule": "must not be empty nor hold { or }"}),

@@ -56,7 +56,9 @@ async def uids_in(cache: Cache, *uids: str) -> set[str]:
     return set(await cache.get(uids))
 
 
-class CacheContract:
+class CacheBasics:
+    """What holds of a cache whatever bounds it."""
+
     @pytest.fixture
     def new_cache(self) -> NewCache:
         raise NotImplementedError
@@ -80,6 +82,27 @@ class CacheContract:
         await cache.put({"a": document("a", 1)})
         await cache.put({"a": document("a", 2)})
         assert await cache.get(["a"]) == {"a": document("a", 2)}
+
+    async def test_many_at_once(self, new_cache: NewCache) -> None:
+        cache = await new_cache(10_000)
+        many = documents(*map(str, range(10_000)))
+        await cache.put(many)
+        assert await cache.get(list(many)) == many
+
+    async def test_any_text_is_a_uid(self, new_cache: NewCache) -> None:
+        cache = await new_cache(len(UNUSUAL_UIDS))
+        await cache.put(documents(*UNUSUAL_UIDS))
+        assert await cache.get(UNUSUAL_UIDS) == documents(*UNUSUAL_UIDS)
+
+    async def test_any_bytes_after_the_uid_are_a_document(self, new_cache: NewCache) -> None:
+        cache = await new_cache(2)
+        awkward = document("a") + bytes(range(256)) * 1000 + b"\r\n$-1\r\n"
+        await cache.put({"a": awkward})
+        assert await cache.get(["a"]) == {"a": awkward}
+
+
+class CacheContract(CacheBasics):
+    """What holds of a cache whose capacity is a number of orders."""
 
     async def test_the_least_recently_put_gives_way(self, new_cache: NewCache) -> None:
         cache = await new_cache(3)
@@ -145,23 +168,6 @@ class CacheContract:
         await cache.put(documents("a", "b"))
         assert await uids_in(cache, "a", "b") == {"b"}
 
-    async def test_many_at_once(self, new_cache: NewCache) -> None:
-        cache = await new_cache(10_000)
-        many = documents(*map(str, range(10_000)))
-        await cache.put(many)
-        assert await cache.get(list(many)) == many
-
-    async def test_any_text_is_a_uid(self, new_cache: NewCache) -> None:
-        cache = await new_cache(len(UNUSUAL_UIDS))
-        await cache.put(documents(*UNUSUAL_UIDS))
-        assert await cache.get(UNUSUAL_UIDS) == documents(*UNUSUAL_UIDS)
-
-    async def test_any_bytes_after_the_uid_are_a_document(self, new_cache: NewCache) -> None:
-        cache = await new_cache(2)
-        awkward = document("a") + bytes(range(256)) * 1000 + b"\r\n$-1\r\n"
-        await cache.put({"a": awkward})
-        assert await cache.get(["a"]) == {"a": awkward}
-
     async def test_many_callers_at_once(self, new_cache: NewCache) -> None:
         capacity, uids = 5, [f"uid-{n}" for n in range(12)]
         cache = await new_cache(capacity)
@@ -186,6 +192,20 @@ class CacheContract:
     ) -> None:
         with pytest.raises(ValueError, match="capacity"):
             await new_cache(capacity)
+
+    async def test_a_touch_makes_recent_in_its_order(self, new_cache: NewCache) -> None:
+        cache = await new_cache(3)
+        await cache.put(documents(*"abc"))
+        assert await cache.touch(["c", "b", "a"]) == []
+        await cache.put(documents("d"))
+        assert await uids_in(cache, *"abcd") == set("abd")
+
+    async def test_a_touch_tells_what_is_not_kept(self, new_cache: NewCache) -> None:
+        cache = await new_cache(3)
+        await cache.put(documents("a", "b"))
+        assert await cache.touch(["x", "a", "заказ", "b", ""]) == ["x", "заказ", ""]
+        assert await uids_in(cache, "x", "a", "b") == {"a", "b"}
+        assert await cache.touch([]) == []
 
 
 _UIDS = st.sampled_from([*"abcdefg", "заказ", "😀"])
@@ -218,6 +238,15 @@ class CacheMachine(RuleBasedStateMachine):
                 self.model.move_to_end(uid)
 
         assert self.runner.run(self.cache.get(uids)) == expected
+
+    @rule(uids=st.lists(_UIDS, max_size=6, unique=True))
+    def touch(self, uids: list[str]) -> None:
+        expected = [uid for uid in uids if uid not in self.model]
+        for uid in uids:
+            if uid in self.model:
+                self.model.move_to_end(uid)
+
+        assert self.runner.run(self.cache.touch(uids)) == expected
 
     @rule(given=st.dictionaries(_UIDS, st.integers(0, 9), max_size=6))
     def put(self, given: dict[str, int]) -> None:

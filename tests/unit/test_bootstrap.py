@@ -2,9 +2,12 @@
 
 import asyncio
 
+import msgspec
 import pytest
 
 from orders.adapters.circuit_breaker.cache import CircuitBreakerCache
+from orders.adapters.coalesced.cache import CoalescedCache
+from orders.adapters.in_process.cache import InProcessCache
 from orders.adapters.no_cache.cache import NoCache
 from orders.bootstrap import build, build_in_memory, opened
 from orders.config import Settings
@@ -39,6 +42,28 @@ async def test_without_redis_there_is_no_cache_and_none_is_asked_for_its_health(
     assert await container.cache().get(["a"]) == {}
     assert set(container.helpful()) == {"kafka"}
     assert set(container.consumer_helpful()) == {"commits"}
+
+
+async def test_look_ups_have_a_cache_of_their_own_before_the_shared_one() -> None:
+    container = build(SETTINGS)
+    near = container.near_cache()
+    assert isinstance(near, InProcessCache)
+    assert near in container.look_up_resources()
+    assert isinstance(container.cache(), CircuitBreakerCache)  # which the consumer puts into
+    await near.put({"a": b"1"})
+    held = container.look_up().at_hand("a")
+    assert held is not None
+    assert held.document == b"1"
+
+
+async def test_the_cache_in_the_process_can_be_left_out() -> None:
+    container = build(msgspec.structs.replace(SETTINGS, cache_local_bytes=0))
+    assert isinstance(container.near_cache(), CoalescedCache)
+    assert container.look_up().at_hand("a") is None
+    in_memory = build_in_memory(Settings(cache_local_bytes=0))
+    for built in (container, in_memory):
+        assert not any(isinstance(r, InProcessCache) for r in built.look_up_resources())
+        assert len(built.look_up_resources()) == 2
 
 
 async def test_with_redis_the_consumer_says_how_it_is() -> None:

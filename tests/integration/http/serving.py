@@ -4,6 +4,7 @@ python serving.py PORT WORKERS GRACE SCENARIO
 """
 
 import asyncio
+import gc
 import os
 import sys
 import time
@@ -51,6 +52,8 @@ class Scripted(MemoryOrderRepository):
             await asyncio.sleep(0.05)
         if uid == "pages read":
             return {uid: b'{"read":%d}' % self.pages_read}
+        if uid == "set apart":
+            return {uid: b'{"objects":%d}' % gc.get_freeze_count()}
         if uid.startswith("echo "):
             return {uid: msgspec.json.encode({"order_uid": uid})}
         return await super().get(order_uids)

@@ -41,6 +41,11 @@ def test_stops_when_asked(tmp_path: Path, by: signal.Signals) -> None:
         assert server.log.count("closed in order") == 2
 
 
+def test_what_is_there_from_the_start_is_not_searched_for_garbage(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path) as server:
+        assert httpx.get(server.url + "/orders/set%20apart").json()["objects"] > 10_000
+
+
 def test_stops_when_the_terminal_interrupts_all_of_its_group(tmp_path: Path) -> None:
     with ServerProcess(tmp_path, workers=2) as server:
         os.killpg(server.process.pid, signal.SIGINT)

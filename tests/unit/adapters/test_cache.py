@@ -26,6 +26,8 @@ class TestMemoryCache(CacheContract):
         with pytest.raises(Unavailable):
             await cache.put({"b": document("b")})
         with pytest.raises(Unavailable):
+            await cache.touch(["a"])
+        with pytest.raises(Unavailable):
             await cache.check()
         cache.available = True
         await cache.check()

@@ -39,6 +39,17 @@ def test_a_line_is_one_json_object(stream: io.StringIO) -> None:
     assert line["timestamp"].endswith("Z")
 
 
+def test_a_line_names_its_logger(stream: io.StringIO) -> None:
+    structlog.get_logger("orders.here").warning("late", since=1)
+    assert lines(stream)[0]["logger"] == "orders.here"
+    assert stream.getvalue().endswith("\n")
+
+
+def test_a_stream_that_is_gone_ends_nobody(stream: io.StringIO) -> None:
+    stream.close()
+    structlog.get_logger("a").info("to nobody")
+
+
 def test_libraries_lines_have_the_same_form(stream: io.StringIO) -> None:
     logging.getLogger("some.library").warning("it is %s", "late")
     (line,) = lines(stream)

@@ -9,10 +9,13 @@ from typing import Any
 import httpx
 import msgspec
 
+from orders.adapters.in_process.cache import InProcessCache
 from orders.adapters.memory.order_repository import MemoryOrderRepository
 from orders.adapters.memory.publisher import MemoryPublisher
 from orders.adapters.memory.topic import MemoryTopic
+from orders.adapters.no_cache.cache import NoCache
 from orders.adapters.random_orders.order_generator import RandomOrderGenerator
+from orders.domain.document import encode
 from orders.domain.errors import Unavailable
 from orders.domain.messages import Message
 from orders.domain.model import Order
@@ -41,9 +44,10 @@ class Part(Dependency):
 
 @dataclass
 class Api:
-    """One application and what stands behind it."""
+    """One application and what stands behind it; ``at_hand``: it holds what is stored."""
 
     shortcut: bool = True
+    at_hand: bool = False
     repository: MemoryOrderRepository = field(default_factory=MemoryOrderRepository)
     topic: MemoryTopic = field(default_factory=MemoryTopic)
     limits: Limits = LIMITS
@@ -52,11 +56,12 @@ class Api:
 
     def __post_init__(self) -> None:
         self.publisher = MemoryPublisher(self.topic)
+        self.near_cache = InProcessCache(NoCache(), 1_000_000, 10)
 
     def use_cases(self, **others: Any) -> UseCases:
         return UseCases(
             **{
-                "look_up": LookUpOrder(self.repository),
+                "look_up": LookUpOrder(self.repository, self.near_cache),
                 "list_orders": ListOrders(self.repository),
                 "publish_document": PublishDocument(self.publisher),
                 "publish_random": PublishRandom(RandomOrderGenerator(), self.publisher),
@@ -83,6 +88,8 @@ class Api:
     async def store(self, *orders: Order) -> None:
         report = await self.repository.save_many(orders)
         assert len(report.saved) == len(orders)
+        if self.at_hand:
+            await self.near_cache.put({order.order_uid: encode(order) for order in orders})
 
 
 def order(uid: str = "uid", **changes: Any) -> Order:

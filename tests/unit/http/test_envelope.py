@@ -1,5 +1,6 @@
 """What every request has: an id, safe headers, one line in the log, an answer to any error."""
 
+import re
 from typing import Any
 
 import httpx
@@ -7,8 +8,10 @@ import pytest
 from structlog.contextvars import get_contextvars
 from structlog.testing import capture_logs
 
+from orders.adapters.memory.order_repository import MemoryOrderRepository
 from orders.domain.errors import OrdersError, UnknownSchema
 from orders.domain.use_cases.look_up_order import LookUpOrder
+from orders.entrypoints.http.request_id import IdSource
 from tests.unit.http.harness import Api, order, problem
 
 SECRET = "postgresql://orders:hunter2@db.example/orders"
@@ -17,6 +20,7 @@ PATHS = ["/", "/orders", "/orders/uid", "/orders/none", "/health/live", "/docs",
 
 class Broken(LookUpOrder):
     def __init__(self, error: Exception) -> None:
+        super().__init__(MemoryOrderRepository())
         self.error = error
 
     async def __call__(self, order_uid: str) -> bytes:
@@ -24,7 +28,11 @@ class Broken(LookUpOrder):
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_the_request_id_comes_back(api: Api, client: httpx.AsyncClient, path: str) -> None:
+@pytest.mark.parametrize("at_hand", [True, False])
+async def test_the_request_id_comes_back(
+    api: Api, client: httpx.AsyncClient, path: str, at_hand: bool
+) -> None:
+    api.at_hand = at_hand
     await api.store(order())
     for method in ("GET", "HEAD", "DELETE", "OPTIONS"):
         for sane in ("a", "trace-1:2/3", "~" * 128):
@@ -33,20 +41,32 @@ async def test_the_request_id_comes_back(api: Api, client: httpx.AsyncClient, pa
 
 
 @pytest.mark.parametrize("insane", ["", " ", "a b", "x" * 129, "ü", "a\tb", '"\x7f'])
-async def test_an_insane_request_id_is_replaced(client: httpx.AsyncClient, insane: str) -> None:
+@pytest.mark.parametrize("path", ["/health/live", "/orders/uid"])
+async def test_an_insane_request_id_is_replaced(
+    api: Api, client: httpx.AsyncClient, insane: str, path: str
+) -> None:
+    api.at_hand = True
+    await api.store(order())
     headers = {b"X-Request-ID": insane.encode("latin-1")}
-    ids = {
-        (await client.get("/health/live", headers=headers)).headers["x-request-id"]
-        for _ in range(3)
-    }
+    ids = {(await client.get(path, headers=headers)).headers["x-request-id"] for _ in range(3)}
     assert len(ids) == 3
     assert all(len(made) == 32 for made in ids)
 
 
-async def test_two_request_ids_are_none(client: httpx.AsyncClient) -> None:
+@pytest.mark.parametrize("path", ["/health/live", "/orders/uid"])
+async def test_two_request_ids_are_none(api: Api, client: httpx.AsyncClient, path: str) -> None:
+    api.at_hand = True
+    await api.store(order())
     headers = httpx.Headers([("X-Request-ID", "a"), ("X-Request-ID", "b")])
-    answer = await client.get("/health/live", headers=headers)
+    answer = await client.get(path, headers=headers)
     assert answer.headers["x-request-id"] not in {"a", "b"}
+
+
+def test_made_ids_are_of_one_form_and_never_the_same() -> None:
+    sources = [IdSource() for _ in range(3)]
+    made = [source.new() for _ in range(100) for source in sources]
+    assert len(set(made)) == len(made)
+    assert all(re.fullmatch(rb"[0-9a-f]{32}", one) for one in made)
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -152,6 +172,7 @@ async def test_one_line_a_request(  # noqa: PLR0917
     level: str,
     route: str,
 ) -> None:
+    api.at_hand = True
     await api.store(order())
     caplog.set_level("DEBUG", "orders.http")
     with capture_logs() as lines:
@@ -164,7 +185,9 @@ async def test_one_line_a_request(  # noqa: PLR0917
     assert "private" not in str(line)
 
 
-async def test_quiet_reads_make_no_line(api: Api, client: httpx.AsyncClient) -> None:
+@pytest.mark.parametrize("at_hand", [True, False])
+async def test_quiet_reads_make_no_line(api: Api, client: httpx.AsyncClient, at_hand: bool) -> None:
+    api.at_hand = at_hand
     await api.store(order())
     with capture_logs() as lines:
         await client.get("/orders/uid")
@@ -176,7 +199,7 @@ async def test_lines_carry_the_request_id() -> None:
 
     class Looking(LookUpOrder):
         def __init__(self) -> None:
-            pass
+            super().__init__(MemoryOrderRepository())
 
         async def __call__(self, order_uid: str) -> bytes:
             seen.append(get_contextvars()["request_id"])

@@ -1,4 +1,4 @@
-"""GET and HEAD of one order: by the shortcut, and by the framework's own route."""
+"""GET and HEAD of one order: at hand, by the shortcut, and by the framework's own route."""
 
 import hashlib
 from collections.abc import AsyncIterator
@@ -15,9 +15,9 @@ from tests.strategies import characters
 from tests.unit.http.harness import Api, order, problem
 
 
-@pytest.fixture(params=[True, False], ids=["shortcut", "framework"])
+@pytest.fixture(params=["at hand", "shortcut", "framework"])
 def api(request: pytest.FixtureRequest) -> Api:
-    return Api(shortcut=request.param)
+    return Api(shortcut=request.param != "framework", at_hand=request.param == "at hand")
 
 
 @pytest.fixture
@@ -96,10 +96,38 @@ async def test_options(api: Api, client: httpx.AsyncClient) -> None:
 
 
 async def test_the_store_is_away(api: Api, client: httpx.AsyncClient) -> None:
+    await api.store(order("held"))
     api.repository.available = False
     answer = await client.get("/orders/uid")
     problem(answer, 503, "unavailable")
     assert int(answer.headers["retry-after"]) > 0
+    if api.at_hand:
+        assert (await client.get("/orders/held")).content == encode(order("held"))
+
+
+async def test_what_is_at_hand_is_answered_header_for_header_alike() -> None:
+    answers = []
+    for at_hand in (True, False):
+        api = Api(at_hand=at_hand)
+        await api.store(order())
+        async with api.client() as client:
+            answers.append(await client.get("/orders/uid", headers={"X-Request-ID": "mine"}))
+        api.repository.available = False
+        async with api.client() as client:
+            answered = (await client.get("/orders/uid")).status_code
+        assert answered == (200 if at_hand else 503)  # else the two were no different ways
+    first, second = answers
+    assert first.headers.multi_items() == second.headers.multi_items()
+    assert first.content == second.content
+
+
+async def test_a_path_that_is_not_ascii_is_none_at_hand() -> None:
+    for uid in ("\ufffd", "ÿ", "a/b", "%41"):
+        api = Api(at_hand=True)
+        await api.store(order(uid))
+        assert await raw_status(b"/orders/\xff", api) == 400
+        assert await raw_status(b"/orders/a/b", api) == 404
+        assert await raw_status(b"/orders/%41", api) == 404
 
 
 @pytest.mark.parametrize("path", ["/orders/%FF", "/orders/%C3", "/orders/a%ED%A0%80b"])
@@ -114,7 +142,7 @@ async def test_a_broken_escape() -> None:
     assert await raw_status(b"/orders/\xff") == 400
 
 
-async def raw_status(path: bytes) -> int:
+async def raw_status(path: bytes, api: Api | None = None) -> int:
     """The status of the answer to a path that no client library would send."""
     statuses: list[int] = []
 
@@ -127,7 +155,7 @@ async def raw_status(path: bytes) -> int:
 
     lenient = path.decode(errors="replace")
     scope = {"type": "http", "method": "GET", "path": lenient, "raw_path": path, "headers": []}
-    await Api().app()(scope, receive, send)
+    await (api or Api()).app()(scope, receive, send)
     return statuses[0]
 
 

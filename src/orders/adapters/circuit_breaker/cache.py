@@ -71,6 +71,10 @@ class CircuitBreakerCache(Cache, Dependency):
         """See ``Cache.put``; raises Unavailable at once while the circuit is open."""
         await self._call(lambda: self._cache.put(documents))
 
+    async def touch(self, order_uids: Collection[str]) -> list[str]:
+        """See ``Cache.touch``; raises Unavailable at once while the circuit is open."""
+        return await self._call(lambda: self._cache.touch(order_uids))
+
     async def check(self) -> None:
         """See ``Dependency.check``; says at once that the circuit is open, where it is."""
         await self._call(self._cache.check)

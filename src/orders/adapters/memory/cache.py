@@ -40,6 +40,11 @@ class MemoryCache(Cache, Dependency):
         while len(self._documents) > self._capacity:
             self._documents.popitem(last=False)
 
+    async def touch(self, order_uids: Collection[str]) -> list[str]:
+        """See ``Cache.touch``."""
+        found = await self.get(order_uids)
+        return [uid for uid in order_uids if uid not in found]
+
     async def check(self) -> None:
         """See ``Dependency.check``."""
         if not self.available:

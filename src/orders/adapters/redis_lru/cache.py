@@ -99,6 +99,13 @@ class RedisCache(Cache, Dependency):
             arguments += (uid, digest(document) + document)
         await self._run(_PUT, arguments)
 
+    async def touch(self, order_uids: Collection[str]) -> list[str]:
+        """See ``Cache.touch``."""
+        if not order_uids:
+            return []
+        kept = await self._run(_TOUCH, list(order_uids))
+        return [uid for uid, is_kept in zip(order_uids, kept, strict=True) if not is_kept]
+
     async def check(self) -> None:
         """See ``Dependency.check``: whether it answers the very question it is there for."""
         await self._run(_GET, [])
@@ -142,4 +149,4 @@ class _Script:
         self.sha = sha1(self.text.encode(), usedforsecurity=False).hexdigest()
 
 
-_GET, _PUT, _DROP = _Script("get"), _Script("put"), _Script("drop")
+_GET, _PUT, _TOUCH, _DROP = map(_Script, ("get", "put", "touch", "drop"))

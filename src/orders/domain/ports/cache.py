@@ -4,6 +4,8 @@ from abc import abstractmethod
 from collections.abc import Collection, Mapping
 from typing import Protocol
 
+from msgspec import Struct
+
 
 class Cache(Protocol):
     """A least-recently-used cache of canonical bytes by order_uid, with a fixed capacity.
@@ -29,3 +31,40 @@ class Cache(Protocol):
         Raises:
             Unavailable: the cache is away or too slow; what it holds then is still right.
         """
+
+    @abstractmethod
+    async def touch(self, order_uids: Collection[str]) -> list[str]:
+        """These were used, the last of them last; each that is kept becomes recent, in this order.
+
+        Returns those that are not kept, in the order in which they were given.
+
+        Raises:
+            Unavailable: the cache is away or too slow.
+        """
+
+
+class Held(Struct, gc=False):
+    """The canonical bytes of an order, and their digest."""
+
+    document: bytes
+    digest: bytes
+
+
+class AtHand(Protocol):
+    """What this process holds of orders by itself."""
+
+    @abstractmethod
+    def at_hand(self, order_uid: str) -> Held | None:
+        """The order, where it is held here; None says nothing about whether it exists.
+
+        Not to be changed. Does not wait, and so costs less than asking any reader.
+        """
+
+
+class NothingAtHand(AtHand):
+    """Where nothing is held."""
+
+    def at_hand(self, order_uid: str) -> Held | None:
+        """None."""
+        del order_uid
+        return None

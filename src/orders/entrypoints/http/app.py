@@ -18,6 +18,7 @@ from orders.entrypoints.http import (
     static_file,
 )
 from orders.entrypoints.http.asgi_types import ASGIApp
+from orders.entrypoints.http.at_hand import AtHandShortcut
 from orders.entrypoints.http.envelope import RequestEnvelope
 from orders.entrypoints.http.failures import answer_and_report
 from orders.entrypoints.http.lifespan import Lifespan, LifespanGuard, nothing_to_open
@@ -44,7 +45,9 @@ def create_app(
     app: ASGIApp = create_framework_app(use_cases, limits or Limits())
     if shortcut:
         app = one_order.OneOrderShortcut(app, use_cases.look_up)
-    return LifespanGuard(RequestEnvelope(app), lifespan)
+    new_ids = request_id.IdSource()
+    app = LifespanGuard(RequestEnvelope(app, new_ids), lifespan)
+    return AtHandShortcut(app, use_cases.look_up, new_ids) if shortcut else app
 
 
 def create_framework_app(use_cases: UseCases, limits: Limits) -> Litestar:

@@ -54,7 +54,11 @@ def _app(container: Container, settings: Settings, lifespan: Lifespan) -> ASGIAp
 @asynccontextmanager
 async def _on_servers(container: Container, settings: Settings) -> AsyncIterator[None]:
     async with (
-        opened(*container.cache_resources(), *container.api_resources()),
+        opened(
+            *container.cache_resources(),
+            *container.look_up_resources(),
+            *container.api_resources(),
+        ),
         _beside(_prepare(container, settings)),
         health_watched(container.readiness(), SERVERS),
     ):
@@ -64,7 +68,10 @@ async def _on_servers(container: Container, settings: Settings) -> AsyncIterator
 @asynccontextmanager
 async def _in_memory(container: Container) -> AsyncIterator[None]:
     stop = asyncio.Event()
-    async with _beside(ConsumerLoop(container.source(), container.ingest()).run(stop)):
+    async with (
+        opened(*container.look_up_resources()),
+        _beside(ConsumerLoop(container.source(), container.ingest()).run(stop)),
+    ):
         yield
         stop.set()
 

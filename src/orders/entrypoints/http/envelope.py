@@ -15,9 +15,9 @@ from orders.entrypoints.http.failures import answer_and_report
 from orders.entrypoints.http.routes import has_effect
 
 _POLICY = b"content-security-policy"
-_NOTHING_LOADS = (_POLICY, b"default-src 'none'; frame-ancestors 'none'")
+NOTHING_LOADS = (_POLICY, b"default-src 'none'; frame-ancestors 'none'")
 """For answers that are not pages, should a browser take one for a page."""
-_SAFETY = (
+SAFETY = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-resource-policy", b"same-origin"),
@@ -33,10 +33,14 @@ class TransferBroken(Exception):
 
 
 class RequestEnvelope:
-    """An ASGI application around ``app`` that never lets an error out, but for TransferBroken."""
+    """An ASGI application around ``app`` that never lets an error out, but for TransferBroken.
 
-    def __init__(self, app: ASGIApp) -> None:
+    ``new_ids`` makes the ids of requests that come without.
+    """
+
+    def __init__(self, app: ASGIApp, new_ids: ids.IdSource) -> None:
         self._app = app
+        self._ids = new_ids
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request; raises TransferBroken when it fails after its answer has begun."""
@@ -44,7 +48,8 @@ class RequestEnvelope:
             await self._app(scope, receive, send)
             return
         began = perf_counter()
-        request_id = ids.taken_or_made(scope["headers"])
+        sent_id = self._ids.taken_or_made(scope["headers"])
+        request_id = sent_id.decode()
         ids.attach(scope, request_id)
         status = 0
 
@@ -52,9 +57,9 @@ class RequestEnvelope:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = [*message["headers"], *_SAFETY, (ids.HEADER, request_id.encode())]
+                headers = [*message["headers"], *SAFETY, (ids.HEADER, sent_id)]
                 if _POLICY not in dict(headers):
-                    headers.append(_NOTHING_LOADS)
+                    headers.append(NOTHING_LOADS)
                 message["headers"] = headers
             await send(message)
 

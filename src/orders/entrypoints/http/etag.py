@@ -11,7 +11,12 @@ _TAG = re.compile(rb'(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")')
 
 def etag(body: bytes) -> bytes:
     """The strong entity tag of exactly these bytes."""
-    return b'"%s"' % digest(body).hex().encode()
+    return tag_of(digest(body))
+
+
+def tag_of(digest_of_body: bytes) -> bytes:
+    """The strong entity tag of the bytes with this digest."""
+    return b'"%s"' % digest_of_body.hex().encode()
 
 
 def is_known(headers: Iterable[Header], tag: bytes) -> bool:

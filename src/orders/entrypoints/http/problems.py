@@ -11,7 +11,6 @@ from msgspec import UNSET, Struct, UnsetType
 from orders.domain.errors import (
     Invalid,
     NotFound,
-    OrdersError,
     TooLarge,
     Unavailable,
     Undecodable,
@@ -63,7 +62,7 @@ UNDECODABLE = Kind("undecodable", 422, "The document is not JSON in UTF-8")
 INTERNAL = Kind("internal", 500, "Something went wrong here")
 UNAVAILABLE = Kind("unavailable", 503, "A server that is needed is away")
 
-_OF_DOMAIN: dict[type[OrdersError], Kind] = {
+_OF_DOMAIN: dict[type[Exception], Kind] = {
     NotFound: ORDER_NOT_FOUND,
     TooLarge: TOO_LARGE,
     Undecodable: UNDECODABLE,
@@ -147,7 +146,8 @@ def encoded(found: Problem, *headers: Header) -> Answer:
 
 
 def _kind_of(error: Exception) -> Kind:
-    return next((_OF_DOMAIN[c] for c in type(error).__mro__ if c in _OF_DOMAIN), INTERNAL)
+    found = _OF_DOMAIN.get(type(error))
+    return found or next((_OF_DOMAIN[c] for c in type(error).__mro__ if c in _OF_DOMAIN), INTERNAL)
 
 
 def _of_framework(status: int) -> tuple[Kind, str]:

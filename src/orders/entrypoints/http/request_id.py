@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Iterable, Mapping, MutableMapping
+from itertools import count
 from typing import Any, cast
 
 from orders.entrypoints.http.answer import Header, header_values
@@ -12,12 +13,30 @@ _KEY = "orders.request_id"
 _SANE = re.compile(rb"[\x21-\x7e]{1,128}")
 
 
-def taken_or_made(headers: Iterable[Header]) -> str:
-    """The client's id where it is 1 to 128 visible ASCII characters, else a new random one."""
-    given = header_values(headers, HEADER)
-    if len(given) == 1 and _SANE.fullmatch(given[0]):
-        return given[0].decode()
-    return os.urandom(16).hex()
+def is_sane(given: bytes) -> bool:
+    """Whether an id that a client gave is one to go on with: 1 to 128 visible ASCII characters."""
+    return _SANE.fullmatch(given) is not None
+
+
+class IdSource:
+    """Makes ids: a random half that is the source's own, then a number.
+
+    No two sources give the same; each process has its own. Random all through they would take four
+    times as long.
+    """
+
+    def __init__(self) -> None:
+        self._form = os.urandom(8).hex().encode() + b"%016x"
+        self._numbers = count(1)
+
+    def new(self) -> bytes:
+        """An id that was not given before."""
+        return self._form % next(self._numbers)
+
+    def taken_or_made(self, headers: Iterable[Header]) -> bytes:
+        """The client's id where it gives one that is sane, else a new one."""
+        given = header_values(headers, HEADER)
+        return given[0] if len(given) == 1 and is_sane(given[0]) else self.new()
 
 
 def attach(scope: Mapping[str, Any], request_id: str) -> None:

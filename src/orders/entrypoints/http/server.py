@@ -5,6 +5,7 @@ What granian does not do by itself and this adds: a second server on a taken por
 worker that gave up becomes that of the whole, and log lines go the way of ours.
 """
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -112,10 +113,15 @@ def _load(create: Callable[[], ASGIApp], grace: float) -> ASGIApp:
     assert parent is not None, "workers are child processes"
     end_with_parent(parent.pid or 0, grace)
     try:
-        return create()
+        app = create()
     except Exception as error:
         log.critical("the application cannot be made", exc_info=error)
         raise SystemExit(EXIT_FAILED) from None
+    # What is there by now stays for good. Going through it in search of garbage stopped everything
+    # for 0.3 s every 5,000 look-ups, a third of all the time that they took.
+    gc.collect()
+    gc.freeze()
+    return app
 
 
 def _free_address(host: str, port: int) -> str:

@@ -1,0 +1,1 @@
+"""Look-ups that wait at the same time become one question."""

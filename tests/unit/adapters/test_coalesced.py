@@ -1,0 +1,444 @@
+"""Look-ups that wait at the same time become one question, exact and harmless to each other."""
+
+import asyncio
+import gc
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from structlog.contextvars import bound_contextvars, get_contextvars
+
+from orders.adapters.coalesced.cache import CoalescedCache
+from orders.adapters.coalesced.flights import Flights
+from orders.adapters.coalesced.order_reader import CoalescedReader
+from orders.adapters.memory.cache import MemoryCache
+from orders.adapters.memory.order_repository import MemoryOrderRepository
+from orders.domain.errors import OrdersError, Unavailable
+from tests.contracts.cache import CacheContract, NewCache, check_against_model, documents
+from tests.unit.domain.reference import REFERENCE, read_document, the_order
+
+
+class Desk:
+    """Answers questions when told to."""
+
+    def __init__(self, *stored: str) -> None:
+        self.stored = set(stored)
+        self.asked: list[tuple[str, ...]] = []
+        self._answers: list[asyncio.Future[None]] = []
+
+    async def ask(self, uids: Sequence[str]) -> Mapping[str, bytes]:
+        # It looks when it is asked; what is stored later it does not see.
+        found = documents(*(uid for uid in uids if uid in self.stored))
+        self.asked.append(tuple(uids))
+        answer = asyncio.get_running_loop().create_future()
+        self._answers.append(answer)
+        await answer
+        return found
+
+    async def answer(self, number: int, failure: Exception | None = None) -> None:
+        """Let this question, counted from 0, have its answer."""
+        if failure:
+            self._answers[number].set_exception(failure)
+        else:
+            self._answers[number].set_result(None)
+        await quiet()
+
+
+async def quiet() -> None:
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk("a", "b", "c")
+
+
+@pytest.fixture
+async def flights(desk: Desk) -> AsyncIterator[Flights]:
+    flights = Flights(desk.ask, at_once=2, most=3, patience=60)
+    yield flights
+    await flights.close()
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+@pytest.fixture(autouse=True)
+async def complaints() -> AsyncIterator[list[dict[str, Any]]]:
+    """What the event loop complains about, such as exceptions that nobody retrieved: nothing."""
+    found: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: found.append(context))
+    yield found
+    gc.collect()
+    await asyncio.sleep(0)
+    assert found == []
+
+
+Start = Callable[..., "asyncio.Task[dict[str, bytes]]"]
+
+
+@pytest.fixture
+async def start(flights: Flights) -> AsyncIterator[Start]:
+    begun: list[asyncio.Task[dict[str, bytes]]] = []
+
+    def begin(*uids: str) -> asyncio.Task[dict[str, bytes]]:
+        begun.append(asyncio.create_task(flights.get(uids)))
+        return begun[-1]
+
+    yield begin
+    await flights.close()
+    await asyncio.gather(*begun, return_exceptions=True)
+
+
+async def test_a_lone_one_leaves_at_once(flights: Flights, desk: Desk, start: Start) -> None:
+    one = start("a")
+    await asyncio.sleep(0)  # it asks
+    await asyncio.sleep(0)  # its flight leaves
+    assert desk.asked == [("a",)]
+    await desk.answer(0)
+    assert await one == documents("a")
+
+
+async def test_what_comes_at_the_same_time_is_one_question(
+    flights: Flights, desk: Desk, start: Start
+) -> None:
+    callers = [start("a"), start("b"), start("x"), start("a")]
+    await quiet()
+    assert desk.asked == [("a", "b", "x")]
+    await desk.answer(0)
+    assert [await caller for caller in callers] == [
+        documents("a"),
+        documents("b"),
+        {},
+        documents("a"),
+    ]
+
+
+async def test_newcomers_gather_while_all_flights_are_out(
+    flights: Flights, desk: Desk, start: Start
+) -> None:
+    start("a")
+    await quiet()
+    start("b")
+    await quiet()
+    later = [start("c"), start("x"), start("c")]
+    await quiet()
+    assert desk.asked == [("a",), ("b",)]
+    await desk.answer(1)  # the other one is slow, and stops nobody
+    assert desk.asked == [("a",), ("b",), ("c", "x")]
+    await desk.answer(2)
+    assert [await one for one in later] == [documents("c"), {}, documents("c")]
+
+
+async def test_batches_are_bounded(flights: Flights, desk: Desk, start: Start) -> None:
+    many = [start(str(i)) for i in range(8)]
+    await quiet()
+    assert desk.asked == [("0", "1", "2"), ("3", "4", "5")]
+    await desk.answer(0)
+    assert desk.asked[2:] == [("6", "7")]
+    await desk.answer(1)
+    await desk.answer(2)
+    assert await asyncio.gather(*many) == [{}] * 8
+
+
+async def test_many_uids_of_one_caller_may_take_several_flights(
+    flights: Flights, desk: Desk, start: Start
+) -> None:
+    one = start("a", "b", "x", "c", "a", "y")
+    await quiet()
+    assert desk.asked == [("a", "b", "x"), ("c", "y")]
+    await desk.answer(1)
+    assert not one.done()
+    await desk.answer(0)
+    assert await one == documents("a", "b", "c")
+
+
+async def test_nothing_asked_nothing_done(flights: Flights, desk: Desk) -> None:
+    assert await flights.get([]) == {}
+    assert desk.asked == []
+
+
+async def test_one_flight_a_key(flights: Flights, desk: Desk, start: Start) -> None:
+    start("a")
+    await quiet()
+    late = start("a")
+    await quiet()
+    assert desk.asked == [("a",)]
+    await desk.answer(0)
+    assert await late == documents("a")
+    assert desk.asked == [("a",)]
+
+
+async def test_an_order_stored_before_it_was_asked_for_is_never_missed(
+    flights: Flights, desk: Desk, start: Start
+) -> None:
+    early = start("new")
+    await quiet()
+    desk.stored.add("new")
+    late, later = start("new"), start("new", "a")
+    await quiet()
+    assert desk.asked == [("new",), ("a",)]
+    await desk.answer(0)
+    assert await early == {}  # it was not there when it was asked for
+    assert not late.done()
+    assert desk.asked == [("new",), ("a",), ("new",)]
+    await desk.answer(2)
+    await desk.answer(1)
+    assert await late == documents("new")
+    assert await later == documents("new", "a")
+
+
+async def test_a_caller_that_is_cancelled_harms_no_other(
+    flights: Flights, desk: Desk, start: Start
+) -> None:
+    first, second = start("a"), start("a", "b")
+    await quiet()
+    late, waiting = start("a"), start("c")
+    await quiet()
+    for gone in (first, late):
+        gone.cancel()
+    await quiet()
+    assert first.cancelled()
+    assert late.cancelled()
+    await desk.answer(0)
+    await desk.answer(1)
+    assert await second == documents("a", "b")
+    assert await waiting == documents("c")
+
+
+async def test_when_all_callers_are_gone_others_are_served(
+    flights: Flights, desk: Desk, start: Start
+) -> None:
+    gone = [start("a"), start("x")]
+    await quiet()
+    for caller in gone:
+        caller.cancel()
+    await quiet()
+    await desk.answer(0)
+    one = start("x")
+    await quiet()
+    await desk.answer(1)
+    assert await one == {}
+
+
+@pytest.mark.parametrize("failure", [Unavailable("away"), RuntimeError("?")])
+async def test_a_failure_reaches_all_of_the_flight_and_nobody_else(
+    flights: Flights, desk: Desk, start: Start, failure: Exception
+) -> None:
+    aboard = [start("a"), start("a", "b")]
+    cancelled = start("b")
+    await quiet()
+    late, other = start("b"), start("c")
+    await quiet()
+    cancelled.cancel()
+    await desk.answer(0, failure)
+    for caller in (*aboard, late):
+        with pytest.raises(OrdersError) as caught:
+            await caller
+        assert caught.value.__cause__ is failure
+        assert isinstance(caught.value, Unavailable) == isinstance(failure, Unavailable)
+    await desk.answer(1)
+    assert await other == documents("c")
+    again = start("a")
+    await quiet()
+    await desk.answer(2)
+    assert await again == documents("a")
+
+
+async def test_each_gets_a_failure_of_his_own(flights: Flights, desk: Desk, start: Start) -> None:
+    callers = [start("a"), start("a")]
+    await quiet()
+    away = Unavailable("away")
+    await desk.answer(0, away)
+    raised = await asyncio.gather(*callers, return_exceptions=True)
+    assert raised[0] is not raised[1]
+    assert all(isinstance(error, Unavailable) and error.__cause__ is away for error in raised)
+
+
+async def test_a_caller_that_waits_for_a_turn_too_long_is_told_so(desk: Desk) -> None:
+    flights = Flights(desk.ask, at_once=1, most=3, patience=0.02)
+    slow = asyncio.create_task(flights.get("a"))
+    await quiet()
+    with pytest.raises(Unavailable, match="slow"):
+        await flights.get("b")
+    with pytest.raises(Unavailable, match="slow"):
+        await flights.get(["b", "c"])
+    await desk.answer(0)
+    assert await slow == documents("a")
+    assert desk.asked == [("a",)]
+    await flights.close()
+
+
+async def test_closing_ends_all_of_it(desk: Desk) -> None:
+    flights = Flights(desk.ask, at_once=1, most=1)
+    flying = asyncio.create_task(flights.get("a"))
+    await quiet()
+    late, waiting = asyncio.create_task(flights.get("a")), asyncio.create_task(flights.get("b"))
+    await quiet()
+    await asyncio.wait_for(flights.close(), 1)
+    for caller in (flying, late, waiting):
+        with pytest.raises(Unavailable):
+            await caller
+    with pytest.raises(Unavailable):
+        await flights.get("a")
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+    await flights.open()
+    again = asyncio.create_task(flights.get("a"))
+    await quiet()
+    await desk.answer(1)
+    assert await again == documents("a")
+    await flights.close()
+
+
+async def test_closing_before_a_flight_has_left(desk: Desk) -> None:
+    flights = Flights(desk.ask, at_once=1, most=1)
+    one = asyncio.create_task(flights.get("a"))
+    await asyncio.sleep(0)
+    await flights.close()
+    with pytest.raises(Unavailable):
+        await one
+    await flights.open()
+    again = asyncio.create_task(flights.get("a"))
+    await quiet()
+    assert desk.asked == [("a",)]
+    await desk.answer(0)
+    assert await again == documents("a")
+    await flights.close()
+
+
+async def test_lines_of_a_flight_are_not_those_of_its_first_caller() -> None:
+    seen: list[dict[str, Any]] = []
+
+    async def ask(uids: Sequence[str]) -> Mapping[str, bytes]:
+        seen.append(get_contextvars())
+        return {}
+
+    flights = Flights(ask, at_once=1, most=1)
+    with bound_contextvars(request_id="mine"):
+        await flights.get("a")
+    await flights.close()
+    assert seen == [{}]
+
+
+class Scene:
+    """Callers, a store and questions about it that are answered in any order."""
+
+    AT_ONCE, MOST = 2, 3
+
+    def __init__(self) -> None:
+        self.stored: set[str] = set()
+        self.flights = Flights(self.ask, at_once=self.AT_ONCE, most=self.MOST)
+        self.callers: list[tuple[asyncio.Task[dict[str, bytes]], set[str], set[str]]] = []
+        self.questions: list[asyncio.Future[None]] = []
+        self.in_hand: set[str] = set()
+
+    async def ask(self, uids: Sequence[str]) -> Mapping[str, bytes]:
+        assert 0 < len(uids) <= self.MOST
+        assert not self.in_hand & set(uids)
+        self.in_hand.update(uids)
+        found = documents(*self.stored.intersection(uids))
+        question = asyncio.get_running_loop().create_future()
+        self.questions.append(question)
+        assert len(self.questions) <= self.AT_ONCE
+        try:
+            await question
+        finally:
+            self.in_hand.difference_update(uids)
+        return found
+
+    async def play(self, kind: str, uids: set[str], number: int) -> None:
+        if kind == "look up":
+            task = asyncio.create_task(self.flights.get(sorted(uids)))
+            self.callers.append((task, uids, uids & self.stored))
+            await asyncio.sleep(0)
+        elif kind == "store":
+            self.stored |= uids
+        elif kind == "cancel" and self.callers:
+            self.callers[number % len(self.callers)][0].cancel()
+        elif kind == "answer" and self.questions:
+            self.questions.pop(number % len(self.questions)).set_result(None)
+            await quiet()
+        elif kind == "fail" and self.questions:
+            self.questions.pop(number % len(self.questions)).set_exception(Unavailable("away"))
+            await quiet()
+
+    async def finish(self) -> None:
+        await quiet()
+        while self.questions:
+            self.questions.pop().set_result(None)
+            await quiet()
+        for caller, wanted, there in self.callers:
+            assert caller.done()
+            if caller.cancelled() or caller.exception():
+                assert caller.cancelled() or isinstance(caller.exception(), Unavailable)
+                continue
+            assert there <= set(caller.result()) <= wanted & self.stored
+            assert caller.result() == documents(*caller.result())
+        await self.flights.close()
+
+
+_STEPS = st.tuples(
+    st.sampled_from(["look up", "look up", "look up", "store", "answer", "cancel", "fail"]),
+    st.sets(st.sampled_from("abcdefg"), min_size=1, max_size=5),
+    st.integers(0, 99),
+)
+
+
+@given(st.lists(_STEPS, max_size=40))
+@settings(max_examples=60, deadline=None)
+async def test_whatever_happens_in_whatever_order_every_answer_is_right(
+    steps: list[tuple[str, set[str], int]],
+) -> None:
+    scene = Scene()
+    for step in steps:
+        await scene.play(*step)
+    await scene.finish()
+
+
+class TestCoalescedCache(CacheContract):
+    @pytest.fixture
+    def new_cache(self) -> NewCache:
+        return self.make
+
+    @staticmethod
+    async def make(capacity: int) -> CoalescedCache:
+        return CoalescedCache(MemoryCache(capacity))
+
+    def test_does_as_a_plain_model_does(self) -> None:
+        async def done(_: object) -> None: ...
+
+        check_against_model(self.make, done, max_examples=20)
+
+    async def test_an_away_cache_is_away(self) -> None:
+        shared = MemoryCache(3)
+        shared.available = False
+        cache = CoalescedCache(shared)
+        with pytest.raises(Unavailable):
+            await cache.get(["a"])
+        with pytest.raises(Unavailable):
+            await cache.put(documents("a"))
+        with pytest.raises(Unavailable):
+            await cache.touch(["a"])
+
+
+async def test_many_readers_are_few_questions() -> None:
+    class Counting(MemoryOrderRepository):
+        questions = 0
+
+        async def get(self, order_uids: Collection[str]) -> dict[str, bytes]:
+            self.questions += 1
+            await asyncio.sleep(0.001)
+            return await super().get(order_uids)
+
+    repository = Counting()
+    orders = [the_order(read_document(REFERENCE | {"order_uid": str(i)})) for i in range(50)]
+    await repository.save_many(orders)
+    reader = CoalescedReader(repository)
+    await reader.open()
+    answers = await asyncio.gather(*(reader.get((str(i % 60),)) for i in range(600)))
+    assert all(
+        set(answer) == {str(i % 60)} & set(map(str, range(50))) for i, answer in enumerate(answers)
+    )
+    assert repository.questions <= 3
+    await reader.close()
