@@ -153,11 +153,11 @@ async def test_errors_of_every_kind(
     [
         ("POST", "/random/1", "info", "/random/{amount}"),
         ("GET", "/random/1", "info", "/random/{amount}"),
-        ("GET", "/orders/none", "info", "/orders/{order_uid}"),
         ("GET", "/orders?x=private", "info", "/orders"),
         ("GET", "/private", "info", "unknown"),
         ("DELETE", "/orders/private", "info", "/orders/{order_uid}"),
         ("GET", "/orders", "debug", "/orders"),
+        ("GET", "/orders/none", "debug", "/orders/{order_uid}"),
         ("GET", "/orders/uid", "debug", "/orders/{order_uid}"),
         ("HEAD", "/orders/uid", "debug", "/orders/{order_uid}"),
         ("OPTIONS", "/random/1", "debug", "/random/{amount}"),

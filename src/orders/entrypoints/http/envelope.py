@@ -23,6 +23,7 @@ SAFETY = (
     (b"cross-origin-resource-policy", b"same-origin"),
 )
 _FIRST_ERROR = 400
+_NOT_FOUND = 404
 
 log = structlog.get_logger("orders.http")
 _stdlib_log = logging.getLogger("orders.http")
@@ -86,7 +87,9 @@ def _break_off(scope: Scope, status: int, began: float, error: BaseException) ->
 
 def _log(scope: Scope, status: int, began: float, **more: str) -> None:
     """One line a request: its route, never its path or query, which hold what people look for."""
-    quiet = status < _FIRST_ERROR and not more and not has_effect(scope)
+    # That an order does not exist is an answer: clients ask until it does, as often as they like.
+    as_asked = status < _FIRST_ERROR or (status == _NOT_FOUND and "path_template" in scope)
+    quiet = as_asked and not more and not has_effect(scope)
     if quiet and not _stdlib_log.isEnabledFor(logging.DEBUG):
         return  # a fifth of the time of a hot read would go into making a line and dropping it
     (log.debug if quiet else log.info)(
