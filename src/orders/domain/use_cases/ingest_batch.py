@@ -31,7 +31,7 @@ half a million bad elements.
 """
 
 
-class Candidate(Struct, frozen=True):
+class Candidate(Struct, frozen=True, gc=False):
     """A valid order, and where it came from."""
 
     order: Order
