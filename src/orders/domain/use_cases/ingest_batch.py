@@ -47,6 +47,14 @@ class Prepared(Struct, frozen=True):
     letters: tuple[DeadLetter, ...]
     messages: int
 
+    def followed_by(self, later: "Prepared") -> "Prepared":
+        """Both as one batch, as if they had been received together."""
+        return Prepared(
+            self.candidates + later.candidates,
+            self.letters + later.letters,
+            self.messages + later.messages,
+        )
+
 
 class IngestReport(Struct, frozen=True):
     """What became of a batch, in numbers of orders. ``dead`` counts dead letters by code."""
