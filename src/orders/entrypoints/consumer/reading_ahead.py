@@ -9,9 +9,10 @@ from orders.domain.ports import MessageSource
 from orders.domain.use_cases.ingest_batch import IngestBatch, Prepared
 from orders.entrypoints.consumer.daemon_thread import in_daemon_thread
 
-MOST_MESSAGES = 2_000
-"""Messages that wait, above which no more are joined to them: about one batch of a backlog."""
-MOST_BYTES = 4 * 1024 * 1024
+MOST_MESSAGES = 1_000
+"""Messages that wait, from which on no more are joined to them: half a batch of a backlog, so that
+what is stored together, and held in memory, never is much more than one batch."""
+MOST_BYTES = 2 * 1024 * 1024
 """The same for the bytes of their values."""
 INLINE_BYTES = 65_536
 """Values of a batch up to which it is read at once. Larger ones are read in a thread: a good batch
@@ -34,7 +35,7 @@ class Read(NamedTuple):
 class ReadingAhead:
     """Receives and reads for as long as ``run`` runs; the outcome waits to be taken.
 
-    What comes while something waits already is joined to it, up to about one batch: so a lone
+    What comes while something waits already is joined to it, up to half a batch: so a lone
     message is taken at once, and those that trickle in while the database is busy cost one
     transaction and not one each. ``most_messages`` is for tests.
     """
