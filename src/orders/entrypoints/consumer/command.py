@@ -29,9 +29,9 @@ from orders.entrypoints.startup import (
 )
 
 SWITCH_INTERVAL = 0.000_5
-"""Seconds after which a thread that computes lets another one go on. The loop feeds PostgreSQL while
-messages are read in two other threads: at Python's 5 ms each of some 15 steps of a transaction waits
-for them, and PostgreSQL for us, a quarter of its time instead of a seventh."""
+"""Seconds after which a thread that computes lets another one go on. The loop feeds PostgreSQL
+while other threads read messages. At Python's 5 ms it waited for them at each of some 15 steps of a
+transaction, and PostgreSQL for it: a quarter of the transaction's time, and now a seventh."""
 
 log = structlog.get_logger(__name__)
 
