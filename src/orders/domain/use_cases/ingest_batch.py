@@ -31,7 +31,7 @@ half a million bad elements.
 """
 
 
-class Candidate(Struct, frozen=True):
+class Candidate(Struct, frozen=True, gc=False):
     """A valid order, and where it came from."""
 
     order: Order
@@ -46,6 +46,14 @@ class Prepared(Struct, frozen=True):
     candidates: tuple[Candidate, ...]
     letters: tuple[DeadLetter, ...]
     messages: int
+
+    def followed_by(self, later: "Prepared") -> "Prepared":
+        """Both as one batch, as if they had been received together."""
+        return Prepared(
+            self.candidates + later.candidates,
+            self.letters + later.letters,
+            self.messages + later.messages,
+        )
 
 
 class IngestReport(Struct, frozen=True):

@@ -1,14 +1,14 @@
 """The loop from the topic to the database.
 
-While one batch is stored, the next is received and read, and the one before is committed; each of
-the three goes in the order of the topic. Nothing is committed before it was stored.
+While one batch is stored, the next is received and read (and those after it are joined to it, up to
+a bound), and the one before is committed; each of the three goes in the order of the topic. Nothing
+is committed before it was stored.
 """
 
 import asyncio
 import time
 from contextlib import suppress
 from functools import partial
-from typing import NamedTuple
 
 import structlog
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
@@ -19,25 +19,17 @@ from orders.domain.messages import Batch
 from orders.domain.ports import MessageSource
 from orders.domain.storing import Storing
 from orders.domain.use_cases.ingest_batch import IngestBatch, IngestReport, Prepared
-from orders.entrypoints.consumer.daemon_thread import in_daemon_thread
 from orders.entrypoints.consumer.progress import Progress
+from orders.entrypoints.consumer.reading_ahead import ReadingAhead
 
 STOP_TIMEOUT = 4.0
 """Seconds that the batch in hand has to be stored and committed in after the stop: several times
 what the largest takes, and short enough to close everything within 10 s of the signal."""
 RETRY_MAX_WAIT = 5.0
 """Seconds between two tries at most, while the database or the dead letters are away."""
-INLINE_BYTES = 65_536
-"""Values of a batch up to which it is read at once. Larger ones are read in a thread: a good batch
-is as fast either way, but a megabyte of brackets takes seconds, in which everything would stand
-still and whoever waits for a server would think it away."""
+_FIRST = asyncio.FIRST_COMPLETED
 
 _log = structlog.get_logger(__name__)
-
-
-class _Read(NamedTuple):
-    batch: Batch
-    prepared: Prepared
 
 
 class ConsumerLoop:
@@ -72,7 +64,7 @@ class ConsumerLoop:
         work = asyncio.create_task(self._work(stop))
         stopping = asyncio.create_task(stop.wait())
         try:
-            await asyncio.wait({work, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({work, stopping}, return_when=_FIRST)
             await asyncio.wait({work}, timeout=self._stop_timeout)
             if work.done():
                 work.result()
@@ -83,21 +75,26 @@ class ConsumerLoop:
             self._progress.summarise()
 
     async def _work(self, stop: asyncio.Event) -> None:
+        ahead = ReadingAhead(self._source, self._ingest)
         stopping = asyncio.create_task(stop.wait())
-        reading = asyncio.create_task(self._read())
+        reading = asyncio.create_task(ahead.run())
         committing: asyncio.Task[None] | None = None
         try:
             while not stop.is_set():
-                await asyncio.wait({reading, stopping}, return_when=asyncio.FIRST_COMPLETED)
+                arrived = asyncio.create_task(ahead.arrived())
+                await asyncio.wait({arrived, reading, stopping}, return_when=_FIRST)
+                arrived.cancel()
                 if stop.is_set():
                     break
-                batch, prepared = reading.result()
-                reading = asyncio.create_task(self._read())
-                if not await self._store(prepared, stop):
+                read = ahead.take()
+                if read is None:
+                    reading.result()  # raises
+                    break
+                if not await self._store(read.prepared, stop):
                     break
                 if committing:
                     await committing
-                committing = asyncio.create_task(self._commit(batch))
+                committing = asyncio.create_task(self._commit(read.batch))
         except asyncio.CancelledError:  # out of time
             if committing:
                 await _cancel(committing)
@@ -107,13 +104,6 @@ class ConsumerLoop:
             await _cancel(reading, stopping)
             if committing:
                 await committing
-
-    async def _read(self) -> _Read:
-        batch = await self._source.receive()
-        size = sum(len(message.value or b"") for message in batch.messages)
-        if size <= INLINE_BYTES:
-            return _Read(batch, self._ingest.prepare(batch.messages))
-        return _Read(batch, await in_daemon_thread(partial(self._ingest.prepare, batch.messages)))
 
     async def _store(self, prepared: Prepared, stop: asyncio.Event) -> bool:
         """Store a batch, however long it takes; False if that was not to be before the stop."""
