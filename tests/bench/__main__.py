@@ -91,19 +91,22 @@ def main(
 def _measure(
     names: list[str], folder: Path, figures: list[Figure], about: dict[str, Any], console: Console
 ) -> None:
+    began = time.monotonic()
     columns = (
         *(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()),
         *(TimeElapsedColumn(), TextColumn("{task.fields[now]}")),
     )
     with Progress(*columns, console=console) as progress:
-        task = progress.add_task("bench", total=len(names), now="starting the servers")
+        task = progress.add_task("bench", total=len(names) + 1, now="starting the servers")
 
         def say(text: str) -> None:
             progress.update(task, now=text)
 
-        def done(found: list[Figure]) -> None:
+        def done(name: str, found: list[Figure]) -> None:
             figures.extend(found)
             progress.advance(task)
+            seconds = about.setdefault("seconds", {})
+            seconds[name] = round(time.monotonic() - began - sum(seconds.values()), 1)
 
         place = Place(folder, QUICK if about["quick"] else FULL, say)
         try:
@@ -130,7 +133,13 @@ def _write(
     if picture:
         picture.write_text(svg(figures), "utf-8")
     if page:
-        page.write_text(between_marks(page.read_text("utf-8"), markdown(figures, about)), "utf-8")
+        told = markdown(figures, about, _seen(picture, page), _seen(file, page))
+        page.write_text(between_marks(page.read_text("utf-8"), told), "utf-8")
+
+
+def _seen(path: Path | None, page: Path) -> str:
+    """How the page can name a file that lies beside it."""
+    return path.name if path and path.resolve().parent == page.resolve().parent else ""
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

@@ -48,6 +48,7 @@ def measure(place: Place) -> list[Figure]:
             fresh.append(arrive(uid, value) * 1e3)
             uid, value = pairs[2 * number + 1]
             missed.append(arrive(uid, value, _MISSED_FOR) * 1e3)
+        producer.flush(10)
         batches = place.ask(dsn, "SELECT count(DISTINCT xmin::text) FROM orders")
         lone = len(pairs) / batches
     any_fresh = "any fresh one"

@@ -31,15 +31,17 @@ NAMES = (
 """In the order in which they are done."""
 
 
-def perform(place: Place, names: list[str], done: Callable[[list[Figure]], None]) -> None:
-    """Measure the rows of these names; ``done`` is handed what each has given."""
+def perform(place: Place, names: list[str], done: Callable[[str, list[Figure]], None]) -> None:
+    """Measure the rows of these names; ``done`` is handed what each has given.
+
+    And once more in the end: what the processes held that took part.
+    """
     with ExitStack() as stack:
         dsn = ""
         for name in names:
             if name in ALONE:
-                done(ALONE[name](place))
+                done(name, ALONE[name](place))
                 continue
             dsn = dsn or stack.enter_context(reads.shop(place))
-            done(IN_THE_SHOP[name](place, dsn))
-    if place.memory:
-        done(starting.memory_figures(place))
+            done(name, IN_THE_SHOP[name](place, dsn))
+    done("memory", starting.memory_figures(place))

@@ -34,7 +34,8 @@ CROSS JOIN LATERAL (
         o.shardkey,
         o.sm_id,
         replace(
-            to_char(o.date_created AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+            -- Quoted colons, for pgbench takes a word behind one for a variable.
+            to_char(o.date_created AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24":"MI":"SS.US"Z"'),
             '.000000Z', 'Z'
         ) AS date_created,
         o.oof_shard

@@ -41,8 +41,10 @@ def table(figures: Sequence[Figure]) -> Table:
     return made
 
 
-def markdown(figures: Sequence[Figure], about: Mapping[str, Any]) -> str:
-    """For a page."""
+def markdown(
+    figures: Sequence[Figure], about: Mapping[str, Any], picture: str = "", samples: str = ""
+) -> str:
+    """For a page, with the picture and a link to all samples where it can see those files."""
     machine = about["machine"]
     versions = ", ".join(
         f"{name} {machine[name]}" for name in ("python", "postgresql", "valkey", "kafka", "granian")
@@ -55,6 +57,8 @@ def markdown(figures: Sequence[Figure], about: Mapping[str, Any]) -> str:
         _line(_HEAD),
         _line(["---", "---", "---:", "---:", "---", "---:", "---:", "---"]),
         *(_line(_cells(figure)) for figure in figures),
+        *(["", f"![The product against its targets]({picture})"] if picture else []),
+        *(["", f"All samples are in [{samples}]({samples})."] if samples else []),
         "",
         "Beside what each of them stands, and what one must know:",
         "",

@@ -63,6 +63,13 @@ def test_the_page_holds_a_row_for_each_figure_and_its_note() -> None:
     assert "- hot, p99: a note." in text
     assert "- hot, GET & go: beside it." in text
     assert "2 cores (some), 24 GiB" in text
+    assert "](" not in text
+
+
+def test_the_page_shows_the_picture_that_lies_beside_it() -> None:
+    text = markdown(FIGURES, ABOUT, "bench.svg", "bench.json")
+    assert "(bench.svg)" in text
+    assert "[bench.json](bench.json)" in text
 
 
 def test_a_page_keeps_what_stands_around_the_table() -> None:
