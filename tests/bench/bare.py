@@ -58,8 +58,8 @@ def serve(body: Path, port: int) -> None:
 
 
 @contextmanager
-def bare(place: Place, body: bytes) -> Iterator[int]:
-    """Such a server for the block; its port."""
+def bare(place: Place, body: bytes) -> Iterator[tuple[int, int]]:
+    """Such a server for the block: its port, and the id of its process."""
     file = place.folder / place.new_name("bare")
     file.write_bytes(body)
     port = free_port()
@@ -67,7 +67,7 @@ def bare(place: Place, body: bytes) -> Iterator[int]:
     process = subprocess.Popen(argv, cwd=ROOT, start_new_session=True)
     try:
         wait_until(lambda: _answers(port, body), 20, "the bare application answers")
-        yield port
+        yield port, process.pid
         check(process.poll() is None, "the bare application has ended")
     finally:
         process.send_signal(signal.SIGTERM)

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -74,12 +74,10 @@ class Running:
     def pids(self) -> dict[str, int]:
         """Its processes by their kind: itself, and its children."""
         own = self.process.pid
-        path = Path(f"/proc/{own}/task/{own}/children")
-        children = [int(pid) for pid in path.read_text().split()]
         if self.command != "api":
             return {self.command: own}
         # A helper of Python's multiprocessing is no process that serves.
-        workers = [pid for pid in children if "resource_tracker" not in _command_line(pid)]
+        workers = [pid for pid in children(own) if "resource_tracker" not in _command_line(pid)]
         return {"api main": own} | {f"api worker {n}": pid for n, pid in enumerate(workers, 1)}
 
     def stop(self) -> None:
@@ -104,6 +102,20 @@ def memory(pid: int) -> dict[str, float]:
         pss = next(line for line in rollup.splitlines() if line.startswith("Pss:"))
         held["pss"] = int(pss.split()[1]) * 1024 / 1e6
     return held
+
+
+def cpu_seconds(pids: Iterable[int]) -> float:
+    """The time of processors that these processes have taken so far."""
+    ticks = 0
+    for pid in pids:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def children(pid: int) -> list[int]:
+    """The processes that this one has started."""
+    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def forget_peak(pid: int) -> None:

@@ -2,7 +2,7 @@
 
 import re
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from tests.bench.bare import bare
 from tests.bench.documents import UID_SQL, make, rows, uid_of, write
 from tests.bench.figures import Figure, Limit, Target
 from tests.bench.place import CheckFailed, Place, check
-from tests.bench.product import Running, api, get
+from tests.bench.product import Running, api, children, cpu_seconds, get
 
 LOOK_UP = Path(__file__).with_name("look_up.sql").read_text("utf-8")
 """One order by its uid, $1: a plain statement, which answers what the API does byte for byte."""
@@ -58,14 +58,14 @@ def hot(place: Place, dsn: str) -> list[Figure]:
     what = hot_load(place)
     ours: list[dict[str, Any]] = []
     theirs: list[dict[str, Any]] = []
-    with api(place, dsn) as running, bare(place, body) as port:
+    with api(place, dsn) as running, bare(place, body) as (port, pid):
         check(
             get(running.port, f"/orders/{uid_of(0)}") == (200, body), "not the bytes of the order"
         )
         for number in range(place.sizes.rounds):
             place.say(f"hot GET: round {number + 1} of {place.sizes.rounds}")
-            theirs.append(place.load(port=port, **what))
-            ours.append(place.load(port=running.port, **what))
+            theirs.append(_timed(place, (pid, *children(pid)), port=port, **what))
+            ours.append(_timed(place, running.pids().values(), port=running.port, **what))
     bare_app = "a bare ASGI application sending the same bytes"
 
     def figure(what: str, unit: str, name: str, factor: float, target: Target | None) -> Figure:
@@ -76,6 +76,7 @@ def hot(place: Place, dsn: str) -> list[Figure]:
         figure("GET of one order, 64 connections", "requests/s", "rate", 1, Target(0.8)),
         figure("its 99th percentile", "ms", "p99", 1e3, Target(most=1.5)),
         figure("its median", "ms", "p50", 1e3, None),
+        figure("its time of the server's processor", "us", "server_cpu", 1e6, None),
         Figure(
             "hot",
             "what the load generator can do",
@@ -208,6 +209,14 @@ def transactions(place: Place, dsn: str) -> int:
     """How many the database has seen, by sessions that are over."""
     text = "SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()"
     return int(place.ask(dsn, text))
+
+
+def _timed(place: Place, pids: Iterable[int], **what: Any) -> dict[str, Any]:
+    """Put load on a server, and see how much of the processor each request has taken of it."""
+    pids = list(pids)
+    before = cpu_seconds(pids)
+    found = place.load(**what)
+    return found | {"server_cpu": (cpu_seconds(pids) - before) / found["asked"]}
 
 
 def _check_look_up(place: Place, dsn: str, running: Running, amount: int) -> None:

@@ -1,5 +1,6 @@
 """One and two of each process, side by side; all share the cores of one machine here."""
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 from tests.bench.documents import digests, make, rows
@@ -47,7 +48,7 @@ def _reads(place: Place, dsn: str, workers: int) -> dict[str, float]:
 def _ingest(place: Place, consumers: int) -> float:
     """They wait for the orders, and not the other way round: all have their partitions then."""
     place.say(f"scaling: ingest by {consumers} consumers")
-    made = make(40_000_000, place.sizes.backlog // 2)
+    made = make(40_000_000, place.sizes.backlog)
     topic = place.produce((), _PARTITIONS)
     more = {
         "ORDERS_KAFKA_GROUP": place.new_name("group"),
@@ -60,7 +61,9 @@ def _ingest(place: Place, consumers: int) -> float:
         for each in started:
             each.wait_until(lambda each=each: is_assigned(each), "given partitions")  # type: ignore[misc]
         amount = len(made.values)
-        place.send(topic, made.values, _PARTITIONS)
-        found = pace(started[0], dsn, (), amount)
+        with ThreadPoolExecutor(1) as pool:  # the clock must see the beginning
+            sending = pool.submit(place.send, topic, made.values, _PARTITIONS)
+            found = pace(started[0], dsn, (), amount)
+            sending.result()
         check(place.digests(dsn) == digests(rows(made.values)), "other rows are stored")
     return found.messages

@@ -48,14 +48,14 @@ FULL = Sizes(
 )
 QUICK = Sizes(
     rounds=1,
-    seconds=1.0,
-    warm_up=0.5,
+    seconds=0.7,
+    warm_up=0.3,
     backlog=8_000,
     few=2_000,
     many=10_000,
     small=5_000,
-    large=50_000,
-    growing=4_000,
-    arrivals=25,
-    starts=2,
+    large=30_000,
+    growing=6_000,
+    arrivals=15,
+    starts=1,
 )

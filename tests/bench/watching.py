@@ -27,7 +27,7 @@ class Clock:
 
     def see(self, moment: float, number: int) -> None:
         """Note what it is at this moment."""
-        if self._first is None:
+        if self._first is None and number:
             self._first = (moment, number)
         if number > self._last[1]:
             self._last = (moment, number)
