@@ -9,7 +9,7 @@ import psycopg
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from tests.bench.place import check
-from tests.bench.product import Running
+from tests.bench.product import Running, cpu_seconds
 
 _PAUSE = 0.004
 _MOST_SECONDS = 300.0
@@ -33,20 +33,31 @@ class Clock:
             self._last = (moment, number)
 
     @property
-    def rate(self) -> float:
-        """How much it grew a second."""
+    def grown(self) -> int:
+        """By how much it has grown."""
         check(self._first is not None, "nothing was seen")
         assert self._first is not None
-        seconds, grown = self._last[0] - self._first[0], self._last[1] - self._first[1]
+        grown = self._last[1] - self._first[1]
         check(grown > 0, "all of it was there at the first look: too little to measure")
-        return grown / seconds
+        return grown
+
+    @property
+    def rate(self) -> float:
+        """How much it grew a second."""
+        grown = self.grown
+        assert self._first is not None
+        return grown / (self._last[0] - self._first[0])
 
 
 class Pace(NamedTuple):
-    """Orders a second by the rows that were seen, and messages a second by the commits."""
+    """Orders a second by the rows that were seen, and messages a second by the commits.
+
+    ``cpu`` is the time of processors, in seconds, that the consumer took for an order meanwhile.
+    """
 
     rows: float
     messages: float
+    cpu: float
 
 
 def pace(
@@ -68,6 +79,7 @@ def pace(
         base: how many orders were stored before.
     """
     rows, commits = Clock(), Clock()
+    cpu = 0.0
 
     is_stored = "SELECT 1 FROM orders WHERE order_uid = %s"
     deadline = time.perf_counter() + _MOST_SECONDS
@@ -80,13 +92,16 @@ def pace(
                 found = connection.execute("SELECT count(*) FROM orders").fetchone()
                 assert found is not None
                 rows.see(now, found[0] - base)
+                cpu = cpu_seconds([made.process.pid]) - cpu
                 is_done |= watched == uids[-1]
                 watched = "" if is_done else uids[-1]
             offsets = committed()
             if offsets:
                 commits.see(time.perf_counter(), offsets)
             if is_done and offsets >= messages:
-                return Pace(rows.rate if uids else 0.0, commits.rate)
+                if not uids:
+                    return Pace(0.0, commits.rate, 0.0)
+                return Pace(rows.rate, commits.rate, cpu / rows.grown)
             made.check_running()
             check(time.perf_counter() < deadline, f"{offsets} of {messages} messages in 5 minutes")
             time.sleep(_PAUSE)
