@@ -32,7 +32,9 @@ def measure(place: Place) -> list[Figure]:
         ) as taking,
     ):
         taking.wait_until(lambda: is_assigned(taking), "given partitions")
-        producer = Producer({"bootstrap.servers": place.servers.bootstrap, "linger.ms": 0})
+        producer = Producer(
+            {"bootstrap.servers": place.servers.bootstrap, "linger.ms": 0, "log_level": 0}
+        )
 
         def send(value: bytes) -> None:
             producer.produce(topic, value)

@@ -10,7 +10,7 @@ from xml.sax.saxutils import escape
 from tests.bench.figures import Figure
 from tests.bench.report import number
 
-_WIDTH, _LABEL, _BAR, _LINE = 860, 330, 380, 22
+_WIDTH, _LABEL, _BAR, _LINE = 940, 400, 380, 22
 _TOP = 58
 _MOST = 2.0
 _STYLE = """

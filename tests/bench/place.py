@@ -116,6 +116,7 @@ class Place:
         producer = Producer(
             {
                 "bootstrap.servers": self.servers.bootstrap,
+                "log_level": 0,
                 "linger.ms": 20,
                 "queue.buffering.max.messages": len(values) + 1,
                 "queue.buffering.max.kbytes": 1_000_000,
