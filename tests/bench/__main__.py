@@ -20,7 +20,7 @@ from tests.bench.figures import Figure
 from tests.bench.machine import assert_durable, described
 from tests.bench.picture import svg
 from tests.bench.place import ROOT, CheckFailed, Place
-from tests.bench.report import as_json, between_marks, markdown, notes, table
+from tests.bench.report import as_json, between_marks, grouped, markdown, notes, table
 from tests.bench.sizes import FULL, QUICK
 
 _FILE = Path("test-artifacts/bench.json")
@@ -75,6 +75,7 @@ def main(
             console.print(f"logs and data are in {folder}")
         else:
             shutil.rmtree(folder, ignore_errors=True)
+    figures = grouped(figures)
     about["minutes"] = round((time.monotonic() - began) / 60, 1)
     Console(width=None if console.is_terminal else 150).print(table(figures))
     for figure in figures:
@@ -107,6 +108,7 @@ def _measure(
             progress.advance(task)
             seconds = about.setdefault("seconds", {})
             seconds[name] = round(time.monotonic() - began - sum(seconds.values()), 1)
+            console.print(f"{name} in {seconds[name]:.0f} s")
 
         place = Place(folder, QUICK if about["quick"] else FULL, say)
         try:

@@ -60,6 +60,14 @@ class _Connection:
         self.began = 0.0
 
 
+def run(spec: Spec) -> dict[str, Any]:
+    """Do it; ``failures`` tells the first answers that were not as they must be.
+
+    ``requests`` are those that were counted, ``asked`` all of them.
+    """
+    return _Run(spec)()
+
+
 class _Run:
     """One run over the connections."""
 
@@ -148,4 +156,4 @@ class _Run:
 
 
 if __name__ == "__main__":
-    json.dump(_Run(Spec(**json.load(sys.stdin)))(), sys.stdout)
+    json.dump(run(Spec(**json.load(sys.stdin))), sys.stdout)

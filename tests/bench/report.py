@@ -12,6 +12,12 @@ BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
 _HEAD = ("", "what", "limit", "product", "unit", "ratio", "target", "")
 
 
+def grouped(figures: Sequence[Figure]) -> list[Figure]:
+    """Those of one row together, whichever part of the bench they came from."""
+    rows = list(dict.fromkeys(figure.row for figure in figures))
+    return sorted(figures, key=lambda figure: rows.index(figure.row))
+
+
 def number(value: float | None) -> str:
     """Three digits that count, or whole numbers with commas."""
     if value is None:

@@ -15,7 +15,7 @@ class Sizes(NamedTuple):
         many: orders of the larger ones, and of the whole list.
         small: orders of the smaller database of the growth.
         large: orders of the larger one.
-        growing: orders that are taken in beside those.
+        growing: orders that are taken in beside those and counted, after as many that are not.
         arrivals: orders that arrive one after another in an idle system.
         starts: of each process.
     """
@@ -42,7 +42,7 @@ FULL = Sizes(
     many=100_000,
     small=10_000,
     large=1_000_000,
-    growing=20_000,
+    growing=15_000,
     arrivals=150,
     starts=5,
 )
@@ -55,7 +55,7 @@ QUICK = Sizes(
     many=10_000,
     small=5_000,
     large=30_000,
-    growing=6_000,
+    growing=5_000,
     arrivals=15,
     starts=1,
 )

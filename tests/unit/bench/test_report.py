@@ -10,7 +10,7 @@ from rich.console import Console
 
 from tests.bench.figures import Figure, Limit, Target
 from tests.bench.picture import svg
-from tests.bench.report import BEGIN, END, as_json, between_marks, markdown, number, table
+from tests.bench.report import BEGIN, END, as_json, between_marks, grouped, markdown, number, table
 
 FIGURES = [
     Figure("hot", "GET & go", "requests/s", [8_000.0], Limit([10_000.0], "it"), target=Target(0.8)),
@@ -54,6 +54,11 @@ def test_the_table_tells_what_is_met_and_what_is_missed() -> None:
     ]
     assert next(line for line in lines if "p99" in line).split()[-1] == "missed"
     assert next(line for line in lines if "two" in line).split()[-1] == "1.50"
+
+
+def test_figures_of_one_row_stand_together() -> None:
+    first, second, third = FIGURES
+    assert grouped([first, third, second]) == [first, second, third]
 
 
 def test_the_page_holds_a_row_for_each_figure_and_its_note() -> None:
