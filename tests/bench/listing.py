@@ -69,7 +69,7 @@ def measure(place: Place, dsn: str) -> list[Figure]:
         ),
         Figure(
             "list",
-            "its 99th percentile",
+            "hot GET beside ten lists, 99th percentile",
             "ms",
             [beside["p99"] * 1e3],
             target=Target(most=100),

@@ -17,7 +17,7 @@ from tests.integration.system.processes import free_port
 
 START_SECONDS = 60.0
 _STOP_SECONDS = 15.0
-_PAUSE = 0.002
+_PAUSE = 0.005
 
 
 class Running:

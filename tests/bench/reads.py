@@ -74,9 +74,11 @@ def hot(place: Place, dsn: str) -> list[Figure]:
 
     return [
         figure("GET of one order, 64 connections", "requests/s", "rate", 1, Target(0.8)),
-        figure("its 99th percentile", "ms", "p99", 1e3, Target(most=1.5)),
-        figure("its median", "ms", "p50", 1e3, None),
-        figure("its time of the server's processor", "us", "server_cpu", 1e6, None),
+        figure("GET of one order, 99th percentile", "ms", "p99", 1e3, Target(most=1.5)),
+        figure("GET of one order, median", "ms", "p50", 1e3, None),
+        figure(
+            "GET of one order, the server's time of the processor", "us", "server_cpu", 1e6, None
+        ),
         Figure(
             "hot",
             "what the load generator can do",

@@ -60,7 +60,10 @@ def memory_figures(place: Place) -> list[Figure]:
     """What each kind of process held at the end of a run, at most."""
     return [
         Figure(
-            *("memory", f"{kind} after the runs", "MB resident", [held["rss"]]),
+            "memory",
+            f"{kind}, resident after the runs",
+            "MB",
+            [held["rss"]],
             target=Target(most=120),
             note=f"its share of shared pages counted once: {held.get('pss', 0):.0f} MB",
         )
