@@ -60,14 +60,7 @@ class Pace(NamedTuple):
     cpu: float
 
 
-def pace(
-    made: Running,
-    dsn: str,
-    uids: Sequence[str],
-    messages: int,
-    *,
-    base: int = 0,
-) -> Pace:
+def pace(made: Running, dsn: str, uids: Sequence[str], messages: int, *, base: int = 0) -> Pace:
     """Watch a consumer until it has stored and committed everything.
 
     Args:
@@ -80,7 +73,6 @@ def pace(
     """
     rows, commits = Clock(), Clock()
     cpu = 0.0
-
     is_stored = "SELECT 1 FROM orders WHERE order_uid = %s"
     deadline = time.perf_counter() + _MOST_SECONDS
     with psycopg.connect(dsn, autocommit=True) as connection, _committed(made) as committed:
