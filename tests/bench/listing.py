@@ -10,7 +10,7 @@ from tests.bench.draining import Reader, drain
 from tests.bench.figures import Figure, Limit, Target
 from tests.bench.place import Place, check
 from tests.bench.product import Running, api, forget_peak, get, memory
-from tests.bench.reads import LOOK_UP, hot_load, options
+from tests.bench.reads import LOOK_UP, PLANNING, hot_load, options
 
 _FAST, _SLOW = 7, 3
 _SLOW_RATE = 65_536.0
@@ -118,7 +118,7 @@ def _copy(place: Place, dsn: str) -> float:
     subprocess.run(
         [place.program("psql"), "--no-psqlrc", "--quiet", f"--command={statement}", dsn],
         stdout=subprocess.DEVNULL,
-        env={"PGOPTIONS": options({"jit": "off"})},
+        env={"PGOPTIONS": options(PLANNING)},
         check=True,
         timeout=300,
     )
