@@ -71,6 +71,7 @@ def main(
     except CheckFailed as error:
         failed = str(error)
     finally:
+        _be_left_alone()
         if keep:
             console.print(f"logs and data are in {folder}")
         else:
@@ -118,6 +119,7 @@ def _measure(
             about["durability"] = assert_durable(servers.postgres_dsn)
             perform(place, names, done)
         finally:
+            _be_left_alone()
             say("stopping the servers")
             place.close()
 
@@ -142,6 +144,12 @@ def _write(
 def _seen(path: Path | None, page: Path) -> str:
     """How the page can name a file that lies beside it."""
     return path.name if path and path.resolve().parent == page.resolve().parent else ""
+
+
+def _be_left_alone() -> None:
+    """What is being cleaned up is cleaned up, however often somebody asks for the end."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
