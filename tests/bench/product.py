@@ -17,6 +17,7 @@ from tests.integration.system.processes import free_port
 
 START_SECONDS = 60.0
 _STOP_SECONDS = 15.0
+_REST_SECONDS = 0.3
 _PAUSE = 0.005
 
 
@@ -147,10 +148,11 @@ def running(place: Place, command: str, environment: Mapping[str, str]) -> Itera
 
 @contextmanager
 def api(place: Place, dsn: str, topic: str = "", **more: str) -> Iterator[Running]:
-    """An API that is ready and has warmed up its cache."""
+    """An API that is ready, and has done besides what it does in its beginning."""
     environment = place.environment(dsn, topic, ORDERS_HTTP_PORT=str(free_port()), **more)
     with running(place, "api", environment) as made:
         made.wait_until(lambda: is_ready(made.port), "ready")
+        time.sleep(_REST_SECONDS)
         yield made
 
 

@@ -26,8 +26,8 @@ PLANNING = {
     "enable_seqscan": "off",
     "jit": "off",
 }
-"""Of the limits' sessions, as the product has it: else each look-up is planned anew, for longer than
-it takes, and of all orders each one's items are read by a bitmap, which is slower."""
+"""Of the limits' sessions, as the product has it: else each look-up is planned anew, which takes
+longer than itself, and of all orders each one's items are read by a bitmap, which is slower."""
 
 
 @contextmanager
