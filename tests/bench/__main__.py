@@ -56,6 +56,8 @@ def main(
     the table, and is no failure unless --strict says so.
     """
     if docs:
+        if names:
+            raise click.UsageError("--docs shows all rows: leave the names out")
         file, picture, page = _DOCS / "bench.json", _DOCS / "bench.svg", _DOCS / "performance.md"
     console = Console()
     signal.signal(signal.SIGTERM, _interrupt)
