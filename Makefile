@@ -7,7 +7,7 @@ UNIT ?= tests/unit
 INTEGRATION ?= tests/integration
 
 .DEFAULT_GOAL := help
-.PHONY: help run test unit integration drill safeties check lint types imports schemas format coverage lock dist clean
+.PHONY: help run test unit integration drill safeties bench bench-quick bench-docs check lint types imports schemas format coverage lock dist clean
 
 help: ## list what make can do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -28,6 +28,15 @@ drill: $(READY) ## fault drills at length, then count every order (DRILL='--seed
 
 safeties: $(READY) ## take each safety away in a copy, and see the test fail that is there for it
 	$(BIN)/python -m tests.safeties
+
+bench: $(READY) ## measure all of it beside what the machine can do: ratios and targets
+	$(BIN)/python -m tests.bench
+
+bench-quick: $(READY) ## the same with less of everything, in two minutes
+	$(BIN)/python -m tests.bench --quick
+
+bench-docs: $(READY) ## the same as bench, into docs/performance.md and its picture
+	$(BIN)/python -m tests.bench --docs
 
 check: lint types imports schemas ## lint, types, import contracts, deployment files
 

@@ -1,0 +1,61 @@
+"""How much of everything: the full bench, and the quick one, which shows that all of it works."""
+
+from typing import NamedTuple
+
+
+class Sizes(NamedTuple):
+    """What a row takes.
+
+    Attributes:
+        rounds: pairs of limit and product.
+        seconds: of load that is counted, a sample.
+        warm_up: seconds of load before that.
+        backlog: orders that wait when the consumer starts.
+        few: orders of the smaller uniform reads.
+        many: orders of the larger ones, and of the whole list.
+        small: orders of the smaller database of the growth.
+        large: orders of the larger one.
+        growing: orders that are taken in beside those and counted, after as many that are not.
+        arrivals: orders that arrive one after another in an idle system.
+        starts: of each process.
+    """
+
+    rounds: int
+    seconds: float
+    warm_up: float
+    backlog: int
+    few: int
+    many: int
+    small: int
+    large: int
+    growing: int
+    arrivals: int
+    starts: int
+
+
+FULL = Sizes(
+    rounds=3,
+    seconds=4.0,
+    warm_up=1.0,
+    backlog=50_000,
+    few=5_000,
+    many=100_000,
+    small=10_000,
+    large=1_000_000,
+    growing=15_000,
+    arrivals=150,
+    starts=5,
+)
+QUICK = Sizes(
+    rounds=1,
+    seconds=0.7,
+    warm_up=0.3,
+    backlog=6_000,
+    few=2_000,
+    many=10_000,
+    small=5_000,
+    large=20_000,
+    growing=4_000,
+    arrivals=10,
+    starts=1,
+)

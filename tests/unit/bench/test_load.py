@@ -1,0 +1,93 @@
+"""The load generator counts right answers and tells wrong ones: else it would prove nothing."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.bench.load import Spec, run
+
+BODIES = {"/orders/a": b'{"order_uid":"a"}', "/orders/b": b'{"order_uid":"b","more":1}'}
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        body = BODIES.get(self.path)
+        self.send_response(404 if body is None else 200)
+        self.send_header("Content-Length", str(len(body or b"")))
+        self.end_headers()
+        self.wfile.write(body or b"")
+
+    def log_message(self, *_arguments: Any) -> None:
+        pass
+
+
+class Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """The generator goes in the middle of an answer: no news."""
+
+
+@contextmanager
+def serving() -> Iterator[int]:
+    with Server(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield server.server_address[1]
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def load(folder: Path, targets: list[str], bodies: list[bytes] | None, status: int = 200) -> Any:
+    (folder / "targets").write_text("\n".join(targets))
+    if bodies:
+        (folder / "bodies").write_bytes(b"\n".join(bodies))
+    with serving() as port:
+        return run(
+            Spec(
+                port,
+                str(folder / "targets"),
+                str(folder / "bodies") if bodies else "",
+                status=status,
+                seconds=0.1,
+                warm_up=0.02,
+                connections=3,
+            )
+        )
+
+
+@pytest.mark.parametrize("bodies", [None, list(BODIES.values())])
+def test_right_answers_are_counted(tmp_path: Path, bodies: list[bytes] | None) -> None:
+    found = load(tmp_path, list(BODIES), bodies)
+    assert not found["failures"]
+    assert 0 < found["requests"] < found["asked"]
+    assert 0 < found["p50"] <= found["p99"]
+    assert found["rate"] > 0
+    assert found["cpu"] > 0
+
+
+def test_an_answer_that_was_asked_for_may_be_404(tmp_path: Path) -> None:
+    assert not load(tmp_path, ["/orders/none"], None, status=404)["failures"]
+
+
+@pytest.mark.parametrize(
+    ("targets", "bodies", "told"),
+    [
+        (["/orders/none"], None, "404"),
+        (["/orders/a"], [b'{"order_uid":"A"}'], "200"),
+        (["/orders/a", "/orders/a"], [b'{"order_uid":"a"}', b"other"], "200"),
+    ],
+)
+def test_wrong_answers_are_told(
+    tmp_path: Path, targets: list[str], bodies: list[bytes] | None, told: str
+) -> None:
+    failures = load(tmp_path, targets, bodies)["failures"]
+    assert failures
+    assert told in failures[0]
