@@ -107,7 +107,7 @@ class MessageSourceContract:
         assert sorted(int(v or b"") for v in values_of(batches)) == list(range(5_000))
         for found in offsets.values():
             assert found == list(range(len(found)))
-        assert all(0 < len(batch.messages) <= 2_000 for batch in batches)
+        assert all(0 < len(batch.messages) <= 1_500 for batch in batches)
         assert await nothing_comes(source)
 
     async def test_large_messages_come_in_batches_of_bounded_size(self, side: SourceSide) -> None:
@@ -118,7 +118,7 @@ class MessageSourceContract:
         batches = await receive(source, len(large))
         assert values_of(batches) == large
         for batch in batches:
-            assert sum(len(message.value or b"") for message in batch.messages) <= 3 * 1024 * 1024
+            assert sum(len(message.value or b"") for message in batch.messages) <= 9 * 256 * 1024
 
     async def test_what_was_not_committed_comes_again(self, side: SourceSide) -> None:
         await side.send_many([b"a", b"b", b"c"])

@@ -101,9 +101,9 @@ class Source(MessageSource):
 class Rig:
     """The loop with all that it works on."""
 
-    def __init__(self) -> None:
+    def __init__(self, store: Store | None = None) -> None:
         self.topic = MemoryTopic()
-        self.store = Store()
+        self.store = store or Store()
         self.letters = MemoryDeadLetters()
         self.source = Source(MemoryMessageSource(self.topic), self.store)
         ingest = IngestBatch(self.store, self.letters, MemoryCache(10), 10)
@@ -190,8 +190,90 @@ async def test_what_trickles_in_while_one_is_stored_is_stored_together(rig: Rig)
         await rig.until(lambda: len(rig.source.received) == rig.sent)
     rig.store.open.set()
     await rig.until(lambda: rig.topic.committed == [5])
-    assert rig.store.sizes == [1, 4]
-    assert rig.source.committed == [rig.source.received[0], rig.source.received[4]]
+    assert rig.store.sizes == [1, 1, 3]  # two lone ones, each at once, and what came after them
+    assert rig.source.committed == [rig.source.received[n] for n in (0, 1, 4)]
+    await rig.end()
+
+
+class HeldUp(Store):
+    """A store that holds up batches with ``uid-0`` at a gate, and may fail them then."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = asyncio.Event()
+        self.failure: Exception | None = None
+
+    async def save_many(self, orders: Sequence[Order]) -> SaveReport:
+        if any(order.order_uid == "uid-0" for order in orders):
+            self.entered.set()
+            await self.gate.wait()
+            if self.failure:
+                raise self.failure
+        return await super().save_many(orders)
+
+
+class HeldUpRig(Rig):
+    """Its first batch waits in the store while the second one is stored."""
+
+    def __init__(self, store: HeldUp) -> None:
+        super().__init__(store)
+        self.gate = store.gate
+
+    async def begin(self) -> None:
+        self.send()
+        self.start()
+        await self.until(self.store.entered.is_set)
+        self.send()
+        await self.until(lambda: "uid-1" in self.store.orders)
+
+
+async def test_what_is_stored_before_its_turn_is_committed_in_its_turn() -> None:
+    rig = HeldUpRig(HeldUp())
+    await rig.begin()
+    await asyncio.sleep(0.02)
+    assert rig.topic.committed == [0]
+    rig.gate.set()
+    await rig.until(lambda: rig.topic.committed == [2])
+    assert rig.source.committed == rig.source.received
+    await rig.end()
+
+
+async def test_behind_a_batch_that_fails_nothing_is_committed() -> None:
+    store = HeldUp()
+    rig = HeldUpRig(store)
+    await rig.begin()
+    store.failure = RuntimeError("a fault of ours")
+    rig.gate.set()
+    assert rig.running is not None
+    with pytest.raises(RuntimeError, match="a fault of ours"):
+        await asyncio.wait_for(rig.running, DEADLINE)
+    assert rig.topic.committed == [0]
+
+
+async def test_behind_a_batch_that_is_left_at_the_stop_nothing_is_committed() -> None:
+    store = HeldUp()
+    rig = HeldUpRig(store)
+    await rig.begin()
+    store.failure = Unavailable("the database is away")
+    rig.stop.set()
+    rig.gate.set()
+    await rig.end()
+    assert rig.topic.committed == [0]
+
+
+async def test_batches_with_an_order_in_common_are_stored_one_after_another(rig: Rig) -> None:
+    rig.store.open.clear()
+    rig.send()
+    rig.start()
+    await rig.until(rig.store.entered.is_set)
+    rig.sent = 0  # uid-0 once more
+    rig.send(2)
+    await rig.until(lambda: len(rig.source.received) == 2)
+    await asyncio.sleep(0.02)
+    assert rig.store.tries == 1
+    rig.store.open.set()
+    await rig.until(lambda: rig.topic.committed == [3])
+    assert rig.store.sizes == [1, 2]
     await rig.end()
 
 
@@ -259,14 +341,16 @@ async def test_at_the_stop_a_batch_that_was_only_read_is_left(rig: Rig) -> None:
     rig.store.open.clear()
     rig.send()
     rig.start()
-    await rig.until(rig.store.entered.is_set)
+    await rig.until(lambda: rig.store.tries == 1)
     rig.send()
-    await rig.until(lambda: len(rig.source.received) == 2)
+    await rig.until(lambda: rig.store.tries == 2)
+    rig.send()
+    await rig.until(lambda: len(rig.source.received) == 3)
     rig.stop.set()
     rig.store.open.set()
     await rig.end()
-    assert rig.topic.committed == [1]
-    assert list(rig.store.orders) == ["uid-0"]
+    assert rig.topic.committed == [2]
+    assert list(rig.store.orders) == ["uid-0", "uid-1"]
 
 
 async def test_the_stop_does_not_wait_for_messages(rig: Rig) -> None:

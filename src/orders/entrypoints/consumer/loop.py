@@ -1,14 +1,16 @@
 """The loop from the topic to the database.
 
-While one batch is stored, the next is received and read (and those after it are joined to it, up to
-a bound), and the one before is committed; each of the three goes in the order of the topic. Nothing
-is committed before it was stored.
+While batches are stored, the next is received and read (and those after it are joined to it, up to
+a bound), and the one before is committed. Two are stored at a time, so that one is packed and sent
+while PostgreSQL checks the other. Commits go in the order of the topic, each when its batch and all
+before it are stored.
 """
 
 import asyncio
 import time
 from contextlib import suppress
 from functools import partial
+from typing import Any, NamedTuple
 
 import structlog
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
@@ -17,19 +19,29 @@ from tenacity.wait import wait_random_exponential
 from orders.domain.errors import Unavailable
 from orders.domain.messages import Batch
 from orders.domain.ports import MessageSource
-from orders.domain.storing import Storing
+from orders.domain.storing import Attempt, Storing
 from orders.domain.use_cases.ingest_batch import IngestBatch, IngestReport, Prepared
 from orders.entrypoints.consumer.progress import Progress
-from orders.entrypoints.consumer.reading_ahead import ReadingAhead
+from orders.entrypoints.consumer.reading_ahead import Read, ReadingAhead
 
 STOP_TIMEOUT = 4.0
 """Seconds that the batch in hand has to be stored and committed in after the stop: several times
 what the largest takes, and short enough to close everything within 10 s of the signal."""
 RETRY_MAX_WAIT = 5.0
 """Seconds between two tries at most, while the database or the dead letters are away."""
+STORED_AT_ONCE = 2
+"""Batches that are stored at the same time, each in a transaction of its own: a third more orders a
+second than with one, on two processors."""
 _FIRST = asyncio.FIRST_COMPLETED
 
 _log = structlog.get_logger(__name__)
+
+
+class _InHand(NamedTuple):
+    """A batch that is being stored; ``storing`` tells whether that was to be."""
+
+    read: Read
+    storing: "asyncio.Task[bool]"
 
 
 class ConsumerLoop:
@@ -53,6 +65,7 @@ class ConsumerLoop:
         self._retry_max_wait = retry_max_wait
         self._progress = Progress()
         self._storing = storing or Storing()
+        self._committing: asyncio.Task[None] | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until ``stop``; then finish the batch in hand, or leave it uncommitted.
@@ -78,43 +91,84 @@ class ConsumerLoop:
         ahead = ReadingAhead(self._source, self._ingest)
         stopping = asyncio.create_task(stop.wait())
         reading = asyncio.create_task(ahead.run())
-        committing: asyncio.Task[None] | None = None
+        arrived = asyncio.create_task(ahead.arrived())
+        in_hand: list[_InHand] = []
         try:
             while not stop.is_set():
-                arrived = asyncio.create_task(ahead.arrived())
-                await asyncio.wait({arrived, reading, stopping}, return_when=_FIRST)
-                arrived.cancel()
+                waited_for: set[asyncio.Task[Any]] = {stopping, *(x.storing for x in in_hand[:1])}
+                if len(in_hand) < STORED_AT_ONCE:
+                    # What was read before reading has failed is dealt with first.
+                    waited_for |= {arrived} if in_hand and reading.done() else {arrived, reading}
+                await asyncio.wait(waited_for, return_when=_FIRST)
                 if stop.is_set():
                     break
-                read = ahead.take()
-                if read is None:
+                if in_hand and in_hand[0].storing.done():
+                    await self._finish(in_hand)
+                elif self._begin(ahead, in_hand, stop):
+                    await _cancel(arrived)
+                    arrived = asyncio.create_task(ahead.arrived())
+                elif not in_hand:
                     reading.result()  # raises
-                    break
-                if not await self._store(read.prepared, stop):
-                    break
-                if committing:
-                    await committing
-                committing = asyncio.create_task(self._commit(read.batch))
+            while in_hand:
+                await self._finish(in_hand)
         except asyncio.CancelledError:  # out of time
-            if committing:
-                await _cancel(committing)
-                committing = None
+            await self._leave_commit()
             raise
         finally:
-            await _cancel(reading, stopping)
-            if committing:
-                await committing
+            await _cancel(reading, stopping, arrived, *(each.storing for each in in_hand))
+            if self._committing:
+                await self._committing
+
+    def _begin(self, ahead: ReadingAhead, in_hand: "list[_InHand]", stop: asyncio.Event) -> bool:
+        """Have what waits be stored; False where nothing does."""
+        read = ahead.take()
+        if read is None:
+            return False
+        last = in_hand[-1] if in_hand else None
+        in_hand.append(_InHand(read, asyncio.create_task(self._next(read, last, stop))))
+        return True
+
+    async def _finish(self, in_hand: "list[_InHand]") -> None:
+        """Wait until the first batch in hand is stored, and have it committed after those before.
+
+        If it is not to be stored, nothing behind it is committed either.
+        """
+        if not await in_hand[0].storing:
+            await _cancel(*(each.storing for each in in_hand))
+            in_hand.clear()
+            return
+        batch = in_hand.pop(0).read.batch
+        if self._committing:
+            await self._committing
+        self._committing = asyncio.create_task(self._commit(batch))
+
+    async def _leave_commit(self) -> None:
+        if self._committing:
+            await _cancel(self._committing)
+            self._committing = None
+
+    async def _next(self, read: Read, last: "_InHand | None", stop: asyncio.Event) -> bool:
+        """Store a batch beside the last one, or after it where the two have an order in common.
+
+        Of documents of one order, the first in the topic is the one that is stored.
+        """
+        if last and not read.order_uids.isdisjoint(last.read.order_uids):
+            await asyncio.wait({last.storing})
+            if stop.is_set():
+                return False
+        del last
+        return await self._store(read.prepared, stop)
 
     async def _store(self, prepared: Prepared, stop: asyncio.Event) -> bool:
         """Store a batch, however long it takes; False if that was not to be before the stop."""
         started = time.monotonic()
-        self._storing.begin()
+        attempt = self._storing.begin()
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(Unavailable),
             wait=wait_random_exponential(multiplier=0.1, max=self._retry_max_wait),
             stop=lambda _state: stop.is_set(),
             sleep=partial(_sleep, stop),
-            before_sleep=self._note_failure,
+            before_sleep=partial(_note_failure, attempt),
             reraise=True,
         )
         try:
@@ -122,16 +176,11 @@ class ConsumerLoop:
         except Unavailable as error:
             _log.warning("batch in hand is left for the next start", reason=str(error))
             return False
-        waited = self._storing.succeed()
+        waited = attempt.succeed()
         if waited is not None:
             _log.info("can store again", waited_s=round(waited, 1))
         self._progress.stored(report, time.monotonic() - started)
         return True
-
-    def _note_failure(self, state: RetryCallState) -> None:
-        reason = str(state.outcome.exception()) if state.outcome else ""
-        if self._storing.fail(reason):
-            _log.warning("cannot store, waiting", reason=reason)
 
     async def _commit(self, batch: Batch) -> None:
         try:
@@ -139,6 +188,12 @@ class ConsumerLoop:
         except Unavailable as error:
             # What is stored is safe. A later commit says it too, and what comes again is a no-op.
             _log.warning("commit not confirmed", reason=str(error))
+
+
+def _note_failure(attempt: Attempt, state: RetryCallState) -> None:
+    reason = str(state.outcome.exception()) if state.outcome else ""
+    if attempt.fail(reason):
+        _log.warning("cannot store, waiting", reason=reason)
 
 
 async def _sleep(stop: asyncio.Event, seconds: float) -> None:

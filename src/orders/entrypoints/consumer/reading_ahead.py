@@ -9,10 +9,10 @@ from orders.domain.ports import MessageSource
 from orders.domain.use_cases.ingest_batch import IngestBatch, Prepared
 from orders.entrypoints.consumer.daemon_thread import in_daemon_thread
 
-MOST_MESSAGES = 1_000
+MOST_MESSAGES = 750
 """Messages that wait, from which on no more are joined to them: half a batch of a backlog, so that
 what is stored together, and held in memory, never is much more than one batch."""
-MOST_BYTES = 2 * 1024 * 1024
+MOST_BYTES = 1024 * 1024
 """The same for the bytes of their values."""
 INLINE_BYTES = 65_536
 """Values of a batch up to which it is read at once. Larger ones are read in a thread: a good batch
@@ -26,6 +26,11 @@ class Read(NamedTuple):
     batch: Batch
     prepared: Prepared
     size: int
+
+    @property
+    def order_uids(self) -> frozenset[str]:
+        """Of all valid orders in it."""
+        return frozenset([each.order.order_uid for each in self.prepared.candidates])
 
     def followed_by(self, later: "Read") -> "Read":
         """Both as one."""
@@ -62,6 +67,7 @@ class ReadingAhead:
                 await self._taken.wait()
             read = await self._read()
             self._waiting = self._waiting.followed_by(read) if self._waiting else read
+            del read  # it is large, and the next may take long to come
             self._arrived.set()
 
     async def arrived(self) -> None:
