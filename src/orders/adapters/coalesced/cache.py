@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 
-from orders.adapters.coalesced.flights import CROWD, Flights
+from orders.adapters.coalesced.flights import Flights
 from orders.domain.ports import Cache
 
 
@@ -14,7 +14,7 @@ class CoalescedCache(Cache):
 
     def __init__(self, cache: Cache, *, at_once: int = 2, most: int = 128) -> None:
         self._cache = cache
-        self._flights = Flights(cache.get, at_once=at_once, most=most, crowd=CROWD)
+        self._flights = Flights(cache.get, at_once=at_once, most=most)
         self.open = self._flights.open
         self.close = self._flights.close
 

@@ -10,10 +10,6 @@ from orders.domain.errors import OrdersError, Unavailable
 Ask = Callable[[Sequence[str]], Awaitable[Mapping[str, bytes]]]
 """Looks these up, each named once; gives what there is of them, or raises."""
 
-CROWD = 16
-"""Orders that are worth a question beside another. With 64 clients, and 16 rather than 1, questions
-are of more orders and take a quarter less of the API's time."""
-
 _CLOSED = "look-ups have ended"
 _NO_TURN = "too many look-ups wait for others that are slow"
 
@@ -21,13 +17,10 @@ _NO_TURN = "too many look-ups wait for others that are slow"
 class Flights:
     """Takes callers along in questions, of which only a few are out at a time: "flights".
 
-    A lone caller's flight leaves at once. Beside one that is out another leaves once a ``crowd``
-    waits, or somebody has waited for that as long as ``delay``: a flight of few costs nearly as
-    much as one of many. While all that may be out are out, callers gather, and go with the next.
-
-    No uid is in two flights at a time. Who asks for one that is under way takes what that flight
-    brings; if it brings nothing, he goes with the next all the same, for the order may have been
-    stored after that flight had left and before he asked.
+    A lone caller's flight leaves at once. While all that may be out are out, callers gather, and go
+    with the next. No uid is in two flights at a time. Who asks for one that is under way takes what
+    that flight brings; if it brings nothing, he goes with the next all the same, for the order may
+    have been stored after that flight had left and before he asked.
 
     Flights are tasks of their own: a caller that is cancelled takes nothing away from others.
 
@@ -36,32 +29,18 @@ class Flights:
         at_once: most flights out at a time.
         most: most uids in a flight.
         patience: seconds that a caller waits for a flight to leave, and half as many at most more.
-        crowd: uids that are worth a flight beside another.
-        delay: seconds that fewer wait for more, while another is out.
     """
 
-    def __init__(
-        self,
-        ask: Ask,
-        *,
-        at_once: int,
-        most: int,
-        patience: float = 2.5,
-        crowd: int = 1,
-        delay: float = 0.01,
-    ) -> None:
+    def __init__(self, ask: Ask, *, at_once: int, most: int, patience: float = 2.5) -> None:
         self._ask = ask
         self._at_once = at_once
         self._most = most
         self._patience = patience
-        self._crowd = crowd
-        self._delay = delay
         self._waiting: dict[str, list[_Caller]] = {}
         self._late: dict[str, list[_Caller]] = {}  # has a key for each uid that is in a flight
         self._lanes: set[asyncio.Task[None]] = set()
         self._boarding = False  # a lane is about to begin
         self._watch: asyncio.TimerHandle | None = None
-        self._gathering: asyncio.TimerHandle | None = None
         self._closed = False
 
     async def open(self) -> None:
@@ -71,9 +50,9 @@ class Flights:
     async def close(self) -> None:
         """End all flights; who waits is told so, and so is who comes later."""
         self._closed = True
-        for timer in filter(None, (self._watch, self._gathering)):
-            timer.cancel()
-        self._watch = self._gathering = None
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
         lanes = tuple(self._lanes)
         for lane in lanes:
             lane.cancel()
@@ -121,60 +100,23 @@ class Flights:
 
     def _board(self) -> None:
         """Begin a lane, or see to it that nobody waits too long for one."""
+        loop = asyncio.get_running_loop()
         if len(self._lanes) < self._at_once:
-            if self._is_worth_it(beside=len(self._lanes)):
-                self._begin()
-            elif self._gathering is None:
-                self._gather_for(self._delay)
+            # It begins after what else happens in this turn of the loop, and takes that along. In a
+            # context of its own: its log lines are not those of the first caller.
+            lane = loop.create_task(self._lane(), context=Context())
+            self._boarding = True
+            self._lanes.add(lane)
+            lane.add_done_callback(self._lanes.discard)
         elif self._watch is None:
-            loop = asyncio.get_running_loop()
             self._watch = loop.call_later(self._patience / 2, self._look)
 
-    def _is_worth_it(self, beside: int) -> bool:
-        """Whether those who wait are worth a flight beside this many others."""
-        return bool(self._waiting) and (not beside or len(self._waiting) >= self._crowd)
-
-    def _begin(self) -> None:
-        # It begins after what else happens in this turn of the loop, and takes that along. In a
-        # context of its own: its log lines are not those of the first caller.
-        self._boarding = True
-        lane = asyncio.get_running_loop().create_task(self._lane(), context=Context())
-        self._lanes.add(lane)
-        lane.add_done_callback(self._lanes.discard)  # one that was cancelled before it began
-
     async def _lane(self) -> None:
-        """One flight after another, as long as that is worth it; the first is."""
-        lane = asyncio.current_task()
-        assert lane is not None, "it is made as one"
+        """One flight after another, as long as somebody waits."""
+        while self._waiting:
+            self._boarding = False
+            await self._fly()
         self._boarding = False
-        try:
-            while self._waiting:
-                await self._fly()
-                if not self._is_worth_it(beside=len(self._lanes) - 1):
-                    break
-        finally:
-            self._lanes.discard(lane)  # now, for another one that lands may count on it
-        if self._waiting:
-            self._board()
-
-    def _gather_for(self, seconds: float) -> None:
-        loop = asyncio.get_running_loop()
-        self._gathering = loop.call_later(seconds, self._have_gathered)
-
-    def _have_gathered(self) -> None:
-        """Have those leave who have waited for a crowd long enough."""
-        self._gathering = None
-        if not self._waiting or self._boarding:
-            return
-        if len(self._lanes) == self._at_once:
-            self._board()
-            return
-        first = next(iter(self._waiting.values()))[0]
-        left = first.asked + self._delay - asyncio.get_running_loop().time()
-        if left > 0:
-            self._gather_for(left)
-        else:
-            self._begin()
 
     async def _fly(self) -> None:
         aboard = {uid: self._waiting.pop(uid) for uid in tuple(islice(self._waiting, self._most))}

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from orders.adapters.coalesced.flights import CROWD, Flights
+from orders.adapters.coalesced.flights import Flights
 from orders.domain.ports import OrderReader
 
 
@@ -13,7 +13,7 @@ class CoalescedReader(OrderReader):
     """
 
     def __init__(self, reader: OrderReader, *, at_once: int = 2, most: int = 128) -> None:
-        self._flights = Flights(reader.get, at_once=at_once, most=most, crowd=CROWD)
+        self._flights = Flights(reader.get, at_once=at_once, most=most)
         self.open = self._flights.open
         self.close = self._flights.close
 
