@@ -1,12 +1,15 @@
-"""The limit of reads: an ASGI application that does nothing but send the same bytes.
+"""The limit of reads: an ASGI application that does nothing but send the same answer.
+
+The same headers as well, for the server takes its time for each.
 
 On granian with the product's settings: one worker, HTTP/1.1 only, the same event loop.
 """
 
+import http.client
 import signal
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -20,14 +23,15 @@ from tests.bench.place import ROOT, Place, check
 from tests.integration.system.processes import free_port, wait_until
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
+Headers = Sequence[tuple[bytes, bytes]]
+
+_OF_THE_SERVER = {"server", "date", "connection", "transfer-encoding"}
 
 
 class Bare:
     """Answers everything with the same bytes."""
 
-    def __init__(self, body: bytes) -> None:
-        length = b"%d" % len(body)
-        headers = ((b"content-type", b"application/json"), (b"content-length", length))
+    def __init__(self, body: bytes, headers: Headers) -> None:
         self._start = {"type": "http.response.start", "status": 200, "headers": headers}
         self._body = {"type": "http.response.body", "body": body, "more_body": False}
 
@@ -38,11 +42,13 @@ class Bare:
         await send(self._body)
 
 
-def _load(body: Path) -> Bare:
-    return Bare(body.read_bytes())
+def _load(file: Path) -> Bare:
+    headers, _, body = file.read_bytes().partition(b"\n\n")
+    named = (line.partition(b": ") for line in headers.split(b"\n"))
+    return Bare(body, [(name, value) for name, _, value in named])
 
 
-def serve(body: Path, port: int) -> None:
+def serve(file: Path, port: int) -> None:
     """Serve until SIGTERM."""
     server = MPServer(
         target="",
@@ -54,19 +60,23 @@ def serve(body: Path, port: int) -> None:
         workers=1,
         log_level=LogLevels.warning,
     )
-    server.serve(target_loader=partial(_load, body), wrap_loader=False)
+    server.serve(target_loader=partial(_load, file), wrap_loader=False)
 
 
 @contextmanager
-def bare(place: Place, body: bytes) -> Iterator[tuple[int, int]]:
-    """Such a server for the block: its port, and the id of its process."""
+def bare(place: Place, like: int, target: str) -> Iterator[tuple[int, int]]:
+    """Such a server for the block: its port, and the id of its process.
+
+    ``like``: the port of the product, whose answer to GET of ``target`` it sends.
+    """
+    headers, body = _answer(like, target)
     file = place.folder / place.new_name("bare")
-    file.write_bytes(body)
+    file.write_bytes(b"\n".join(b"%s: %s" % each for each in headers) + b"\n\n" + body)
     port = free_port()
     argv = [sys.executable, "-m", "tests.bench.bare", str(file), str(port)]
     process = subprocess.Popen(argv, cwd=ROOT, start_new_session=True)
     try:
-        wait_until(lambda: _answers(port, body), 20, "the bare application answers")
+        wait_until(lambda: _answers(port, (headers, body)), 20, "the bare application answers")
         yield port, process.pid
         check(process.poll() is None, "the bare application has ended")
     finally:
@@ -74,13 +84,27 @@ def bare(place: Place, body: bytes) -> Iterator[tuple[int, int]]:
         process.wait(20)
 
 
-def _answers(port: int, body: bytes) -> bool:
-    from tests.bench.product import get  # noqa: PLC0415 (not needed by the server itself)
-
+def _answers(port: int, expected: tuple[Headers, bytes]) -> bool:
     try:
-        return get(port, "/orders/any") == (200, body)
+        return _answer(port, "/orders/any") == expected
     except OSError:
         return False
+
+
+def _answer(port: int, target: str) -> tuple[Headers, bytes]:
+    """What is sent on GET: the headers that the application gives, and the body."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    try:
+        connection.request("GET", target)
+        answer = connection.getresponse()
+        headers = [
+            (name.lower().encode(), value.encode())
+            for name, value in answer.getheaders()
+            if name.lower() not in _OF_THE_SERVER
+        ]
+        return headers, answer.read()
+    finally:
+        connection.close()
 
 
 if __name__ == "__main__":

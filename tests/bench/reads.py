@@ -58,15 +58,15 @@ def hot(place: Place, dsn: str) -> list[Figure]:
     what = hot_load(place)
     ours: list[dict[str, Any]] = []
     theirs: list[dict[str, Any]] = []
-    with api(place, dsn) as running, bare(place, body) as (port, pid):
-        check(
-            get(running.port, f"/orders/{uid_of(0)}") == (200, body), "not the bytes of the order"
-        )
+    target = f"/orders/{uid_of(0)}"
+    with api(place, dsn) as running, bare(place, running.port, target) as (port, pid):
+        for each in (running.port, port):
+            check(get(each, target) == (200, body), "not the bytes of the order")
         for number in range(place.sizes.rounds):
             place.say(f"hot GET: round {number + 1} of {place.sizes.rounds}")
             theirs.append(_timed(place, (pid, *children(pid)), port=port, **what))
             ours.append(_timed(place, running.pids().values(), port=running.port, **what))
-    bare_app = "a bare ASGI application sending the same bytes"
+    bare_app = "a bare ASGI application sending the same answer"
 
     def figure(what: str, unit: str, name: str, factor: float, target: Target | None) -> Figure:
         limit = Limit(_all(theirs, name, factor), bare_app)

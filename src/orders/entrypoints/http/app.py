@@ -18,11 +18,11 @@ from orders.entrypoints.http import (
     static_file,
 )
 from orders.entrypoints.http.asgi_types import ASGIApp
-from orders.entrypoints.http.at_hand import AtHandShortcut
 from orders.entrypoints.http.envelope import RequestEnvelope
 from orders.entrypoints.http.failures import answer_and_report
 from orders.entrypoints.http.lifespan import Lifespan, LifespanGuard, nothing_to_open
 from orders.entrypoints.http.openapi.document import openapi_document
+from orders.entrypoints.http.plain_get import PlainGetShortcut
 from orders.entrypoints.http.use_cases import Limits, UseCases
 
 
@@ -47,7 +47,7 @@ def create_app(
         app = one_order.OneOrderShortcut(app, use_cases.look_up)
     new_ids = request_id.IdSource()
     app = LifespanGuard(RequestEnvelope(app, new_ids), lifespan)
-    return AtHandShortcut(app, use_cases.look_up, new_ids) if shortcut else app
+    return PlainGetShortcut(app, use_cases.look_up, new_ids) if shortcut else app
 
 
 def create_framework_app(use_cases: UseCases, limits: Limits) -> Litestar:

@@ -50,31 +50,38 @@ class RequestEnvelope:
             return
         began = perf_counter()
         sent_id = self._ids.taken_or_made(scope["headers"])
-        request_id = sent_id.decode()
-        ids.attach(scope, request_id)
-        status = 0
+        bind_contextvars(request_id=sent_id.decode())  # in the context of the request's own task
+        await enclosed(self._app, scope, receive, send, sent_id, began)
 
-        async def send_in_envelope(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                headers = [*message["headers"], *SAFETY, (ids.HEADER, sent_id)]
-                if _POLICY not in dict(headers):
-                    headers.append(NOTHING_LOADS)
-                message["headers"] = headers
-            await send(message)
 
-        bind_contextvars(request_id=request_id)  # in the context of the request's own task
-        try:
-            await self._app(scope, receive, send_in_envelope)
-        except Exception as error:  # noqa: BLE001, all of them have an answer
-            if status:
-                # The framework has wrapped what went wrong under way.
-                cause = error.__cause__ if isinstance(error, LitestarException) else None
-                _break_off(scope, status, began, cause or error)
-            found = answer_and_report(error, request_id)
-            await found(scope, receive, send_in_envelope)
-        _log(scope, status, began)
+async def enclosed(  # noqa: PLR0917, those of ASGI, and what is known of the request
+    app: ASGIApp, scope: Scope, receive: Receive, send: Send, sent_id: bytes, began: float
+) -> None:
+    """Serve a request that has this id and ``began`` then; raises as ``RequestEnvelope`` does."""
+    request_id = sent_id.decode()
+    ids.attach(scope, request_id)
+    status = 0
+
+    async def send_in_envelope(message: Message) -> None:
+        nonlocal status
+        if message["type"] == "http.response.start":
+            status = message["status"]
+            headers = [*message["headers"], *SAFETY, (ids.HEADER, sent_id)]
+            if _POLICY not in dict(headers):
+                headers.append(NOTHING_LOADS)
+            message["headers"] = headers
+        await send(message)
+
+    try:
+        await app(scope, receive, send_in_envelope)
+    except Exception as error:  # noqa: BLE001, all of them have an answer
+        if status:
+            # The framework has wrapped what went wrong under way.
+            cause = error.__cause__ if isinstance(error, LitestarException) else None
+            _break_off(scope, status, began, cause or error)
+        found = answer_and_report(error, request_id)
+        await found(scope, receive, send_in_envelope)
+    _log(scope, status, began)
 
 
 def _break_off(scope: Scope, status: int, began: float, error: BaseException) -> NoReturn:
