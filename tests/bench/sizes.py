@@ -35,7 +35,7 @@ class Sizes(NamedTuple):
 
 FULL = Sizes(
     rounds=3,
-    seconds=4.0,
+    seconds=3.0,
     warm_up=1.0,
     backlog=50_000,
     few=5_000,
