@@ -28,7 +28,10 @@ def measure(place: Place) -> list[Figure]:
         for amount, dsn in ((small, small_dsn), (large, large_dsn)):
             _fill(place, dsn, amount)
         with api(place, small_dsn) as one, api(place, large_dsn) as other:
-            reads = {small: _reads(place, one, small), large: _reads(place, other, large)}
+            reads = {
+                small: _reads(place, one, small, _newest(place, small_dsn)),
+                large: _reads(place, other, large, _newest(place, large_dsn)),
+            }
             for number in rounds:
                 for name in reads[small]:
                     for amount, what in reads.items():
@@ -67,7 +70,15 @@ def _fill(place: Place, dsn: str, amount: int) -> None:
     check(found == amount, f"{found:,} of {amount:,} orders were loaded")
 
 
-def _reads(place: Place, running: Running, amount: int) -> dict[str, dict[str, Any]]:
+def _newest(place: Place, dsn: str) -> list[str]:
+    """The orders of the first two pages."""
+    newest = f"SELECT order_uid FROM orders ORDER BY date_created DESC, 1 DESC LIMIT {2 * _PAGE}"
+    return list(place.ask(dsn, f"SELECT array_agg(order_uid) FROM ({newest}) AS newest"))
+
+
+def _reads(
+    place: Place, running: Running, amount: int, newest: Sequence[str]
+) -> dict[str, dict[str, Any]]:
     """What to load this API with, by the name of the figure."""
     few = min(place.sizes.few, place.sizes.small)
     some = [uid_of(number * (amount // few)) for number in range(few)]
@@ -82,8 +93,10 @@ def _reads(place: Place, running: Running, amount: int) -> dict[str, dict[str, A
         "hot GET": of("hot", every[:1]),
         f"GET uniformly over {few:,} of them": of("some", some),
         "GET uniformly over all of them": of("all", every),
-        f"page of {_PAGE}": _page(place, running, first, f"page-{amount}"),
-        f"page of {_PAGE} by a cursor": _page(place, running, second, f"next-page-{amount}"),
+        f"page of {_PAGE}": _page(place, running, first, f"page-{amount}", newest[:_PAGE]),
+        f"page of {_PAGE} by a cursor": _page(
+            place, running, second, f"next-page-{amount}", newest[_PAGE:]
+        ),
     }
 
 
@@ -101,13 +114,14 @@ def _page_targets(running: Running) -> tuple[str, str]:
     return f"/orders?limit={_PAGE}", link[1:].partition(">")[0]
 
 
-def _page(place: Place, running: Running, target: str, name: str) -> dict[str, Any]:
+def _page(
+    place: Place, running: Running, target: str, name: str, expected: Sequence[str]
+) -> dict[str, Any]:
     status, body = get(running.port, target)
     check(status == 200, f"{target}: {status}")
     found = json.loads(body)
     check(len(found) == _PAGE, f"{target}: {len(found)} orders")
-    dates = [order["date_created"] for order in found]
-    check(dates == sorted(dates, reverse=True), f"{target}: not newest first")
+    check([order["order_uid"] for order in found] == expected, f"{target}: other orders")
     return {
         "port": running.port,
         "targets": place.file(f"{name}.targets", [target.encode()]),

@@ -100,6 +100,30 @@ async def test_a_lone_one_leaves_at_once(flights: Flights, desk: Desk, start: St
     assert await one == documents("a")
 
 
+async def test_who_asks_in_the_turn_in_which_all_flights_land_does_not_wait(
+    flights: Flights, desk: Desk, start: Start
+) -> None:
+    callers = []
+    for uid in ("a", "b"):
+        callers.append(start(uid))
+        await quiet()
+    landing = asyncio.Event()
+
+    async def third() -> dict[str, bytes]:
+        await landing.wait()
+        return await flights.get(["c"])
+
+    late = asyncio.create_task(third())
+    await quiet()
+    for answer in desk._answers:
+        answer.set_result(None)
+    landing.set()
+    await quiet()
+    assert desk.asked == [("a",), ("b",), ("c",)]
+    await desk.answer(2)
+    assert await asyncio.gather(*callers, late) == [documents("a"), documents("b"), documents("c")]
+
+
 async def test_what_comes_at_the_same_time_is_one_question(
     flights: Flights, desk: Desk, start: Start
 ) -> None:

@@ -12,14 +12,26 @@ from structlog.testing import capture_logs
 
 from orders.adapters.in_process.cache import OVERHEAD, InProcessCache
 from orders.adapters.memory.cache import MemoryCache
+from orders.domain.cached_reader import CachedReader
 from orders.domain.document import digest
 from orders.domain.errors import Unavailable
-from orders.domain.ports import Cache
+from orders.domain.ports import Cache, OrderReader
 from tests.contracts.cache import CacheBasics, NewCache, document, documents, uids_in
 
 ROOM = 1_000_000
 CAPACITY = 3
 PAUSE = 0.02
+
+
+class Store(OrderReader):
+    """Has every order, and remembers what it was asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[list[str]] = []
+
+    async def get(self, order_uids: Collection[str]) -> dict[str, bytes]:
+        self.asked.append(list(order_uids))
+        return documents(*order_uids)
 
 
 class SharedCache(MemoryCache):
@@ -115,10 +127,20 @@ class TestHits:
         assert await cache.get(["a"]) == documents("a")
         assert await cache.get(["a", "b"]) == documents("a")
         assert cache.at_hand("a")
-        with pytest.raises(Unavailable):
-            await cache.get(["b"])
+        assert await cache.get(["b"]) == {}
         await cache.put(documents("b"))
         assert await cache.get(["b"]) == documents("b")
+
+    async def test_with_the_shared_one_away_what_is_read_is_held_here(
+        self, cache: InProcessCache, shared: SharedCache
+    ) -> None:
+        store = Store()
+        reader = CachedReader(store, cache)
+        shared.available = False
+        for _ in range(3):
+            assert await reader.get(["a"]) == documents("a")
+        assert store.asked == [["a"]]
+        assert cache.at_hand("a")
 
     async def test_a_hit_waits_for_nobody(self, cache: InProcessCache, shared: SharedCache) -> None:
         shared.frozen.clear()

@@ -261,6 +261,23 @@ async def test_behind_a_batch_that_is_left_at_the_stop_nothing_is_committed() ->
     assert rig.topic.committed == [0]
 
 
+async def test_a_fault_in_the_second_batch_ends_the_loop_though_the_first_waits() -> None:
+    class Faulty(HeldUp):
+        async def save_many(self, orders: Sequence[Order]) -> SaveReport:
+            if any(order.order_uid == "uid-1" for order in orders):
+                raise RuntimeError("a fault of ours")
+            return await super().save_many(orders)
+
+    rig = Rig(Faulty())
+    rig.send()
+    running = rig.start()
+    await rig.until(rig.store.entered.is_set)
+    rig.send()
+    with pytest.raises(RuntimeError, match="a fault of ours"):
+        await asyncio.wait_for(running, DEADLINE)
+    assert rig.topic.committed == [0]
+
+
 async def test_batches_with_an_order_in_common_are_stored_one_after_another(rig: Rig) -> None:
     rig.store.open.clear()
     rig.send()

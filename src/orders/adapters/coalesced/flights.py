@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextvars import Context
 from itertools import islice
+from typing import cast
 
 from orders.domain.errors import OrdersError, Unavailable
 
@@ -107,16 +108,19 @@ class Flights:
             lane = loop.create_task(self._lane(), context=Context())
             self._boarding = True
             self._lanes.add(lane)
-            lane.add_done_callback(self._lanes.discard)
+            lane.add_done_callback(self._lanes.discard)  # of one that was cancelled unbegun
         elif self._watch is None:
             self._watch = loop.call_later(self._patience / 2, self._look)
 
     async def _lane(self) -> None:
         """One flight after another, as long as somebody waits."""
-        while self._waiting:
+        try:
+            while self._waiting:
+                self._boarding = False
+                await self._fly()
             self._boarding = False
-            await self._fly()
-        self._boarding = False
+        finally:  # not left to the callback, which runs a turn later: who asks meanwhile would wait
+            self._lanes.discard(cast("asyncio.Task[None]", asyncio.current_task()))
 
     async def _fly(self) -> None:
         aboard = {uid: self._waiting.pop(uid) for uid in tuple(islice(self._waiting, self._most))}

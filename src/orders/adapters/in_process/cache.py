@@ -78,7 +78,10 @@ class InProcessCache(Cache, AtHand):
         return entry
 
     async def get(self, order_uids: Collection[str]) -> dict[str, bytes]:
-        """See ``Cache.get``; raises Unavailable only where nothing is found here."""
+        """See ``Cache.get``; a shared cache that is away is as good as an empty one.
+
+        So what is read elsewhere then is put, and held here.
+        """
         found: dict[str, bytes] = {}
         missing: list[str] = []
         for uid in order_uids:
@@ -88,12 +91,8 @@ class InProcessCache(Cache, AtHand):
             else:
                 found[uid] = entry.document
         if missing:
-            try:
+            with suppress(Unavailable):
                 shared = await self._cache.get(missing)
-            except Unavailable:
-                if not found:
-                    raise
-            else:
                 for uid, document in shared.items():
                     self._keep(uid, document)
                 found |= shared

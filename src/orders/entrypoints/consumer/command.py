@@ -16,7 +16,7 @@ from orders.config import Settings
 from orders.domain.errors import UnknownSchema
 from orders.entrypoints.consumer.health_server import ConsumerReadiness, health_served
 from orders.entrypoints.consumer.heartbeat import heartbeat
-from orders.entrypoints.consumer.loop import ConsumerLoop
+from orders.entrypoints.consumer.loop import STORED_AT_ONCE, ConsumerLoop
 from orders.entrypoints.consumer.stop_signals import stop_signals
 from orders.entrypoints.health_watch import SERVERS, health_watched
 from orders.entrypoints.startup import (
@@ -93,7 +93,11 @@ async def _work(settings: Settings, container: Container, stop: asyncio.Event) -
         if settings.migrate_on_start:
             await _unless_stopped(migrate_patiently(container.migrator()), stop)
         if not stop.is_set():
-            loop = ConsumerLoop(container.source(), container.ingest(), container.storing())
+            # Health is to find a connection, too.
+            at_once = max(1, min(STORED_AT_ONCE, settings.postgres_pool_max - 1))
+            loop = ConsumerLoop(
+                container.source(), container.ingest(), container.storing(), at_once=at_once
+            )
             await loop.run(stop)
 
 

@@ -47,7 +47,8 @@ class _InHand(NamedTuple):
 class ConsumerLoop:
     """``source`` gives and commits, ``ingest`` reads and stores.
 
-    ``storing`` is told how that goes. ``stop_timeout`` and ``retry_max_wait`` are in seconds.
+    ``storing`` is told how that goes. ``at_once`` batches are stored at the same time.
+    ``stop_timeout`` and ``retry_max_wait`` are in seconds.
     """
 
     def __init__(
@@ -58,11 +59,13 @@ class ConsumerLoop:
         *,
         stop_timeout: float = STOP_TIMEOUT,
         retry_max_wait: float = RETRY_MAX_WAIT,
+        at_once: int = STORED_AT_ONCE,
     ) -> None:
         self._source = source
         self._ingest = ingest
         self._stop_timeout = stop_timeout
         self._retry_max_wait = retry_max_wait
+        self._at_once = at_once
         self._progress = Progress()
         self._storing = storing or Storing()
         self._committing: asyncio.Task[None] | None = None
@@ -95,16 +98,18 @@ class ConsumerLoop:
         in_hand: list[_InHand] = []
         try:
             while not stop.is_set():
-                waited_for: set[asyncio.Task[Any]] = {stopping, *(x.storing for x in in_hand[:1])}
-                if len(in_hand) < STORED_AT_ONCE:
+                under_way = [each.storing for each in in_hand if not _ended(each.storing)]
+                if in_hand and in_hand[0].storing.done():
+                    await self._finish(in_hand)
+                    continue
+                waited_for: set[asyncio.Task[Any]] = {stopping, *under_way}
+                if len(in_hand) < self._at_once:
                     # What was read before reading has failed is dealt with first.
                     waited_for |= {arrived} if in_hand and reading.done() else {arrived, reading}
                 await asyncio.wait(waited_for, return_when=_FIRST)
                 if stop.is_set():
                     break
-                if in_hand and in_hand[0].storing.done():
-                    await self._finish(in_hand)
-                elif self._begin(ahead, in_hand, stop):
+                if self._begin(ahead, in_hand, stop):
                     await _cancel(arrived)
                     arrived = asyncio.create_task(ahead.arrived())
                 elif not in_hand:
@@ -201,6 +206,11 @@ async def _sleep(stop: asyncio.Event, seconds: float) -> None:
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await stop.wait()
+
+
+def _ended(storing: "asyncio.Task[bool]") -> bool:
+    """Whether it has; raises what it has failed with, whoever else is still at it."""
+    return storing.done() and storing.result() is not None
 
 
 async def _cancel(*tasks: asyncio.Task[object]) -> None:
