@@ -94,6 +94,22 @@ SAFETIES = (
         "tests/unit/consumer/test_loop.py::test_crashes_anywhere_lose_nothing_and_double_nothing",
     ),
     Safety(
+        "of documents of one order the first is stored, also by two batches at a time",
+        "entrypoints/consumer/loop.py",
+        "        if last and not read.order_uids.isdisjoint(last.read.order_uids):\n",
+        "        if last and not last:\n",
+        "tests/unit/consumer/test_loop.py"
+        "::test_batches_with_an_order_in_common_are_stored_one_after_another",
+    ),
+    Safety(
+        "behind a batch that is not stored nothing is committed",
+        "entrypoints/consumer/loop.py",
+        "        if not await in_hand[0].storing:\n",
+        "        if not await in_hand[0].storing and len(in_hand) == 1:\n",
+        "tests/unit/consumer/test_loop.py"
+        "::test_behind_a_batch_that_is_left_at_the_stop_nothing_is_committed",
+    ),
+    Safety(
         "dead letters are safe before anything is committed",
         "domain/use_cases/ingest_batch.py",
         """\
