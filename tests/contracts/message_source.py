@@ -124,6 +124,7 @@ class MessageSourceContract:
         await side.send_many([b"a", b"b", b"c"])
         first = await side.open()
         assert values_of(await receive(first, 3)) == [b"a", b"b", b"c"]
+        assert await nothing_comes(first)  # and nothing is committed by itself meanwhile
         await side.close(first)
         second = await side.open()
         assert values_of(await receive(second, 3)) == [b"a", b"b", b"c"]

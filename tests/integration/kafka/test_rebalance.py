@@ -111,7 +111,10 @@ async def test_what_was_read_ahead_of_others_partitions_is_forgotten(
     async with opened(first):
         await until(lambda: works(first), "joining")
         await asyncio.to_thread(other_client.send_many, topics.topic, values)
-        await asyncio.sleep(1)  # it reads ahead, and nobody asks
+        thread = first._thread
+        assert thread is not None
+        ahead = thread._read_ahead._messages
+        await until(lambda: len(ahead) == len(values), "it reads ahead, and nobody asks")
         async with opened(second):
             await until(lambda: works(second), "the hand-over")
             found: dict[KafkaMessageSource, list[Batch]] = {first: [], second: []}
