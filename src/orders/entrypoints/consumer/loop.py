@@ -210,7 +210,10 @@ async def _sleep(stop: asyncio.Event, seconds: float) -> None:
 
 def _ended(storing: "asyncio.Task[bool]") -> bool:
     """Whether it has; raises what it has failed with, whoever else is still at it."""
-    return storing.done() and storing.result() is not None
+    if not storing.done():
+        return False
+    storing.result()
+    return True
 
 
 async def _cancel(*tasks: asyncio.Task[object]) -> None:
