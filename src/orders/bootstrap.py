@@ -11,7 +11,6 @@ from typing import Protocol
 from dependency_injector import containers, providers
 
 from orders.adapters.circuit_breaker.cache import CircuitBreakerCache
-from orders.adapters.coalesced.cache import CoalescedCache
 from orders.adapters.coalesced.order_reader import CoalescedReader
 from orders.adapters.in_process.cache import InProcessCache
 from orders.adapters.kafka.commit_health import KafkaCommits
@@ -45,7 +44,6 @@ from orders.adapters.random_orders.order_generator import RandomOrderGenerator
 from orders.adapters.redis_lru.cache import RedisCache
 from orders.adapters.redis_lru.inspection import RedisInspection
 from orders.config import Settings
-from orders.domain.cached_reader import CachedReader
 from orders.domain.storing import Storing
 from orders.domain.use_cases.check_readiness import CheckReadiness
 from orders.domain.use_cases.ingest_batch import IngestBatch
@@ -129,15 +127,13 @@ class Container(containers.DeclarativeContainer):
     generator = providers.Singleton(RandomOrderGenerator)
 
     # What reads single orders: this process's own cache, then the shared one, then the store.
-    coalesced_cache = providers.Singleton(CoalescedCache, cache)
     near_cache = providers.Singleton(
         InProcessCache,
-        coalesced_cache,
+        cache,
         max_bytes=settings.provided.cache_local_bytes,
         capacity=settings.provided.cache_capacity,
     )
-    coalesced_reader = providers.Singleton(CoalescedReader, repository)
-    reader = providers.Singleton(CachedReader, coalesced_reader, near_cache)
+    reader = providers.Singleton(CoalescedReader, repository, near_cache)
     look_up = providers.Singleton(LookUpOrder, reader, near_cache)
     list_orders = providers.Singleton(ListOrders, repository)
     publish_document = providers.Singleton(PublishDocument, publisher)
@@ -175,7 +171,7 @@ class Container(containers.DeclarativeContainer):
 
     cache_resources = providers.List(redis)
     # Opened before and closed along with the servers that they ask.
-    look_up_resources = providers.List(near_cache, coalesced_cache, coalesced_reader)
+    look_up_resources = providers.List(near_cache, reader)
     api_resources = providers.List(database, producer)
     consumer_resources = providers.List(database, producer, source)
     replay_resources = providers.List(replay_producer)
@@ -184,11 +180,9 @@ class Container(containers.DeclarativeContainer):
 def _new_container(settings: Settings) -> Container:
     container = Container(settings=settings)
     if not settings.cache_local_bytes:
-        container.near_cache.override(container.coalesced_cache)
+        container.near_cache.override(container.cache)
         container.look_up.override(providers.Singleton(LookUpOrder, container.reader))
-        container.look_up_resources.override(
-            providers.List(container.coalesced_cache, container.coalesced_reader)
-        )
+        container.look_up_resources.override(providers.List(container.reader))
     return container
 
 

@@ -6,7 +6,6 @@ import msgspec
 import pytest
 
 from orders.adapters.circuit_breaker.cache import CircuitBreakerCache
-from orders.adapters.coalesced.cache import CoalescedCache
 from orders.adapters.in_process.cache import InProcessCache
 from orders.adapters.no_cache.cache import NoCache
 from orders.bootstrap import build, build_in_memory, opened
@@ -58,12 +57,12 @@ async def test_look_ups_have_a_cache_of_their_own_before_the_shared_one() -> Non
 
 async def test_the_cache_in_the_process_can_be_left_out() -> None:
     container = build(msgspec.structs.replace(SETTINGS, cache_local_bytes=0))
-    assert isinstance(container.near_cache(), CoalescedCache)
+    assert not isinstance(container.near_cache(), InProcessCache)
     assert container.look_up().at_hand("a") is None
     in_memory = build_in_memory(Settings(cache_local_bytes=0))
     for built in (container, in_memory):
         assert not any(isinstance(r, InProcessCache) for r in built.look_up_resources())
-        assert len(built.look_up_resources()) == 2
+        assert built.look_up_resources() == [built.reader()]
 
 
 async def test_with_redis_the_consumer_says_how_it_is() -> None:

@@ -37,6 +37,11 @@ def digest(document: bytes) -> bytes:
     return hashlib.blake2b(document, digest_size=DIGEST_SIZE).digest()
 
 
+def hex_digest(document: bytes) -> bytes:
+    """The digest in hexadecimal, as ASCII."""
+    return digest(document).hex().encode()
+
+
 def belongs_to(document: bytes, order_uid: str) -> bool:
     """Whether canonical bytes are those of this order; looks only at how they begin."""
     return document.startswith(b'{"order_uid":' + msgspec.json.encode(order_uid) + b",")

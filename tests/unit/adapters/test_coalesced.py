@@ -2,7 +2,7 @@
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -10,14 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from structlog.contextvars import bound_contextvars, get_contextvars
 
-from orders.adapters.coalesced.cache import CoalescedCache
 from orders.adapters.coalesced.flights import Flights
-from orders.adapters.coalesced.order_reader import CoalescedReader
-from orders.adapters.memory.cache import MemoryCache
-from orders.adapters.memory.order_repository import MemoryOrderRepository
 from orders.domain.errors import OrdersError, Unavailable
-from tests.contracts.cache import CacheContract, NewCache, check_against_model, documents
-from tests.unit.domain.reference import REFERENCE, read_document, the_order
+from tests.contracts.cache import documents
 
 
 class Desk:
@@ -345,6 +340,80 @@ async def test_lines_of_a_flight_are_not_those_of_its_first_caller() -> None:
     assert seen == [{}]
 
 
+@pytest.fixture
+async def onward(desk: Desk) -> AsyncIterator[tuple[Flights, Desk, Flights]]:
+    """Flights, the desk where they go on to, and those that do."""
+    there = Desk("far")
+    to_there = Flights(there.ask, at_once=2, most=3, patience=60)
+    flights = Flights(desk.ask, at_once=2, most=3, patience=60, onward=to_there)
+    yield flights, there, to_there
+    await flights.close()
+    await to_there.close()
+
+
+async def test_for_whom_nothing_was_brought_goes_onward(
+    onward: tuple[Flights, Desk, Flights], desk: Desk
+) -> None:
+    flights, there, _ = onward
+    callers = [asyncio.create_task(flights.get(uids)) for uids in (["a", "far"], ["x"])]
+    await quiet()
+    late = asyncio.create_task(flights.get(["far"]))
+    await quiet()
+    await desk.answer(0)
+    assert there.asked == [("far", "x")]
+    later = asyncio.create_task(flights.get(["x"]))  # by a flight that leaves after the other one
+    await quiet()
+    there.stored.add("x")
+    await desk.answer(1)
+    await there.answer(0)
+    assert await asyncio.gather(*callers, late) == [documents("a", "far"), {}, documents("far")]
+    assert there.asked == [("far", "x"), ("x",)]
+    await there.answer(1)
+    assert await later == documents("x")
+
+
+async def test_a_failure_stops_those_who_would_have_gone_onward(
+    onward: tuple[Flights, Desk, Flights], desk: Desk
+) -> None:
+    flights, there, _ = onward
+    one = asyncio.create_task(flights.get(["far"]))
+    await quiet()
+    await desk.answer(0, Unavailable("away"))
+    with pytest.raises(Unavailable):
+        await one
+    assert there.asked == []
+
+
+async def test_where_onward_has_closed_it_is_told_so(
+    onward: tuple[Flights, Desk, Flights], desk: Desk
+) -> None:
+    flights, there, to_there = onward
+    one = asyncio.create_task(flights.get(["far"]))
+    await quiet()
+    await to_there.close()
+    await desk.answer(0)
+    with pytest.raises(Unavailable):
+        await one
+    assert there.asked == []
+
+
+async def test_what_failed_of_a_flight_is_told_to_those_who_asked_for_it() -> None:
+    away = Unavailable("away")
+
+    async def ask(uids: Sequence[str]) -> Mapping[str, bytes | Exception]:
+        await asyncio.sleep(0)
+        return documents("a") | {"b": away}
+
+    flights = Flights(ask, at_once=1, most=3)
+    found, failed, missing = await asyncio.gather(
+        *(flights.get([uid]) for uid in ("a", "b", "c")), return_exceptions=True
+    )
+    assert (found, missing) == (documents("a"), {})
+    assert isinstance(failed, Unavailable)
+    assert failed.__cause__ is away
+    await flights.close()
+
+
 class Scene:
     """Callers, a store and questions about it that are answered in any order."""
 
@@ -418,51 +487,3 @@ async def test_whatever_happens_in_whatever_order_every_answer_is_right(
     for step in steps:
         await scene.play(*step)
     await scene.finish()
-
-
-class TestCoalescedCache(CacheContract):
-    @pytest.fixture
-    def new_cache(self) -> NewCache:
-        return self.make
-
-    @staticmethod
-    async def make(capacity: int) -> CoalescedCache:
-        return CoalescedCache(MemoryCache(capacity))
-
-    def test_does_as_a_plain_model_does(self) -> None:
-        async def done(_: object) -> None: ...
-
-        check_against_model(self.make, done, max_examples=20)
-
-    async def test_an_away_cache_is_away(self) -> None:
-        shared = MemoryCache(3)
-        shared.available = False
-        cache = CoalescedCache(shared)
-        with pytest.raises(Unavailable):
-            await cache.get(["a"])
-        with pytest.raises(Unavailable):
-            await cache.put(documents("a"))
-        with pytest.raises(Unavailable):
-            await cache.touch(["a"])
-
-
-async def test_many_readers_are_few_questions() -> None:
-    class Counting(MemoryOrderRepository):
-        questions = 0
-
-        async def get(self, order_uids: Collection[str]) -> dict[str, bytes]:
-            self.questions += 1
-            await asyncio.sleep(0.001)
-            return await super().get(order_uids)
-
-    repository = Counting()
-    orders = [the_order(read_document(REFERENCE | {"order_uid": str(i)})) for i in range(50)]
-    await repository.save_many(orders)
-    reader = CoalescedReader(repository)
-    await reader.open()
-    answers = await asyncio.gather(*(reader.get((str(i % 60),)) for i in range(600)))
-    assert all(
-        set(answer) == {str(i % 60)} & set(map(str, range(50))) for i, answer in enumerate(answers)
-    )
-    assert repository.questions <= 3
-    await reader.close()

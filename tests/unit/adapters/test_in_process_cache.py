@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from structlog.contextvars import bound_contextvars, get_contextvars
 from structlog.testing import capture_logs
 
+from orders.adapters.coalesced.order_reader import CoalescedReader
 from orders.adapters.in_process.cache import OVERHEAD, InProcessCache
 from orders.adapters.memory.cache import MemoryCache
-from orders.domain.cached_reader import CachedReader
-from orders.domain.document import digest
+from orders.domain.document import hex_digest
 from orders.domain.errors import Unavailable
 from orders.domain.ports import Cache, OrderReader
 from tests.contracts.cache import CacheBasics, NewCache, document, documents, uids_in
@@ -116,7 +116,7 @@ class TestHits:
         await cache.get(["a"])
         held = cache.at_hand("a")
         assert held is not None
-        assert (held.document, held.digest) == (document("a"), digest(document("a")))
+        assert (held.document, held.digest) == (document("a"), hex_digest(document("a")))
 
     async def test_with_the_shared_one_away_what_is_here_is_given(
         self, cache: InProcessCache, shared: SharedCache
@@ -135,7 +135,7 @@ class TestHits:
         self, cache: InProcessCache, shared: SharedCache
     ) -> None:
         store = Store()
-        reader = CachedReader(store, cache)
+        reader = CoalescedReader(store, cache)
         shared.available = False
         for _ in range(3):
             assert await reader.get(["a"]) == documents("a")

@@ -1,15 +1,15 @@
 """Many callers, few questions: what is asked for meanwhile goes along with the next question."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextvars import Context
 from itertools import islice
-from typing import cast
+from typing import NamedTuple, Optional, cast
 
 from orders.domain.errors import OrdersError, Unavailable
 
-Ask = Callable[[Sequence[str]], Awaitable[Mapping[str, bytes]]]
-"""Looks these up, each named once; gives what there is of them, or raises."""
+Ask = Callable[[Sequence[str]], Awaitable[Mapping[str, bytes | Exception]]]
+"""Looks these up, each named once; gives what there is of them, and what failed, or raises."""
 
 _CLOSED = "look-ups have ended"
 _NO_TURN = "too many look-ups wait for others that are slow"
@@ -30,13 +30,23 @@ class Flights:
         at_once: most flights out at a time.
         most: most uids in a flight.
         patience: seconds that a caller waits for a flight to leave, and half as many at most more.
+        onward: where those go on to for whom a flight from here has brought nothing.
     """
 
-    def __init__(self, ask: Ask, *, at_once: int, most: int, patience: float = 2.5) -> None:
+    def __init__(
+        self,
+        ask: Ask,
+        *,
+        at_once: int,
+        most: int,
+        patience: float = 2.5,
+        onward: Optional["Flights"] = None,
+    ) -> None:
         self._ask = ask
         self._at_once = at_once
         self._most = most
         self._patience = patience
+        self._onward = onward
         self._waiting: dict[str, list[_Caller]] = {}
         self._late: dict[str, list[_Caller]] = {}  # has a key for each uid that is in a flight
         self._lanes: set[asyncio.Task[None]] = set()
@@ -69,27 +79,31 @@ class Flights:
             Unavailable: a flight has failed so, or none left in time.
             OrdersError: a flight has failed otherwise; that failure is the cause.
         """
-        uids = dict.fromkeys(order_uids)
-        if not uids:
-            return {}
         if self._closed:
             raise Unavailable(_CLOSED)
-        caller = _Caller(len(uids))
-        for uid in uids:
-            if uid in self._late:
-                self._late[uid].append(caller)
-            else:
-                self._wait(uid, (caller,))
-        await caller.done
-        failure = caller.failure
-        # One of his own: raised by many tasks, the same one would gather the traces of all.
-        if isinstance(failure, Unavailable):
-            raise Unavailable(str(failure), failure.since) from failure
-        if failure is not None:
-            raise OrdersError("a look-up has failed") from failure
-        return caller.found
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        callers = {uid: _Caller(loop.create_future(), now) for uid in order_uids}
+        for uid, caller in callers.items():
+            self._join(uid, (caller,))
+        found = {}
+        for uid, caller in callers.items():
+            told = await caller.answer
+            if isinstance(told, bytes):
+                found[uid] = told
+            elif told is not None:
+                raise _own(told) from told
+        return found
 
-    def _wait(self, uid: str, callers: Collection["_Caller"]) -> None:
+    def _join(self, uid: str, callers: Iterable["_Caller"]) -> None:
+        """Have them wait for the flight that has this uid, or for one that is yet to leave."""
+        late = self._late.get(uid)
+        if late is None:
+            self._wait(uid, callers)
+        else:
+            late.extend(callers)
+
+    def _wait(self, uid: str, callers: Iterable["_Caller"]) -> None:
         """Have them wait for a flight that is yet to leave."""
         waiting = self._waiting.get(uid)
         if waiting is None:
@@ -127,7 +141,7 @@ class Flights:
         self._late.update((uid, []) for uid in aboard)
         if self._waiting:
             self._board()
-        found: Mapping[str, bytes] = {}
+        found: Mapping[str, bytes | Exception] = {}
         failure: Exception | None = Unavailable(_CLOSED)
         try:
             found = await self._ask(tuple(aboard))
@@ -146,17 +160,28 @@ class Flights:
         self,
         aboard: Mapping[str, list["_Caller"]],
         late: Mapping[str, list["_Caller"]],
-        found: Mapping[str, bytes],
+        found: Mapping[str, bytes | Exception],
     ) -> None:
+        onward = self._onward
         for uid, callers in aboard.items():
-            document = found.get(uid)
-            for caller in callers:
-                caller.tell(uid, document)
-            if document is None and late[uid]:
-                self._wait(uid, late[uid])
-                continue
-            for caller in late[uid]:
-                caller.tell(uid, document)
+            told = found.get(uid)
+            if told is not None:
+                _tell(callers, told)
+                _tell(late[uid], told)
+            elif onward is not None:
+                onward.take_over(uid, callers + late[uid])
+            else:
+                _tell(callers, None)
+                if late[uid]:
+                    self._wait(uid, late[uid])
+
+    def take_over(self, uid: str, callers: Iterable["_Caller"]) -> None:
+        """Have them go on from here, who have asked for this uid elsewhere."""
+        if self._closed:
+            _tell(callers, Unavailable(_CLOSED))
+        else:
+            now = asyncio.get_running_loop().time()
+            self._join(uid, [_Caller(caller.answer, now) for caller in callers])
 
     def _look(self) -> None:
         """Give up those who have waited for too long."""
@@ -164,44 +189,38 @@ class Flights:
         loop = asyncio.get_running_loop()
         limit = loop.time() - self._patience
         for uid, callers in tuple(self._waiting.items()):
-            _fail([[c for c in callers if c.asked <= limit]], Unavailable(_NO_TURN))
-            self._waiting[uid] = [c for c in callers if not c.done.done()]
+            _tell((each for each in callers if each.since <= limit), Unavailable(_NO_TURN))
+            self._waiting[uid] = [each for each in callers if not each.answer.done()]
             if not self._waiting[uid]:
                 del self._waiting[uid]
         if self._waiting:
             self._watch = loop.call_later(self._patience / 2, self._look)
 
 
-class _Caller:
-    """Somebody who waits for answers about some uids."""
+class _Caller(NamedTuple):
+    """Somebody who waits for a flight with one uid since then, and what he is told in the end.
 
-    __slots__ = ("asked", "done", "failure", "found", "left")
+    A failure is told as a result: of a caller that was cancelled nobody would retrieve it.
+    """
 
-    def __init__(self, uids: int) -> None:
-        loop = asyncio.get_running_loop()
-        self.asked = loop.time()
-        # Not the failure's own: of a caller that was cancelled nobody would retrieve it.
-        self.done: asyncio.Future[None] = loop.create_future()
-        self.failure: Exception | None = None
-        self.found: dict[str, bytes] = {}
-        self.left = uids
-
-    def tell(self, uid: str, document: bytes | None) -> None:
-        """One answer; the last one wakes him."""
-        if document is not None:
-            self.found[uid] = document
-        self.left -= 1
-        if not self.left:
-            self.wake()
-
-    def wake(self) -> None:
-        """Have him go on, unless he did already or was cancelled."""
-        if not self.done.done():
-            self.done.set_result(None)
+    answer: "asyncio.Future[bytes | Exception | None]"
+    since: float
 
 
-def _fail(many: Collection[Collection[_Caller]], failure: Exception) -> None:
+def _tell(callers: Iterable[_Caller], told: bytes | Exception | None) -> None:
+    """Have them go on, but for those who were cancelled."""
+    for caller in callers:
+        if not caller.answer.done():
+            caller.answer.set_result(told)
+
+
+def _fail(many: Iterable[Iterable[_Caller]], failure: Exception) -> None:
     for callers in many:
-        for caller in callers:
-            caller.failure = failure
-            caller.wake()
+        _tell(callers, failure)
+
+
+def _own(failure: Exception) -> OrdersError:
+    """One of a caller's own: raised by many tasks, the same one would gather the traces of all."""
+    if isinstance(failure, Unavailable):
+        return Unavailable(str(failure), failure.since)
+    return OrdersError("a look-up has failed")

@@ -9,7 +9,7 @@ from sys import getsizeof
 
 import structlog
 
-from orders.domain.document import digest
+from orders.domain.document import hex_digest
 from orders.domain.errors import Unavailable
 from orders.domain.ports import AtHand, Cache, Held
 
@@ -74,7 +74,7 @@ class InProcessCache(Cache, AtHand):
         """See ``AtHand.at_hand``; a use like any other."""
         entry = self._use(order_uid)
         if entry is not None and not entry.digest:
-            entry.digest = digest(entry.document)
+            entry.digest = hex_digest(entry.document)
         return entry
 
     async def get(self, order_uids: Collection[str]) -> dict[str, bytes]:

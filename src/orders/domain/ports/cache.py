@@ -44,7 +44,7 @@ class Cache(Protocol):
 
 
 class Held(Struct, gc=False):
-    """The canonical bytes of an order, and their digest."""
+    """The canonical bytes of an order, and their digest in hexadecimal."""
 
     document: bytes
     digest: bytes

@@ -1,7 +1,11 @@
 """Find one order by its order_uid."""
 
+from collections.abc import Callable
+
 from orders.domain.errors import NotFound
 from orders.domain.ports import AtHand, Held, NothingAtHand, OrderReader
+
+NO_ORDER = "no order with this order_uid"
 
 _NOTHING = NothingAtHand()
 
@@ -11,11 +15,8 @@ class LookUpOrder:
 
     def __init__(self, orders: OrderReader, held: AtHand = _NOTHING) -> None:
         self._orders = orders
-        self._held = held
-
-    def at_hand(self, order_uid: str) -> Held | None:
+        self.at_hand: Callable[[str], Held | None] = held.at_hand
         """The order where it can be told without waiting; else it has to be asked for."""
-        return self._held.at_hand(order_uid)
 
     async def __call__(self, order_uid: str) -> bytes:
         """The canonical bytes of the order.
@@ -24,8 +25,10 @@ class LookUpOrder:
             NotFound: there is none.
             Unavailable: the store is away, and no cache holds it.
         """
+        if held := self.at_hand(order_uid):
+            return held.document
         found = await self._orders.get((order_uid,))
         try:
             return found[order_uid]
         except KeyError:
-            raise NotFound("no order with this order_uid") from None
+            raise NotFound(NO_ORDER) from None

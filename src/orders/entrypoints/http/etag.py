@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-from orders.domain.document import digest
+from orders.domain.document import hex_digest
 from orders.entrypoints.http.answer import Header, header_values
 
 _TAG = re.compile(rb'(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")')
@@ -11,12 +11,12 @@ _TAG = re.compile(rb'(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")')
 
 def etag(body: bytes) -> bytes:
     """The strong entity tag of exactly these bytes."""
-    return tag_of(digest(body))
+    return tag_of(hex_digest(body))
 
 
 def tag_of(digest_of_body: bytes) -> bytes:
-    """The strong entity tag of the bytes with this digest."""
-    return b'"%s"' % digest_of_body.hex().encode()
+    """The strong entity tag of the bytes with this digest in hexadecimal."""
+    return b'"%s"' % digest_of_body
 
 
 def is_known(headers: Iterable[Header], tag: bytes) -> bool:

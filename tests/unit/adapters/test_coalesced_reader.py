@@ -1,0 +1,210 @@
+"""The cache first, then the store, each by few questions."""
+
+import asyncio
+from collections.abc import AsyncIterator, Collection
+
+import pytest
+
+from orders.adapters.coalesced.order_reader import CoalescedReader
+from orders.adapters.memory.cache import MemoryCache
+from orders.adapters.memory.order_repository import MemoryOrderRepository
+from orders.domain.document import encode
+from orders.domain.errors import Unavailable
+from tests.unit.domain.reference import REFERENCE, read_document, the_order
+
+ORDERS = {uid: the_order(read_document(REFERENCE | {"order_uid": uid})) for uid in "abcdef"}
+DOCUMENTS = {uid: encode(order) for uid, order in ORDERS.items()}
+NOTHING = [f"nothing-{i}" for i in range(30)]
+
+
+class CountingRepository(MemoryOrderRepository):
+    """Remembers what it was asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[list[str]] = []
+
+    async def get(self, order_uids: Collection[str]) -> dict[str, bytes]:
+        self.asked.append(list(order_uids))
+        await asyncio.sleep(0)
+        return await super().get(order_uids)
+
+
+class CountingCache(MemoryCache):
+    """Remembers what it was asked for."""
+
+    def __init__(self, capacity: int) -> None:
+        super().__init__(capacity)
+        self.asked: list[list[str]] = []
+
+    async def get(self, order_uids: Collection[str]) -> dict[str, bytes]:
+        self.asked.append(list(order_uids))
+        return await super().get(order_uids)
+
+
+@pytest.fixture
+async def repository() -> CountingRepository:
+    repository = CountingRepository()
+    await repository.save_many(list(ORDERS.values()))
+    return repository
+
+
+@pytest.fixture
+def cache() -> CountingCache:
+    return CountingCache(5)
+
+
+@pytest.fixture
+async def reader(
+    repository: CountingRepository, cache: CountingCache
+) -> AsyncIterator[CoalescedReader]:
+    reader = CoalescedReader(repository, cache, pause=0.05)
+    await reader.open()
+    yield reader
+    await reader.close()
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_the_store_is_asked_once(
+    reader: CoalescedReader, repository: CountingRepository
+) -> None:
+    for _ in range(5):
+        assert await reader.get(["a"]) == {"a": DOCUMENTS["a"]}
+    assert repository.asked == [["a"]]
+
+
+async def test_the_store_is_asked_for_what_is_missing_only(
+    reader: CoalescedReader, repository: CountingRepository
+) -> None:
+    await reader.get(["a"])
+    assert await reader.get(["b", "a", "unknown"]) == {x: DOCUMENTS[x] for x in ("a", "b")}
+    assert repository.asked == [["a"], ["b", "unknown"]]
+
+
+async def test_what_does_not_exist_is_not_remembered(
+    reader: CoalescedReader, repository: CountingRepository
+) -> None:
+    assert await reader.get(["new"]) == {}
+    order = the_order(read_document(REFERENCE | {"order_uid": "new"}))
+    await repository.save_many([order])
+    assert await reader.get(["new"]) == {"new": encode(order)}
+
+
+async def test_with_the_store_away_what_the_cache_holds_is_served(
+    reader: CoalescedReader, repository: CountingRepository
+) -> None:
+    await reader.get(["a"])
+    repository.available = False
+    assert await reader.get(["a"]) == {"a": DOCUMENTS["a"]}
+    with pytest.raises(Unavailable):
+        await reader.get(["a", "b"])
+
+
+async def test_with_the_cache_away_the_store_answers(
+    reader: CoalescedReader, cache: MemoryCache
+) -> None:
+    cache.available = False
+    assert await reader.get(list(DOCUMENTS)) == DOCUMENTS
+
+
+async def test_a_cache_that_goes_away_meanwhile_does_not_matter(
+    repository: CountingRepository,
+) -> None:
+    class Fading(MemoryCache):
+        async def get(self, order_uids: Collection[str]) -> dict[str, bytes]:
+            found = await super().get(order_uids)
+            self.available = False
+            return found
+
+    assert await CoalescedReader(repository, Fading(3)).get(["a"]) == {"a": DOCUMENTS["a"]}
+
+
+async def test_with_both_away_there_is_no_answer(
+    reader: CoalescedReader, repository: CountingRepository, cache: MemoryCache
+) -> None:
+    cache.available = repository.available = False
+    with pytest.raises(Unavailable):
+        await reader.get(["a"])
+
+
+async def test_many_look_ups_are_few_questions(
+    reader: CoalescedReader, repository: CountingRepository, cache: CountingCache
+) -> None:
+    uids = [*DOCUMENTS, "x"]
+    answers = await asyncio.gather(*(reader.get([uids[i % len(uids)]]) for i in range(600)))
+    assert answers == [
+        {uid: DOCUMENTS[uid]} if (uid := uids[i % len(uids)]) in DOCUMENTS else {}
+        for i in range(600)
+    ]
+    assert len(cache.asked) + len(repository.asked) <= 4
+
+
+async def test_after_its_end_it_says_that_it_is_over(reader: CoalescedReader) -> None:
+    await reader.close()
+    with pytest.raises(Unavailable):
+        await reader.get(["a"])
+    await reader.open()
+    assert await reader.get(["a"]) == {"a": DOCUMENTS["a"]}
+
+
+class TestUselessCache:
+    """Where the cache has nothing of what is asked for."""
+
+    @pytest.fixture(autouse=True)
+    async def in_vain(self, reader: CoalescedReader, cache: CountingCache) -> None:
+        await cache.put({"held": b"{}"})
+        for uid in NOTHING:
+            assert await reader.get([uid]) == {}
+        assert len(cache.asked) < len(NOTHING)
+        cache.asked.clear()
+
+    async def test_it_is_left_alone_for_a_while(
+        self, reader: CoalescedReader, cache: CountingCache
+    ) -> None:
+        assert await reader.get(["a"]) == {"a": DOCUMENTS["a"]}
+        assert cache.asked == []
+        await asyncio.sleep(0.06)
+        await reader.get(["b"])
+        assert cache.asked == [["b"]]
+
+    async def test_what_is_read_meanwhile_is_put(
+        self, reader: CoalescedReader, cache: CountingCache
+    ) -> None:
+        await reader.get(["a"])
+        assert await cache.get(["a"]) == {"a": DOCUMENTS["a"]}
+
+    async def test_with_the_store_away_what_it_holds_is_served_all_the_same(
+        self, reader: CoalescedReader, repository: CountingRepository
+    ) -> None:
+        repository.available = False
+        held, failed = await asyncio.gather(
+            reader.get(["held"]), reader.get(["a"]), return_exceptions=True
+        )
+        assert held == {"held": b"{}"}
+        assert isinstance(failed, Unavailable)
+
+    async def test_and_is_asked_first_again_until_the_store_is_back(
+        self, reader: CoalescedReader, repository: CountingRepository, cache: CountingCache
+    ) -> None:
+        repository.available = False
+        with pytest.raises(Unavailable):
+            await reader.get(["a"])
+        repository.asked.clear()
+        assert await reader.get(["held"]) == {"held": b"{}"}
+        assert repository.asked == []
+        repository.available = True
+        assert await reader.get(["a"]) == {"a": DOCUMENTS["a"]}
+        cache.asked.clear()
+        assert await reader.get(["b"]) == {"b": DOCUMENTS["b"]}
+        assert cache.asked == []
+
+    async def test_where_it_holds_something_again_it_is_asked_first(
+        self, reader: CoalescedReader, repository: CountingRepository, cache: CountingCache
+    ) -> None:
+        await asyncio.sleep(0.06)
+        await cache.put({"a": DOCUMENTS["a"]})
+        await reader.get(["a"])
+        repository.asked.clear()
+        for _ in range(20):
+            assert await reader.get(["held"]) == {"held": b"{}"}
+        assert repository.asked == []
