@@ -42,7 +42,7 @@ FULL = Sizes(
     many=100_000,
     small=10_000,
     large=1_000_000,
-    growing=15_000,
+    growing=25_000,
     arrivals=150,
     starts=5,
 )
