@@ -86,7 +86,7 @@ async function fetchOrder(uid, signal) {
 // --- From values to text ----------------------------------------------------------------------
 
 const EXACTLY = { dateStyle: "long", timeStyle: "long" };
-const BRIEFLY = { dateStyle: "medium", timeStyle: "short" };
+const BRIEFLY = { dateStyle: "short", timeStyle: "short" };
 const FORMS = {
   text: (value) => value,
   money: (value, order) => `${value} ${order.payment?.currency ?? ""}`.trim(),
@@ -137,7 +137,7 @@ function show(state, values = {}) {
 
 function fault(uid) {
   const length = [...uid].length;
-  if (!uid.trim()) return phrase("invalid_blank");
+  if (/^[^\uFEFF\S]*$/.test(uid)) return phrase("invalid_blank"); // white space alone
   if (length > limits.uidMax) return phrase("invalid_long", { most: limits.uidMax, length });
   if (uid.includes("\0") || /\p{Surrogate}/u.test(uid)) return phrase("invalid_text");
   return "";

@@ -1,0 +1,309 @@
+"""Looking orders up: addresses, history, keyboard, searches that overtake each other, any uid."""
+
+from collections.abc import Callable
+from urllib.parse import unquote
+
+import pytest
+from playwright.sync_api import Error, Page, expect
+
+from orders.domain.rules import INT64_MAX
+from tests.integration.browser import stock
+from tests.integration.browser.browsing import Window
+from tests.integration.http.server_process import ServerProcess
+
+
+def uid_asked_for(page: Page) -> str:
+    return unquote(page.url.partition("?order=")[2])
+
+
+def test_an_order_by_its_address(window: Window) -> None:
+    page = window.open(stock.REFERENCE)
+    expect(window.heading).to_have_text(f"Заказ: {stock.REFERENCE}")
+    expect(page).to_have_title(f"Заказ {stock.REFERENCE}")
+    expect(page.locator("#order")).to_have_value(stock.REFERENCE)
+    expect(window.result.locator(".badge")).to_have_text("WBILMTESTTRACK")
+    said = dict(zip(*(window.result.locator(x).all_inner_texts() for x in ("dt", "dd")), strict=True))
+    assert said["Дата создания"].startswith("26 ноября 2021 г.")
+    assert "09:22:19" in said["Дата создания"]
+    assert (said["Имя"], said["Адрес"]) == ("Test Testov", "Ploshad Mira 15")
+    assert (said["Сумма"], said["Подпись"]) == ("1817 USD", "(пусто)")
+    assert window.result.locator("th").all_text_contents() == [
+        "Товар",
+        "Бренд",
+        "Цена",
+        "Размер",
+        "Статус",
+    ]
+    cells = window.result.locator("td").all_inner_texts()
+    assert cells == ["Mascaras", "Vivienne Sabo", "453 USD", "0", "202"]
+    when = window.result.locator("time").first
+    expect(when).to_have_attribute("title", "2021-11-26T06:22:19Z")
+
+
+def test_the_date_is_in_the_readers_language(
+    server: ServerProcess, open_window: Callable[..., Window]
+) -> None:
+    window = open_window(server.url, "en")
+    window.open(stock.REFERENCE)
+    expect(window.result.locator("time").first).to_contain_text("26 November 2021")
+
+
+def test_back_and_forward(window: Window) -> None:
+    page = window.open()
+    window.find("o1")
+    expect(window.heading).to_have_text("Заказ: o1")
+    assert uid_asked_for(page) == "o1"
+    window.find("nope")
+    expect(window.heading).to_contain_text("Заказ не найден")
+    window.find("o2")
+    expect(window.heading).to_have_text("Заказ: o2")
+    page.go_back()
+    expect(window.heading).to_contain_text("Заказ не найден")
+    page.go_back()
+    expect(window.heading).to_have_text("Заказ: o1")
+    expect(page.locator("#order")).to_have_value("o1")
+    page.go_back()
+    expect(window.heading).to_have_text("Готов к поиску")
+    expect(page.locator("#order")).to_have_value("")
+    expect(page).to_have_title("Заказы")
+    page.go_forward()
+    page.go_forward()
+    page.go_forward()
+    expect(window.heading).to_have_text("Заказ: o2")
+    expect(page).to_have_title("Заказ o2")
+
+
+def test_the_same_search_again_is_no_step_in_history(window: Window) -> None:
+    page = window.open()
+    window.find("o1")
+    expect(window.heading).to_have_text("Заказ: o1")
+    with page.expect_response("**/orders/o1"):
+        window.find("o1")
+    page.go_back()
+    expect(window.heading).to_have_text("Готов к поиску")
+
+
+def test_a_later_search_wins(window: Window) -> None:
+    page = window.open()
+    with page.expect_event("requestfailed", lambda one: "takes%20a%20while" in one.url):
+        window.find("takes a while")
+        expect(window.result).to_have_attribute("aria-busy", "true")
+        window.find("o1")
+    expect(window.heading).to_have_text("Заказ: o1")
+    expect(window.result).to_have_attribute("aria-busy", "false")
+
+
+def test_a_later_search_wins_over_an_answer_that_is_not_stopped(window: Window) -> None:
+    """Should the browser not break the first one off, its answer still comes to nothing."""
+    window.context.add_init_script("AbortController.prototype.abort = () => {};")
+    page = window.open()
+    with page.expect_response("**/orders/takes%20a%20while"):
+        window.find("takes a while")
+        expect(window.result).to_have_attribute("aria-busy", "true")
+        window.find("o1")
+        expect(window.heading).to_have_text("Заказ: o1")
+    page.evaluate("() => new Promise((done) => setTimeout(done, 0))")
+    expect(window.heading).to_have_text("Заказ: o1")
+
+
+def test_invalid_input_asks_nothing_of_the_server(window: Window) -> None:
+    page = window.open()
+    for wrong in ("", "   ", "u" * 256, "a\0b"):
+        page.locator("#order").evaluate("(field, text) => { field.value = text; }", wrong)
+        page.locator("#order").press("Enter")
+        expect(page.locator("#search-fault")).not_to_be_empty()
+        expect(page.locator("#order")).to_have_attribute("aria-invalid", "true")
+        expect(page.locator("#order")).to_be_focused()
+    assert not [url for url in window.requests if "/orders/" in url]
+    window.find("o1")
+    expect(window.heading).to_have_text("Заказ: o1")
+    expect(page.locator("#search-fault")).to_be_empty()
+
+
+@pytest.mark.parametrize("uid", stock.STRANGE_UIDS)
+def test_any_uid_by_its_address_and_by_a_link(window: Window, uid: str) -> None:
+    page = window.open(uid)
+    expect(window.heading).to_contain_text("Заказ: ")
+    assert window.heading.locator(".value").text_content() == uid
+    assert uid_asked_for(page) == uid
+    link = window.result.locator("[data-api]").get_attribute("href")
+    answer = page.request.get(server_path(window, link))
+    found = answer.json()
+    assert (found if isinstance(found, dict) else found[0])["order_uid"] == uid
+
+
+def server_path(window: Window, link: str | None) -> str:
+    assert link is not None
+    return window.url + link
+
+
+@pytest.mark.parametrize("uid", [uid for uid in stock.STRANGE_UIDS if "\n" not in uid])
+def test_any_uid_that_can_be_typed(window: Window, uid: str) -> None:
+    page = window.open()
+    window.find(uid)
+    expect(window.heading).to_contain_text("Заказ: ")
+    assert window.heading.locator(".value").text_content() == uid
+    assert uid_asked_for(page) == uid
+
+
+@pytest.mark.parametrize("uid", ["...", "%2e", "никто", "'"])
+def test_uids_that_nobody_has(window: Window, uid: str) -> None:
+    window.open(uid)
+    expect(window.heading).to_contain_text("Заказ не найден")
+
+
+def test_spaces_around_are_left_out_on_demand(window: Window) -> None:
+    page = window.open()
+    window.find(" o1 ")
+    expect(window.heading).to_contain_text("Заказ не найден")
+    window.result.get_by_role("link", name="Искать без пробелов").click()
+    expect(window.heading).to_have_text("Заказ: o1")
+    assert uid_asked_for(page) == "o1"
+
+
+def test_all_of_64_bits(window: Window) -> None:
+    window.open("big numbers")
+    expect(window.heading).to_have_text("Заказ: big numbers")
+    said = dict(zip(*(window.result.locator(x).all_inner_texts() for x in ("dt", "dd")), strict=True))
+    assert said["Сумма"] == f"{INT64_MAX} USD"
+    assert said["Доставка"] == "9007199254740993 USD"
+    assert said["Товары"] == "999999999999999 USD"
+    assert said["Дата оплаты"] == str(INT64_MAX)
+    cells = window.result.locator("td").all_inner_texts()
+    assert cells[2:] == [f"{INT64_MAX} USD", "0", str(-INT64_MAX - 1)]
+    window.result.locator("summary").click()
+    raw = window.result.locator(".raw")
+    expect(raw).to_contain_text(f'"amount": {INT64_MAX},')
+    expect(raw).to_contain_text(r'"entry": "digits in a text stay: \"1234567890123456789\" \\\" 12345')
+
+
+def test_the_json_is_the_one_that_is_served(window: Window) -> None:
+    page = window.open(stock.MARKUP)
+    window.result.locator("summary").click()
+    shown = window.result.locator(".raw").text_content()
+    served = page.evaluate("(uid) => fetch('/orders/' + encodeURIComponent(uid)).then(a => a.json())",
+                           stock.MARKUP)
+    assert page.evaluate("(text) => JSON.parse(text)", shown) == served
+
+
+def test_200_items_are_there_at_once(window: Window) -> None:
+    page = window.open()
+    page.evaluate("""() => {
+      window.longest = 0;
+      new PerformanceObserver((list) => {
+        for (const task of list.getEntries()) window.longest = Math.max(window.longest, task.duration);
+      }).observe({ type: "longtask" });
+    }""")
+    window.find("200 items")
+    expect(window.result.locator("tbody tr")).to_have_count(200)
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => setTimeout(done, 0)))")
+    assert page.evaluate("() => window.longest") < 1000
+
+
+def test_by_keyboard_alone(window: Window) -> None:
+    page = window.open()
+    expect(page.locator("#order")).to_be_focused()
+    page.keyboard.type(stock.REFERENCE)
+    page.keyboard.press("Enter")
+    expect(window.heading).to_have_text(f"Заказ: {stock.REFERENCE}")
+    expect(page.locator("#order")).to_be_focused()
+    reached = []
+    for _ in range(8):
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate(
+            "() => document.activeElement.dataset.copy ?? document.activeElement.localName"
+        ))
+    assert reached[:5] == ["button", "uid", "link", "json", "summary"]
+    assert page.evaluate("() => document.activeElement.matches(':focus-visible')")
+    page.locator("#order").focus()
+    for _ in range(5):
+        page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(window.result.locator(".raw")).to_be_visible()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    expect(window.result.locator(".raw")).to_be_focused()
+
+
+def test_the_skip_link_leads_past_the_header(window: Window) -> None:
+    page = window.open(stock.REFERENCE)
+    expect(window.heading).to_be_visible()
+    page.evaluate("() => document.activeElement.blur()")
+    page.locator(".skip").focus()
+    expect(page.locator(".skip")).to_be_in_viewport()
+    page.keyboard.press("Enter")
+    expect(page.locator("#main")).to_be_focused()
+
+
+def test_what_happens_is_said_aloud(window: Window) -> None:
+    page = window.open()
+    announcer = page.locator("#announcer")
+    expect(announcer).to_have_attribute("role", "status")
+    window.find("slow")
+    expect(announcer).to_have_text("Ищем заказ slow")
+    window.find("o1")
+    expect(announcer).to_have_text("Заказ найден: o1")
+    window.find("nope")
+    expect(announcer).to_have_text("Заказ не найден")
+    window.find("away")
+    expect(window.result.get_by_role("alert")).to_contain_text("База данных недоступна")
+
+
+def test_a_stranger_finds_an_order_within_seconds(window: Window) -> None:
+    """One look, one click: the latest orders are there to be clicked."""
+    page = window.open()
+    page.get_by_role("complementary").get_by_role("link").first.click()
+    expect(window.heading).to_contain_text("Заказ: ")
+    expect(window.heading).to_be_focused()
+    expect(window.heading).to_be_in_viewport()
+
+
+def test_a_link_opens_in_another_tab_as_links_do(window: Window) -> None:
+    page = window.open()
+    with window.context.expect_page() as opened:
+        page.locator("#latest a").first.click(modifiers=["ControlOrMeta"])
+    expect(opened.value.locator("#result h2")).to_contain_text("Заказ: ")
+    expect(window.heading).to_have_text("Готов к поиску")
+
+
+def test_the_language_switch_keeps_the_order_and_is_remembered(window: Window) -> None:
+    page = window.open()
+    window.find("a/b//c")
+    expect(window.heading).to_have_text("Заказ: a/b//c")
+    page.locator("#switch").click()
+    expect(window.heading).to_have_text("Order: a/b//c")
+    assert uid_asked_for(page) == "a/b//c"
+    window.open(path="/nope")
+    expect(page.locator("h1")).to_have_text("Page not found")
+    window.open()
+    expect(page.locator("h1")).to_have_text("Order search")
+    page.locator("#switch").click()
+    expect(page.locator("h1")).to_have_text("Поиск заказа")
+
+
+def test_less_motion(server: ServerProcess, open_window: Callable[..., Window]) -> None:
+    moving = "() => document.getAnimations().length"
+    window = open_window(server.url, reduced_motion="no-preference")
+    assert window.open().evaluate(moving) > 0
+    window = open_window(server.url, reduced_motion="reduce")
+    assert window.open().evaluate(moving) == 0
+
+
+def test_the_font_is_ours_in_both_scripts(window: Window) -> None:
+    page = window.open()
+    for text in ("orders", "Заказ"):
+        assert page.evaluate("(text) => document.fonts.check('16px \"Press Start 2P\"', text)", text)
+    assert len([url for url in window.requests if url.endswith(".woff2")]) >= 2
+
+
+def test_the_server_ends_while_it_answers(
+    start: Callable[..., ServerProcess], open_window: Callable[..., Window]
+) -> None:
+    with start() as server:
+        window = open_window(server.url)
+        window.open("slow")
+        expect(window.result).to_have_attribute("aria-busy", "true")
+        server.stop()
+        expect(window.heading).to_have_text("Сервер недоступен", timeout=15_000)
+    with pytest.raises(Error):
+        window.page.request.get(server.url)
