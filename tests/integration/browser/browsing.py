@@ -58,9 +58,9 @@ class Window:
         self.context.on("request", lambda request: self.requests.append(request.url))
         if options.get("java_script_enabled", True):
             self.context.add_init_script(_WATCH)
+        self.context.on("weberror", lambda error: self.complaints.append(str(error.error)))
+        self.context.on("console", self._note)
         self.page = self.context.new_page()
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("console", self._note)
 
     def close(self) -> None:
         """Close it; fails where anything went wrong in it or left for another host."""
@@ -77,7 +77,7 @@ class Window:
 
     def find(self, order_uid: str) -> Locator:
         """Search as people do; returns what is shown as the result."""
-        self.page.get_by_role("searchbox").or_(self.page.locator("#order")).first.fill(order_uid)
+        self.page.locator("#order").fill(order_uid)
         self.page.keyboard.press("Enter")
         return self.result
 

@@ -11,7 +11,7 @@ from tests.unit.http.harness import order, series
 
 REFERENCE = ORDER.order_uid
 MARKUP = (
-    "<img src=/x onerror=\"window.ran = 1\"><script>window.ran = 1</script>"
+    '<img src=/x onerror="window.ran = 1"><script>window.ran = 1</script>'
     "<a href='javascript:window.ran = 1'>&amp;${1}{uid}"
 )
 STRANGE_UIDS = (

@@ -74,7 +74,9 @@ class PlainGetShortcut:
             try:
                 document = await self._look_up(order_uid)
             except Exception as error:  # noqa: BLE001, all of them have an answer
-                browser = b"html" in headers.get(b"accept", b"").lower() or len(headers) < len(given)
+                browser = b"html" in headers.get(b"accept", b"").lower() or len(headers) < len(
+                    given
+                )
                 if isinstance(error, NotFound) and not browser:
                     await _send_missing(send, error, sent_id)
                     return

@@ -197,7 +197,7 @@ async function arrived(uid, signal) {
 
 function showFound(uid, text) {
   const order = parse(text);
-  sent.delete(uid);
+  if (sent.delete(uid)) refresh();
   show("found", order);
   const rows = document.createDocumentFragment();
   for (const item of order.items) rows.append(fill(clone("item"), item, order));
@@ -389,7 +389,7 @@ async function makeOrders() {
     made.replaceChildren(...orders.map(linkTo));
     made.hidden = false;
     randomNote.textContent = phrase("random_done", { count: orders.length });
-    setTimeout(refresh, ARRIVAL_STEP_MS);
+    setTimeout(refresh, ARRIVAL_STEP_MS * 5);
   } catch (error) {
     const status = error.status;
     const name = status === 503 ? "random_storage" : status ? "random_failed" : "random_away";
