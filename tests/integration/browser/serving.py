@@ -73,8 +73,7 @@ class Arriving(MemoryPublisher):
 def create() -> Any:
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
-        if os.environ["SCENARIO"] != "empty":
-            await api.store(*stock.ALL)
+        await api.store(*stock.OF_SCENARIO.get(os.environ["SCENARIO"], stock.ALL))
         yield
 
     api = Api(repository=Scripted(), limits=replace(LIMITS, max_body_bytes=5_000_000))

@@ -45,7 +45,7 @@ def filled(struct: Any, text: str, **others: Any) -> Any:
 
 def full_of(text: str, order_uid: str) -> Order:
     """An order whose every text, but its own id, is this one."""
-    return filled(
+    made: Order = filled(
         ORDER,
         text,
         order_uid=order_uid,
@@ -53,6 +53,7 @@ def full_of(text: str, order_uid: str) -> Order:
         payment=filled(ORDER.payment, text),
         items=(filled(ORDER.items[0], text),),
     )
+    return made
 
 
 def with_items(amount: int) -> tuple[Item, ...]:
@@ -129,3 +130,9 @@ ALL = (
     RUSSIAN_ORDER,
     *(order(uid) for uid in STRANGE_UIDS),
 )
+
+OF_SCENARIO: dict[str, tuple[Order, ...]] = {
+    "empty": (),
+    "picture": (*series(7), ORDER, RUSSIAN_ORDER),
+}
+"""What is stored at the start, where it is not all of them."""

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from orders.domain.document import encode
-from tests.integration.browser import stock
+from orders.entrypoints.http.openapi.examples import ORDER
 from tests.integration.browser.browsing import Window
 from tests.integration.http.server_process import ServerProcess
 from tests.unit.http.harness import order
@@ -42,7 +42,7 @@ def page(window: Window) -> Page:
 
 def add(server: ServerProcess, uid: str, year: int = 2030) -> None:
     """Store it, as the newest."""
-    newest = order(uid, date_created=stock.ORDER.date_created.replace(year=year))
+    newest = order(uid, date_created=ORDER.date_created.replace(year=year))
     assert server.http.post("/orders", content=encode(newest)).status_code == 202
     server.wait_until(lambda: server.http.get(f"/orders/{uid}").is_success, 10, "it is stored")
 

@@ -37,7 +37,8 @@ def remembering(language: str) -> Header:
 @cache
 def texts(language: str) -> Mapping[str, str]:
     """Every sentence in this language by its name; all languages have the same names."""
-    return msgspec.json.decode(FILES.joinpath("texts", f"{language}.json").read_bytes())
+    body = FILES.joinpath("texts", f"{language}.json").read_bytes()
+    return msgspec.json.decode(body, type=dict[str, str])
 
 
 def _cookie(header: str) -> str:
