@@ -13,7 +13,7 @@ from tests.integration.http.server_process import ServerProcess
 
 PROGRAM = Path(__file__).with_name("serving.py")
 TARGET = Path(__file__).parents[3] / "docs" / "page.png"
-SIZE = {"width": 1200, "height": 1180}
+SIZE = {"width": 1200, "height": 900}
 
 
 def main() -> None:
@@ -33,7 +33,7 @@ def main() -> None:
         expect(window.heading).to_contain_text(stock.REFERENCE)
         expect(window.page.locator("#latest li").first).to_be_visible()
         window.page.evaluate("() => document.fonts.ready.then(() => true)")
-        window.page.screenshot(path=TARGET, animations="disabled")
+        window.page.screenshot(path=TARGET, full_page=True, animations="disabled")
         window.close()
 
 

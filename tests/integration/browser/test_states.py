@@ -53,8 +53,11 @@ def with_json(window: Window) -> None:
 
 
 def made_and_lost(window: Window) -> None:
+    window.page.clock.install()
     make(LOST)(window)
-    window.page.locator("#made a").first.click()
+    with window.page.expect_response(lambda answer: answer.status == 404):
+        window.page.locator("#made a").first.click()
+    window.page.clock.fast_forward(10_000)
 
 
 PAGE = {
