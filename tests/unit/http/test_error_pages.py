@@ -66,6 +66,7 @@ async def test_browsers_get_a_page_and_programs_a_problem(
             "application/json, text/html;q=0.9, */*;q=0.1",
             "text/html;q=0, */*",
             "image/png",
+            "text/*",
         ):
             answer = await client.request(method, path, headers={"Accept": accept})
             problem(answer, status, json.loads(answer.content)["code"])

@@ -25,7 +25,7 @@ def answer_and_report(error: Exception, scope: Scope) -> Answer:
     """
     if not is_foreseen(error):
         log.error("unforeseen error", exc_info=error)
-    problem, *headers = problem_and_headers(error, ids.of(scope))
+    problem, headers = problem_and_headers(error, ids.of(scope))
     if not error_page.is_wanted(scope["headers"]):
         return encoded(problem, *headers)
     return error_page.answer(

@@ -119,10 +119,11 @@ def is_foreseen(error: Exception) -> bool:
 
 def answer_to(error: Exception, request_id: str) -> Answer:
     """The answer to a request that ended in ``error``."""
-    return encoded(*problem_and_headers(error, request_id))
+    found, headers = problem_and_headers(error, request_id)
+    return encoded(found, *headers)
 
 
-def problem_and_headers(error: Exception, request_id: str) -> tuple[Problem, *tuple[Header, ...]]:
+def problem_and_headers(error: Exception, request_id: str) -> tuple[Problem, tuple[Header, ...]]:
     """What there is to say of an ``error`` in which a request ended, and headers that go with it.
 
     Nothing of an unforeseen error is told, nor the framework's words, which quote requests.
@@ -143,7 +144,7 @@ def problem_and_headers(error: Exception, request_id: str) -> tuple[Problem, *tu
             headers = ((b"retry-after", b"%d" % RETRY_AFTER_SECONDS),)
         elif kind is INTERNAL:
             detail = "the request id leads to what the log knows about it"
-    return problem(kind, detail, request_id, errors), *headers
+    return problem(kind, detail, request_id, errors), headers
 
 
 def problem(

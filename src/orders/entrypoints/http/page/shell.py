@@ -8,7 +8,7 @@ from orders.entrypoints.http.answer import Answer, Header
 from orders.entrypoints.http.etag import etag, is_known
 from orders.entrypoints.http.order_path import path_to
 from orders.entrypoints.http.page import document
-from orders.entrypoints.http.page.languages import VARY, language_of, texts
+from orders.entrypoints.http.page.languages import LANGUAGES, VARY, language_of, texts
 from orders.entrypoints.http.static_file import REVALIDATE
 
 
@@ -23,13 +23,14 @@ def answer(query: bytes, headers: Iterable[Header], random_max: int) -> Answer:
     given = list(headers)
     language = language_of(given)
     order_uid = asked_order(query)
+    other = next(one for one in LANGUAGES if one != language)
     most = {"most": random_max}
     body = document.rendered(
         "page.html",
         language,
         order_uid=order_uid,
         order_path=path_to(order_uid) if order_uid else "/orders?limit=10",
-        switch_path=switch_path({"ru": "en", "en": "ru"}[language], order_uid),
+        switch_path=switch_path(other, order_uid),
         random_max=str(random_max),
         random_label=texts(language)["random_label"].format_map(most),
         random_invalid=texts(language)["random_invalid"].format_map(most),
