@@ -7,7 +7,7 @@ UNIT ?= tests/unit
 INTEGRATION ?= tests/integration
 
 .DEFAULT_GOAL := help
-.PHONY: help run test unit integration drill safeties bench bench-quick bench-docs check lint types imports schemas format coverage lock dist clean
+.PHONY: help run test unit integration picture drill safeties bench bench-quick bench-docs check lint types imports schemas format coverage lock dist clean
 
 help: ## list what make can do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -22,6 +22,9 @@ unit: $(READY) ## tests that need no server
 
 integration: $(READY) ## tests on real servers (ORDERS_TEST_*, else Docker, else embedded ones)
 	$(BIN)/python -m pytest $(INTEGRATION)
+
+picture: $(READY) ## take the picture of the page in docs/page.png, in a Chromium
+	$(BIN)/python -m tests.integration.browser.picture
 
 drill: $(READY) ## fault drills at length, then count every order (DRILL='--seed 7 kills-at-random': one again)
 	$(BIN)/python -m tests.drills $(DRILL)

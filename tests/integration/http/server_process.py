@@ -20,7 +20,7 @@ START_SECONDS = 20.0
 
 
 class ServerProcess:
-    """``serving.py`` in one scenario, in a process group of its own, logging to a file."""
+    """``program`` in one scenario, in a process group of its own, logging to a file."""
 
     def __init__(
         self,
@@ -30,6 +30,7 @@ class ServerProcess:
         workers: int = 1,
         grace: int = 3,
         port: int | None = None,
+        program: Path = PROGRAM,
     ) -> None:
         self.port = port or free_port()
         self._log = folder / f"{scenario}-{self.port}-{time.monotonic_ns()}.log"
@@ -37,7 +38,7 @@ class ServerProcess:
         self.http = httpx.Client(base_url=self.url, timeout=20)
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, PROGRAM, str(self.port), str(workers), str(grace), scenario],
+                [sys.executable, program, str(self.port), str(workers), str(grace), scenario],
                 env=os.environ | {"PYTHONPATH": str(ROOT)},
                 stdout=log,
                 stderr=log,

@@ -8,20 +8,19 @@ from litestar import Litestar, Request, Response
 from orders.entrypoints.http import (
     api_docs,
     health,
-    home,
     listing,
     one_order,
     publishing,
     random_orders,
     request_id,
     routes,
-    static_file,
 )
 from orders.entrypoints.http.asgi_types import ASGIApp
 from orders.entrypoints.http.envelope import RequestEnvelope
 from orders.entrypoints.http.failures import answer_and_report
 from orders.entrypoints.http.lifespan import Lifespan, LifespanGuard, nothing_to_open
 from orders.entrypoints.http.openapi.document import openapi_document
+from orders.entrypoints.http.page import routes as page_routes
 from orders.entrypoints.http.plain_get import PlainGetShortcut
 from orders.entrypoints.http.use_cases import Limits, UseCases
 
@@ -57,7 +56,7 @@ def create_framework_app(use_cases: UseCases, limits: Limits) -> Litestar:
             # Before the routes that they tell of, else Litestar has put its own there.
             routes.options("/orders", "GET, HEAD, OPTIONS, POST"),
             routes.options("/random/{amount:str}", "GET, OPTIONS, POST"),
-            static_file.route("/", home.HOME),
+            *page_routes.routes(limits.random_max),
             listing.route(use_cases.list_orders, limits.patience),
             one_order.route(use_cases.look_up),
             publishing.route(use_cases.publish_document),
@@ -77,7 +76,7 @@ def create_framework_app(use_cases: UseCases, limits: Limits) -> Litestar:
 
 
 def _answer_error(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    answer = answer_and_report(error, request_id.of(request.scope))
+    answer = answer_and_report(error, request.scope)
     return Response(
         b"" if request.method == "HEAD" else answer.body,
         status_code=answer.status,

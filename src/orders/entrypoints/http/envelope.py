@@ -58,8 +58,7 @@ async def enclosed(  # noqa: PLR0917, those of ASGI, and what is known of the re
     app: ASGIApp, scope: Scope, receive: Receive, send: Send, sent_id: bytes, began: float
 ) -> None:
     """Serve a request that has this id and ``began`` then; raises as ``RequestEnvelope`` does."""
-    request_id = sent_id.decode()
-    ids.attach(scope, request_id)
+    ids.attach(scope, sent_id.decode())
     status = 0
 
     async def send_in_envelope(message: Message) -> None:
@@ -79,7 +78,7 @@ async def enclosed(  # noqa: PLR0917, those of ASGI, and what is known of the re
             # The framework has wrapped what went wrong under way.
             cause = error.__cause__ if isinstance(error, LitestarException) else None
             _break_off(scope, status, began, cause or error)
-        found = answer_and_report(error, request_id)
+        found = answer_and_report(error, scope)
         await found(scope, receive, send_in_envelope)
     _log(scope, status, began)
 

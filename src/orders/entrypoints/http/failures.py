@@ -2,14 +2,36 @@
 
 import structlog
 
+from orders.domain.errors import NotFound
+from orders.entrypoints.http import request_id as ids
 from orders.entrypoints.http.answer import Answer
-from orders.entrypoints.http.problems import answer_to, is_foreseen
+from orders.entrypoints.http.asgi_types import Scope
+from orders.entrypoints.http.order_path import order_uid_in
+from orders.entrypoints.http.page import error_page
+from orders.entrypoints.http.problems import (
+    RequestRefused,
+    encoded,
+    is_foreseen,
+    problem_and_headers,
+)
 
 log = structlog.get_logger("orders.http")
 
 
-def answer_and_report(error: Exception, request_id: str) -> Answer:
-    """The answer to a request that ended in ``error``."""
+def answer_and_report(error: Exception, scope: Scope) -> Answer:
+    """The answer to a request that ended in ``error``: a page for browsers, else problem details.
+
+    The request has its id already.
+    """
     if not is_foreseen(error):
         log.error("unforeseen error", exc_info=error)
-    return answer_to(error, request_id)
+    problem, headers = problem_and_headers(error, ids.of(scope))
+    if not error_page.is_wanted(scope["headers"]):
+        return encoded(problem, *headers)
+    return error_page.answer(
+        problem,
+        scope["headers"],
+        *headers,
+        sentence=error.sentence if isinstance(error, RequestRefused) else None,
+        order_uid=order_uid_in(scope) if isinstance(error, NotFound) else "",
+    )

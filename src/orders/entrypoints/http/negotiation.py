@@ -1,4 +1,4 @@
-"""Which of the forms that we offer a client likes best (RFC 9110, section 12.5.1)."""
+"""Which of the forms and languages that we offer a client likes best (RFC 9110, section 12.5)."""
 
 import re
 from collections.abc import Sequence
@@ -20,8 +20,33 @@ def preferred(accept: str | None, offers: Sequence[str]) -> str | None:
     return best if _quality(best, ranges) > 0 else None
 
 
+def preferred_language(accept_language: str, offers: Sequence[str]) -> str | None:
+    """The offered language that the client likes best, the first in its list of equals.
+
+    A range covers the language that it begins with: ``en`` will do for who wants ``en-GB``. None
+    where no offer is named, nor anything but refused.
+
+    Args:
+        accept_language: the value of Accept-Language.
+        offers: primary subtags in small letters, our own favourite first.
+    """
+    ranges = [_parse(part) for part in accept_language.split(",") if part.strip()]
+    wanted = sorted(ranges, key=lambda one: -one[1])  # keeps the order of equals
+    named = {language.partition("-")[0] for language, _ in ranges}
+    for language, quality in wanted:
+        if quality > 0:
+            covered = [
+                offer
+                for offer in offers
+                if language.partition("-")[0] == offer or (language == "*" and offer not in named)
+            ]
+            if covered:
+                return covered[0]
+    return None
+
+
 def _parse(part: str) -> tuple[str, float]:
-    """A media range in small letters and its quality; parameters other than q are left aside."""
+    """A range in small letters and its quality; parameters other than q are left aside."""
     media, *parameters = (piece.strip().lower() for piece in part.split(";"))
     quality = 1.0
     for parameter in parameters:

@@ -38,6 +38,16 @@ def decoded(segment: bytes) -> str:
     raise RequestRefused(INVALID_REQUEST, "the path is not percent-encoded UTF-8", [fault])
 
 
+def order_uid_in(scope: Mapping[str, Any]) -> str:
+    """The order_uid that the path of a request names, empty where it names none.
+
+    Raises:
+        RequestRefused: it is not percent-encoded UTF-8.
+    """
+    path = raw_path(scope)
+    return decoded(path[len(PREFIX) :]) if path.startswith(PREFIX) else ""
+
+
 def path_to(order_uid: str) -> str:
     """Where this order is served, as a reference relative to the host.
 

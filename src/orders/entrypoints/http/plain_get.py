@@ -73,10 +73,13 @@ class PlainGetShortcut:
             bind_contextvars(request_id=sent_id.decode())  # in the context of the request's task
             try:
                 document = await self._look_up(order_uid)
-            except NotFound as error:
-                await _send_missing(send, error, sent_id)
-                return
             except Exception as error:  # noqa: BLE001, all of them have an answer
+                browser = b"html" in headers.get(b"accept", b"").lower() or len(headers) < len(
+                    given
+                )
+                if isinstance(error, NotFound) and not browser:
+                    await _send_missing(send, error, sent_id)
+                    return
                 scope["path_template"] = TEMPLATE
                 await enclosed(_failing(error), scope, receive, send, sent_id, began)
                 return

@@ -1,6 +1,6 @@
 """Problem details (RFC 9457): every error that the API answers, and how each is told."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import NamedTuple
 
@@ -50,6 +50,13 @@ class Kind(NamedTuple):
     title: str
 
 
+class Sentence(NamedTuple):
+    """Something to say to people: the name of a text that pages have, and what is put into it."""
+
+    name: str
+    values: Mapping[str, object]
+
+
 INVALID_REQUEST = Kind("invalid-request", 400, "The request is not valid")
 ORDER_NOT_FOUND = Kind("not-found", 404, "There is no such order")
 UNKNOWN_PATH = Kind("unknown-path", 404, "Nothing is served at this path")
@@ -76,6 +83,8 @@ _OF_FRAMEWORK = {
     413: (TOO_LARGE, "the body is larger than this service reads"),
 }
 _KEPT_HEADERS = {"allow"}
+_VARY = (b"vary", b"accept")
+"""Browsers get a page instead."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -87,12 +96,20 @@ class RequestRefused(Exception):
         kind: what kind of problem it is.
         detail: a sentence for people, free of personal data.
         errors: the single faults, where there can be several.
+        sentence: what a page says of it, where the kind does not tell enough.
     """
 
-    def __init__(self, kind: Kind, detail: str, errors: Sequence[ProblemError] = ()) -> None:
+    def __init__(
+        self,
+        kind: Kind,
+        detail: str,
+        errors: Sequence[ProblemError] = (),
+        sentence: Sentence | None = None,
+    ) -> None:
         super().__init__(detail)
         self.kind = kind
         self.errors = tuple(errors)
+        self.sentence = sentence
 
 
 def is_foreseen(error: Exception) -> bool:
@@ -101,7 +118,13 @@ def is_foreseen(error: Exception) -> bool:
 
 
 def answer_to(error: Exception, request_id: str) -> Answer:
-    """The answer to a request that ended in ``error``.
+    """The answer to a request that ended in ``error``."""
+    found, headers = problem_and_headers(error, request_id)
+    return encoded(found, *headers)
+
+
+def problem_and_headers(error: Exception, request_id: str) -> tuple[Problem, tuple[Header, ...]]:
+    """What there is to say of an ``error`` in which a request ended, and headers that go with it.
 
     Nothing of an unforeseen error is told, nor the framework's words, which quote requests.
     """
@@ -121,7 +144,7 @@ def answer_to(error: Exception, request_id: str) -> Answer:
             headers = ((b"retry-after", b"%d" % RETRY_AFTER_SECONDS),)
         elif kind is INTERNAL:
             detail = "the request id leads to what the log knows about it"
-    return encoded(problem(kind, detail, request_id, errors), *headers)
+    return problem(kind, detail, request_id, errors), headers
 
 
 def problem(
@@ -142,7 +165,7 @@ def problem(
 def encoded(found: Problem, *headers: Header) -> Answer:
     """Problem details as an answer, which no cache keeps."""
     body = _encode(found)
-    return Answer.of(body, NO_STORE, *headers, media_type=MEDIA_TYPE, status=found.status)
+    return Answer.of(body, NO_STORE, _VARY, *headers, media_type=MEDIA_TYPE, status=found.status)
 
 
 def _kind_of(error: Exception) -> Kind:

@@ -12,7 +12,7 @@ from orders.domain.use_cases.publish_orders import PublishRandom
 from orders.entrypoints.http import operations, request_id
 from orders.entrypoints.http.answer import NO_STORE, Answer
 from orders.entrypoints.http.openapi.operation import documented
-from orders.entrypoints.http.problems import INVALID_REQUEST, ProblemError, RequestRefused
+from orders.entrypoints.http.problems import INVALID_REQUEST, ProblemError, RequestRefused, Sentence
 from orders.entrypoints.http.routes import READ_WITH_EFFECT, WRITE
 
 _BY_GET = " The same by GET, for links; POST says better what it does."
@@ -51,4 +51,5 @@ def parse_amount(text: str, most: int) -> int:
     if len(text) <= len(str(most)) and _NATURAL.fullmatch(text) and int(text) <= most:
         return int(text)
     fault = ProblemError(f"must be a number from 1 to {most}", parameter="amount")
-    raise RequestRefused(INVALID_REQUEST, "no such amount", [fault])
+    sentence = Sentence("error_text_amount", {"most": most})
+    raise RequestRefused(INVALID_REQUEST, "no such amount", [fault], sentence)

@@ -28,14 +28,20 @@ class StaticFile:
         make: gives the bytes; called once.
         media_type: their type.
         extra_headers: what else is said with them.
+        kept: how long clients keep them.
     """
 
     def __init__(
-        self, make: Callable[[], bytes], media_type: bytes, *extra_headers: Header
+        self,
+        make: Callable[[], bytes],
+        media_type: bytes,
+        *extra_headers: Header,
+        kept: Header = REVALIDATE,
     ) -> None:
         self._make = make
         self._media_type = media_type
         self._extra_headers = extra_headers
+        self._kept = kept
 
     @cached_property
     def body(self) -> bytes:
@@ -44,7 +50,7 @@ class StaticFile:
 
     @cached_property
     def _lasting_headers(self) -> tuple[Header, ...]:
-        return ((b"etag", etag(self.body)), REVALIDATE, *self._extra_headers)
+        return ((b"etag", etag(self.body)), self._kept, *self._extra_headers)
 
     def answer_to(self, headers: list[Header]) -> Answer:
         """The file, or 304 where the client has it."""

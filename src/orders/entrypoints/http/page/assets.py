@@ -1,0 +1,60 @@
+"""Script, stylesheet, fonts and icon, under names that change with what is in them."""
+
+from collections.abc import Mapping
+from functools import cache
+from string import Template
+from typing import NamedTuple
+
+from orders.domain.document import digest
+from orders.entrypoints.http.page.files import FILES
+from orders.entrypoints.http.static_file import StaticFile
+
+PREFIX = "/assets/"
+FOREVER = (b"cache-control", b"public, max-age=31536000, immutable")
+"""What is at such an address never changes: other content has another name."""
+
+_FONTS = ("latin", "latin-ext", "cyrillic", "cyrillic-ext")
+_HASH_DIGITS = 16
+
+
+class Asset(NamedTuple):
+    """A file and the path that it is served at."""
+
+    path: str
+    file: StaticFile
+
+
+@cache
+def assets() -> Mapping[str, Asset]:
+    """Every file, by the word that stands for it in templates."""
+    fonts = {
+        f"font_{script.replace('-', '_')}": _asset(
+            f"{script}.woff2", FILES.joinpath("font", f"{script}.woff2").read_bytes(), b"font/woff2"
+        )
+        for script in _FONTS
+    }
+    addresses = {word: asset.path for word, asset in fonts.items()}
+    style = Template(FILES.joinpath("page.css").read_text()).substitute(addresses)
+    return {
+        **fonts,
+        "style": _asset("page.css", style.encode(), b"text/css; charset=utf-8"),
+        "script": _asset(
+            "page.js", FILES.joinpath("page.js").read_bytes(), b"text/javascript; charset=utf-8"
+        ),
+        "font_license": _asset(
+            "OFL.txt", FILES.joinpath("font", "OFL.txt").read_bytes(), b"text/plain; charset=utf-8"
+        ),
+        "icon": _asset("icon.svg", FILES.joinpath("icon.svg").read_bytes(), b"image/svg+xml"),
+    }
+
+
+@cache
+def by_path() -> Mapping[str, StaticFile]:
+    """Every file by its path."""
+    return dict(assets().values())
+
+
+def _asset(name: str, body: bytes, media_type: bytes) -> Asset:
+    stem, _, suffix = name.partition(".")
+    path = f"{PREFIX}{stem}.{digest(body).hex()[:_HASH_DIGITS]}.{suffix}"
+    return Asset(path, StaticFile(lambda: body, media_type, kept=FOREVER))

@@ -1,0 +1,428 @@
+// The page: looks orders up, lists the latest, makes random ones. Every sentence stands in the HTML;
+// what comes from an order is only ever text.
+
+const SLOW_MS = 3000;
+const TIMEOUT_MS = 15000;
+const ARRIVAL_MS = 5000; // how long an order that was just sent may take to be stored
+const ARRIVAL_STEP_MS = 200;
+const REFRESH_MS = 5000;
+const REFRESH_LONGEST_MS = 60000;
+const BYTES_PER_MS = 50; // lists of large orders are asked for less often: 250 kB every 5 s
+const LATEST = 10;
+const COPIED_MS = 2000;
+
+const find = (selector, root = document) => root.querySelector(selector);
+const clone = (id) => find(`#${id}`).content.cloneNode(true);
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+const limits = document.body.dataset;
+const language = document.documentElement.lang;
+const locale = navigator.languages.find((one) => one.split("-")[0] === language) ?? language;
+
+function phrase(name, values = {}) {
+  const text = find(`[data-name="${name}"]`, find("#phrases").content).textContent;
+  return text.replace(/\{(\w+)\}/g, (_, key) => values[key]);
+}
+
+function say(text) {
+  find("#announcer").textContent = text;
+}
+
+// --- What the API sends -----------------------------------------------------------------------
+
+const STRING = String.raw`"[^"\\]*(?:\\.[^"\\]*)*"`;
+
+// Integers have 64 bits, and JSON.parse keeps 53 of them: those of 16 digits or more stay text.
+function parse(text) {
+  const exact = text.replace(
+    new RegExp(`(${STRING})|-?\\d{16,}`, "g"),
+    (token, string) => string ?? `"${token}"`,
+  );
+  return JSON.parse(exact);
+}
+
+// The same document over several lines, each value as it was sent.
+function indented(text) {
+  let depth = 0;
+  const line = () => `\n${"  ".repeat(depth)}`;
+  return text.replace(new RegExp(`${STRING}|\\[\\]|\\{\\}|[[\\]{},:]`, "g"), (token) => {
+    if (token === "{" || token === "[") depth += 1;
+    if (token === "}" || token === "]") depth -= 1;
+    if ("{[,".includes(token)) return token + line();
+    if ("}]".includes(token)) return line() + token;
+    return token === ":" ? ": " : token;
+  });
+}
+
+class Refused extends Error {
+  constructor(answer) {
+    super(`status ${answer.status}`);
+    this.status = answer.status;
+    this.requestId = answer.headers.get("x-request-id") ?? "";
+  }
+}
+
+async function fetched(url, options) {
+  const answer = await fetch(url, { ...options, headers: { accept: "application/json" } });
+  if (!answer.ok) throw new Refused(answer);
+  return answer.text();
+}
+
+// Browsers fold these two out of a path, however they are written; the filter reaches them.
+const isFolded = (uid) => uid === "." || uid === "..";
+const apiPathTo = (uid) =>
+  isFolded(uid) ? `/orders?order_uid=${uid}` : `/orders/${encodeURIComponent(uid)}`;
+
+// The order's JSON as it is served, null where there is none.
+async function fetchOrder(uid, signal) {
+  try {
+    const text = await fetched(apiPathTo(uid), { signal });
+    return isFolded(uid) ? text.slice(1, -1) || null : text; // a list of one, or of none
+  } catch (error) {
+    if (error.status === 404) return null;
+    throw error;
+  }
+}
+
+// --- From values to text ----------------------------------------------------------------------
+
+const EXACTLY = { dateStyle: "long", timeStyle: "long" };
+const BRIEFLY = { dateStyle: "short", timeStyle: "short" };
+const FORMS = {
+  text: (value) => value,
+  money: (value, order) => `${value} ${order.payment?.currency ?? ""}`.trim(),
+  instant: (value) => timeElement(new Date(value), value, EXACTLY),
+  day: (value) => timeElement(new Date(value), value, BRIEFLY),
+  unix: (value) => timeElement(new Date(Number(value) * 1000), String(value), EXACTLY),
+};
+
+// A moment as the reader writes it, and as it was sent in its title; only the latter where a Date
+// cannot hold it.
+function timeElement(date, sent, style) {
+  if (Number.isNaN(date.getTime())) return sent;
+  const time = document.createElement("time");
+  time.dateTime = date.toISOString();
+  time.title = sent;
+  time.textContent = date.toLocaleString(locale, style);
+  return time;
+}
+
+function fill(root, values, order = values) {
+  for (const place of root.querySelectorAll("[data-field]")) {
+    const value = place.dataset.field.split(".").reduce((from, key) => from?.[key], values) ?? "";
+    const known = value === "" ? clone("no-value") : FORMS[place.dataset.as ?? "text"](value, order);
+    place.replaceChildren(known);
+  }
+  return root;
+}
+
+// --- Looking an order up ----------------------------------------------------------------------
+
+const result = find("#result");
+const field = find("#order");
+const sent = new Set(); // orders that were made here and were not seen stored yet
+let current = null; // the search that may show something; a later one takes its place
+
+const pathTo = (uid) => (uid ? `/?order=${encodeURIComponent(uid)}` : "/");
+const asked = () => new URLSearchParams(location.search).get("order") ?? "";
+
+function show(state, values = {}) {
+  const shown = fill(clone(`state-${state}`), values);
+  for (const place of shown.querySelectorAll("[data-phrase]")) {
+    place.textContent = phrase(place.dataset.phrase, values);
+  }
+  const retry = find("[data-retry]", shown);
+  retry?.addEventListener("click", () => search(values.uid, true));
+  result.replaceChildren(shown);
+}
+
+function fault(uid) {
+  const length = [...uid].length;
+  if (/^[^\uFEFF\S]*$/.test(uid)) return phrase("invalid_blank"); // white space alone
+  if (length > limits.uidMax) return phrase("invalid_long", { most: limits.uidMax, length });
+  if (uid.includes("\0") || /\p{Surrogate}/u.test(uid)) return phrase("invalid_text");
+  return "";
+}
+
+function tell(input, note, text) {
+  note.textContent = text;
+  input.setAttribute("aria-invalid", String(Boolean(text)));
+  if (text) input.focus();
+}
+
+async function search(uid, focus = false) {
+  current?.abort();
+  const controller = (current = new AbortController());
+  const { signal } = controller;
+  const isCurrent = () => current === controller;
+  document.title = phrase("order_title", { uid });
+  mark(uid);
+  show("loading", { uid });
+  say(phrase("said_loading", { uid }));
+  result.setAttribute("aria-busy", "true");
+  const slow = setTimeout(() => {
+    find("[data-slow]", result).textContent = phrase("loading_slow");
+  }, SLOW_MS);
+  let late = false;
+  const timeout = setTimeout(() => {
+    late = true;
+    controller.abort();
+  }, TIMEOUT_MS);
+  try {
+    const text = await arrived(uid, signal);
+    if (!isCurrent()) return;
+    if (text === null) showMissing(uid);
+    else showFound(uid, text);
+  } catch (error) {
+    if (isCurrent()) showFailure(uid, error, late);
+  } finally {
+    clearTimeout(slow);
+    clearTimeout(timeout);
+    if (isCurrent()) {
+      result.setAttribute("aria-busy", "false");
+      if (focus) find("[tabindex='-1']", result)?.focus();
+    }
+  }
+}
+
+// An order that was sent a moment ago is on its way to the store: it is asked for again.
+async function arrived(uid, signal) {
+  const deadline = performance.now() + ARRIVAL_MS;
+  for (;;) {
+    const text = await fetchOrder(uid, signal);
+    if (text !== null || !sent.has(uid) || performance.now() > deadline) return text;
+    await pause(ARRIVAL_STEP_MS);
+    signal.throwIfAborted();
+  }
+}
+
+function showFound(uid, text) {
+  const order = parse(text);
+  if (sent.delete(uid)) refresh();
+  show("found", order);
+  const rows = document.createDocumentFragment();
+  for (const item of order.items) rows.append(fill(clone("item"), item, order));
+  find("tbody", result).append(rows);
+  find("table", result).hidden = order.items.length === 0;
+  find("[data-no-items]", result).hidden = order.items.length > 0;
+  const raw = find("details", result);
+  const write = () => {
+    find("pre", raw).textContent = indented(text);
+  };
+  raw.addEventListener("toggle", write, { once: true });
+  find("[data-api]", raw).href = apiPathTo(uid);
+  const copies = { uid, json: text, link: location.origin + pathTo(uid) };
+  for (const button of result.querySelectorAll("[data-copy]")) {
+    button.addEventListener("click", () => copyFrom(button, copies[button.dataset.copy]));
+  }
+  say(phrase("said_found", { uid }));
+}
+
+function showMissing(uid) {
+  if (sent.has(uid)) {
+    show("pending", { uid });
+    return;
+  }
+  show("missing", { uid });
+  const trimmed = find("[data-trimmed]", result);
+  trimmed.hidden = uid === uid.trim();
+  find("a", trimmed).href = pathTo(uid.trim());
+  say(phrase("said_missing"));
+}
+
+function showFailure(uid, error, late) {
+  const { status, requestId: request_id } = error;
+  if (late) show("timeout", { uid, seconds: TIMEOUT_MS / 1000 });
+  else if (status === 503) show("storage", { uid, request_id });
+  else if (error instanceof TypeError) show("away", { uid });
+  else show("failed", { uid, request_id, status: status ?? error.name });
+  say("");
+}
+
+function showEmpty() {
+  current?.abort();
+  current = null;
+  document.title = phrase("title");
+  mark("");
+  result.setAttribute("aria-busy", "false");
+  show("empty");
+  say("");
+}
+
+// Go to an order's address, unless we are there, and show it.
+function go(uid, focus) {
+  const text = fault(uid);
+  tell(field, find("#search-fault"), text);
+  if (text) return;
+  if (uid !== asked()) history.pushState(null, "", pathTo(uid));
+  search(uid, focus);
+}
+
+// Show what the address asks for.
+function follow() {
+  const uid = asked();
+  const text = uid && fault(uid);
+  field.value = uid;
+  tell(field, find("#search-fault"), text);
+  if (uid && !text) search(uid);
+  else showEmpty();
+}
+
+// What stands beside the result and depends on which order it is.
+function mark(uid) {
+  field.value = uid;
+  const link = find("#switch");
+  link.href = link.pathname + pathTo(uid).slice(1);
+  for (const one of document.querySelectorAll(".orders a")) {
+    markCurrent(one, uid);
+  }
+}
+
+function markCurrent(link, uid) {
+  if (link.getAttribute("href") === pathTo(uid)) link.setAttribute("aria-current", "true");
+  else link.removeAttribute("aria-current");
+}
+
+// --- Copying ----------------------------------------------------------------------------------
+
+async function copyFrom(button, text) {
+  const label = (button.dataset.label ??= button.textContent);
+  const told = phrase((await copied(text)) ? "copied" : "copy_failed");
+  button.textContent = told;
+  say(told);
+  await pause(COPIED_MS);
+  button.textContent = label;
+}
+
+// Where the page has not come by https or from this machine there is no clipboard to write to, and
+// the old way is left: select it somewhere and let the browser copy.
+async function copied(text) {
+  if (navigator.clipboard) {
+    return navigator.clipboard.writeText(text).then(() => true, () => false);
+  }
+  const before = document.activeElement;
+  const area = document.createElement("textarea");
+  area.value = text;
+  area.className = "unseen";
+  document.body.append(area);
+  area.select();
+  const done = document.execCommand("copy");
+  area.remove();
+  before.focus();
+  return done;
+}
+
+// --- The latest orders ------------------------------------------------------------------------
+
+const latest = find("#latest");
+const latestNote = find("#latest-note");
+const halt = find("#latest-pause");
+let wait = REFRESH_MS;
+let timer = 0;
+
+function linkTo(order) {
+  const made = fill(clone("order-link"), order);
+  const link = find("a", made);
+  link.href = pathTo(order.order_uid);
+  markCurrent(link, asked());
+  made.firstElementChild.dataset.uid = order.order_uid;
+  return made;
+}
+
+// Orders never change and keep their order, so what stays is left where it is, focus and all.
+function update(orders) {
+  const wanted = new Set(orders.map((order) => order.order_uid));
+  for (const item of [...latest.children]) {
+    if (!wanted.has(item.dataset.uid) && !item.contains(document.activeElement)) item.remove();
+  }
+  let next = latest.firstElementChild;
+  for (const order of orders) {
+    while (next && !wanted.has(next.dataset.uid)) next = next.nextElementSibling;
+    if (next?.dataset.uid === order.order_uid) next = next.nextElementSibling;
+    else latest.insertBefore(linkTo(order), next);
+  }
+  latestNote.textContent = orders.length ? "" : phrase("latest_empty");
+}
+
+const isHeld = () =>
+  document.hidden ||
+  halt.getAttribute("aria-pressed") === "true" ||
+  // What somebody points at does not move away from under the pointer.
+  (matchMedia("(hover: hover)").matches && latest.matches(":hover"));
+
+async function refresh() {
+  clearTimeout(timer);
+  timer = 0;
+  if (!isHeld()) {
+    const controller = new AbortController();
+    const timeout = setTimeout(() => controller.abort(), TIMEOUT_MS);
+    try {
+      const text = await fetched(`/orders?limit=${LATEST}`, { signal: controller.signal });
+      update(parse(text));
+      wait = Math.max(REFRESH_MS, text.length / BYTES_PER_MS);
+    } catch {
+      latestNote.textContent = phrase("latest_away");
+      wait = Math.min(wait * 2, REFRESH_LONGEST_MS);
+    } finally {
+      clearTimeout(timeout);
+    }
+  }
+  if (!timer) timer = setTimeout(refresh, wait);
+}
+
+// --- Random orders ----------------------------------------------------------------------------
+
+const amount = find("#amount");
+const randomNote = find("#random-note");
+const made = find("#made");
+let making = false;
+
+async function makeOrders() {
+  const text = amount.value.trim();
+  const valid = /^[1-9]\d*$/.test(text) && Number(text) <= Number(limits.randomMax);
+  tell(amount, find("#random-fault"), valid ? "" : phrase("random_invalid"));
+  if (!valid || making) return;
+  making = true;
+  randomNote.textContent = phrase("random_working");
+  try {
+    const orders = parse(await fetched(`/random/${text}`, { method: "POST" }));
+    for (const order of orders) sent.add(order.order_uid);
+    made.replaceChildren(...orders.map(linkTo));
+    made.hidden = false;
+    randomNote.textContent = phrase("random_done", { count: orders.length });
+    setTimeout(refresh, ARRIVAL_STEP_MS * 5);
+  } catch (error) {
+    const status = error.status;
+    const name = status === 503 ? "random_storage" : status ? "random_failed" : "random_away";
+    randomNote.textContent = phrase(name, { status });
+  } finally {
+    making = false;
+  }
+}
+
+// --- Events -----------------------------------------------------------------------------------
+
+find("#search").addEventListener("submit", (event) => {
+  event.preventDefault();
+  go(field.value, false);
+});
+find("#random").addEventListener("submit", (event) => {
+  event.preventDefault();
+  makeOrders();
+});
+document.addEventListener("click", (event) => {
+  const link = event.target.closest?.("a[href^='/?order=']");
+  const plain = !event.button && !event.metaKey && !event.ctrlKey && !event.shiftKey && !event.altKey;
+  if (!link || !plain) return;
+  event.preventDefault();
+  go(new URL(link.href).searchParams.get("order"), true);
+});
+halt.addEventListener("click", () => {
+  const held = halt.getAttribute("aria-pressed") !== "true";
+  halt.setAttribute("aria-pressed", String(held));
+  if (!held) refresh();
+});
+addEventListener("popstate", follow);
+document.addEventListener("visibilitychange", () => document.hidden || refresh());
+
+follow();
+refresh();

@@ -1,0 +1,50 @@
+"""Russian and English: which one a request is answered in, and all that is said in it."""
+
+from collections.abc import Iterable, Mapping
+from functools import cache
+
+import msgspec
+
+from orders.entrypoints.http.answer import Header, header_values
+from orders.entrypoints.http.negotiation import preferred_language
+from orders.entrypoints.http.page.files import FILES
+
+LANGUAGES = ("ru", "en")
+DEFAULT, *_ = LANGUAGES
+
+COOKIE = "orders-language"
+_ONE_YEAR = 31_536_000
+
+VARY = b"accept-language, cookie"
+
+
+def language_of(headers: Iterable[Header]) -> str:
+    """The language that was chosen by the switch, else the browser's, else Russian."""
+    given = list(headers)
+    chosen = _cookie(b";".join(header_values(given, b"cookie")).decode("latin-1"))
+    if chosen in LANGUAGES:
+        return chosen
+    accepted = b",".join(header_values(given, b"accept-language")).decode("latin-1")
+    return preferred_language(accepted, LANGUAGES) or DEFAULT
+
+
+def remembering(language: str) -> Header:
+    """The header that makes a browser remember its choice."""
+    cookie = f"{COOKIE}={language}; Path=/; Max-Age={_ONE_YEAR}; SameSite=Lax; HttpOnly"
+    return (b"set-cookie", cookie.encode())
+
+
+@cache
+def texts(language: str) -> Mapping[str, str]:
+    """Every sentence in this language by its name; all languages have the same names."""
+    body = FILES.joinpath("texts", f"{language}.json").read_bytes()
+    return msgspec.json.decode(body, type=dict[str, str])
+
+
+def _cookie(header: str) -> str:
+    """The value of our cookie, empty where there is none."""
+    for pair in header.split(";"):
+        name, _, value = pair.partition("=")
+        if name.strip() == COOKIE:
+            return value.strip()
+    return ""

@@ -1,0 +1,91 @@
+"""A program that serves API and page on memory twins, with uids and amounts that have bad days.
+
+python serving.py PORT WORKERS GRACE SCENARIO
+"""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+from orders.adapters.memory.order_repository import MemoryOrderRepository
+from orders.adapters.memory.publisher import MemoryPublisher
+from orders.adapters.random_orders.order_generator import RandomOrderGenerator
+from orders.domain.errors import Unavailable
+from orders.domain.model import Order
+from orders.domain.use_cases.publish_orders import PublishDocument, PublishRandom
+from orders.entrypoints import logs
+from orders.entrypoints.http.app import create_app
+from orders.entrypoints.http.server import serve
+from tests.integration.browser import stock
+from tests.unit.http.harness import LIMITS, Api
+
+ARRIVAL_SECONDS = 0.5
+REFUSED, CRASHING, LOST = 13, 14, 15
+"""So many random orders at a time are refused, break the server's way, are taken and not stored."""
+
+
+class Scripted(MemoryOrderRepository):
+    """Some uids do what real servers do on bad days."""
+
+    async def get(self, order_uids: Collection[str]) -> dict[str, bytes]:
+        (uid,) = order_uids
+        if uid == "slow":
+            await asyncio.sleep(1000)
+        if uid == "takes a while":
+            await asyncio.sleep(1)
+        if uid == "away":
+            raise Unavailable("the database is away")
+        if uid == "broken":
+            raise RuntimeError("unforeseen")
+        return await super().get(order_uids)
+
+
+class Arriving(MemoryPublisher):
+    """What is published is stored a moment later."""
+
+    def __init__(self, api: Api) -> None:
+        super().__init__(api.topic)
+        self._api = api
+        self._under_way: set[asyncio.Task[None]] = set()
+
+    async def publish(
+        self, orders: Sequence[Order], headers: Mapping[str, str] | None = None
+    ) -> None:
+        if len(orders) == REFUSED:
+            raise Unavailable("the topic is away")
+        if len(orders) == CRASHING:
+            raise RuntimeError("unforeseen")
+        await super().publish(orders, headers)
+        if len(orders) != LOST:
+            task = asyncio.create_task(self._store(orders))
+            self._under_way.add(task)
+            task.add_done_callback(self._under_way.discard)
+
+    async def _store(self, orders: Sequence[Order]) -> None:
+        await asyncio.sleep(ARRIVAL_SECONDS)
+        await self._api.store(*orders)
+
+
+def create() -> Any:
+    @asynccontextmanager
+    async def lifespan() -> AsyncIterator[None]:
+        await api.store(*stock.OF_SCENARIO.get(os.environ["SCENARIO"], stock.ALL))
+        yield
+
+    api = Api(repository=Scripted(), limits=replace(LIMITS, max_body_bytes=5_000_000))
+    publisher = Arriving(api)
+    use_cases = api.use_cases(
+        publish_document=PublishDocument(publisher),
+        publish_random=PublishRandom(RandomOrderGenerator(), publisher),
+    )
+    return create_app(use_cases, api.limits, lifespan)
+
+
+if __name__ == "__main__":
+    port, workers, grace, os.environ["SCENARIO"] = sys.argv[1:]
+    logs.configure("info", "json", process="api")
+    sys.exit(serve(create, "127.0.0.1", int(port), int(workers), int(grace)))

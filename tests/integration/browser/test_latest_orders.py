@@ -1,0 +1,134 @@
+"""The list of the latest orders: refreshed, paused, patient with a server that is away."""
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import Page, expect
+
+from orders.domain.document import encode
+from orders.entrypoints.http.openapi.examples import ORDER
+from tests.integration.browser.browsing import Window
+from tests.integration.http.server_process import ServerProcess
+from tests.unit.http.harness import order
+
+REFRESH_MS = 5000
+HIDE = """
+(hidden) => {
+  Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+  document.dispatchEvent(new Event("visibilitychange"));
+}
+"""
+
+
+@pytest.fixture
+def server(start: Callable[..., ServerProcess]) -> Any:
+    """Of the test's own: the orders are counted."""
+    with start() as running:
+        yield running
+
+
+@pytest.fixture
+def page(window: Window) -> Page:
+    """The page with its list filled, on a clock that the test turns."""
+    window.page.clock.install()
+    window.open()
+    expect(window.page.locator("#latest li")).to_have_count(10)
+    # Where it rests in a fresh window the pointer could lie on the list.
+    window.page.mouse.move(0, 0)
+    return window.page
+
+
+def add(server: ServerProcess, uid: str, year: int = 2030) -> None:
+    """Store it, as the newest."""
+    newest = order(uid, date_created=ORDER.date_created.replace(year=year))
+    assert server.http.post("/orders", content=encode(newest)).status_code == 202
+    server.wait_until(lambda: server.http.get(f"/orders/{uid}").is_success, 10, "it is stored")
+
+
+def refresh(page: Page, ms: int = REFRESH_MS) -> None:
+    with page.expect_response("**/orders?limit=10"):
+        page.clock.fast_forward(ms)
+
+
+def lists_asked_for(window: Window) -> int:
+    return len([url for url in window.requests if url.endswith("/orders?limit=10")])
+
+
+def uids(page: Page) -> list[str]:
+    return page.locator("#latest .value").all_text_contents()
+
+
+def test_the_newest_is_first_and_the_oldest_goes(server: ServerProcess, page: Page) -> None:
+    before = uids(page)
+    add(server, "new")
+    refresh(page)
+    expect(page.locator("#latest li").first).to_contain_text("new")
+    assert uids(page) == ["new", *before[:-1]]
+    listed = [found["order_uid"] for found in httpx.get(f"{server.url}/orders?limit=10").json()]
+    assert uids(page) == listed
+
+
+def test_the_keyboard_stays_where_it_is(server: ServerProcess, page: Page) -> None:
+    held = page.locator("#latest a").nth(9)
+    held.focus()
+    name = held.locator(".value").text_content()
+    for number in range(3):
+        add(server, f"new {number}", 2030 + number)
+    refresh(page)
+    expect(page.locator("#latest li").first).to_contain_text("new 2")
+    focused = page.locator("#latest a:focus .value")
+    assert focused.text_content() == name
+    page.locator("#order").focus()
+    refresh(page)
+    expect(page.locator("#latest li")).to_have_count(10)
+
+
+def test_nothing_moves_under_the_pointer(server: ServerProcess, window: Window, page: Page) -> None:
+    page.locator("#latest a").nth(3).hover()
+    asked = lists_asked_for(window)
+    page.clock.fast_forward(REFRESH_MS)
+    page.clock.fast_forward(REFRESH_MS)
+    assert lists_asked_for(window) == asked
+    page.mouse.move(0, 0)
+    refresh(page)
+
+
+def test_it_can_be_paused(window: Window, page: Page) -> None:
+    pause = page.get_by_role("button", name="Пауза в обновлении списка")
+    pause.focus()
+    page.keyboard.press("Enter")
+    expect(pause).to_have_attribute("aria-pressed", "true")
+    asked = lists_asked_for(window)
+    page.clock.fast_forward(10 * REFRESH_MS)
+    assert lists_asked_for(window) == asked
+    with page.expect_response("**/orders?limit=10"):
+        page.keyboard.press("Enter")
+    expect(pause).to_have_attribute("aria-pressed", "false")
+
+
+def test_nobody_is_asked_while_the_page_is_hidden(window: Window, page: Page) -> None:
+    page.evaluate(HIDE, True)
+    asked = lists_asked_for(window)
+    page.clock.fast_forward(10 * REFRESH_MS)
+    assert lists_asked_for(window) == asked
+    with page.expect_response("**/orders?limit=10"):
+        page.evaluate(HIDE, False)
+
+
+def test_a_server_that_is_away_is_asked_ever_more_seldom(
+    server: ServerProcess, window: Window, page: Page
+) -> None:
+    server.stop()
+    waits = []
+    for _ in range(4):
+        asked, waited = lists_asked_for(window), 0
+        while lists_asked_for(window) == asked:
+            page.clock.run_for(1000)
+            waited += 1
+        expect(page.locator("#latest-note")).to_have_text("Список не обновился, попробуем ещё раз.")
+        waits.append(waited)
+    assert uids(page)
+    assert waits == sorted(waits)
+    assert waits[-1] >= 3 * waits[0]

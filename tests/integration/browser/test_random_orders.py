@@ -1,0 +1,60 @@
+"""Random orders by a button, and what becomes of them."""
+
+from playwright.sync_api import expect
+
+from tests.integration.browser.browsing import Window
+from tests.integration.browser.serving import LOST
+
+
+def test_they_are_made_and_lead_to_themselves(window: Window) -> None:
+    page = window.open()
+    page.locator("#amount").fill("3")
+    with page.expect_response("**/random/3") as answer:
+        page.get_by_role("button", name="Создать").click()
+    assert answer.value.request.method == "POST"
+    made = [order["order_uid"] for order in answer.value.json()]
+    expect(page.locator("#made a")).to_have_count(3)
+    assert page.locator("#made .value").all_text_contents() == made
+    expect(page.get_by_role("status").filter(has_text="Создано заказов: 3")).to_be_visible()
+    # At once, while it is not stored yet: the page asks until it is.
+    with page.expect_response(lambda answer: made[1] in answer.url and answer.status == 404):
+        page.locator("#made a").nth(1).click()
+    expect(window.heading).to_have_text(f"Заказ: {made[1]}")
+    expect(window.heading).to_be_focused()
+    expect(page.locator("#latest")).to_contain_text(made[0])
+
+
+def test_one_that_does_not_arrive_is_not_called_missing(window: Window) -> None:
+    window.page.clock.install()
+    page = window.open()
+    page.locator("#amount").fill(str(LOST))
+    page.keyboard.press("Enter")
+    with page.expect_response(lambda answer: answer.status == 404):
+        page.locator("#made a").first.click()
+    expect(window.result).to_have_attribute("aria-busy", "true")
+    page.clock.fast_forward(10_000)
+    expect(window.heading).to_have_text("Заказ ещё в пути")
+    expect(window.result.get_by_role("alert")).to_be_visible()
+
+
+def test_a_wrong_amount_is_not_sent(window: Window) -> None:
+    page = window.open()
+    for wrong in ("0", "21", "007", "-1", "1.5", "1e1", "пять", "", "٥"):
+        page.locator("#amount").fill(wrong)
+        page.keyboard.press("Enter")
+        expect(page.locator("#random-fault")).to_have_text("Нужно целое число от 1 до 20.")
+        expect(page.locator("#amount")).to_have_attribute("aria-invalid", "true")
+        expect(page.locator("#amount")).to_be_focused()
+    assert not [url for url in window.requests if "/random/" in url]
+    page.locator("#amount").fill(" 20 ")
+    page.keyboard.press("Enter")
+    expect(page.locator("#made a")).to_have_count(20)
+    expect(page.locator("#random-fault")).to_be_empty()
+
+
+def test_two_presses_are_one_wish(window: Window) -> None:
+    page = window.open()
+    with page.expect_response("**/random/5"):
+        page.evaluate("() => { for (const _ of [1, 2]) document.forms.random.requestSubmit(); }")
+    expect(page.locator("#made a")).to_have_count(5)
+    assert len([url for url in window.requests if "/random/" in url]) == 1

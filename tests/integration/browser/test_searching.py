@@ -1,0 +1,241 @@
+"""Looking orders up: addresses, history, keyboard, searches that overtake each other, any uid."""
+
+import json
+from collections.abc import Callable
+from urllib.parse import quote, unquote
+
+import pytest
+from playwright.sync_api import Error, Page, expect
+
+from orders.domain.rules import INT64_MAX
+from tests.integration.browser import stock
+from tests.integration.browser.browsing import Window
+from tests.integration.http.server_process import ServerProcess
+
+
+def uid_asked_for(page: Page) -> str:
+    return unquote(page.url.partition("?order=")[2])
+
+
+def fields(window: Window) -> dict[str, str]:
+    """What is shown, by its label."""
+    names, values = (window.result.locator(tag).all_inner_texts() for tag in ("dt", "dd"))
+    return dict(zip(names, values, strict=True))
+
+
+def test_an_order_by_its_address(window: Window) -> None:
+    page = window.open(stock.REFERENCE)
+    expect(window.heading).to_have_text(f"Заказ: {stock.REFERENCE}")
+    expect(page).to_have_title(f"Заказ {stock.REFERENCE}")
+    expect(page.locator("#order")).to_have_value(stock.REFERENCE)
+    expect(window.result.locator(".badge")).to_have_text("WBILMTESTTRACK")
+    said = fields(window)
+    assert said["Дата создания"].startswith("26 ноября 2021 г.")
+    assert "09:22:19" in said["Дата создания"]
+    assert (said["Имя"], said["Адрес"]) == ("Test Testov", "Ploshad Mira 15")
+    assert (said["Сумма"], said["Подпись"]) == ("1817 USD", "(пусто)")
+    assert window.result.locator("th").all_text_contents() == [
+        "Товар",
+        "Бренд",
+        "Цена",
+        "Размер",
+        "Статус",
+    ]
+    cells = window.result.locator("td").all_inner_texts()
+    assert cells == ["Mascaras", "Vivienne Sabo", "453 USD", "0", "202"]
+    when = window.result.locator("time").first
+    expect(when).to_have_attribute("title", "2021-11-26T06:22:19Z")
+
+
+def test_the_date_is_in_the_readers_language(
+    server: ServerProcess, open_window: Callable[..., Window]
+) -> None:
+    window = open_window(server.url, "en")
+    window.open(stock.REFERENCE)
+    expect(window.result.locator("time").first).to_contain_text("26 November 2021")
+
+
+def test_back_and_forward(window: Window) -> None:
+    page = window.open()
+    window.find("o1")
+    expect(window.heading).to_have_text("Заказ: o1")
+    assert uid_asked_for(page) == "o1"
+    window.find("nope")
+    expect(window.heading).to_contain_text("Заказ не найден")
+    window.find("o2")
+    expect(window.heading).to_have_text("Заказ: o2")
+    page.go_back()
+    expect(window.heading).to_contain_text("Заказ не найден")
+    page.go_back()
+    expect(window.heading).to_have_text("Заказ: o1")
+    expect(page.locator("#order")).to_have_value("o1")
+    page.go_back()
+    expect(window.heading).to_have_text("Готов к поиску")
+    expect(page.locator("#order")).to_have_value("")
+    expect(page).to_have_title("Заказы")
+    page.go_forward()
+    page.go_forward()
+    page.go_forward()
+    expect(window.heading).to_have_text("Заказ: o2")
+    expect(page).to_have_title("Заказ o2")
+
+
+def test_the_same_search_again_is_no_step_in_history(window: Window) -> None:
+    page = window.open()
+    window.find("o1")
+    expect(window.heading).to_have_text("Заказ: o1")
+    with page.expect_response("**/orders/o1"):
+        window.find("o1")
+    page.go_back()
+    expect(window.heading).to_have_text("Готов к поиску")
+
+
+def test_a_later_search_wins(window: Window) -> None:
+    page = window.open()
+    with page.expect_event("requestfailed", lambda one: "takes%20a%20while" in one.url):
+        window.find("takes a while")
+        expect(window.result).to_have_attribute("aria-busy", "true")
+        window.find("o1")
+    expect(window.heading).to_have_text("Заказ: o1")
+    expect(window.result).to_have_attribute("aria-busy", "false")
+
+
+def test_a_later_search_wins_over_an_answer_that_is_not_stopped(window: Window) -> None:
+    """Should the browser not break the first one off, its answer still comes to nothing."""
+    window.context.add_init_script("AbortController.prototype.abort = () => {};")
+    page = window.open()
+    with page.expect_response("**/orders/takes%20a%20while"):
+        window.find("takes a while")
+        expect(window.result).to_have_attribute("aria-busy", "true")
+        window.find("o1")
+        expect(window.heading).to_have_text("Заказ: o1")
+    page.evaluate("() => new Promise((done) => setTimeout(done, 0))")
+    expect(window.heading).to_have_text("Заказ: o1")
+
+
+def test_invalid_input_asks_nothing_of_the_server(window: Window) -> None:
+    page = window.open()
+    for wrong in ("", "   ", "u" * 256, "a\0b"):
+        page.locator("#order").evaluate("(field, text) => { field.value = text; }", wrong)
+        page.locator("#order").press("Enter")
+        expect(page.locator("#search-fault")).not_to_be_empty()
+        expect(page.locator("#order")).to_have_attribute("aria-invalid", "true")
+        expect(page.locator("#order")).to_be_focused()
+    assert not [url for url in window.requests if "/orders/" in url]
+    window.find("o1")
+    expect(window.heading).to_have_text("Заказ: o1")
+    expect(page.locator("#search-fault")).to_be_empty()
+
+
+def test_any_uid_by_its_address(window: Window) -> None:
+    for uid in stock.STRANGE_UIDS:
+        page = window.open(uid)
+        expect(window.heading).to_contain_text("Заказ: ")
+        assert window.heading.locator(".value").text_content() == uid
+        assert uid_asked_for(page) == uid
+        link = window.result.locator("[data-api]").get_attribute("href")
+        found = page.request.get(f"{window.url}{link}").json()
+        assert (found if isinstance(found, dict) else found[0])["order_uid"] == uid
+
+
+def test_any_uid_that_can_be_typed(window: Window) -> None:
+    page = window.open()
+    for uid in stock.STRANGE_UIDS:
+        if "\n" not in uid:
+            window.find(uid)
+            expect(window.result).to_have_attribute("aria-busy", "false")
+            expect(window.heading.locator(".value")).to_be_attached()
+            assert window.heading.locator(".value").text_content() == uid
+            assert uid_asked_for(page) == uid
+
+
+def test_uids_that_nobody_has(window: Window) -> None:
+    for uid in ("...", "%2e", "никто", "'"):
+        window.open(uid)
+        expect(window.heading).to_have_text(f"Заказ не найден: {uid}")
+
+
+def test_spaces_around_are_left_out_on_demand(window: Window) -> None:
+    page = window.open()
+    window.find(" o1 ")
+    expect(window.heading).to_contain_text("Заказ не найден")
+    window.result.get_by_role("link", name="Искать без пробелов").click()
+    expect(window.heading).to_have_text("Заказ: o1")
+    assert uid_asked_for(page) == "o1"
+
+
+def test_all_of_64_bits(window: Window) -> None:
+    window.open("big numbers")
+    expect(window.heading).to_have_text("Заказ: big numbers")
+    said = fields(window)
+    assert said["Сумма"] == f"{INT64_MAX} USD"
+    assert said["Доставка"] == "9007199254740993 USD"
+    assert said["Товары"] == "999999999999999 USD"
+    assert said["Дата оплаты"] == str(INT64_MAX)
+    cells = window.result.locator("td").all_inner_texts()
+    assert cells[2:] == [f"{INT64_MAX} USD", "0", str(-INT64_MAX - 1)]
+    window.result.locator("summary").click()
+    raw = window.result.locator(".raw")
+    expect(raw).to_contain_text(f'"amount": {INT64_MAX},')
+    expect(raw).to_contain_text(
+        r'"entry": "digits in a text stay: \"1234567890123456789\" \\\" 12345'
+    )
+
+
+def test_the_json_is_the_one_that_is_served(window: Window) -> None:
+    page = window.open(stock.MARKUP)
+    window.result.locator("summary").click()
+    shown = window.result.locator(".raw").text_content()
+    served = page.request.get(f"/orders/{quote(stock.MARKUP, safe='')}").json()
+    assert json.loads(shown or "") == served
+
+
+def test_200_items_are_there_at_once(window: Window) -> None:
+    page = window.open()
+    page.evaluate("""() => {
+      window.longest = 0;
+      new PerformanceObserver((list) => {
+        const tasks = list.getEntries().map((task) => task.duration);
+        window.longest = Math.max(window.longest, ...tasks);
+      }).observe({ type: "longtask" });
+    }""")
+    window.find("200 items")
+    expect(window.result.locator("tbody tr")).to_have_count(200)
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => setTimeout(done, 0)))")
+    assert page.evaluate("() => window.longest") < 1000
+
+
+def test_a_link_opens_in_another_tab_as_links_do(window: Window) -> None:
+    page = window.open()
+    with window.context.expect_page() as opened:
+        page.locator("#latest a").first.click(modifiers=["ControlOrMeta"])
+    expect(opened.value.locator("#result h2 .value")).not_to_be_empty()
+    expect(window.heading).to_have_text("Готов к поиску")
+
+
+def test_the_language_switch_keeps_the_order_and_is_remembered(window: Window) -> None:
+    page = window.open()
+    window.find("a/b//c")
+    expect(window.heading).to_have_text("Заказ: a/b//c")
+    page.locator("#switch").click()
+    expect(window.heading).to_have_text("Order: a/b//c")
+    assert uid_asked_for(page) == "a/b//c"
+    window.open(path="/nope")
+    expect(page.locator("h1")).to_have_text("Page not found")
+    window.open()
+    expect(page.locator("h1")).to_have_text("Order search")
+    page.locator("#switch").click()
+    expect(page.locator("h1")).to_have_text("Поиск заказа")
+
+
+def test_the_server_ends_while_it_answers(
+    start: Callable[..., ServerProcess], open_window: Callable[..., Window]
+) -> None:
+    with start() as server:
+        window = open_window(server.url)
+        window.open("slow")
+        expect(window.result).to_have_attribute("aria-busy", "true")
+        server.stop()
+        expect(window.heading).to_have_text("Сервер недоступен", timeout=15_000)
+    with pytest.raises(Error):
+        window.page.request.get(server.url)

@@ -1,0 +1,162 @@
+"""Every state of the page, in both languages, at three widths: what it says, how it looks.
+
+The pictures lie in test-artifacts/page.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.integration.browser import stock
+from tests.integration.browser.browsing import Window
+from tests.integration.browser.serving import CRASHING, LOST, REFUSED
+from tests.integration.http.server_process import ServerProcess
+
+
+class State(NamedTuple):
+    """How a window gets there, and what it says then in Russian and in English."""
+
+    reach: Callable[[Window], object]
+    in_russian: str
+    in_english: str
+
+
+def search(order_uid: str) -> Callable[[Window], object]:
+    return lambda window: (window.open(), window.find(order_uid))
+
+
+def late(order_uid: str, *seconds: int) -> Callable[[Window], object]:
+    def reach(window: Window) -> None:
+        window.page.clock.install()
+        window.open(order_uid)
+        expect(window.result).to_have_attribute("aria-busy", "true")
+        for each in seconds:
+            window.page.clock.fast_forward(each * 1000)
+
+    return reach
+
+
+def make(amount: object) -> Callable[[Window], object]:
+    def reach(window: Window) -> None:
+        window.open()
+        window.page.locator("#amount").fill(str(amount))
+        window.page.keyboard.press("Enter")
+
+    return reach
+
+
+def with_json(window: Window) -> None:
+    window.open(stock.REFERENCE)
+    window.result.locator("summary").click()
+
+
+def made_and_lost(window: Window) -> None:
+    window.page.clock.install()
+    make(LOST)(window)
+    with window.page.expect_response(lambda answer: answer.status == 404):
+        window.page.locator("#made a").first.click()
+    window.page.clock.fast_forward(10_000)
+
+
+PAGE = {
+    "empty": State(Window.open, "Готов к поиску", "Ready to search"),
+    "loading": State(search("slow"), "Ищем заказ", "Looking for the order"),
+    "slow": State(late("slow", 4), "Сервер отвечает медленно", "The server is slow"),
+    "timeout": State(late("slow", 4, 12), "Сервер не ответил вовремя", "No answer in time"),
+    "found": State(search(stock.REFERENCE), "Заказ: b563feb7b2b84b6test", "Order: b563"),
+    "found-russian": State(search("заказ-7"), "Заказ: заказ-7", "Order: заказ-7"),
+    "found-empty-fields": State(search("empty"), "(пусто)", "(empty)"),
+    "found-long": State(search("long"), "Заказ: long", "Order: long"),
+    "found-markup": State(search(stock.MARKUP), "<script>", "<script>"),
+    "found-200-items": State(search("200 items"), "Товары [200]", "Items [200]"),
+    "found-big-numbers": State(search("big numbers"), "9223372036854775807", "-922337203"),
+    "json": State(with_json, '"date_created": "2021-11-26T06:22:19Z"', '"sm_id": 99'),
+    "missing": State(search("nope"), "Заказ не найден", "Order not found"),
+    "missing-spaces": State(search(" nope "), "Искать без пробелов", "without the spaces"),
+    "storage": State(search("away"), "База данных недоступна", "The database is away"),
+    "failed": State(search("broken"), "Код ответа: 500", "Status 500"),
+    "invalid-blank": State(search("  "), "он не бывает пустым", "never blank"),
+    "invalid-long": State(search("u" * 256), "здесь их 256", "this has 256"),
+    "random": State(make(3), "Создано заказов: 3", "Orders made: 3"),
+    "random-invalid": State(make("007"), "целое число от 1 до 20", "from 1 to 20 is needed"),
+    "random-storage": State(make(REFUSED), "Очередь недоступна", "The queue is away"),
+    "random-failed": State(make(CRASHING), "ошибкой 500", "error 500"),
+    "pending": State(made_and_lost, "Заказ ещё в пути", "on its way"),
+}
+ERRORS = {
+    "error-404": State(lambda w: w.open(path="/nope"), "Страница не найдена", "Page not found"),
+    "error-404-order": State(
+        lambda w: w.open(path="/orders/nope"), "Заказа с таким ID нет", "no order with this ID"
+    ),
+    "error-400-random": State(
+        lambda w: w.open(path="/random/0"), "число от 1 до 20", "number from 1 to 20"
+    ),
+    "error-400": State(lambda w: w.open(path="/orders?limit=x"), "Неверный запрос", "Bad request"),
+    "error-500": State(lambda w: w.open(path="/orders/broken"), "Ошибка на сервере", "An error"),
+    "error-503": State(lambda w: w.open(path="/orders/away"), "Временно недоступно", "Away for"),
+}
+
+
+@pytest.mark.parametrize("language", ["ru", "en"])
+@pytest.mark.parametrize("name", [*PAGE, *ERRORS])
+def test_state(
+    server: ServerProcess, open_window: Callable[..., Window], name: str, language: str
+) -> None:
+    state = (PAGE | ERRORS)[name]
+    window = open_window(server.url, language)
+    state.reach(window)
+    said = state.in_russian if language == "ru" else state.in_english
+    expect(window.page.locator("body")).to_contain_text(said, timeout=15_000)
+    expect(window.page.locator("html")).to_have_attribute("lang", language)
+    if language == "ru":
+        window.picture(name)
+        assert window.faults_of_access() == []
+    else:  # the same elements in words of other lengths
+        window.picture(name, (320, 1920))
+
+
+@pytest.mark.parametrize("language", ["ru", "en"])
+def test_no_orders_at_all(
+    start: Callable[..., ServerProcess], open_window: Callable[..., Window], language: str
+) -> None:
+    with start("empty") as server:
+        window = open_window(server.url, language)
+        window.open()
+        said = {"ru": "Заказов пока нет", "en": "No orders yet"}[language]
+        expect(window.page.locator("#latest-note")).to_contain_text(said)
+        window.picture("empty-list")
+
+
+@pytest.mark.parametrize("language", ["ru", "en"])
+def test_the_server_is_away_and_comes_back(
+    start: Callable[..., ServerProcess], open_window: Callable[..., Window], language: str
+) -> None:
+    with start() as server:
+        window = open_window(server.url, language)
+        window.open()
+        assert server.stop() == 0
+        window.find(stock.REFERENCE)
+        said = {"ru": "Сервер недоступен", "en": "The server is away"}[language]
+        expect(window.heading).to_have_text(said)
+        window.picture("away")
+        assert window.faults_of_access() == []
+    with start(port=server.port):
+        window.result.locator("[data-retry]").click()
+        expect(window.heading).to_contain_text(stock.REFERENCE)
+
+
+@pytest.mark.parametrize("language", ["ru", "en"])
+def test_without_script_the_page_leads_to_the_api(
+    server: ServerProcess, open_window: Callable[..., Window], language: str
+) -> None:
+    window = open_window(server.url, language, java_script_enabled=False)
+    page = window.open()
+    page.locator("#order").fill("<b>/ё")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/?order=*")
+    expect(page.locator("#order")).to_have_value("<b>/ё")
+    expect(page.get_by_role("link", name="/orders/%3Cb%3E%2F%D1%91")).to_be_visible()
+    expect(page.locator("aside")).to_be_hidden()
+    window.picture("no-script")
