@@ -16,14 +16,12 @@ from orders.domain.document import encode
 from orders.domain.model import Order
 from orders.domain.reading import read
 from orders.domain.rules import INT64_MAX, INT64_MIN
-from orders.entrypoints.http.app import create_framework_app
 from orders.entrypoints.http.openapi.document import openapi_document
 from orders.entrypoints.http.openapi.examples import ORDER
-from orders.entrypoints.http.use_cases import Limits
 from tests.strategies import documents, orders
-from tests.unit.http.harness import Api
+from tests.unit.http.harness import framework_app
 
-framework = create_framework_app(Api().use_cases(), Limits())
+framework = framework_app()
 DOCUMENT = msgspec.json.decode(msgspec.json.encode(openapi_document(framework)))
 
 
@@ -180,6 +178,8 @@ async def test_docs_lead_to_the_page(client: httpx.AsyncClient) -> None:
         ("/", "text/html; charset=utf-8"),
         ("/openapi.json", "application/json"),
         ("/swagger.yaml", "application/yaml"),
+        ("/asyncapi.yaml", "application/yaml"),
+        ("/asyncapi.json", "application/json"),
         ("/docs/index.html", "text/html; charset=utf-8"),
         ("/docs/swagger-ui-bundle.js", "text/javascript; charset=utf-8"),
         ("/docs/swagger-ui.css", "text/css; charset=utf-8"),
