@@ -8,6 +8,7 @@ import httpx
 import jsonschema
 import msgspec
 import pytest
+import schemathesis
 import yaml
 from hypothesis import given, settings
 from litestar.routes import HTTPRoute
@@ -38,6 +39,12 @@ async def test_json_and_yaml_say_the_same(client: httpx.AsyncClient) -> None:
     assert as_json.json() == yaml.safe_load(as_yaml.text)
     assert not re.search(r"[&*]id\d+", as_yaml.text)
     assert as_json.json()["openapi"] == "3.1.0"
+
+
+def test_it_is_valid() -> None:
+    schemathesis.openapi.from_dict(DOCUMENT).validate()
+    with pytest.raises(Exception, match="title"):
+        schemathesis.openapi.from_dict(DOCUMENT | {"info": {}}).validate()
 
 
 def test_every_route_is_in_the_document_or_out_of_it_on_purpose() -> None:

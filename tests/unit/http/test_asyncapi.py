@@ -116,6 +116,9 @@ def test_the_reference_order_meets_the_schemas() -> None:
     assert not payload("orderArray").is_valid(reference)
 
 
+WRONG: list[Any] = [..., None, "", " ", "0", "1817", 1, -1, 2**63, 1.5, True, [], {}, "x" * 256]
+
+
 def _leaves(node: Any, *path: str | int) -> list[tuple[str | int, ...]]:
     inner = node.items() if isinstance(node, dict) else enumerate(node)
     found: list[tuple[str | int, ...]] = []
@@ -130,7 +133,7 @@ def _leaves(node: Any, *path: str | int) -> list[tuple[str | int, ...]]:
 def test_it_refuses_what_the_service_refuses(path: tuple[str | int, ...]) -> None:
     """Each place absent, null, and holding what does not belong there; both say the same."""
     judged = 0
-    for wrong in (..., None, "", " ", "0", "1817", 1, -1, 2**63, 1.5, True, [], {}, "x" * 256):
+    for wrong in WRONG:
         document = json.loads(REFERENCE)
         place = document
         for step in path[:-1]:
