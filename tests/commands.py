@@ -86,7 +86,7 @@ def words(command: Command) -> list[str]:
     found = shlex.split(command.text)
     while found and re.match(r"[A-Z_]+=", found[0]):
         found.pop(0)
-    return found
+    return [found[0].removeprefix(".venv/bin/"), *found[1:]]
 
 
 def _command(line: str) -> Command:

@@ -1,6 +1,7 @@
 """Every command that a document names is one that there is."""
 
 import re
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
@@ -23,8 +24,8 @@ def check(found: list[str]) -> None:
     elif found[0] == "orders":
         _check_orders(found[1:])
     elif found[:2] == ["python", "-m"]:
-        module = ROOT / found[2].replace(".", "/")
-        assert module.with_suffix(".py").exists() or (module / "__main__.py").exists(), found
+        assert find_spec(found[2]) is not None, found
+        assert all((ROOT / word).exists() for word in found if word.startswith("tests/")), found
 
 
 def _check_orders(given: list[str]) -> None:
@@ -54,6 +55,13 @@ def test_commands_in_the_text_are_known(document: Path) -> None:
         check(found)
 
 
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_no_block_is_of_a_kind_that_nobody_looks_at(document: Path) -> None:
+    fences = re.findall(r"(?m)^```(.*)$", document.read_text("utf-8"))
+    assert set(fences[::2]) <= {"sh", "console", "python", "mermaid", "text"}
+    assert set(fences[1::2]) <= {""}
+
+
 def test_there_are_commands() -> None:
     assert sum(len(commands(document)) for document in DOCUMENTS) > 30
     assert sum(len(list(spans(document))) for document in DOCUMENTS) > 30
@@ -68,6 +76,7 @@ def test_there_are_commands() -> None:
         ["orders", "dlq", "brew"],
         ["orders", "dlq", "list", "--hot"],
         ["python", "-m", "tests.tea"],
+        ["python", "-m", "pytest", "tests/tea"],
     ],
     ids=" ".join,
 )

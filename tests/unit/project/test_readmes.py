@@ -3,6 +3,7 @@
 import json
 import re
 from collections import Counter
+from pathlib import Path
 
 from tests.bench import readme
 from tests.bench.report import between_marks
@@ -40,7 +41,9 @@ def test_they_have_the_same_parts() -> None:
 
 def test_they_have_the_same_blocks() -> None:
     assert blocks(ENGLISH) == blocks(RUSSIAN)
-    assert [kind for kind, _ in blocks(ENGLISH)] == ["sh"] * 3 + ["python"] * 2 + ["mermaid"]
+    assert [kind for kind, _ in blocks(ENGLISH)] == [
+        *("sh", "sh", "sh", "python", "python", "sh", "mermaid")
+    ]
 
 
 def test_they_have_the_same_figures_links_and_names() -> None:
@@ -57,6 +60,15 @@ def test_the_figures_are_those_measured() -> None:
     assert len(readme.chosen(RESULTS)) == len(readme.SHOWN)
     for text, table in ((ENGLISH, readme.english), (RUSSIAN, readme.russian)):
         assert between_marks(text, table(RESULTS), readme.BEGIN, readme.END) == text
+
+
+def test_they_are_written_anew(tmp_path: Path) -> None:
+    for name, text in (("README.md", ENGLISH), ("README.ru.md", RUSSIAN)):
+        emptied = between_marks(text, "old figures", readme.BEGIN, readme.END)
+        (tmp_path / name).write_text(emptied, "utf-8")
+    readme.write(RESULTS, tmp_path)
+    assert (tmp_path / "README.md").read_text("utf-8") == ENGLISH
+    assert (tmp_path / "README.ru.md").read_text("utf-8") == RUSSIAN
 
 
 def test_tables_tell_each_figure_as_it_is() -> None:
