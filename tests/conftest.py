@@ -4,8 +4,8 @@ import hypothesis
 import pytest
 import structlog
 
-# They are mixed into test classes, so pytest would not look into their asserts by itself.
-pytest.register_assert_rewrite("tests.contracts")
+# They are no test modules, so pytest would not look into their asserts by itself.
+pytest.register_assert_rewrite("tests.asyncapi", "tests.contracts", "tests.http_examples")
 
 # A deadline for each example would measure the machine, not the code.
 hypothesis.settings.register_profile("orders", deadline=None)

@@ -15,6 +15,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from tests.bench import readme
 from tests.bench.catalog import NAMES, perform
 from tests.bench.figures import Figure
 from tests.bench.machine import assert_durable, described
@@ -36,7 +37,7 @@ _path = click.Path(path_type=Path, dir_okay=False)
 @click.option(
     "--markdown", "page", type=_path, help="Put the table between the marks of this page."
 )
-@click.option("--docs", is_flag=True, help="All three, into docs/.")
+@click.option("--docs", is_flag=True, help="All three, into docs/, and the READMEs' figures.")
 @click.option("--strict", is_flag=True, help="End with 1 where a target is missed as well.")
 @click.option("--keep", is_flag=True, help="Keep the folder with data and logs.")
 def main(
@@ -88,6 +89,8 @@ def main(
         console.print(f"FAILED: {failed}", markup=False, style="bold red", soft_wrap=True)
         sys.exit(1)
     _write(figures, about, file, picture, page)
+    if docs:
+        readme.write(as_json(figures, about))
     console.print(f"{about['minutes']} minutes; all figures are in {file}")
     sys.exit(1 if strict and any(figure.is_met is False for figure in figures) else 0)
 

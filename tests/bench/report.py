@@ -77,16 +77,16 @@ def markdown(
     return "\n".join(lines) + "\n"
 
 
-def between_marks(page: str, text: str) -> str:
+def between_marks(page: str, text: str, begin: str = BEGIN, end: str = END) -> str:
     """The page with this text between its two marks, instead of what was there.
 
     Raises:
         ValueError: the marks are not there.
     """
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"no {BEGIN} and {END}")
+    before, found_begin, rest = page.partition(begin)
+    _, found_end, after = rest.partition(end)
+    if not found_begin or not found_end:
+        raise ValueError(f"no {begin} and {end}")
     return f"{before}{begin}\n{text.rstrip()}\n{end}{after}"
 
 

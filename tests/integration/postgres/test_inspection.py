@@ -11,9 +11,12 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from orders.adapters.postgres.inspection import PostgresInspection
+from orders.adapters.postgres.schema import migrations
 from orders.domain.ports import Finding, Inspection
 from tests.contracts.inspection import SECRET, InspectionContract, found
 from tests.integration.tcp_proxy import TcpProxy
+
+VERSION = len(migrations())
 
 
 class TestPostgresInspection(InspectionContract):
@@ -40,7 +43,7 @@ async def only(dsn: str) -> Finding:
 async def test_all_well(database_dsn: str) -> None:
     findings = await look(database_dsn)
     assert {finding.state for finding in findings} == {"ok"}
-    assert found(findings, "schema").text == "version 1, up to date"
+    assert found(findings, "schema").text == f"version {VERSION}, up to date"
 
 
 async def test_a_wrong_password_is_told_from_a_missing_database(database_dsn: str) -> None:
@@ -100,7 +103,7 @@ async def test_it_ends_the_connection(database_dsn: str) -> None:
 async def test_no_schema(empty_database_dsn: str) -> None:
     finding = found(await look(empty_database_dsn), "schema")
     assert finding.state == "problem"
-    assert finding.text == "version 0, and this version of orders needs 1"
+    assert finding.text == f"version 0, and this version of orders needs {VERSION}"
     assert finding.advice == "run `orders migrate`"
 
 

@@ -111,11 +111,15 @@ class System:
 
     def dead_letters(self, amount: int, seconds: float = START_SECONDS) -> list[Message]:
         """The first ``amount`` dead letters, waiting for them; asserts that there are no more."""
+        return self.messages(self.dlq_topic, amount, seconds)
+
+    def messages(self, topic: str, amount: int, seconds: float = START_SECONDS) -> list[Message]:
+        """All messages of a topic of one partition, of which there must be ``amount``."""
         consumer = Consumer(
             {"bootstrap.servers": self.bootstrap, "group.id": "reader", "enable.auto.commit": False}
         )
         try:
-            consumer.assign([TopicPartition(self.dlq_topic, 0, 0)])
+            consumer.assign([TopicPartition(topic, 0, 0)])
             found: list[Message] = []
             deadline = time.monotonic() + seconds
             while len(found) < amount and time.monotonic() < deadline:
@@ -123,8 +127,8 @@ class System:
                 if message is not None and message.error() is None:
                     found.append(message)
             extra = consumer.poll(0.5)
-            assert extra is None or extra.error(), "one dead letter too many"
-            assert len(found) == amount, f"{len(found)} dead letters\n{self.log('consumer')}"
+            assert extra is None or extra.error(), f"one message too many on {topic}"
+            assert len(found) == amount, f"{len(found)} of {topic}\n{self.log('consumer')}"
             return found
         finally:
             consumer.close()

@@ -1,8 +1,11 @@
 """A database that belongs to a newer version ends both processes with 2, and with advice."""
 
+import msgspec
 import psycopg
 import pytest
 
+from orders.domain.document import encode
+from orders.entrypoints.http.openapi.examples import ORDER
 from tests.integration.system.processes import START_SECONDS, System
 
 
@@ -14,3 +17,21 @@ def test_a_newer_schema(running: System, database_dsn: str, command: str) -> Non
         )
     assert running.start(command).wait(START_SECONDS) == 2
     assert "use the version of orders that this database belongs to" in running.log(command)
+
+
+def test_processes_that_run_on_store_and_serve_and_say_that_they_are_not_well(
+    running: System, database_dsn: str
+) -> None:
+    running.start("consumer")
+    running.start_api()
+    running.send(encode(ORDER))
+    running.order(ORDER.order_uid)
+    with psycopg.connect(database_dsn) as connection:
+        connection.execute(
+            "INSERT INTO schema_migrations (version, name, checksum) VALUES (9999, 'later', 'x')"
+        )
+    ready = running.wait_for_api(503)
+    assert ready.json()["parts"]["postgres"]["state"] == "down"
+    running.send(encode(msgspec.structs.replace(ORDER, order_uid="meanwhile")))
+    assert running.order("meanwhile").json()["order_uid"] == "meanwhile"
+    assert running.stop("api") == running.stop("consumer") == 0

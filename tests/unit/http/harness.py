@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import msgspec
+from litestar import Litestar
 
 from orders.adapters.in_process.cache import InProcessCache
 from orders.adapters.memory.order_repository import MemoryOrderRepository
@@ -24,9 +25,9 @@ from orders.domain.use_cases.check_readiness import CheckReadiness
 from orders.domain.use_cases.list_orders import ListOrders
 from orders.domain.use_cases.look_up_order import LookUpOrder
 from orders.domain.use_cases.publish_orders import PublishDocument, PublishRandom
-from orders.entrypoints.http.app import create_app
+from orders.entrypoints.http.app import create_app, create_framework_app
 from orders.entrypoints.http.openapi.examples import ORDER
-from orders.entrypoints.http.use_cases import Limits, UseCases
+from orders.entrypoints.http.use_cases import Limits, Topics, UseCases
 
 LIMITS = Limits(random_max=20, max_body_bytes=50_000)
 
@@ -90,6 +91,11 @@ class Api:
         assert len(report.saved) == len(orders)
         if self.at_hand:
             await self.near_cache.put({order.order_uid: encode(order) for order in orders})
+
+
+def framework_app() -> Litestar:
+    """All routes without what stands before them, on memory."""
+    return create_framework_app(Api().use_cases(), Limits(), Topics())
 
 
 def order(uid: str = "uid", **changes: Any) -> Order:

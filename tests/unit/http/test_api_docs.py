@@ -8,6 +8,7 @@ import httpx
 import jsonschema
 import msgspec
 import pytest
+import schemathesis
 import yaml
 from hypothesis import given, settings
 from litestar.routes import HTTPRoute
@@ -16,14 +17,12 @@ from orders.domain.document import encode
 from orders.domain.model import Order
 from orders.domain.reading import read
 from orders.domain.rules import INT64_MAX, INT64_MIN
-from orders.entrypoints.http.app import create_framework_app
 from orders.entrypoints.http.openapi.document import openapi_document
 from orders.entrypoints.http.openapi.examples import ORDER
-from orders.entrypoints.http.use_cases import Limits
 from tests.strategies import documents, orders
-from tests.unit.http.harness import Api
+from tests.unit.http.harness import framework_app
 
-framework = create_framework_app(Api().use_cases(), Limits())
+framework = framework_app()
 DOCUMENT = msgspec.json.decode(msgspec.json.encode(openapi_document(framework)))
 
 
@@ -40,6 +39,12 @@ async def test_json_and_yaml_say_the_same(client: httpx.AsyncClient) -> None:
     assert as_json.json() == yaml.safe_load(as_yaml.text)
     assert not re.search(r"[&*]id\d+", as_yaml.text)
     assert as_json.json()["openapi"] == "3.1.0"
+
+
+def test_it_is_valid() -> None:
+    schemathesis.openapi.from_dict(DOCUMENT).validate()
+    with pytest.raises(Exception, match="title"):
+        schemathesis.openapi.from_dict(DOCUMENT | {"info": {}}).validate()
 
 
 def test_every_route_is_in_the_document_or_out_of_it_on_purpose() -> None:
@@ -180,6 +185,8 @@ async def test_docs_lead_to_the_page(client: httpx.AsyncClient) -> None:
         ("/", "text/html; charset=utf-8"),
         ("/openapi.json", "application/json"),
         ("/swagger.yaml", "application/yaml"),
+        ("/asyncapi.yaml", "application/yaml"),
+        ("/asyncapi.json", "application/json"),
         ("/docs/index.html", "text/html; charset=utf-8"),
         ("/docs/swagger-ui-bundle.js", "text/javascript; charset=utf-8"),
         ("/docs/swagger-ui.css", "text/css; charset=utf-8"),

@@ -10,7 +10,7 @@ from orders.entrypoints.cli import main
 from tests.safeties.catalog import SAFETIES
 
 ROOT = Path(__file__).parents[3]
-DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")]
+DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
 
 
 def test_every_setting_is_documented_with_its_default() -> None:
@@ -34,6 +34,8 @@ def test_links_and_paths_lead_somewhere(document: Path) -> None:
     for path in re.findall(
         r"`((?:src|tests|deploy|docs|domain|adapters|entrypoints)/[^`*:]+)", text
     ):
+        if {"NAME", "PORT"} & set(re.findall(r"[A-Z]+", path)):
+            continue  # whatever it will be called
         assert (ROOT / path).exists() or (ROOT / "src" / "orders" / path).exists(), path
 
 

@@ -1,4 +1,4 @@
-"""The OpenAPI document as JSON and YAML, and Swagger UI, all from files served here."""
+"""The documents about the API and the topics as JSON and YAML, and Swagger UI, all served here."""
 
 from collections.abc import Callable, Iterable, Mapping
 from importlib.util import find_spec
@@ -49,20 +49,30 @@ _ASSETS = {
 _JAVASCRIPT = _ASSETS["swagger-ui-bundle.js"]
 
 
-def routes(document: Callable[[], Mapping[str, Any]]) -> Iterable[HTTPRouteHandler]:
-    """Everything at /docs, and the document itself, which is made when it is first asked for."""
-    as_json = StaticFile(lambda: msgspec.json.encode(document()), JSON)
-    # Decoded from JSON no part of it stands twice in memory, so YAML has no aliases to write.
-    as_yaml = StaticFile(
-        lambda: msgspec.yaml.encode(msgspec.json.decode(as_json.body)), b"application/yaml"
-    )
-    yield route("/openapi.json", as_json)
-    yield route("/swagger.yaml", as_yaml)
+Document = Callable[[], Mapping[str, Any]]
+
+
+def routes(openapi: Document, asyncapi: Document) -> Iterable[HTTPRouteHandler]:
+    """Everything at /docs, and the documents, each of which is made when it is first asked for."""
+    yield from _as_json_and_yaml(openapi, "/openapi.json", "/swagger.yaml")
+    yield from _as_json_and_yaml(asyncapi, "/asyncapi.json", "/asyncapi.yaml")
     yield _redirect
     yield route("/docs/index.html", page(_PAGE))
     yield route("/docs/start.js", StaticFile(_START.encode, _JAVASCRIPT))
     for name, media_type in _ASSETS.items():
         yield route(f"/docs/{name}", StaticFile((_static_folder() / name).read_bytes, media_type))
+
+
+def _as_json_and_yaml(
+    document: Document, json_path: str, yaml_path: str
+) -> Iterable[HTTPRouteHandler]:
+    as_json = StaticFile(lambda: msgspec.json.encode(document()), JSON)
+    # Decoded from JSON no part of it stands twice in memory, so YAML has no aliases to write.
+    as_yaml = StaticFile(
+        lambda: msgspec.yaml.encode(msgspec.json.decode(as_json.body)), b"application/yaml"
+    )
+    yield route(json_path, as_json)
+    yield route(yaml_path, as_yaml)
 
 
 @READ("/docs", include_in_schema=False)

@@ -16,13 +16,14 @@ from orders.entrypoints.http import (
     routes,
 )
 from orders.entrypoints.http.asgi_types import ASGIApp
+from orders.entrypoints.http.asyncapi.document import asyncapi_document
 from orders.entrypoints.http.envelope import RequestEnvelope
 from orders.entrypoints.http.failures import answer_and_report
 from orders.entrypoints.http.lifespan import Lifespan, LifespanGuard, nothing_to_open
 from orders.entrypoints.http.openapi.document import openapi_document
 from orders.entrypoints.http.page import routes as page_routes
 from orders.entrypoints.http.plain_get import PlainGetShortcut
-from orders.entrypoints.http.use_cases import Limits, UseCases
+from orders.entrypoints.http.use_cases import Limits, Topics, UseCases
 
 
 def create_app(
@@ -30,6 +31,7 @@ def create_app(
     limits: Limits | None = None,
     lifespan: Lifespan = nothing_to_open,
     *,
+    topics: Topics | None = None,
     shortcut: bool = True,
 ) -> ASGIApp:
     """The application, ready for any ASGI server; nothing is open before its lifespan.
@@ -38,10 +40,11 @@ def create_app(
         use_cases: what the routes call.
         limits: how much one request may ask for.
         lifespan: makes the context in which the use cases can do their work.
+        topics: their names, for the document about them.
         shortcut: whether single orders are answered before the framework; without, its own route
             does it.
     """
-    app: ASGIApp = create_framework_app(use_cases, limits or Limits())
+    app: ASGIApp = create_framework_app(use_cases, limits or Limits(), topics or Topics())
     if shortcut:
         app = one_order.OneOrderShortcut(app, use_cases.look_up)
     new_ids = request_id.IdSource()
@@ -49,7 +52,7 @@ def create_app(
     return PlainGetShortcut(app, use_cases.look_up, new_ids) if shortcut else app
 
 
-def create_framework_app(use_cases: UseCases, limits: Limits) -> Litestar:
+def create_framework_app(use_cases: UseCases, limits: Limits, topics: Topics) -> Litestar:
     """All routes, in Litestar, and the documents about them."""
     app = Litestar(
         [
@@ -70,7 +73,9 @@ def create_framework_app(use_cases: UseCases, limits: Limits) -> Litestar:
         debug=False,
         pdb_on_exception=False,
     )
-    for handler in api_docs.routes(partial(openapi_document, app)):
+    for handler in api_docs.routes(
+        partial(openapi_document, app), partial(asyncapi_document, topics)
+    ):
         app.register(handler)
     return app
 

@@ -15,7 +15,7 @@ from orders.entrypoints.health_watch import SERVERS, health_watched
 from orders.entrypoints.http.app import create_app
 from orders.entrypoints.http.asgi_types import ASGIApp
 from orders.entrypoints.http.lifespan import Lifespan
-from orders.entrypoints.http.use_cases import Limits, UseCases
+from orders.entrypoints.http.use_cases import Limits, Topics, UseCases
 from orders.entrypoints.startup import (
     EXIT_CONFIG,
     EXIT_FAILED,
@@ -48,7 +48,9 @@ def _app(container: Container, settings: Settings, lifespan: Lifespan) -> ASGIAp
         publish_random=container.publish_random(),
         readiness=container.readiness(),
     )
-    return create_app(use_cases, Limits(settings.random_max, settings.http_max_body), lifespan)
+    limits = Limits(settings.random_max, settings.http_max_body)
+    topics = Topics(settings.kafka_topic, settings.kafka_dlq_topic, settings.kafka_group)
+    return create_app(use_cases, limits, lifespan, topics=topics)
 
 
 @asynccontextmanager

@@ -1,13 +1,15 @@
 """The operations of the API as the OpenAPI document tells them."""
 
+from datetime import timedelta
 from typing import Any
 
 import msgspec
 
+from orders.domain.document import encode
 from orders.domain.queries import Cursor
 from orders.entrypoints.http import cursor
 from orders.entrypoints.http.list_request import ListParameters
-from orders.entrypoints.http.openapi.examples import ORDER, ORDER_JSON
+from orders.entrypoints.http.openapi.examples import ORDER, ORDER_JSON, RANDOM_ORDER_JSON
 from orders.entrypoints.http.openapi.operation import Operation
 from orders.entrypoints.http.openapi.parts import array_of, content, headers, problems, ref
 from orders.entrypoints.http.problems import (
@@ -24,10 +26,17 @@ from orders.entrypoints.http.problems import (
 )
 
 _UID = str(ORDER_JSON["order_uid"])
-_CURSOR = cursor.to_text(Cursor(ORDER.date_created, ORDER.order_uid))
+_UIDS = {"order_uids": [_UID]}
+_LINE = encode(ORDER).decode() + "\n"
+_CURSOR = cursor.to_text(Cursor(ORDER.date_created + timedelta(minutes=1), "one-minute-later"))
 
 
 def _list_parameters() -> tuple[dict[str, Any], ...]:
+    """Those of the list, with examples in their schemas.
+
+    Only the page size has one that Swagger UI begins with: it would send every filter along, and
+    who tries it first would see one order at most.
+    """
     properties = msgspec.json.schema(ListParameters)["$defs"]["ListParameters"]["properties"]
     examples = {
         "order_uid": _UID,
@@ -35,22 +44,23 @@ def _list_parameters() -> tuple[dict[str, Any], ...]:
         "track_number": ORDER_JSON["track_number"],
         "created_from": "2021-11-26T00:00:00Z",
         "created_to": "2021-11-27T03:00:00+03:00",
-        "limit": 20,
         "cursor": _CURSOR,
     }
+    beginning = {"limit": {"example": 20}}
     return tuple(
         {
             "name": name,
             "in": "query",
             "description": schema.pop("description"),
-            "schema": schema,
-            "example": examples[name],
+            "schema": schema | ({"examples": [examples[name]]} if name in examples else {}),
+            **beginning.get(name, {}),
         }
         for name, schema in properties.items()
     )
 
 
-_UNAVAILABLE = (UNAVAILABLE, "the database is away", ())
+_NO_DATABASE = (UNAVAILABLE, "PostgreSQL is away, or all connections to it are busy", ())
+_NO_BROKER = (UNAVAILABLE, "the brokers did not acknowledge in time", ())
 
 GET_ORDER = Operation(
     id="getOrder",
@@ -93,7 +103,7 @@ GET_ORDER = Operation(
             ),
             (ORDER_NOT_FOUND, "no order with this order_uid", ()),
             (UNKNOWN_PATH, "a slash in an order_uid is written %2F", ()),
-            _UNAVAILABLE,
+            _NO_DATABASE,
         ),
     },
 )
@@ -112,7 +122,7 @@ LIST_ORDERS = Operation(
             "description": "The orders, perhaps none.",
             "headers": headers(Link='`<...>; rel="next"` where another page follows.'),
             "content": content("application/json", array_of("Order"), orders=[ORDER_JSON])
-            | content("application/x-ndjson", {"type": "string"}),
+            | content("application/x-ndjson", {"type": "string"}, orders=_LINE),
         },
         **problems(
             (
@@ -121,7 +131,7 @@ LIST_ORDERS = Operation(
                 (ProblemError("must be a number from 1 to 1000", parameter="limit"),),
             ),
             (NOT_ACCEPTABLE, "application/json and application/x-ndjson are what there is", ()),
-            _UNAVAILABLE,
+            _NO_DATABASE,
         ),
     },
 )
@@ -132,7 +142,8 @@ POST_ORDERS = Operation(
     summary="Send orders to the topic",
     description="One order, or an array of them, checked as a whole: all are published, or none "
     "and every fault is listed. It is stored soon after; repeating a request is always safe. In "
-    "one array an order_uid may be repeated only with the same content. Any Content-Type is taken.",
+    "one array an order_uid may be repeated only with the same content. Any Content-Type is taken. "
+    "After 503 some may be on the topic already; sending it all again is safe.",
     request_body={
         "required": True,
         "content": content(
@@ -146,10 +157,11 @@ POST_ORDERS = Operation(
         "202": {
             "description": "All orders are on the topic, on every replica.",
             "headers": headers(Location="Where the order will be served; /orders for several."),
-            "content": content("application/json", ref("OrderUids"), one={"order_uids": [_UID]}),
+            "content": content("application/json", ref("OrderUids"), one=_UIDS, several=_UIDS),
         },
         **problems(
             (TOO_LARGE, "the body is larger than this service reads", ()),
+            (TOO_LARGE, "an order is larger than the topic takes", ()),
             (UNSUPPORTED_ENCODING, "bodies are read as they are, without Content-Encoding", ()),
             (
                 INVALID,
@@ -162,9 +174,9 @@ POST_ORDERS = Operation(
             (
                 UNDECODABLE,
                 "the document is not JSON in UTF-8",
-                (ProblemError("must be JSON (byte 17)", pointer=""),),
+                (ProblemError("must be JSON (byte 14)", pointer=""),),
             ),
-            (UNAVAILABLE, "Kafka has not confirmed all orders; sending them again is safe", ()),
+            _NO_BROKER,
         ),
     },
 )
@@ -184,13 +196,15 @@ def random_orders(method: str, most: int, more: str = "") -> Operation:
                 "required": True,
                 "description": "A natural number in ASCII digits, without sign or leading zero.",
                 "schema": {"type": "integer", "minimum": 1, "maximum": most},
-                "example": 3,
+                "example": 1,
             },
         ),
         responses={
             "200": {
                 "description": "The orders that were made.",
-                "content": content("application/json", array_of("Order"), orders=[ORDER_JSON]),
+                "content": content(
+                    "application/json", array_of("Order"), orders=[RANDOM_ORDER_JSON]
+                ),
             },
             **problems(
                 (
@@ -198,7 +212,7 @@ def random_orders(method: str, most: int, more: str = "") -> Operation:
                     "no such amount",
                     (ProblemError(f"must be a number from 1 to {most}", parameter="amount"),),
                 ),
-                (UNAVAILABLE, "Kafka has not confirmed all orders; sending them again is safe", ()),
+                _NO_BROKER,
             ),
         },
     )
@@ -219,7 +233,8 @@ LIVE = Operation(
 
 _SINCE = "2021-11-26T06:22:19Z"
 _UP = {"state": "up", "since": _SINCE}
-_DOWN = {"state": "down", "since": _SINCE, "reason": "no answer within 1 s"}
+_NO_REDIS = {"state": "down", "since": _SINCE, "reason": "the cache is away or too slow"}
+_NO_POSTGRES = {"state": "down", "since": _SINCE, "reason": _NO_DATABASE[1]}
 
 
 def _readiness(description: str, state: str, **parts: Any) -> dict[str, Any]:
@@ -235,7 +250,9 @@ READY = Operation(
     description="Each part with its state, and since when. Without the database nothing but what "
     "the caches hold is served; without Kafka or Redis reads go on.",
     responses={
-        "200": _readiness("Ready, or degraded.", "degraded", postgres=_UP, kafka=_UP, redis=_DOWN),
-        "503": _readiness("Not ready.", "unavailable", postgres=_DOWN, kafka=_UP, redis=_UP),
+        "200": _readiness(
+            "Ready, or degraded.", "degraded", postgres=_UP, kafka=_UP, redis=_NO_REDIS
+        ),
+        "503": _readiness("Not ready.", "unavailable", postgres=_NO_POSTGRES, kafka=_UP, redis=_UP),
     },
 )

@@ -69,6 +69,12 @@ UNDECODABLE = Kind("undecodable", 422, "The document is not JSON in UTF-8")
 INTERNAL = Kind("internal", 500, "Something went wrong here")
 UNAVAILABLE = Kind("unavailable", 503, "A server that is needed is away")
 
+KINDS = (
+    *(INVALID_REQUEST, ORDER_NOT_FOUND, UNKNOWN_PATH, METHOD_NOT_ALLOWED, NOT_ACCEPTABLE),
+    *(TOO_LARGE, UNSUPPORTED_ENCODING, INVALID, UNDECODABLE, INTERNAL, UNAVAILABLE),
+)
+"""All that this service answers itself, by status."""
+
 _OF_DOMAIN: dict[type[Exception], Kind] = {
     NotFound: ORDER_NOT_FOUND,
     TooLarge: TOO_LARGE,

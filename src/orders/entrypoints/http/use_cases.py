@@ -32,3 +32,18 @@ class Limits:
     random_max: int = 1000
     max_body_bytes: int = 10_000_000
     patience: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """What the topics are called here, and who reads them; the AsyncAPI document tells it.
+
+    Attributes:
+        orders: the topic that orders arrive on.
+        dead_letters: the topic of dead letters.
+        group: the consumers' group.
+    """
+
+    orders: str = "orders"
+    dead_letters: str = "orders.dlq"
+    group: str = "orders-group"

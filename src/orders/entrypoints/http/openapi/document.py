@@ -10,15 +10,20 @@ from litestar.routes import HTTPRoute
 from orders.entrypoints.http.openapi.operation import Operation, operation_of
 from orders.entrypoints.http.openapi.parts import problems
 from orders.entrypoints.http.openapi.schemas import components
-from orders.entrypoints.http.problems import INTERNAL
+from orders.entrypoints.http.problems import INTERNAL, KINDS, METHOD_NOT_ALLOWED, UNKNOWN_PATH
 
 _DESCRIPTION = """\
-Orders arrive on a Kafka topic or here, are checked, stored, and served as they were sent.
+Orders arrive on a Kafka topic or here, are checked, stored, and served as they were sent. The
+topics, of orders and of dead letters, are told by [/asyncapi.yaml](/asyncapi.yaml).
 
 Every error is a problem document (RFC 9457, `application/problem+json`) whose `code` is stable.
 Every answer carries `X-Request-ID`: the one of the request where it is 1 to 128 visible ASCII
 characters, else a new one. HEAD applies wherever GET does, except to /random.
+
+| code | status | |
+| --- | --- | --- |
 """
+_CODES = "\n".join(f"| `{kind.code}` | {kind.status} | {kind.title} |" for kind in KINDS)
 _TAGS = {
     "orders": "Read orders, and send them.",
     "random": "Made-up orders, to try things out.",
@@ -26,6 +31,13 @@ _TAGS = {
 }
 _REQUEST_ID = "X-Request-ID"
 _REQUEST_ID_REF = {"$ref": f"#/components/headers/{_REQUEST_ID}"}
+_ELSEWHERE = {
+    "UnknownPath": problems((UNKNOWN_PATH, "nothing is served at this path", ()))["404"],
+    "MethodNotAllowed": problems(
+        (METHOD_NOT_ALLOWED, "the Allow header lists the methods that apply", ())
+    )["405"],
+}
+"""Answers to requests that none of the operations is for."""
 _ANYWHERE = problems((INTERNAL, "the request id leads to what the log knows about it", ()))
 
 
@@ -36,12 +48,17 @@ def openapi_document(app: Litestar) -> dict[str, Any]:
         paths.setdefault(path, {})[method] = _told(operation)
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Orders", "version": version("orders"), "description": _DESCRIPTION},
+        "info": {
+            "title": "Orders",
+            "version": version("orders"),
+            "description": f"{_DESCRIPTION}{_CODES}\n",
+        },
         "servers": [{"url": "/"}],
         "tags": [{"name": name, "description": text} for name, text in _TAGS.items()],
         "paths": dict(sorted(paths.items())),
         "components": {
             "schemas": components(),
+            "responses": {name: _with_request_id(told) for name, told in _ELSEWHERE.items()},
             "headers": {
                 _REQUEST_ID: {
                     "description": "Leads to this request in the logs.",
@@ -81,13 +98,14 @@ def _told(operation: Operation) -> dict[str, Any]:
             {"$ref": f"#/components/parameters/{_REQUEST_ID}"},
         ],
         "responses": {
-            status: {
-                **response,
-                "headers": {**response.get("headers", {}), _REQUEST_ID: _REQUEST_ID_REF},
-            }
-            for status, response in sorted(responses.items())
+            status: _with_request_id(response) for status, response in sorted(responses.items())
         },
     }
     if operation.request_body is not None:
         told["requestBody"] = operation.request_body
     return told
+
+
+def _with_request_id(response: dict[str, Any]) -> dict[str, Any]:
+    headers = {**response.get("headers", {}), _REQUEST_ID: _REQUEST_ID_REF}
+    return {**response, "headers": headers}

@@ -1,4 +1,4 @@
-"""The orders that the document shows; nobody lives there."""
+"""The orders that the documents show; nobody lives there."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -61,3 +61,54 @@ ORDER = Order(
 )
 
 ORDER_JSON: dict[str, Any] = msgspec.json.decode(encode(ORDER))
+
+RANDOM_ORDER_JSON: dict[str, Any] = {
+    "order_uid": "2439489ad1e34d5ab9bd99cd25b6a62e",
+    "track_number": "WB41PJSO2KRV6S",
+    "entry": "WBEU",
+    "delivery": {
+        "name": "Sean O'Malley",
+        "phone": "+14721427154",
+        "zip": "100701",
+        "city": "Springfield",
+        "address": "Plymouth Road 64",
+        "region": "Oregon",
+        "email": "customer640424@example.com",
+    },
+    "payment": {
+        "transaction": "2439489ad1e34d5ab9bd99cd25b6a62e",
+        "request_id": "",
+        "currency": "USD",
+        "provider": "cardpay",
+        "amount": 5906,
+        "payment_dt": 1767323045,
+        "bank": "Öster",
+        "delivery_cost": 500,
+        "goods_total": 5256,
+        "custom_fee": 150,
+    },
+    "items": [
+        {
+            "chrt_id": 9872593,
+            "track_number": "WB41PJSO2KRV6S",
+            "price": 6184,
+            "rid": "fb97d43588561712",
+            "name": "Кружка «Доброе утро»",
+            "sale": 15,
+            "size": "S",
+            "total_price": 5256,
+            "nm_id": 3101476,
+            "brand": "Гжель",
+            "status": 200,
+        }
+    ],
+    "locale": "en",
+    "internal_signature": "",
+    "customer_id": "customer-6228",
+    "delivery_service": "meest",
+    "shardkey": "0",
+    "sm_id": 84,
+    "date_created": "2026-01-02T03:04:05.678901Z",
+    "oof_shard": "2",
+}
+"""One that /random has made."""

@@ -52,9 +52,13 @@ def problems(*told: tuple[Kind, str, tuple[ProblemError, ...]]) -> dict[str, Any
                 "content": {MEDIA_TYPE.decode(): {"schema": ref("Problem"), "examples": {}}},
             },
         )
-        response["description"] = "; or: ".join(filter(None, [response["description"], kind.title]))
+        examples = response["content"][MEDIA_TYPE.decode()]["examples"]
+        if kind.code not in examples:
+            known = filter(None, [response["description"], kind.title])
+            response["description"] = "; or: ".join(known)
         example = msgspec.to_builtins(problem(kind, detail, REQUEST_ID, errors))
-        response["content"][MEDIA_TYPE.decode()]["examples"][kind.code] = {"value": example}
+        same = sum(1 for name in examples if name.split(".")[0] == kind.code)
+        examples[f"{kind.code}.{same + 1}" if same else kind.code] = {"value": example}
         if kind is UNAVAILABLE:
             seconds = (
                 f"Seconds to wait before the same request is sent again: {RETRY_AFTER_SECONDS}."

@@ -31,10 +31,13 @@ class Liveness(Struct, frozen=True):
 
 
 def components() -> dict[str, Any]:
-    """All schemas by name; what is sent to us has names that begin with New."""
-    _, schemas = msgspec.json.schema_components(
-        (Order, OrderUids, Liveness, Problem, Readiness), ref_template=REF + "{name}"
-    )
+    """All schemas of the API by name."""
+    return order_schemas() | _schemas_of(OrderUids, Liveness, Problem, Readiness)
+
+
+def order_schemas() -> dict[str, Any]:
+    """Those of an order; what is sent to us has names that begin with New."""
+    schemas = _schemas_of(Order)
     given_out = [struct.__name__ for struct in (Order, Delivery, Payment, Item)]
     for name in given_out:
         schemas[_NEW + name] = _as_taken(schemas[name])
@@ -48,6 +51,11 @@ def components() -> dict[str, Any]:
         "are written without fraction or exponent. No text holds U+0000 or a lone surrogate, and "
         "date_created lies in the years 1 to 9999 of UTC."
     )
+    return schemas
+
+
+def _schemas_of(*structs: type[Struct]) -> dict[str, Any]:
+    _, schemas = msgspec.json.schema_components(structs, ref_template=REF + "{name}")
     return schemas
 
 

@@ -1,0 +1,1 @@
+"""The AsyncAPI document, made from the same types as the OpenAPI document."""

@@ -1,0 +1,75 @@
+"""Dead letters that the document shows, one a code that the service itself finds out.
+
+What the database refuses (`rejected`) is told in its words, and has no example here.
+"""
+
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import msgspec
+
+from orders.domain.letter_headers import headers_of
+from orders.domain.messages import DeadLetter, ErrorCode, Message, Origin
+from orders.entrypoints.http.asyncapi.headers import REQUEST_ID as REQUEST_ID_HEADER
+from orders.entrypoints.http.openapi.examples import ORDER_JSON, REQUEST_ID
+
+_FAILED_AT = datetime(2021, 11, 26, 6, 22, 20, tzinfo=UTC)
+
+
+class Sent(NamedTuple):
+    """A message on the topic of orders, and what its dead letter says of it."""
+
+    value: bytes
+    code: ErrorCode
+    detail: str
+
+
+def _changed(**changes: Any) -> dict[str, Any]:
+    return ORDER_JSON | changes
+
+
+WRONG_AMOUNT = _changed(payment=ORDER_JSON["payment"] | {"amount": "1817"})
+SENT = (
+    Sent(
+        msgspec.json.encode([WRONG_AMOUNT]),
+        "invalid",
+        "$[0].payment.amount: expected int, got str",
+    ),
+    Sent(b'{"order_uid": "b563feb7b2b84b6test"', "undecodable", "$: must be JSON (byte 35)"),
+    Sent(
+        msgspec.json.encode(_changed(entry="another")),
+        "conflict",
+        "$: another order with this order_uid is stored, with other content",
+    ),
+    Sent(b"", "empty", "$: must not be empty"),
+)
+
+
+def message(sent: Sent, topic: str, offset: int) -> Message:
+    """The message as it stands on the topic of orders."""
+    headers = ((REQUEST_ID_HEADER, REQUEST_ID.encode()),)
+    return Message(Origin(topic, 0, offset), sent.value, None, 0, headers)
+
+
+def examples(topic: str) -> list[dict[str, Any]]:
+    """Their dead letters, as an AsyncAPI message shows examples."""
+    return [
+        {"name": sent.code, "headers": _headers(sent, topic, offset), "payload": _payload(sent)}
+        for offset, sent in enumerate(SENT)
+    ]
+
+
+def _headers(sent: Sent, topic: str, offset: int) -> dict[str, str]:
+    letter = DeadLetter(
+        message(sent, topic, offset), 0, sent.value, sent.code, sent.detail, _FAILED_AT
+    )
+    return {name: value.decode() for name, value in headers_of(letter)}
+
+
+def _payload(sent: Sent) -> Any:
+    """The bytes of the letter: as JSON where they are that, else as text."""
+    try:
+        document = msgspec.json.decode(sent.value)
+    except msgspec.DecodeError:
+        return sent.value.decode()
+    return document[0] if isinstance(document, list) else document

@@ -1,0 +1,112 @@
+"""What the OpenAPI document shows is what the application answers."""
+
+import random
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import pytest
+
+from orders.adapters.random_orders.order_generator import RandomOrderGenerator
+from orders.domain.document import encode
+from orders.entrypoints.http.openapi.document import openapi_document
+from orders.entrypoints.http.openapi.examples import ORDER, RANDOM_ORDER_JSON, REQUEST_ID
+from orders.entrypoints.http.use_cases import Limits
+from tests import http_examples
+from tests.http_examples import MAX_BODY, Scenario
+from tests.unit.http.harness import Api, framework_app
+
+DOCUMENT: dict[str, Any] = msgspec.json.decode(
+    msgspec.json.encode(openapi_document(framework_app()))
+)
+LIMITS = Limits(max_body_bytes=MAX_BODY)
+
+
+async def _fails(*_: object, **__: object) -> Any:
+    raise ArithmeticError("nobody has foreseen it")
+
+
+class _Fails:
+    __call__ = staticmethod(_fails)
+
+    def at_hand(self, _: str) -> None:
+        return None
+
+    def stream(self, _: object) -> Any:
+        raise ArithmeticError("nobody has foreseen it")
+
+    page = staticmethod(_fails)
+
+
+FAILING: dict[str, Any] = dict.fromkeys(Api().use_cases().__slots__, _Fails())
+
+
+def name_of(scenario: Scenario) -> str:
+    return f"{scenario.operation}-{scenario.status}-{scenario.example}"
+
+
+def test_every_answer_that_is_shown_is_tried() -> None:
+    tried = (
+        *http_examples.ANSWERED,
+        *http_examples.FAILING,
+        *http_examples.WITHOUT_CACHE,
+        *http_examples.WITHOUT_DATABASE,
+        *http_examples.WITHOUT_BROKER,
+    )
+    keys = {scenario.key for scenario in tried} | set(http_examples.NOT_TO_BE_HAD)
+    assert keys == http_examples.shown(DOCUMENT)
+
+
+@pytest.mark.parametrize("scenario", [*http_examples.ANSWERED, http_examples.AS_LINES], ids=name_of)
+async def test_answers_are_as_shown(scenario: Scenario) -> None:
+    api = Api(limits=LIMITS)
+    if scenario.stored:
+        await api.store(ORDER)
+    async with api.client() as client:
+        method, url, headers, content = http_examples.request(DOCUMENT, scenario)
+        answer = await client.request(method, url, headers=headers, content=content)
+    http_examples.assert_as_shown(DOCUMENT, scenario, answer)
+
+
+@pytest.mark.parametrize("scenario", http_examples.FAILING, ids=name_of)
+async def test_what_nobody_has_foreseen_is_as_shown(scenario: Scenario) -> None:
+    async with Api().client(**FAILING) as client:
+        method, url, headers, content = http_examples.request(DOCUMENT, scenario)
+        answer = await client.request(method, url, headers=headers, content=content)
+    http_examples.assert_as_shown(DOCUMENT, scenario, answer)
+
+
+@pytest.mark.parametrize("name", http_examples.EVERYWHERE)
+async def test_what_no_operation_is_for_is_as_shown(name: str) -> None:
+    method, url = http_examples.EVERYWHERE[name]
+    async with Api().client() as client:
+        headers = {"X-Request-ID": REQUEST_ID}
+        answer = await client.request(method, url, headers=headers)
+    http_examples.assert_is_the_answer_everywhere(DOCUMENT, name, answer)
+
+
+async def test_all_filters_as_shown_find_the_order() -> None:
+    api = Api()
+    await api.store(ORDER, msgspec.structs.replace(ORDER, order_uid="another"))
+    async with api.client() as client:
+        answer = await client.get(http_examples.with_every_filter(DOCUMENT))
+    assert answer.content == b"[" + encode(ORDER) + b"]"
+
+
+def test_the_made_up_order_was_made_up() -> None:
+    created = datetime.fromisoformat(RANDOM_ORDER_JSON["date_created"])
+    (made,) = RandomOrderGenerator(random.Random(0), lambda: created).generate(1)
+    document = msgspec.json.decode(encode(made))
+    assert document["payment"]["transaction"] == document["order_uid"]
+    document["order_uid"] = document["payment"]["transaction"] = RANDOM_ORDER_JSON["order_uid"]
+    assert document == RANDOM_ORDER_JSON
+
+
+def test_every_code_is_in_the_list() -> None:
+    text = DOCUMENT["info"]["description"]
+    codes = {
+        name.split(".")[0] for _, status, name in http_examples.shown(DOCUMENT) if status >= 400
+    }
+    codes |= {"unknown-path", "method-not-allowed"}
+    for code in codes:
+        assert f"| `{code}` |" in text
