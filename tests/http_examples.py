@@ -70,7 +70,7 @@ ANSWERED = (
     Scenario("getOrder", 404, "unknown-path", path="/orders/a/b"),
     Scenario("listOrders", 200, "orders"),
     Scenario("listOrders", 400, "invalid-request", query={"limit": "0"}),
-    Scenario("listOrders", 406, "not-acceptable", headers={"Accept": "text/html"}),
+    Scenario("listOrders", 406, "not-acceptable", headers={"Accept": "application/xml"}),
     Scenario("postOrders", 202, "one"),
     Scenario("postOrders", 202, "several", body_example="several"),
     Scenario("postOrders", 413, "too-large", body=b" " * (MAX_BODY + 1)),
