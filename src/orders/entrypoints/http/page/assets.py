@@ -34,7 +34,7 @@ def assets() -> Mapping[str, Asset]:
         for script in _FONTS
     }
     addresses = {word: asset.path for word, asset in fonts.items()}
-    style = Template(FILES.joinpath("page.css").read_text()).substitute(addresses)
+    style = Template(FILES.joinpath("page.css").read_text("utf-8")).substitute(addresses)
     return {
         **fonts,
         "style": _asset("page.css", style.encode(), b"text/css; charset=utf-8"),

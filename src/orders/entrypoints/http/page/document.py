@@ -37,7 +37,7 @@ def rendered(template: str, language: str, **values: str) -> bytes:
 
 @cache
 def _template(name: str) -> Template:
-    return Template(FILES.joinpath(name).read_text())
+    return Template(FILES.joinpath(name).read_text("utf-8"))
 
 
 @cache
