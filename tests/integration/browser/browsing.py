@@ -67,7 +67,9 @@ class Window:
         self.context.close()
         assert self.complaints == []
         here = urlsplit(self.url).netloc
-        asked = [url for url in self.requests if not url.startswith("data:")]  # what is inside a file
+        asked = [
+            url for url in self.requests if not url.startswith("data:")
+        ]  # what is inside a file
         elsewhere = [url for url in asked if urlsplit(url).netloc != here]
         assert self.requests
         assert elsewhere == []
