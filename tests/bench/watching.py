@@ -11,7 +11,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from tests.bench.place import check
 from tests.bench.product import Running, cpu_seconds
 
-_PAUSE = 0.05
+_PAUSE = 0.02
 _MOST_SECONDS = 300.0
 
 

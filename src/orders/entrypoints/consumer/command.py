@@ -14,7 +14,7 @@ import structlog
 from orders.bootstrap import Container, build, opened
 from orders.config import Settings
 from orders.domain.errors import UnknownSchema
-from orders.entrypoints.consumer.allocator import use_one_heap
+from orders.entrypoints.consumer.allocator import keep_one_heap
 from orders.entrypoints.consumer.health_server import ConsumerReadiness, health_served
 from orders.entrypoints.consumer.heartbeat import heartbeat
 from orders.entrypoints.consumer.loop import STORED_AT_ONCE, ConsumerLoop
@@ -52,7 +52,7 @@ def consumer() -> None:
     """
     settings = settings_or_exit(NEEDED)
     start_logging(settings, "consumer")
-    use_one_heap()
+    keep_one_heap()
     sys.setswitchinterval(SWITCH_INTERVAL)
     try:
         container = build(settings)
