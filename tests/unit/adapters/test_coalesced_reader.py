@@ -23,10 +23,13 @@ class CountingRepository(MemoryOrderRepository):
     def __init__(self) -> None:
         super().__init__()
         self.asked: list[list[str]] = []
+        self.answers = asyncio.Event()
+        self.answers.set()
 
     async def get(self, order_uids: Collection[str]) -> dict[str, bytes]:
         self.asked.append(list(order_uids))
         await asyncio.sleep(0)
+        await self.answers.wait()
         return await super().get(order_uids)
 
 
@@ -40,6 +43,11 @@ class CountingCache(MemoryCache):
     async def get(self, order_uids: Collection[str]) -> dict[str, bytes]:
         self.asked.append(list(order_uids))
         return await super().get(order_uids)
+
+
+async def quiet() -> None:
+    for _ in range(10):
+        await asyncio.sleep(0)
 
 
 @pytest.fixture
@@ -58,7 +66,7 @@ def cache() -> CountingCache:
 async def reader(
     repository: CountingRepository, cache: CountingCache
 ) -> AsyncIterator[CoalescedReader]:
-    reader = CoalescedReader(repository, cache, pause=0.05)
+    reader = CoalescedReader(repository, cache, pause=0.05, slow=0.1)
     await reader.open()
     yield reader
     await reader.close()
@@ -197,6 +205,31 @@ class TestUselessCache:
         cache.asked.clear()
         assert await reader.get(["b"]) == {"b": DOCUMENTS["b"]}
         assert cache.asked == []
+
+    async def test_with_a_store_that_does_not_answer_what_it_holds_is_served_all_the_same(
+        self, reader: CoalescedReader, repository: CountingRepository
+    ) -> None:
+        repository.answers.clear()
+        stuck = [asyncio.create_task(reader.get([uid])) for uid in ("a", "b")]
+        await quiet()  # both questions are out
+        gathering, aboard = (asyncio.create_task(reader.get([uid])) for uid in ("held", "a"))
+        assert await asyncio.wait_for(gathering, 5) == {"held": b"{}"}
+        assert not any(one.done() for one in (*stuck, aboard))
+        # And from now on at once.
+        assert await asyncio.wait_for(reader.get(["held"]), 5) == {"held": b"{}"}
+        repository.answers.set()
+        assert await asyncio.gather(*stuck, aboard) == [{u: DOCUMENTS[u]} for u in ("a", "b", "a")]
+
+    async def test_who_is_out_with_a_question_to_such_a_store_is_served_too(
+        self, reader: CoalescedReader, repository: CountingRepository
+    ) -> None:
+        repository.answers.clear()
+        early = asyncio.create_task(reader.get(["held"]))
+        await quiet()
+        late = asyncio.create_task(reader.get(["held"]))
+        for one in (early, late):
+            assert await asyncio.wait_for(one, 5) == {"held": b"{}"}
+        repository.answers.set()
 
     async def test_where_it_holds_something_again_it_is_asked_first(
         self, reader: CoalescedReader, repository: CountingRepository, cache: CountingCache

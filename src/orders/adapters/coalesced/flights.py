@@ -48,7 +48,7 @@ class Flights:
         self._patience = patience
         self._onward = onward
         self._waiting: dict[str, list[_Caller]] = {}
-        self._late: dict[str, list[_Caller]] = {}  # has a key for each uid that is in a flight
+        self._out: dict[str, _Aboard] = {}  # has a key for each uid that is in a flight
         self._lanes: set[asyncio.Task[None]] = set()
         self._boarding = False  # a lane is about to begin
         self._watch: asyncio.TimerHandle | None = None
@@ -97,11 +97,11 @@ class Flights:
 
     def _join(self, uid: str, callers: Iterable["_Caller"]) -> None:
         """Have them wait for the flight that has this uid, or for one that is yet to leave."""
-        late = self._late.get(uid)
-        if late is None:
+        out = self._out.get(uid)
+        if out is None:
             self._wait(uid, callers)
         else:
-            late.extend(callers)
+            out.late.extend(callers)
 
     def _wait(self, uid: str, callers: Iterable["_Caller"]) -> None:
         """Have them wait for a flight that is yet to leave."""
@@ -137,43 +137,52 @@ class Flights:
             self._lanes.discard(cast("asyncio.Task[None]", asyncio.current_task()))
 
     async def _fly(self) -> None:
-        aboard = {uid: self._waiting.pop(uid) for uid in tuple(islice(self._waiting, self._most))}
-        self._late.update((uid, []) for uid in aboard)
+        uids = tuple(islice(self._waiting, self._most))
+        self._out.update((uid, _Aboard(self._waiting.pop(uid), [])) for uid in uids)
         if self._waiting:
             self._board()
         found: Mapping[str, bytes | Exception] = {}
         failure: Exception | None = Unavailable(_CLOSED)
         try:
-            found = await self._ask(tuple(aboard))
+            found = await self._ask(uids)
             failure = None
         except Exception as error:  # noqa: BLE001, the callers deal with it
             failure = error
         finally:
-            late = {uid: self._late.pop(uid) for uid in aboard}
+            landed = {uid: self._out.pop(uid) for uid in uids}
             if failure is not None:
-                _fail(aboard.values(), failure)
-                _fail(late.values(), failure)
+                for aboard in landed.values():
+                    _fail(aboard, failure)
             else:
-                self._land(aboard, late, found)
+                self._land(landed, found)
 
     def _land(
-        self,
-        aboard: Mapping[str, list["_Caller"]],
-        late: Mapping[str, list["_Caller"]],
-        found: Mapping[str, bytes | Exception],
+        self, landed: Mapping[str, "_Aboard"], found: Mapping[str, bytes | Exception]
     ) -> None:
         onward = self._onward
-        for uid, callers in aboard.items():
+        for uid, (early, late) in landed.items():
             told = found.get(uid)
             if told is not None:
-                _tell(callers, told)
-                _tell(late[uid], told)
+                _tell(early, told)
+                _tell(late, told)
             elif onward is not None:
-                onward.take_over(uid, callers + late[uid])
+                onward.take_over(uid, early + late)
             else:
-                _tell(callers, None)
-                if late[uid]:
-                    self._wait(uid, late[uid])
+                _tell(early, None)
+                if late:
+                    self._wait(uid, late)
+
+    @property
+    def uids(self) -> list[str]:
+        """What somebody waits for, whether or not a flight is out for it."""
+        return [*self._waiting, *self._out]
+
+    def tell(self, found: Mapping[str, bytes]) -> None:
+        """Have those go on who wait for one of these, which is known from elsewhere."""
+        for uid, document in found.items():
+            _tell(self._waiting.pop(uid, ()), document)
+            for callers in self._out.get(uid, ()):
+                _tell(callers, document)
 
     def take_over(self, uid: str, callers: Iterable["_Caller"]) -> None:
         """Have them go on from here, who have asked for this uid elsewhere."""
@@ -205,6 +214,13 @@ class _Caller(NamedTuple):
 
     answer: "asyncio.Future[bytes | Exception | None]"
     since: float
+
+
+class _Aboard(NamedTuple):
+    """Who waits for a uid that is in a flight: since before it left, and since then."""
+
+    early: list[_Caller]
+    late: list[_Caller]
 
 
 def _tell(callers: Iterable[_Caller], told: bytes | Exception | None) -> None:

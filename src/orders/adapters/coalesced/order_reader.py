@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
+from contextvars import Context
 
 from orders.adapters.coalesced.flights import Flights
 from orders.domain.errors import Unavailable
@@ -23,10 +24,11 @@ class CoalescedReader(OrderReader):
     never waits for ``reader``.
 
     While the cache holds next to nothing of what is asked for, ``reader`` is asked at once, and the
-    cache only where that one is away. After ``pause`` the cache has its chance again. A question to
-    it is a quarter of the time that an order from the store takes of the process.
+    cache only where that one is away or slow. After ``pause`` the cache has its chance again. A
+    question to it is a quarter of the time that an order from the store takes of the process.
 
-    ``at_once`` and ``most`` as for ``Flights``, for each of the two. ``pause``: in seconds.
+    ``at_once`` and ``most`` as for ``Flights``, for each of the two. ``pause``, and ``slow``, how
+    long ``reader`` may take before it is thought away: in seconds.
     """
 
     def __init__(
@@ -37,13 +39,16 @@ class CoalescedReader(OrderReader):
         at_once: int = 2,
         most: int = 128,
         pause: float = 1.0,
+        slow: float = 0.5,
     ) -> None:
         self._reader = reader
         self._cache = cache
         self._pause = pause
+        self._slow = slow
         self._share = 1.0  # of what the cache was asked for lately, what it held
         self._left_alone_until = 0.0
         self._reader_answers = True
+        self._meanwhile: asyncio.Task[None] | None = None
         self._to_reader = Flights(self._ask_reader, at_once=at_once, most=most)
         self._to_cache = Flights(
             self._ask_cache, at_once=at_once, most=most, onward=self._to_reader
@@ -58,6 +63,9 @@ class CoalescedReader(OrderReader):
         """End all questions; who waits is told that it is ``Unavailable``."""
         await self._to_cache.close()
         await self._to_reader.close()
+        if meanwhile := self._meanwhile:
+            meanwhile.cancel()
+            await asyncio.gather(meanwhile, return_exceptions=True)
 
     async def get(self, order_uids: Collection[str]) -> dict[str, bytes]:
         """See ``OrderReader.get``; raises Unavailable only for what the cache does not hold."""
@@ -80,14 +88,27 @@ class CoalescedReader(OrderReader):
         return found
 
     async def _ask_reader(self, order_uids: Sequence[str]) -> Mapping[str, bytes | Exception]:
+        slow = asyncio.get_running_loop().call_later(self._slow, self._reader_is_slow)
         try:
             found = await self._reader.get(order_uids)
         except Unavailable as failure:
             self._reader_answers = False
             held = await self._held(order_uids)  # not all of them have come by the cache
             return {uid: held.get(uid, failure) for uid in order_uids}
+        finally:
+            slow.cancel()
         self._reader_answers = True
         if found:
             with suppress(Unavailable):  # the answer is known all the same
                 await self._cache.put(found)
         return found
+
+    def _reader_is_slow(self) -> None:
+        """From now on the cache is asked first; and for those who have not come by it."""
+        self._reader_answers = False
+        if self._meanwhile is None or self._meanwhile.done():
+            loop = asyncio.get_running_loop()
+            self._meanwhile = loop.create_task(self._tell_what_is_held(), context=Context())
+
+    async def _tell_what_is_held(self) -> None:
+        self._to_reader.tell(await self._held(self._to_reader.uids))
