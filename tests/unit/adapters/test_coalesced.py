@@ -3,6 +3,7 @@
 import asyncio
 import gc
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -53,7 +54,7 @@ def desk() -> Desk:
 
 @pytest.fixture
 async def flights(desk: Desk) -> AsyncIterator[Flights]:
-    flights = Flights(desk.ask, at_once=2, most=3, patience=60)
+    flights = Flights(desk.ask, at_once=2, most=3, patience=60, slow=60)
     yield flights
     await flights.close()
     assert asyncio.all_tasks() == {asyncio.current_task()}
@@ -289,6 +290,97 @@ async def test_a_caller_that_waits_for_a_turn_too_long_is_told_so(desk: Desk) ->
     await flights.close()
 
 
+SLOW = 0.5
+
+
+class Timers:
+    """Those after which a flight takes long; they run out when the test says so."""
+
+    def __init__(self) -> None:
+        self.pending: dict[int, Callable[[], object]] = {}
+        loop = asyncio.get_running_loop()
+        self._real = loop.call_later
+
+    def call_later(self, delay: float, callback: Callable[..., object], *args: Any) -> Any:
+        if delay != SLOW:
+            return self._real(delay, callback, *args)
+        number = max(self.pending, default=0) + 1
+        self.pending[number] = lambda: callback(*args)
+        return SimpleNamespace(cancel=lambda: self.pending.pop(number, None))
+
+    async def run_out(self) -> None:
+        """Those that run now."""
+        for number in tuple(self.pending):
+            self.pending.pop(number)()
+        await quiet()
+
+
+@pytest.fixture
+async def timers(monkeypatch: pytest.MonkeyPatch) -> Timers:
+    found = Timers()
+    monkeypatch.setattr(asyncio.get_running_loop(), "call_later", found.call_later)
+    return found
+
+
+async def test_a_flight_that_takes_long_stops_nobody(desk: Desk, timers: Timers) -> None:
+    told: list[str] = []
+    flying = Flights(desk.ask, at_once=1, most=3, slow=SLOW, on_slow=lambda: told.append("slow"))
+    stuck = asyncio.create_task(flying.get("a"))
+    await quiet()
+    other = asyncio.create_task(flying.get("b"))
+    await quiet()
+    assert desk.asked == [("a",)]
+    await timers.run_out()
+    assert desk.asked == [("a",), ("b",)]
+    assert told == ["slow"]
+    assert flying.is_slow
+    await desk.answer(1)
+    assert await other == documents("b")
+    assert not stuck.done()
+    # What it was to bring is brought by another one, to its own callers as well.
+    again = asyncio.create_task(flying.get("a"))
+    await quiet()
+    assert desk.asked[2:] == [("a",)]
+    await desk.answer(2)
+    assert await again == documents("a")
+    assert await stuck == documents("a")
+    await desk.answer(0)
+    assert not flying.is_slow
+    await flying.close()
+
+
+async def test_so_many_that_take_long_and_no_more(desk: Desk, timers: Timers) -> None:
+    flying = Flights(desk.ask, at_once=1, most=1, slow=SLOW, spare=2)
+    callers = [asyncio.create_task(flying.get(uid)) for uid in "abcx"]
+    for _ in range(5):
+        await timers.run_out()
+    assert desk.asked == [("a",), ("b",), ("c",)]
+    await desk.answer(1)
+    assert desk.asked[3:] == [("x",)]
+    for number in (0, 2, 3):
+        await desk.answer(number)
+    assert await asyncio.gather(*callers) == [*(documents(uid) for uid in "abc"), {}]
+    await flying.close()
+
+
+async def test_when_slow_ones_have_landed_there_are_no_more_than_before(
+    desk: Desk, timers: Timers
+) -> None:
+    flying = Flights(desk.ask, at_once=1, most=1, slow=SLOW)
+    callers = [asyncio.create_task(flying.get(uid)) for uid in "abcx"]
+    await quiet()
+    await timers.run_out()
+    assert desk.asked == [("a",), ("b",)]
+    await desk.answer(0)
+    assert desk.asked == [("a",), ("b",)]  # its lane does not go on beside the other one
+    await desk.answer(1)
+    assert desk.asked == [("a",), ("b",), ("c",)]
+    await desk.answer(2)
+    await desk.answer(3)
+    assert await asyncio.gather(*callers) == [*(documents(uid) for uid in "abc"), {}]
+    await flying.close()
+
+
 async def test_closing_ends_all_of_it(desk: Desk) -> None:
     flights = Flights(desk.ask, at_once=1, most=1)
     flying = asyncio.create_task(flights.get("a"))
@@ -344,8 +436,8 @@ async def test_lines_of_a_flight_are_not_those_of_its_first_caller() -> None:
 async def onward(desk: Desk) -> AsyncIterator[tuple[Flights, Desk, Flights]]:
     """Flights, the desk where they go on to, and those that do."""
     there = Desk("far")
-    to_there = Flights(there.ask, at_once=2, most=3, patience=60)
-    flights = Flights(desk.ask, at_once=2, most=3, patience=60, onward=to_there)
+    to_there = Flights(there.ask, at_once=2, most=3, patience=60, slow=60)
+    flights = Flights(desk.ask, at_once=2, most=3, patience=60, slow=60, onward=to_there)
     yield flights, there, to_there
     await flights.close()
     await to_there.close()
@@ -421,7 +513,7 @@ class Scene:
 
     def __init__(self) -> None:
         self.stored: set[str] = set()
-        self.flights = Flights(self.ask, at_once=self.AT_ONCE, most=self.MOST)
+        self.flights = Flights(self.ask, at_once=self.AT_ONCE, most=self.MOST, patience=60, slow=60)
         self.callers: list[tuple[asyncio.Task[dict[str, bytes]], set[str], set[str]]] = []
         self.questions: list[asyncio.Future[None]] = []
         self.in_hand: set[str] = set()

@@ -39,9 +39,11 @@ class CountingCache(MemoryCache):
     def __init__(self, capacity: int) -> None:
         super().__init__(capacity)
         self.asked: list[list[str]] = []
+        self.was_asked = asyncio.Event()
 
     async def get(self, order_uids: Collection[str]) -> dict[str, bytes]:
         self.asked.append(list(order_uids))
+        self.was_asked.set()
         return await super().get(order_uids)
 
 
@@ -229,6 +231,17 @@ class TestUselessCache:
         late = asyncio.create_task(reader.get(["held"]))
         for one in (early, late):
             assert await asyncio.wait_for(one, 5) == {"held": b"{}"}
+        repository.answers.set()
+
+    async def test_what_comes_to_be_held_meanwhile_is_served(
+        self, reader: CoalescedReader, repository: CountingRepository, cache: CountingCache
+    ) -> None:
+        repository.answers.clear()
+        cache.was_asked.clear()
+        one = asyncio.create_task(reader.get(["new"]))
+        await asyncio.wait_for(cache.was_asked.wait(), 10)  # in vain
+        await cache.put({"new": b"{}"})
+        assert await asyncio.wait_for(one, 10) == {"new": b"{}"}
         repository.answers.set()
 
     async def test_where_it_holds_something_again_it_is_asked_first(

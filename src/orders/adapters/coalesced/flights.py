@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextvars import Context
-from itertools import islice
+from itertools import chain, islice
 from typing import NamedTuple, Optional, cast
 
 from orders.domain.errors import OrdersError, Unavailable
@@ -23,13 +23,20 @@ class Flights:
     that flight brings; if it brings nothing, he goes with the next all the same, for the order may
     have been stored after that flight had left and before he asked.
 
+    A flight that takes long, as on a connection that has stalled, holds up nobody but its own
+    callers: another may leave in its place, for what it was to bring as well.
+
     Flights are tasks of their own: a caller that is cancelled takes nothing away from others.
 
     Args:
         ask: what a flight does.
         at_once: most flights out at a time.
         most: most uids in a flight.
-        patience: seconds that a caller waits for a flight to leave, and half as many at most more.
+        patience: seconds that a caller waits for a flight to leave, and half as many at most more;
+            anew where he has to go with another one.
+        slow: seconds from which on a flight takes long.
+        spare: most flights that may leave in place of such ones.
+        on_slow: called when one begins to take long.
         onward: where those go on to for whom a flight from here has brought nothing.
     """
 
@@ -40,15 +47,22 @@ class Flights:
         at_once: int,
         most: int,
         patience: float = 2.5,
+        slow: float = 0.5,
+        spare: int = 4,
+        on_slow: Callable[[], None] = lambda: None,
         onward: Optional["Flights"] = None,
     ) -> None:
         self._ask = ask
         self._at_once = at_once
         self._most = most
         self._patience = patience
+        self._slow = slow
+        self._spare = spare
+        self._on_slow = on_slow
         self._onward = onward
         self._waiting: dict[str, list[_Caller]] = {}
-        self._out: dict[str, _Aboard] = {}  # has a key for each uid that is in a flight
+        self._out: _Flight = {}  # has a key for each uid that is in a flight that is not slow
+        self._slow_ones: list[_Flight] = []
         self._lanes: set[asyncio.Task[None]] = set()
         self._boarding = False  # a lane is about to begin
         self._watch: asyncio.TimerHandle | None = None
@@ -116,7 +130,7 @@ class Flights:
     def _board(self) -> None:
         """Begin a lane, or see to it that nobody waits too long for one."""
         loop = asyncio.get_running_loop()
-        if len(self._lanes) < self._at_once:
+        if self._quick < self._at_once and len(self._lanes) < self._at_once + self._spare:
             # It begins after what else happens in this turn of the loop, and takes that along. In a
             # context of its own: its log lines are not those of the first caller.
             lane = loop.create_task(self._lane(), context=Context())
@@ -127,18 +141,25 @@ class Flights:
             self._watch = loop.call_later(self._patience / 2, self._look)
 
     async def _lane(self) -> None:
-        """One flight after another, as long as somebody waits."""
+        """One flight after another, as long as somebody waits and no others do it by now."""
         try:
-            while self._waiting:
+            while self._waiting and self._quick <= self._at_once:
                 self._boarding = False
                 await self._fly()
             self._boarding = False
         finally:  # not left to the callback, which runs a turn later: who asks meanwhile would wait
             self._lanes.discard(cast("asyncio.Task[None]", asyncio.current_task()))
 
+    @property
+    def _quick(self) -> int:
+        """How many lanes have no slow flight out."""
+        return len(self._lanes) - len(self._slow_ones)
+
     async def _fly(self) -> None:
         uids = tuple(islice(self._waiting, self._most))
-        self._out.update((uid, _Aboard(self._waiting.pop(uid), [])) for uid in uids)
+        flight = {uid: _Aboard(self._waiting.pop(uid), []) for uid in uids}
+        self._out |= flight
+        slow = asyncio.get_running_loop().call_later(self._slow, self._takes_long, flight)
         if self._waiting:
             self._board()
         found: Mapping[str, bytes | Exception] = {}
@@ -149,22 +170,37 @@ class Flights:
         except Exception as error:  # noqa: BLE001, the callers deal with it
             failure = error
         finally:
-            landed = {uid: self._out.pop(uid) for uid in uids}
+            slow.cancel()
+            self._forget(flight)
             if failure is not None:
-                for aboard in landed.values():
+                for aboard in flight.values():
                     _fail(aboard, failure)
             else:
-                self._land(landed, found)
+                self._land(flight, found)
 
-    def _land(
-        self, landed: Mapping[str, "_Aboard"], found: Mapping[str, bytes | Exception]
-    ) -> None:
+    def _takes_long(self, flight: "_Flight") -> None:
+        self._forget(flight)
+        self._slow_ones.append(flight)
+        if self._waiting and not self._boarding:
+            self._board()
+        self._on_slow()
+
+    def _forget(self, flight: "_Flight") -> None:
+        if any(each is flight for each in self._slow_ones):
+            self._slow_ones = [each for each in self._slow_ones if each is not flight]
+        else:
+            for uid in flight:
+                del self._out[uid]
+
+    def _land(self, flight: "_Flight", found: Mapping[str, bytes | Exception]) -> None:
         onward = self._onward
-        for uid, (early, late) in landed.items():
+        for uid, (early, late) in flight.items():
             told = found.get(uid)
             if told is not None:
                 _tell(early, told)
                 _tell(late, told)
+                if self._slow_ones and isinstance(told, bytes):
+                    self.tell({uid: told})
             elif onward is not None:
                 onward.take_over(uid, early + late)
             else:
@@ -173,16 +209,22 @@ class Flights:
                     self._wait(uid, late)
 
     @property
+    def is_slow(self) -> bool:
+        """Whether a flight takes long."""
+        return bool(self._slow_ones)
+
+    @property
     def uids(self) -> list[str]:
         """What somebody waits for, whether or not a flight is out for it."""
-        return [*self._waiting, *self._out]
+        return list(dict.fromkeys(chain(self._waiting, self._out, *self._slow_ones)))
 
     def tell(self, found: Mapping[str, bytes]) -> None:
         """Have those go on who wait for one of these, which is known from elsewhere."""
         for uid, document in found.items():
             _tell(self._waiting.pop(uid, ()), document)
-            for callers in self._out.get(uid, ()):
-                _tell(callers, document)
+            for flight in (self._out, *self._slow_ones):
+                for callers in flight.get(uid, ()):
+                    _tell(callers, document)
 
     def take_over(self, uid: str, callers: Iterable["_Caller"]) -> None:
         """Have them go on from here, who have asked for this uid elsewhere."""
@@ -221,6 +263,10 @@ class _Aboard(NamedTuple):
 
     early: list[_Caller]
     late: list[_Caller]
+
+
+_Flight = dict[str, _Aboard]
+"""By uid."""
 
 
 def _tell(callers: Iterable[_Caller], told: bytes | Exception | None) -> None:

@@ -20,15 +20,16 @@ class CoalescedReader(OrderReader):
 
     A cache that is away is as good as an empty one. Look-ups that wait at the same time become one
     question to each of the two. What the cache does not hold goes on to the next question to
-    ``reader`` without its callers being woken in between, and who asks for what the cache holds
-    never waits for ``reader``.
+    ``reader`` without its callers being woken in between.
 
     While the cache holds next to nothing of what is asked for, ``reader`` is asked at once, and the
     cache only where that one is away or slow. After ``pause`` the cache has its chance again. A
     question to it is a quarter of the time that an order from the store takes of the process.
+    So what the cache holds is served at once, or after ``slow`` where ``reader`` was asked first
+    and does not answer.
 
-    ``at_once`` and ``most`` as for ``Flights``, for each of the two. ``pause``, and ``slow``, how
-    long ``reader`` may take before it is thought away: in seconds.
+    ``at_once``, ``most`` and ``slow`` as for ``Flights``, for each of the two. ``pause``: in
+    seconds.
     """
 
     def __init__(
@@ -49,9 +50,15 @@ class CoalescedReader(OrderReader):
         self._left_alone_until = 0.0
         self._reader_answers = True
         self._meanwhile: asyncio.Task[None] | None = None
-        self._to_reader = Flights(self._ask_reader, at_once=at_once, most=most)
+        self._to_reader = Flights(
+            self._ask_reader,
+            at_once=at_once,
+            most=most,
+            slow=slow,
+            on_slow=self._reader_is_slow,
+        )
         self._to_cache = Flights(
-            self._ask_cache, at_once=at_once, most=most, onward=self._to_reader
+            self._ask_cache, at_once=at_once, most=most, slow=slow, onward=self._to_reader
         )
 
     async def open(self) -> None:
@@ -70,7 +77,8 @@ class CoalescedReader(OrderReader):
     async def get(self, order_uids: Collection[str]) -> dict[str, bytes]:
         """See ``OrderReader.get``; raises Unavailable only for what the cache does not hold."""
         now = asyncio.get_running_loop().time()
-        if self._reader_answers and now < self._left_alone_until:
+        answers = self._reader_answers and not self._to_reader.is_slow
+        if now < self._left_alone_until and answers:
             return await self._to_reader.get(order_uids)
         return await self._to_cache.get(order_uids)
 
@@ -88,15 +96,12 @@ class CoalescedReader(OrderReader):
         return found
 
     async def _ask_reader(self, order_uids: Sequence[str]) -> Mapping[str, bytes | Exception]:
-        slow = asyncio.get_running_loop().call_later(self._slow, self._reader_is_slow)
         try:
             found = await self._reader.get(order_uids)
         except Unavailable as failure:
             self._reader_answers = False
             held = await self._held(order_uids)  # not all of them have come by the cache
             return {uid: held.get(uid, failure) for uid in order_uids}
-        finally:
-            slow.cancel()
         self._reader_answers = True
         if found:
             with suppress(Unavailable):  # the answer is known all the same
@@ -104,11 +109,15 @@ class CoalescedReader(OrderReader):
         return found
 
     def _reader_is_slow(self) -> None:
-        """From now on the cache is asked first; and for those who have not come by it."""
-        self._reader_answers = False
         if self._meanwhile is None or self._meanwhile.done():
             loop = asyncio.get_running_loop()
-            self._meanwhile = loop.create_task(self._tell_what_is_held(), context=Context())
+            self._meanwhile = loop.create_task(self._serve_meanwhile(), context=Context())
 
-    async def _tell_what_is_held(self) -> None:
-        self._to_reader.tell(await self._held(self._to_reader.uids))
+    async def _serve_meanwhile(self) -> None:
+        """Time and again look in the cache for those who wait for a reader that is slow.
+
+        Not all of them have come by the cache, and what they ask for may come to be held there.
+        """
+        while self._to_reader.is_slow:
+            self._to_reader.tell(await self._held(self._to_reader.uids))
+            await asyncio.sleep(self._slow)
