@@ -32,49 +32,49 @@ SHOWN = (
         "ingest",
         "one order a message",
         "orders stored, one a message, beside `COPY` of the same rows inside PostgreSQL",
-        "запись, по заказу в сообщении; рядом `COPY` тех же строк внутри PostgreSQL",
+        "запись, по одному заказу в сообщении; предел: `COPY` тех же строк внутри PostgreSQL",
     ),
     Shown(
         "ingest",
         "arrays of 100",
         "the same, in arrays of 100",
-        "то же, массивами по 100",
+        "то же, массивами по 100 заказов",
     ),
     Shown(
         "hot",
         "GET of one order, 64 connections",
         "GET of one order, 64 connections, beside a bare ASGI application",
-        "GET одного заказа, 64 соединения; рядом пустое приложение ASGI",
+        "GET одного заказа, 64 соединения; предел: пустое приложение ASGI",
     ),
     Shown(
         "uniform",
         "GET uniformly over 5,000 orders",
         "GET of any of 5,000 orders, beside pgbench with the same query",
-        "GET любого из 5 000 заказов; рядом pgbench с тем же запросом",
+        "GET любого из 5 000 заказов; предел: pgbench с тем же запросом",
     ),
     Shown(
         "uniform",
         "GET uniformly over 100,000 orders",
         "GET of any of 100,000 orders, beside the same",
-        "GET любого из 100 000 заказов; рядом то же",
+        "GET любого из 100 000 заказов; предел тот же",
     ),
     Shown(
         "missing",
         "GET of 5,000 orders that are not there",
         "GET of orders that are not there, beside a GET of one that is",
-        "GET заказов, которых нет; рядом GET того, что есть",
+        "GET заказов, которых нет; предел: GET существующего заказа",
     ),
     Shown(
         "list",
         "GET /orders, 100,000 orders",
         "the list of all of 100,000 orders, beside `COPY TO STDOUT`",
-        "список всех 100 000 заказов; рядом `COPY TO STDOUT`",
+        "список всех 100 000 заказов; предел: `COPY TO STDOUT`",
     ),
     Shown(
         "growth",
         "ingest, 1,000,000 orders",
         "orders stored beside a million others, and beside ten thousand",
-        "запись рядом с миллионом других и рядом с десятью тысячами",
+        "запись, когда в базе миллион заказов; предел: она же при десяти тысячах",
     ),
     Shown(
         "arrival",
@@ -122,7 +122,7 @@ def russian(results: Found) -> str:
     return _table(
         [head, *rows],
         f"Целей всего {met + missed}: достигнуто {met}, не достигнуто {missed}. "
-        "[Все они, и чего потребуют недостигнутые](docs/performance.md).",
+        "[Полный список и что нужно, чтобы достичь остальных](docs/performance.md).",
     )
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -44,6 +45,10 @@ class Terminal:
             "127.0.0.1:8080": f"127.0.0.1:{running.port}",
             "127.0.0.1:8081": f"127.0.0.1:{health_port}",
             "127.0.0.1:9092": running.bootstrap,
+            "postgresql://orders@127.0.0.1:5432/orders": shlex.quote(
+                running.environment["ORDERS_POSTGRES_DSN"]
+            ),
+            "redis://127.0.0.1:6379/0": shlex.quote(running.environment["ORDERS_REDIS_URL"]),
             'produce("orders"': f'produce("{running.topic}"',
             ".venv/bin/": f"{sys.prefix}/bin/",
             "sleep 1": "sleep 3",  # the machine may be busy with something else

@@ -170,6 +170,11 @@ async def test_pages_load_only_what_is_served_here(client: httpx.AsyncClient, pa
         assert answer.status_code in {200, 503} or reference == "/health/ready"
 
 
+async def test_the_page_and_the_docs_lead_to_each_other(client: httpx.AsyncClient) -> None:
+    assert '<a href="/docs">' in (await client.get("/")).text
+    assert '<a href="/">' in (await client.get("/docs/index.html")).text
+
+
 async def test_docs_lead_to_the_page(client: httpx.AsyncClient) -> None:
     answer = await client.get("/docs")
     assert (answer.status_code, answer.headers["location"]) == (302, "/docs/index.html")

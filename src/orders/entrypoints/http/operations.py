@@ -74,7 +74,8 @@ GET_ORDER = Operation(
             "in": "path",
             "required": True,
             "description": "Any text, percent-encoded as UTF-8; a slash in it is %2F. Clients fold "
-            "`.` and `..` away: those two are found by the filter of GET /orders.",
+            "`.` and `..` as steps of the path, also as %2E: for those two use the order_uid "
+            "filter, GET /orders?order_uid=. or ?order_uid=..",
             "schema": {"type": "string", "minLength": 1},
             "example": _UID,
         },
