@@ -18,7 +18,7 @@ from tests.bench.product import Running, api, children, cpu_seconds, get
 LOOK_UP = Path(__file__).with_name("look_up.sql").read_text("utf-8")
 """One order by its uid, $1: a plain statement, which answers what the API does byte for byte."""
 _CONNECTIONS = 64
-_HELD = 5_000
+_HELD = 4_500
 """About as many orders as the API holds in its own process, by the default of the setting."""
 _CONNECT_SECONDS = (1, 4, 16)
 """That pgbench is given to connect, one after the other; its rate leaves them out."""
