@@ -41,8 +41,9 @@ class TcpProxy:
     """Listens on a port of its own, which stays the same, and passes bytes to ``target``.
 
     ``shut`` cuts all connections and refuses new ones, as a stopped server does. ``freeze`` keeps
-    them open and passes nothing, as a server that hangs does. ``open`` ends either. ``watch`` makes
-    what sees, and may cut, each connection.
+    them open and passes nothing, as a server that hangs does. ``stall`` does so to those that are
+    open, and new ones work, as behind a firewall that has forgotten them. ``open`` ends all three.
+    ``watch`` makes what sees, and may cut, each connection.
     """
 
     def __init__(self, host: str, port: int, watch: Callable[[], Watch] = _Blind) -> None:
@@ -52,6 +53,8 @@ class TcpProxy:
         self._pairs: set[tuple[socket.socket, socket.socket]] = set()
         self._lock = threading.Lock()
         self._flows = threading.Event()
+        self._stalled: set[tuple[socket.socket, socket.socket]] = set()
+        self._revived = threading.Event()
         self.port = 0
 
     def __enter__(self) -> Self:
@@ -68,6 +71,8 @@ class TcpProxy:
 
     def open(self) -> None:
         self._flows.set()
+        self._stalled = set()
+        self._revived.set()
         if self._listener is None:
             self._listener = socket.create_server(("127.0.0.1", self.port), backlog=128)
             self.port = self._listener.getsockname()[1]
@@ -75,6 +80,11 @@ class TcpProxy:
 
     def freeze(self) -> None:
         self._flows.clear()
+
+    def stall(self) -> None:
+        self._revived.clear()
+        with self._lock:
+            self._stalled = set(self._pairs)
 
     def shut(self) -> None:
         listener, self._listener = self._listener, None
@@ -86,6 +96,7 @@ class TcpProxy:
         for pair in pairs:
             self._end(pair)
         self._flows.set()
+        self._revived.set()
 
     def _accept(self, listener: socket.socket) -> None:
         while True:
@@ -112,6 +123,8 @@ class TcpProxy:
                 while True:
                     for key, _ in ready.select():
                         self._flows.wait()
+                        if pair in self._stalled:
+                            self._revived.wait()
                         source: socket.socket = key.data
                         data = source.recv(_CHUNK)
                         if not data:

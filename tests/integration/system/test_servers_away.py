@@ -1,10 +1,13 @@
 """Reads and writes go on with Redis away, and all goes on by itself when a server is back."""
 
 import json
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 import redis
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -100,6 +103,43 @@ def test_redis_away(behind_doors: System, redis_door: TcpProxy, redis_url: str, 
         wait_for_line(system, process, "Redis is back")
         for event in ("Redis is away", "Redis is back"):
             assert system.log(process).count(event) == 1
+
+
+def test_connections_that_have_stalled_stop_nobody_else(
+    behind_doors: System, redis_door: TcpProxy, postgres_door: TcpProxy, database_dsn: str
+) -> None:
+    system = behind_doors
+    redis_door.shut()  # every order comes from PostgreSQL
+    system.start("consumer", ORDERS_POSTGRES_DSN=database_dsn)
+    system.start_api()
+    for uid in ("a", "b", "c", "last"):
+        system.send(order(uid))
+    system.order("last")  # so the others are stored, and nobody has asked for them yet
+
+    def ask(uid: str, seconds: float = 9.0) -> int:
+        return httpx.get(
+            f"http://127.0.0.1:{system.port}/orders/{uid}", timeout=seconds
+        ).status_code
+
+    def found(uid: str) -> bool:
+        try:
+            return ask(uid, 1.5) == 200
+        except httpx.TimeoutException:  # on one that has stalled, too
+            return False
+
+    with ThreadPoolExecutor(16) as pool:
+        # Two questions at a time, so at least two connections.
+        assert set(pool.map(ask, [f"nobody's {number}" for number in range(300)])) == {404}
+        postgres_door.stall()
+        first = pool.submit(ask, "a")
+        time.sleep(0.2)
+        second = pool.submit(ask, "b")
+        wait_until(lambda: found("c"), 8, "another order is found")
+        # What is found for others ends the wait of those who were aboard.
+        wait_until(lambda: found("a"), 8, "the same order is found")
+        wait_until(lambda: found("b"), 8, "the same order is found")
+        assert first.result(10) == second.result(10) == 200
+    postgres_door.open()
 
 
 def test_postgres_away(behind_doors: System, postgres_door: TcpProxy) -> None:

@@ -242,10 +242,10 @@ async def test_when_all_callers_are_gone_others_are_served(
     assert await one == {}
 
 
-@pytest.mark.parametrize("failure", [Unavailable("away"), RuntimeError("?")])
 async def test_a_failure_reaches_all_of_the_flight_and_nobody_else(
-    flights: Flights, desk: Desk, start: Start, failure: Exception
+    flights: Flights, desk: Desk, start: Start
 ) -> None:
+    failure = Unavailable("away")
     aboard = [start("a"), start("a", "b")]
     cancelled = start("b")
     await quiet()
@@ -254,16 +254,35 @@ async def test_a_failure_reaches_all_of_the_flight_and_nobody_else(
     cancelled.cancel()
     await desk.answer(0, failure)
     for caller in (*aboard, late):
-        with pytest.raises(OrdersError) as caught:
+        with pytest.raises(Unavailable) as caught:
             await caller
         assert caught.value.__cause__ is failure
-        assert isinstance(caught.value, Unavailable) == isinstance(failure, Unavailable)
     await desk.answer(1)
     assert await other == documents("c")
     again = start("a")
     await quiet()
     await desk.answer(2)
     assert await again == documents("a")
+
+
+async def test_what_is_wrong_with_one_harms_no_other() -> None:
+    wrong = RuntimeError("damaged")
+
+    async def ask(uids: Sequence[str]) -> Mapping[str, bytes]:
+        await asyncio.sleep(0)
+        if "bad" in uids:
+            raise wrong
+        return documents(*(uid for uid in uids if uid != "x"))
+
+    flights = Flights(ask, at_once=1, most=9)
+    asked = [asyncio.create_task(flights.get([uid])) for uid in ("a", "bad", "x", "b", "bad")]
+    a, bad, missing, b, again = await asyncio.gather(*asked, return_exceptions=True)
+    assert [a, missing, b] == [documents("a"), {}, documents("b")]
+    for failure in (bad, again):
+        assert isinstance(failure, OrdersError)
+        assert not isinstance(failure, Unavailable)
+        assert failure.__cause__ is wrong
+    await flights.close()
 
 
 async def test_each_gets_a_failure_of_his_own(flights: Flights, desk: Desk, start: Start) -> None:

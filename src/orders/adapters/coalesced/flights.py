@@ -165,7 +165,7 @@ class Flights:
         found: Mapping[str, bytes | Exception] = {}
         failure: Exception | None = Unavailable(_CLOSED)
         try:
-            found = await self._ask(uids)
+            found = await self._asked(uids)
             failure = None
         except Exception as error:  # noqa: BLE001, the callers deal with it
             failure = error
@@ -177,6 +177,23 @@ class Flights:
                     _fail(aboard, failure)
             else:
                 self._land(flight, found)
+
+    async def _asked(self, uids: Sequence[str]) -> Mapping[str, bytes | Exception]:
+        """What there is of these; one by one where something is wrong with one, but who knows which."""
+        try:
+            return await self._ask(uids)
+        except Unavailable:
+            raise
+        except Exception:
+            if len(uids) == 1:
+                raise
+        found: dict[str, bytes | Exception] = {}
+        for uid in uids:
+            try:
+                found |= await self._ask((uid,))
+            except Exception as error:  # noqa: BLE001, its callers deal with it
+                found[uid] = error
+        return found
 
     def _takes_long(self, flight: "_Flight") -> None:
         self._forget(flight)
