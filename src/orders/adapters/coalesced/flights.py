@@ -4,9 +4,17 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextvars import Context
 from itertools import chain, islice
-from typing import NamedTuple, Optional, cast
+from typing import Optional, cast
 
-from orders.domain.errors import OrdersError, Unavailable
+from orders.adapters.coalesced.callers import (
+    Aboard,
+    Caller,
+    Flight,
+    as_own,
+    fail_all,
+    tell_all,
+)
+from orders.domain.errors import Unavailable
 
 Ask = Callable[[Sequence[str]], Awaitable[Mapping[str, bytes | Exception]]]
 """Looks these up, each named once; gives what there is of them, and what failed, or raises."""
@@ -60,9 +68,9 @@ class Flights:
         self._spare = spare
         self._on_slow = on_slow
         self._onward = onward
-        self._waiting: dict[str, list[_Caller]] = {}
-        self._out: _Flight = {}  # has a key for each uid that is in a flight that is not slow
-        self._slow_ones: list[_Flight] = []
+        self._waiting: dict[str, list[Caller]] = {}
+        self._out: Flight = {}  # has a key for each uid that is in a flight that is not slow
+        self._slow_ones: list[Flight] = []
         self._lanes: set[asyncio.Task[None]] = set()
         self._boarding = False  # a lane is about to begin
         self._watch: asyncio.TimerHandle | None = None
@@ -83,7 +91,7 @@ class Flights:
             lane.cancel()
         await asyncio.gather(*lanes, return_exceptions=True)
         self._boarding = False
-        _fail(self._waiting.values(), Unavailable(_CLOSED))
+        fail_all(self._waiting.values(), Unavailable(_CLOSED))
         self._waiting.clear()
 
     async def get(self, order_uids: Collection[str]) -> dict[str, bytes]:
@@ -97,7 +105,7 @@ class Flights:
             raise Unavailable(_CLOSED)
         loop = asyncio.get_running_loop()
         now = loop.time()
-        callers = {uid: _Caller(loop.create_future(), now) for uid in order_uids}
+        callers = {uid: Caller(loop.create_future(), now) for uid in order_uids}
         for uid, caller in callers.items():
             self._join(uid, (caller,))
         found = {}
@@ -106,10 +114,10 @@ class Flights:
             if isinstance(told, bytes):
                 found[uid] = told
             elif told is not None:
-                raise _own(told) from told
+                raise as_own(told) from told
         return found
 
-    def _join(self, uid: str, callers: Iterable["_Caller"]) -> None:
+    def _join(self, uid: str, callers: Iterable[Caller]) -> None:
         """Have them wait for the flight that has this uid, or for one that is yet to leave."""
         out = self._out.get(uid)
         if out is None:
@@ -117,7 +125,7 @@ class Flights:
         else:
             out.late.extend(callers)
 
-    def _wait(self, uid: str, callers: Iterable["_Caller"]) -> None:
+    def _wait(self, uid: str, callers: Iterable[Caller]) -> None:
         """Have them wait for a flight that is yet to leave."""
         waiting = self._waiting.get(uid)
         if waiting is None:
@@ -157,7 +165,7 @@ class Flights:
 
     async def _fly(self) -> None:
         uids = tuple(islice(self._waiting, self._most))
-        flight = {uid: _Aboard(self._waiting.pop(uid), []) for uid in uids}
+        flight = {uid: Aboard(self._waiting.pop(uid), []) for uid in uids}
         self._out |= flight
         slow = asyncio.get_running_loop().call_later(self._slow, self._takes_long, flight)
         if self._waiting:
@@ -174,12 +182,12 @@ class Flights:
             self._forget(flight)
             if failure is not None:
                 for aboard in flight.values():
-                    _fail(aboard, failure)
+                    fail_all(aboard, failure)
             else:
                 self._land(flight, found)
 
     async def _asked(self, uids: Sequence[str]) -> Mapping[str, bytes | Exception]:
-        """What there is of these; one by one where something is wrong with one, but who knows which."""
+        """What ``ask`` gives; one by one where something is wrong with one of them."""
         try:
             return await self._ask(uids)
         except Unavailable:
@@ -195,33 +203,33 @@ class Flights:
                 found[uid] = error
         return found
 
-    def _takes_long(self, flight: "_Flight") -> None:
+    def _takes_long(self, flight: Flight) -> None:
         self._forget(flight)
         self._slow_ones.append(flight)
         if self._waiting and not self._boarding:
             self._board()
         self._on_slow()
 
-    def _forget(self, flight: "_Flight") -> None:
+    def _forget(self, flight: Flight) -> None:
         if any(each is flight for each in self._slow_ones):
             self._slow_ones = [each for each in self._slow_ones if each is not flight]
         else:
             for uid in flight:
                 del self._out[uid]
 
-    def _land(self, flight: "_Flight", found: Mapping[str, bytes | Exception]) -> None:
+    def _land(self, flight: Flight, found: Mapping[str, bytes | Exception]) -> None:
         onward = self._onward
         for uid, (early, late) in flight.items():
             told = found.get(uid)
             if told is not None:
-                _tell(early, told)
-                _tell(late, told)
+                tell_all(early, told)
+                tell_all(late, told)
                 if self._slow_ones and isinstance(told, bytes):
                     self.tell({uid: told})
             elif onward is not None:
                 onward.take_over(uid, early + late)
             else:
-                _tell(early, None)
+                tell_all(early, None)
                 if late:
                     self._wait(uid, late)
 
@@ -238,18 +246,18 @@ class Flights:
     def tell(self, found: Mapping[str, bytes]) -> None:
         """Have those go on who wait for one of these, which is known from elsewhere."""
         for uid, document in found.items():
-            _tell(self._waiting.pop(uid, ()), document)
+            tell_all(self._waiting.pop(uid, ()), document)
             for flight in (self._out, *self._slow_ones):
                 for callers in flight.get(uid, ()):
-                    _tell(callers, document)
+                    tell_all(callers, document)
 
-    def take_over(self, uid: str, callers: Iterable["_Caller"]) -> None:
+    def take_over(self, uid: str, callers: Iterable[Caller]) -> None:
         """Have them go on from here, who have asked for this uid elsewhere."""
         if self._closed:
-            _tell(callers, Unavailable(_CLOSED))
+            tell_all(callers, Unavailable(_CLOSED))
         else:
             now = asyncio.get_running_loop().time()
-            self._join(uid, [_Caller(caller.answer, now) for caller in callers])
+            self._join(uid, [Caller(caller.answer, now) for caller in callers])
 
     def _look(self) -> None:
         """Give up those who have waited for too long."""
@@ -257,49 +265,9 @@ class Flights:
         loop = asyncio.get_running_loop()
         limit = loop.time() - self._patience
         for uid, callers in tuple(self._waiting.items()):
-            _tell((each for each in callers if each.since <= limit), Unavailable(_NO_TURN))
+            tell_all((each for each in callers if each.since <= limit), Unavailable(_NO_TURN))
             self._waiting[uid] = [each for each in callers if not each.answer.done()]
             if not self._waiting[uid]:
                 del self._waiting[uid]
         if self._waiting:
             self._watch = loop.call_later(self._patience / 2, self._look)
-
-
-class _Caller(NamedTuple):
-    """Somebody who waits for a flight with one uid since then, and what he is told in the end.
-
-    A failure is told as a result: of a caller that was cancelled nobody would retrieve it.
-    """
-
-    answer: "asyncio.Future[bytes | Exception | None]"
-    since: float
-
-
-class _Aboard(NamedTuple):
-    """Who waits for a uid that is in a flight: since before it left, and since then."""
-
-    early: list[_Caller]
-    late: list[_Caller]
-
-
-_Flight = dict[str, _Aboard]
-"""By uid."""
-
-
-def _tell(callers: Iterable[_Caller], told: bytes | Exception | None) -> None:
-    """Have them go on, but for those who were cancelled."""
-    for caller in callers:
-        if not caller.answer.done():
-            caller.answer.set_result(told)
-
-
-def _fail(many: Iterable[Iterable[_Caller]], failure: Exception) -> None:
-    for callers in many:
-        _tell(callers, failure)
-
-
-def _own(failure: Exception) -> OrdersError:
-    """One of a caller's own: raised by many tasks, the same one would gather the traces of all."""
-    if isinstance(failure, Unavailable):
-        return Unavailable(str(failure), failure.since)
-    return OrdersError("a look-up has failed")
