@@ -10,6 +10,7 @@ from playwright.sync_api import Error, Page, expect
 from orders.domain.rules import INT64_MAX
 from tests.integration.browser import stock
 from tests.integration.browser.browsing import Window
+from tests.integration.browser.serving import LOST
 from tests.integration.http.server_process import ServerProcess
 
 
@@ -127,6 +128,60 @@ def test_invalid_input_asks_nothing_of_the_server(window: Window) -> None:
     expect(page.locator("#search-fault")).to_be_empty()
 
 
+def test_a_search_that_was_broken_off_says_nothing(window: Window) -> None:
+    page = window.open()
+    with page.expect_event("requestfailed", lambda one: "takes%20a%20while" in one.url):
+        window.find("takes a while")
+        expect(window.heading).to_have_text("Ищем заказ")
+        window.find("slow")
+    expect(window.result.locator(".log")).to_contain_text("slow")
+    expect(window.heading).to_have_text("Ищем заказ")
+    expect(window.result.get_by_role("alert")).to_have_count(0)
+    expect(window.result).to_have_attribute("aria-busy", "true")
+
+
+def test_a_wait_for_an_order_on_its_way_ends_with_the_next_search(window: Window) -> None:
+    """Between two tries there is no request to break off, and its timers show nothing."""
+    page = window.page
+    page.clock.install(time=0)
+    window.open()
+    page.locator("#amount").fill(str(LOST))
+    page.keyboard.press("Enter")
+    expect(page.locator("#made a")).to_have_count(LOST)
+    page.clock.pause_at(100_000)
+    with page.expect_response(lambda answer: answer.status == 404):
+        page.locator("#made a").first.click()
+    window.find("o1")
+    expect(window.heading).to_have_text("Заказ: o1")
+    page.clock.run_for(190)
+    expect(window.heading).to_have_text("Заказ: o1")
+
+
+@pytest.mark.parametrize(("uid", "said"), [("  ", "не бывает пустым"), ("u" * 300, "здесь их 300")])
+def test_what_is_invalid_in_an_address_can_be_mended(window: Window, uid: str, said: str) -> None:
+    page = window.open(uid)
+    expect(page.locator("#search-fault")).to_contain_text(said)
+    expect(page.locator("#order")).to_have_value(uid)
+    expect(page.locator("#order")).to_have_attribute("aria-invalid", "true")
+    expect(window.heading).to_have_text("Готов к поиску")
+    expect(page.locator("#latest li")).to_have_count(8)
+    assert not [url for url in window.requests if "/orders/" in url]
+
+
+def test_a_line_break_in_an_address_is_searched_for_again(window: Window) -> None:
+    """The box cannot hold it."""
+    uid = "line\nbreak\ttab"
+    page = window.open(uid)
+    expect(window.heading.locator(".value")).to_be_attached()
+    page.locator("#order").focus()
+    with page.expect_response("**/orders/line%0Abreak%09tab") as answer:
+        page.keyboard.press("Enter")
+    assert answer.value.status == 200
+    expect(window.result).to_have_attribute("aria-busy", "false")
+    assert window.heading.locator(".value").text_content() == uid
+    assert uid_asked_for(page) == uid
+
+
 def test_any_uid_by_its_address(window: Window) -> None:
     for uid in stock.STRANGE_UIDS:
         page = window.open(uid)
@@ -169,8 +224,8 @@ def test_all_of_64_bits(window: Window) -> None:
     expect(window.heading).to_have_text("Заказ: big numbers")
     said = fields(window)
     assert said["Сумма"] == f"{INT64_MAX} USD"
-    assert said["Доставка"] == "9007199254740993 USD"
-    assert said["Товары"] == "999999999999999 USD"
+    assert said["Стоимость доставки"] == "9007199254740993 USD"
+    assert said["Стоимость товаров"] == "999999999999999 USD"
     assert said["Дата оплаты"] == str(INT64_MAX)
     cells = window.result.locator("td").all_inner_texts()
     assert cells[2:] == [f"{INT64_MAX} USD", "0", str(-INT64_MAX - 1)]

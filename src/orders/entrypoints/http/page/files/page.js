@@ -171,11 +171,11 @@ async function search(uid, focus = false) {
   const isCurrent = () => current === controller;
   document.title = phrase("order_title", { uid });
   mark(uid);
-  const loading = setTimeout(() => show("loading", { uid }), BLINK_MS);
+  const loading = setTimeout(() => isCurrent() && show("loading", { uid }), BLINK_MS);
   say(phrase("said_loading", { uid }));
   result.setAttribute("aria-busy", "true");
   const slow = setTimeout(() => {
-    find("[data-slow]", result).textContent = phrase("loading_slow");
+    if (isCurrent()) find("[data-slow]", result).textContent = phrase("loading_slow");
   }, SLOW_MS);
   let late = false;
   const timeout = setTimeout(() => {
@@ -185,11 +185,9 @@ async function search(uid, focus = false) {
   try {
     const text = await arrived(uid, signal);
     if (!isCurrent()) return;
-    clearTimeout(loading);
     if (text === null) showMissing(uid);
     else showFound(uid, text);
   } catch (error) {
-    clearTimeout(loading);
     if (isCurrent()) showFailure(uid, error, late);
   } finally {
     clearTimeout(loading);
