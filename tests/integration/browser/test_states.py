@@ -62,8 +62,10 @@ def without_its_script(window: Window) -> None:
     window.open()
     told = window.result.locator(".belated")
     expect(told).to_be_hidden()
+    appearing = told.evaluate_handle("(one) => one.getAnimations()[0]")
+    appearing.evaluate("(one) => one.pause()")
     for ms, is_visible in ((3999, False), (4000, True)):
-        told.evaluate("(one, ms) => { one.getAnimations()[0].currentTime = ms; }", ms)
+        appearing.evaluate("(one, ms) => { one.currentTime = ms; }", ms)
         expect(told).to_be_visible(visible=is_visible)
 
 
@@ -144,6 +146,12 @@ def test_state(
         assert window.faults_of_access() == []
     else:  # the same elements in words of other lengths
         window.picture(name, (320, 1920))
+
+
+@pytest.mark.parametrize("body", ["", "7", "[]", "{}", '{"items": {}}'])
+def test_what_is_no_order_is_not_shown_as_one(window: Window, body: str) -> None:
+    answered(body=body)(window)
+    expect(window.heading).to_have_text("Ответ не прочитать")
 
 
 def test_an_answer_from_elsewhere_has_no_request_id(window: Window) -> None:
