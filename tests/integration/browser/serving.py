@@ -27,6 +27,9 @@ ARRIVAL_SECONDS = 0.5
 REFUSED, CRASHING, LOST = 13, 14, 15
 """So many random orders at a time are refused, break the server's way, are taken and not stored."""
 
+BROKEN_OFF = "broken off"
+"""The answer with this order ends before it is all there."""
+
 
 class Scripted(MemoryOrderRepository):
     """Some uids do what real servers do on bad days."""
@@ -82,7 +85,17 @@ def create() -> Any:
         publish_document=PublishDocument(publisher),
         publish_random=PublishRandom(RandomOrderGenerator(), publisher),
     )
-    return create_app(use_cases, api.limits, lifespan)
+    app = create_app(use_cases, api.limits, lifespan)
+
+    async def with_broken_answers(scope: Any, receive: Any, send: Any) -> None:
+        if scope.get("path") != f"/orders/{BROKEN_OFF}":
+            await app(scope, receive, send)
+            return
+        length = (b"content-length", b"1000")
+        await send({"type": "http.response.start", "status": 200, "headers": [length]})
+        await send({"type": "http.response.body", "body": b'{"order_uid":', "more_body": True})
+
+    return with_broken_answers
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
 """The list of the latest orders: refreshed, paused, patient with a server that is away."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from orders.domain.document import encode
 from orders.entrypoints.http.openapi.examples import ORDER
@@ -14,6 +15,7 @@ from tests.integration.http.server_process import ServerProcess
 from tests.unit.http.harness import order
 
 REFRESH_MS = 5000
+LIST = re.compile(r"/orders\?limit=8$")
 HIDE = """
 (hidden) => {
   Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
@@ -34,7 +36,7 @@ def page(window: Window) -> Page:
     """The page with its list filled, on a clock that the test turns."""
     window.page.clock.install()
     window.open()
-    expect(window.page.locator("#latest li")).to_have_count(10)
+    expect(window.page.locator("#latest li")).to_have_count(8)
     # Where it rests in a fresh window the pointer could lie on the list.
     window.page.mouse.move(0, 0)
     return window.page
@@ -48,12 +50,12 @@ def add(server: ServerProcess, uid: str, year: int = 2030) -> None:
 
 
 def refresh(page: Page, ms: int = REFRESH_MS) -> None:
-    with page.expect_response("**/orders?limit=10"):
+    with page.expect_response(LIST):
         page.clock.fast_forward(ms)
 
 
 def lists_asked_for(window: Window) -> int:
-    return len([url for url in window.requests if url.endswith("/orders?limit=10")])
+    return len([url for url in window.requests if url.endswith("/orders?limit=8")])
 
 
 def uids(page: Page) -> list[str]:
@@ -66,12 +68,12 @@ def test_the_newest_is_first_and_the_oldest_goes(server: ServerProcess, page: Pa
     refresh(page)
     expect(page.locator("#latest li").first).to_contain_text("new")
     assert uids(page) == ["new", *before[:-1]]
-    listed = [found["order_uid"] for found in httpx.get(f"{server.url}/orders?limit=10").json()]
+    listed = [found["order_uid"] for found in httpx.get(f"{server.url}/orders?limit=8").json()]
     assert uids(page) == listed
 
 
 def test_the_keyboard_stays_where_it_is(server: ServerProcess, page: Page) -> None:
-    held = page.locator("#latest a").nth(9)
+    held = page.locator("#latest a").nth(7)
     held.focus()
     name = held.locator(".value").text_content()
     for number in range(3):
@@ -82,7 +84,7 @@ def test_the_keyboard_stays_where_it_is(server: ServerProcess, page: Page) -> No
     assert focused.text_content() == name
     page.locator("#order").focus()
     refresh(page)
-    expect(page.locator("#latest li")).to_have_count(10)
+    expect(page.locator("#latest li")).to_have_count(8)
 
 
 def test_nothing_moves_under_the_pointer(server: ServerProcess, window: Window, page: Page) -> None:
@@ -103,7 +105,7 @@ def test_it_can_be_paused(window: Window, page: Page) -> None:
     asked = lists_asked_for(window)
     page.clock.fast_forward(10 * REFRESH_MS)
     assert lists_asked_for(window) == asked
-    with page.expect_response("**/orders?limit=10"):
+    with page.expect_response(LIST):
         page.keyboard.press("Enter")
     expect(pause).to_have_attribute("aria-pressed", "false")
 
@@ -113,7 +115,7 @@ def test_nobody_is_asked_while_the_page_is_hidden(window: Window, page: Page) ->
     asked = lists_asked_for(window)
     page.clock.fast_forward(10 * REFRESH_MS)
     assert lists_asked_for(window) == asked
-    with page.expect_response("**/orders?limit=10"):
+    with page.expect_response(LIST):
         page.evaluate(HIDE, False)
 
 
@@ -132,3 +134,34 @@ def test_a_server_that_is_away_is_asked_ever_more_seldom(
     assert uids(page)
     assert waits == sorted(waits)
     assert waits[-1] >= 3 * waits[0]
+
+
+def test_after_an_outage_it_is_refreshed_as_usual(window: Window, page: Page) -> None:
+    page.route(LIST, lambda route: route.abort())
+    for _ in range(3):
+        with page.expect_request(LIST):
+            page.clock.fast_forward(60_000)
+        expect(page.locator("#latest-note")).to_contain_text("Список не обновился")
+    page.unroute(LIST)
+    refresh(page, 60_000)
+    expect(page.locator("#latest-note")).to_be_empty()
+    page.clock.fast_forward(REFRESH_MS - 1000)
+    asked = lists_asked_for(window)
+    refresh(page, 1000)
+    assert lists_asked_for(window) == asked + 1
+
+
+def test_a_list_that_is_never_answered_is_given_up(window: Window, page: Page) -> None:
+    unanswered: list[Route] = []
+    page.route(LIST, lambda route: unanswered.append(route))
+    with page.expect_request(LIST):
+        page.clock.fast_forward(REFRESH_MS)
+    page.clock.fast_forward(14_000)
+    expect(page.locator("#latest-note")).to_be_empty()
+    with page.expect_event("requestfailed"):
+        page.clock.fast_forward(1_000)
+    expect(page.locator("#latest-note")).to_contain_text("Список не обновился")
+    page.unroute(LIST)
+    refresh(page, 2 * REFRESH_MS)
+    expect(page.locator("#latest-note")).to_be_empty()
+    assert len(unanswered) == 1

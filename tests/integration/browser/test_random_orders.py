@@ -1,6 +1,8 @@
 """Random orders by a button, and what becomes of them."""
 
-from playwright.sync_api import expect
+import json
+
+from playwright.sync_api import Route, expect
 
 from tests.integration.browser.browsing import Window
 from tests.integration.browser.serving import LOST
@@ -58,3 +60,34 @@ def test_two_presses_are_one_wish(window: Window) -> None:
         page.evaluate("() => { for (const _ of [1, 2]) document.forms.random.requestSubmit(); }")
     expect(page.locator("#made a")).to_have_count(5)
     assert len([url for url in window.requests if "/random/" in url]) == 1
+
+
+def test_no_answer_within_15_s_is_not_waited_for(window: Window) -> None:
+    page = window.page
+    page.clock.install()
+    unanswered: list[Route] = []
+    page.route("**/random/*", lambda route: unanswered.append(route))
+    window.open()
+    press = page.get_by_role("button", name="Создать").click
+    with page.expect_request("**/random/5"):
+        press()
+    note = page.locator("#random-note")
+    page.clock.fast_forward(14_000)
+    expect(note).to_have_text("Создаём…")
+    page.clock.fast_forward(1_000)
+    expect(note).to_contain_text("созданы ли заказы, неизвестно")
+    page.unroute("**/random/*")
+    press()
+    expect(note).to_have_text("Создано заказов: 5")
+    assert len(unanswered) == 1
+
+
+def test_of_many_the_first_are_shown(window: Window) -> None:
+    page = window.page
+    many = [{"order_uid": f"one {i}", "date_created": "2021-11-26T06:22:19Z"} for i in range(25)]
+    page.route("**/random/*", lambda route: route.fulfill(body=json.dumps(many)))
+    window.open()
+    page.get_by_role("button", name="Создать").click()
+    expect(page.locator("#random-note")).to_have_text("Создано заказов: 25. Первые 20:")
+    shown = page.locator("#made .value").all_text_contents()
+    assert shown == [one["order_uid"] for one in many[:20]]

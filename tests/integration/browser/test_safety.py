@@ -15,7 +15,7 @@ COUNT = "() => ['script', 'img', 'a', 'b'].map((tag) => document.querySelectorAl
 
 def test_an_order_full_of_markup_is_text(window: Window) -> None:
     page = window.open()
-    expect(page.locator("#latest li")).to_have_count(10)
+    expect(page.locator("#latest li")).to_have_count(8)
     scripts, images, links, bold = page.evaluate(COUNT)
     window.find(stock.MARKUP)
     expect(window.heading.locator(".value")).to_have_text(stock.MARKUP)
@@ -65,9 +65,9 @@ def test_the_policy_is_in_force(server: ServerProcess, open_window: Callable[...
 
 def test_the_page_is_kept_by_the_browser(window: Window) -> None:
     page = window.open()
-    expect(page.locator("#latest li")).to_have_count(10)
+    expect(page.locator("#latest li")).to_have_count(8)
     page.reload()
-    expect(page.locator("#latest li")).to_have_count(10)
+    expect(page.locator("#latest li")).to_have_count(8)
     sizes = page.evaluate(
         "() => performance.getEntriesByType('resource')"
         ".filter((one) => one.name.includes('/assets/page.')).map((one) => one.transferSize)"

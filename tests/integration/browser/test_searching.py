@@ -1,4 +1,4 @@
-"""Looking orders up: addresses, history, keyboard, searches that overtake each other, any uid."""
+"""Looking orders up: addresses, history, keyboard, any uid."""
 
 import json
 from collections.abc import Callable
@@ -90,29 +90,6 @@ def test_the_same_search_again_is_no_step_in_history(window: Window) -> None:
     expect(window.heading).to_have_text("Готов к поиску")
 
 
-def test_a_later_search_wins(window: Window) -> None:
-    page = window.open()
-    with page.expect_event("requestfailed", lambda one: "takes%20a%20while" in one.url):
-        window.find("takes a while")
-        expect(window.result).to_have_attribute("aria-busy", "true")
-        window.find("o1")
-    expect(window.heading).to_have_text("Заказ: o1")
-    expect(window.result).to_have_attribute("aria-busy", "false")
-
-
-def test_a_later_search_wins_over_an_answer_that_is_not_stopped(window: Window) -> None:
-    """Should the browser not break the first one off, its answer still comes to nothing."""
-    window.context.add_init_script("AbortController.prototype.abort = () => {};")
-    page = window.open()
-    with page.expect_response("**/orders/takes%20a%20while"):
-        window.find("takes a while")
-        expect(window.result).to_have_attribute("aria-busy", "true")
-        window.find("o1")
-        expect(window.heading).to_have_text("Заказ: o1")
-    page.evaluate("() => new Promise((done) => setTimeout(done, 0))")
-    expect(window.heading).to_have_text("Заказ: o1")
-
-
 def test_invalid_input_asks_nothing_of_the_server(window: Window) -> None:
     page = window.open()
     for wrong in ("", "   ", "u" * 256, "a\0b"):
@@ -125,6 +102,31 @@ def test_invalid_input_asks_nothing_of_the_server(window: Window) -> None:
     window.find("o1")
     expect(window.heading).to_have_text("Заказ: o1")
     expect(page.locator("#search-fault")).to_be_empty()
+
+
+@pytest.mark.parametrize(("uid", "said"), [("  ", "не бывает пустым"), ("u" * 300, "здесь их 300")])
+def test_what_is_invalid_in_an_address_can_be_mended(window: Window, uid: str, said: str) -> None:
+    page = window.open(uid)
+    expect(page.locator("#search-fault")).to_contain_text(said)
+    expect(page.locator("#order")).to_have_value(uid)
+    expect(page.locator("#order")).to_have_attribute("aria-invalid", "true")
+    expect(window.heading).to_have_text("Готов к поиску")
+    expect(page.locator("#latest li")).to_have_count(8)
+    assert not [url for url in window.requests if "/orders/" in url]
+
+
+def test_a_line_break_in_an_address_is_searched_for_again(window: Window) -> None:
+    """The box cannot hold it."""
+    uid = "line\nbreak\ttab"
+    page = window.open(uid)
+    expect(window.heading.locator(".value")).to_be_attached()
+    page.locator("#order").focus()
+    with page.expect_response("**/orders/line%0Abreak%09tab") as answer:
+        page.keyboard.press("Enter")
+    assert answer.value.status == 200
+    expect(window.result).to_have_attribute("aria-busy", "false")
+    assert window.heading.locator(".value").text_content() == uid
+    assert uid_asked_for(page) == uid
 
 
 def test_any_uid_by_its_address(window: Window) -> None:
@@ -169,8 +171,8 @@ def test_all_of_64_bits(window: Window) -> None:
     expect(window.heading).to_have_text("Заказ: big numbers")
     said = fields(window)
     assert said["Сумма"] == f"{INT64_MAX} USD"
-    assert said["Доставка"] == "9007199254740993 USD"
-    assert said["Товары"] == "999999999999999 USD"
+    assert said["Стоимость доставки"] == "9007199254740993 USD"
+    assert said["Стоимость товаров"] == "999999999999999 USD"
     assert said["Дата оплаты"] == str(INT64_MAX)
     cells = window.result.locator("td").all_inner_texts()
     assert cells[2:] == [f"{INT64_MAX} USD", "0", str(-INT64_MAX - 1)]

@@ -4,14 +4,14 @@ The pictures lie in test-artifacts/page.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from playwright.sync_api import expect
 
 from tests.integration.browser import stock
 from tests.integration.browser.browsing import Window
-from tests.integration.browser.serving import CRASHING, LOST, REFUSED
+from tests.integration.browser.serving import BROKEN_OFF, CRASHING, LOST, REFUSED
 from tests.integration.http.server_process import ServerProcess
 
 
@@ -47,6 +47,28 @@ def make(amount: object) -> Callable[[Window], object]:
     return reach
 
 
+def answered(**answer: Any) -> Callable[[Window], object]:
+    """As if this came from something between the page and the server."""
+
+    def reach(window: Window) -> None:
+        window.page.route("**/orders/o1", lambda route: route.fulfill(**answer))
+        search("o1")(window)
+
+    return reach
+
+
+def without_its_script(window: Window) -> None:
+    window.page.route("**/assets/page.*.js", lambda route: route.abort())
+    window.open()
+    told = window.result.locator(".belated")
+    expect(told).to_be_hidden()
+    appearing = told.evaluate_handle("(one) => one.getAnimations()[0]")
+    appearing.evaluate("(one) => one.pause()")
+    for ms, is_visible in ((3999, False), (4000, True)):
+        appearing.evaluate("(one, ms) => { one.currentTime = ms; }", ms)
+        expect(told).to_be_visible(visible=is_visible)
+
+
 def with_json(window: Window) -> None:
     window.open(stock.REFERENCE)
     window.result.locator("summary").click()
@@ -77,6 +99,15 @@ PAGE = {
     "missing-spaces": State(search(" nope "), "Искать без пробелов", "without the spaces"),
     "storage": State(search("away"), "База данных недоступна", "The database is away"),
     "failed": State(search("broken"), "Код ответа: 500", "Status 500"),
+    "failed-elsewhere": State(
+        answered(status=503, body="<h1>503</h1>"), "Код ответа: 503", "Status 503"
+    ),
+    "unreadable": State(answered(body="null"), "Ответ не прочитать", "cannot be read"),
+    "unreadable-html": State(
+        answered(body="<p>Hello", content_type="text/html"), "Пришёл не заказ", "What came is no"
+    ),
+    "broken-off": State(search(BROKEN_OFF), "Ответа от него нет", "no answer from it"),
+    "script-failed": State(without_its_script, "Скрипт страницы не загр", "script of this page"),
     "invalid-blank": State(search("  "), "он не бывает пустым", "never blank"),
     "invalid-long": State(search("u" * 256), "здесь их 256", "this has 256"),
     "random": State(make(3), "Создано заказов: 3", "Orders made: 3"),
@@ -115,6 +146,27 @@ def test_state(
         assert window.faults_of_access() == []
     else:  # the same elements in words of other lengths
         window.picture(name, (320, 1920))
+
+
+@pytest.mark.parametrize("body", ["", "7", "[]", "{}", '{"items": {}}'])
+def test_what_is_no_order_is_not_shown_as_one(window: Window, body: str) -> None:
+    answered(body=body)(window)
+    expect(window.heading).to_have_text("Ответ не прочитать")
+
+
+def test_an_answer_from_elsewhere_has_no_request_id(window: Window) -> None:
+    answered(status=503, body="<h1>503</h1>")(window)
+    expect(window.heading).to_have_text("Сервер ответил ошибкой")
+    expect(window.result.locator("[data-if=request_id]")).to_be_hidden()
+    window.find("broken")
+    expect(window.result.locator("[data-if=request_id] .value")).not_to_be_empty()
+
+
+@pytest.mark.parametrize("motion", ["reduce", "no-preference"])
+def test_a_script_that_does_not_come_is_missed_in_time(
+    server: ServerProcess, open_window: Callable[..., Window], motion: str
+) -> None:
+    without_its_script(open_window(server.url, reduced_motion=motion))
 
 
 @pytest.mark.parametrize("language", ["ru", "en"])

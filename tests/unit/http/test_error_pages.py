@@ -43,8 +43,8 @@ def page(answer: httpx.Response, status: int, title: str) -> str:
         ("GET", "/orders/%FF", 400, "Неверный запрос"),
         ("GET", "/random/0", 400, "Неверный запрос"),
         ("POST", "/random/0", 400, "Неверный запрос"),
-        ("DELETE", "/orders/none", 405, "Так сюда нельзя"),
-        ("PUT", "/", 405, "Так сюда нельзя"),
+        ("DELETE", "/orders/none", 405, "Неверный метод запроса"),
+        ("PUT", "/", 405, "Неверный метод запроса"),
         ("POST", "/orders", 422, "Запрос не выполнен"),
     ],
 )
@@ -138,6 +138,15 @@ async def test_a_missing_order_can_be_looked_up_on_the_page(
     assert not [tag for tag, _ in Tags(text).found if tag in {"img", "script"}]
 
 
+async def test_an_order_that_cannot_be_read_now_can_be_looked_up_later(api: Api) -> None:
+    api.repository.available = False
+    async with api.client() as client:
+        answer = await client.get("/orders/a%2Fb", headers={"Accept": BROWSER})
+        assert 'href="/?order=a%2Fb"' in page(answer, 503, "Временно недоступно")
+        answer = await client.get("/nope", headers={"Accept": BROWSER})
+        assert 'href="/"' in page(answer, 404, "Страница не найдена")
+
+
 async def test_other_errors_lead_back_to_the_page(client: httpx.AsyncClient) -> None:
     text = (await client.get("/nope", headers={"Accept": BROWSER})).text
     assert '<a class="button" href="/">На главную</a>' in text
@@ -150,7 +159,7 @@ async def test_what_goes_with_an_error_goes_with_its_page(api: Api) -> None:
         page(answer, 503, "Временно недоступно")
         assert answer.headers["retry-after"] == "5"
         answer = await client.put("/orders", headers={"Accept": BROWSER})
-        page(answer, 405, "Так сюда нельзя")
+        page(answer, 405, "Неверный метод запроса")
         assert answer.headers["allow"] == "GET, HEAD, OPTIONS, POST"
 
 

@@ -2,7 +2,7 @@
 
 import structlog
 
-from orders.domain.errors import NotFound
+from orders.domain.errors import NotFound, Unavailable
 from orders.entrypoints.http import request_id as ids
 from orders.entrypoints.http.answer import Answer
 from orders.entrypoints.http.asgi_types import Scope
@@ -33,5 +33,5 @@ def answer_and_report(error: Exception, scope: Scope) -> Answer:
         scope["headers"],
         *headers,
         sentence=error.sentence if isinstance(error, RequestRefused) else None,
-        order_uid=order_uid_in(scope) if isinstance(error, NotFound) else "",
+        order_uid=order_uid_in(scope) if isinstance(error, NotFound | Unavailable) else "",
     )

@@ -8,8 +8,10 @@ const ARRIVAL_STEP_MS = 200;
 const REFRESH_MS = 5000;
 const REFRESH_LONGEST_MS = 60000;
 const BYTES_PER_MS = 50; // lists of large orders are asked for less often: 250 kB every 5 s
-const LATEST = 10;
+const LATEST = 8;
+const SHOWN = 20; // of the orders that were just made
 const COPIED_MS = 2000;
+const BLINK_MS = 150; // who answers sooner is not waited for in sight
 
 const find = (selector, root = document) => root.querySelector(selector);
 const clone = (id) => find(`#${id}`).content.cloneNode(true);
@@ -54,17 +56,28 @@ function indented(text) {
 }
 
 class Refused extends Error {
-  constructor(answer) {
+  constructor(answer, text) {
     super(`status ${answer.status}`);
     this.status = answer.status;
     this.requestId = answer.headers.get("x-request-id") ?? "";
+    this.code = codeOf(text);
+  }
+}
+
+// The code of problem details; none where somebody else has answered.
+function codeOf(text) {
+  try {
+    return JSON.parse(text).code;
+  } catch {
+    return undefined;
   }
 }
 
 async function fetched(url, options) {
   const answer = await fetch(url, { ...options, headers: { accept: "application/json" } });
-  if (!answer.ok) throw new Refused(answer);
-  return answer.text();
+  const text = await answer.text();
+  if (!answer.ok) throw new Refused(answer, text);
+  return text;
 }
 
 // Browsers fold these two out of a path, however they are written; the filter reaches them.
@@ -121,6 +134,7 @@ const result = find("#result");
 const field = find("#order");
 const sent = new Set(); // orders that were made here and were not seen stored yet
 let current = null; // the search that may show something; a later one takes its place
+let followed = null; // the order that the address asked for when it was last looked at
 
 const pathTo = (uid) => (uid ? `/?order=${encodeURIComponent(uid)}` : "/");
 const asked = () => new URLSearchParams(location.search).get("order") ?? "";
@@ -130,6 +144,7 @@ function show(state, values = {}) {
   for (const place of shown.querySelectorAll("[data-phrase]")) {
     place.textContent = phrase(place.dataset.phrase, values);
   }
+  for (const part of shown.querySelectorAll("[data-if]")) part.hidden = !values[part.dataset.if];
   const retry = find("[data-retry]", shown);
   retry?.addEventListener("click", () => search(values.uid, true));
   result.replaceChildren(shown);
@@ -156,11 +171,11 @@ async function search(uid, focus = false) {
   const isCurrent = () => current === controller;
   document.title = phrase("order_title", { uid });
   mark(uid);
-  show("loading", { uid });
+  const loading = setTimeout(() => isCurrent() && show("loading", { uid }), BLINK_MS);
   say(phrase("said_loading", { uid }));
   result.setAttribute("aria-busy", "true");
   const slow = setTimeout(() => {
-    find("[data-slow]", result).textContent = phrase("loading_slow");
+    if (isCurrent()) find("[data-slow]", result).textContent = phrase("loading_slow");
   }, SLOW_MS);
   let late = false;
   const timeout = setTimeout(() => {
@@ -175,6 +190,7 @@ async function search(uid, focus = false) {
   } catch (error) {
     if (isCurrent()) showFailure(uid, error, late);
   } finally {
+    clearTimeout(loading);
     clearTimeout(slow);
     clearTimeout(timeout);
     if (isCurrent()) {
@@ -196,7 +212,12 @@ async function arrived(uid, signal) {
 }
 
 function showFound(uid, text) {
-  const order = parse(text);
+  const order = readable(text);
+  if (order === null) {
+    show("unreadable", { uid });
+    say("");
+    return;
+  }
   if (sent.delete(uid)) refresh();
   show("found", order);
   const rows = document.createDocumentFragment();
@@ -217,6 +238,16 @@ function showFound(uid, text) {
   say(phrase("said_found", { uid }));
 }
 
+// The order, null where it is none: something else may answer between us and the server.
+function readable(text) {
+  try {
+    const order = parse(text);
+    return Array.isArray(order?.items) ? order : null;
+  } catch {
+    return null;
+  }
+}
+
 function showMissing(uid) {
   if (sent.has(uid)) {
     show("pending", { uid });
@@ -230,9 +261,9 @@ function showMissing(uid) {
 }
 
 function showFailure(uid, error, late) {
-  const { status, requestId: request_id } = error;
+  const { status, code, requestId: request_id } = error;
   if (late) show("timeout", { uid, seconds: TIMEOUT_MS / 1000 });
-  else if (status === 503) show("storage", { uid, request_id });
+  else if (code === "unavailable") show("storage", { uid, request_id });
   else if (error instanceof TypeError) show("away", { uid });
   else show("failed", { uid, request_id, status: status ?? error.name });
   say("");
@@ -254,6 +285,7 @@ function go(uid, focus) {
   tell(field, find("#search-fault"), text);
   if (text) return;
   if (uid !== asked()) history.pushState(null, "", pathTo(uid));
+  followed = uid;
   search(uid, focus);
 }
 
@@ -261,11 +293,20 @@ function go(uid, focus) {
 function follow() {
   const uid = asked();
   const text = uid && fault(uid);
-  field.value = uid;
+  const focus = result.contains(document.activeElement);
+  followed = uid;
+  if (uid && !text) {
+    search(uid, focus);
+  } else {
+    showEmpty();
+    field.value = uid;
+    if (focus) field.focus();
+  }
   tell(field, find("#search-fault"), text);
-  if (uid && !text) search(uid);
-  else showEmpty();
 }
+
+// A line break cannot be typed, and the box shows none.
+const inOneLine = (uid) => uid.replace(/[\r\n]/g, "");
 
 // What stands beside the result and depends on which order it is.
 function mark(uid) {
@@ -382,19 +423,25 @@ async function makeOrders() {
   tell(amount, find("#random-fault"), valid ? "" : phrase("random_invalid"));
   if (!valid || making) return;
   making = true;
+  const controller = new AbortController();
+  const timeout = setTimeout(() => controller.abort(), TIMEOUT_MS);
   randomNote.textContent = phrase("random_working");
   try {
-    const orders = parse(await fetched(`/random/${text}`, { method: "POST" }));
+    const orders = parse(
+      await fetched(`/random/${text}`, { method: "POST", signal: controller.signal }),
+    );
     for (const order of orders) sent.add(order.order_uid);
-    made.replaceChildren(...orders.map(linkTo));
+    made.replaceChildren(...orders.slice(0, SHOWN).map(linkTo));
     made.hidden = false;
-    randomNote.textContent = phrase("random_done", { count: orders.length });
+    const done = orders.length > SHOWN ? "random_done_more" : "random_done";
+    randomNote.textContent = phrase(done, { count: orders.length, shown: SHOWN });
     setTimeout(refresh, ARRIVAL_STEP_MS * 5);
   } catch (error) {
-    const status = error.status;
-    const name = status === 503 ? "random_storage" : status ? "random_failed" : "random_away";
+    const { status, code } = error;
+    const name = code === "unavailable" ? "random_storage" : status ? "random_failed" : "random_away";
     randomNote.textContent = phrase(name, { status });
   } finally {
+    clearTimeout(timeout);
     making = false;
   }
 }
@@ -403,7 +450,8 @@ async function makeOrders() {
 
 find("#search").addEventListener("submit", (event) => {
   event.preventDefault();
-  go(field.value, false);
+  const untouched = field.value === inOneLine(asked());
+  go(untouched ? asked() : field.value, false);
 });
 find("#random").addEventListener("submit", (event) => {
   event.preventDefault();
@@ -418,10 +466,12 @@ document.addEventListener("click", (event) => {
 });
 halt.addEventListener("click", () => {
   const held = halt.getAttribute("aria-pressed") !== "true";
+  halt.textContent = held ? ">" : "II";
   halt.setAttribute("aria-pressed", String(held));
   if (!held) refresh();
 });
-addEventListener("popstate", follow);
+// Also after a link within the page, which asks for nothing else.
+addEventListener("popstate", () => asked() === followed || follow());
 document.addEventListener("visibilitychange", () => document.hidden || refresh());
 
 follow();
