@@ -135,7 +135,7 @@ def test_killed_again_and_again_it_sends_each_once(operator: Operator) -> None:
 
 
 def test_stopped_by_a_signal_it_notes_what_it_sent_and_goes_on_at_once(operator: Operator) -> None:
-    identities = seed(operator)
+    identities = seed(operator, 3 * LETTERS)  # not done yet when it is told to stop
     process = operator.start("replay")
     wait_until(lambda: operator.end() > 0, 40, "it begins to send")
     process.send_signal(signal.SIGINT)
