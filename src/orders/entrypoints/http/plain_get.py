@@ -14,6 +14,7 @@ from orders.entrypoints.http.envelope import NOTHING_LOADS, SAFETY, enclosed
 from orders.entrypoints.http.etag import etag, tag_of
 from orders.entrypoints.http.one_order import CACHE_CONTROL, TEMPLATE
 from orders.entrypoints.http.order_path import PREFIX
+from orders.entrypoints.http.page import error_page
 from orders.entrypoints.http.problems import answer_to
 
 _TYPE = (b"content-type", JSON)
@@ -74,10 +75,7 @@ class PlainGetShortcut:
             try:
                 document = await self._look_up(order_uid)
             except Exception as error:  # noqa: BLE001, all of them have an answer
-                browser = b"html" in headers.get(b"accept", b"").lower() or len(headers) < len(
-                    given
-                )
-                if isinstance(error, NotFound) and not browser:
+                if isinstance(error, NotFound) and not error_page.is_wanted(given):
                     await _send_missing(send, error, sent_id)
                     return
                 scope["path_template"] = TEMPLATE

@@ -5,7 +5,7 @@ from functools import cache
 from string import Template
 from typing import NamedTuple
 
-from orders.domain.document import digest
+from orders.domain.document import hex_digest
 from orders.entrypoints.http.page.files import FILES
 from orders.entrypoints.http.static_file import StaticFile
 
@@ -56,5 +56,5 @@ def by_path() -> Mapping[str, StaticFile]:
 
 def _asset(name: str, body: bytes, media_type: bytes) -> Asset:
     stem, _, suffix = name.partition(".")
-    path = f"{PREFIX}{stem}.{digest(body).hex()[:_HASH_DIGITS]}.{suffix}"
+    path = f"{PREFIX}{stem}.{hex_digest(body).decode()[:_HASH_DIGITS]}.{suffix}"
     return Asset(path, StaticFile(lambda: body, media_type, kept=FOREVER))
