@@ -7,6 +7,7 @@ from typing import Annotated, Any, get_args, get_origin
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import astuple
 
 from orders.domain.model import Delivery, Item, Order, Payment
 
@@ -33,9 +34,7 @@ def _bare(kind: Any) -> Any:
 
 
 _order_row = attrgetter(*scalars(Order))
-_delivery_row = attrgetter(*scalars(Delivery))
-_payment_row = attrgetter(*scalars(Payment))
-_item_row = attrgetter(*scalars(Item))
+# The other three hold nothing but columns, and `astuple` takes two thirds of the time.
 
 
 def _orders(batch: Iterable[Order]) -> Iterator[Sequence[Any]]:
@@ -43,16 +42,16 @@ def _orders(batch: Iterable[Order]) -> Iterator[Sequence[Any]]:
 
 
 def _delivery(batch: Iterable[Order]) -> Iterator[Sequence[Any]]:
-    return ((order.order_uid, *_delivery_row(order.delivery)) for order in batch)
+    return ((order.order_uid, *astuple(order.delivery)) for order in batch)
 
 
 def _payments(batch: Iterable[Order]) -> Iterator[Sequence[Any]]:
-    return ((order.order_uid, *_payment_row(order.payment)) for order in batch)
+    return ((order.order_uid, *astuple(order.payment)) for order in batch)
 
 
 def _items(batch: Iterable[Order]) -> Iterator[Sequence[Any]]:
     return (
-        (order.order_uid, position, *_item_row(item))
+        (order.order_uid, position, *astuple(item))
         for order in batch
         for position, item in enumerate(order.items)
     )
