@@ -1,7 +1,7 @@
 """The consumer's loop, on the adapters in memory."""
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 
 import msgspec
@@ -106,7 +106,8 @@ class Rig:
         self.store = store or Store()
         self.letters = MemoryDeadLetters()
         self.source = Source(MemoryMessageSource(self.topic), self.store)
-        ingest = IngestBatch(self.store, self.letters, MemoryCache(10), 10)
+        self.cache = MemoryCache(10)
+        ingest = IngestBatch(self.store, self.letters, self.cache, 10)
         self.storing = Storing()
         self.loop = ConsumerLoop(
             self.source, ingest, self.storing, stop_timeout=0.5, retry_max_wait=0.01
@@ -164,6 +165,30 @@ async def test_dead_letters_are_put_before_the_commit(rig: Rig) -> None:
     rig.letters.available = True
     await rig.until(lambda: rig.topic.committed == [1])
     assert [letter.code for letter in rig.letters.letters] == ["undecodable"]
+    await rig.end()
+
+
+async def test_what_the_batch_behind_pushes_out_of_the_cache_does_not_go_there(rig: Rig) -> None:
+    puts: list[set[str]] = []
+    put = rig.cache.put
+
+    async def noting(documents: Mapping[str, bytes]) -> None:
+        puts.append(set(documents))
+        await put(documents)
+
+    rig.cache.put = noting  # type: ignore[method-assign]
+    rig.store.open.clear()
+    rig.send(3)
+    rig.start()
+    await rig.until(lambda: rig.store.tries == 1)
+    rig.send(10)
+    await rig.until(lambda: rig.store.tries == 2)
+    rig.store.open.set()
+    await rig.until(lambda: rig.topic.committed == [13])
+    assert puts == [{f"uid-{n}" for n in range(3, 13)}]
+    rig.send()
+    await rig.until(lambda: rig.topic.committed == [14])
+    assert puts[1:] == [{"uid-13"}]
     await rig.end()
 
 

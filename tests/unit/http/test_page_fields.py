@@ -7,7 +7,7 @@ from msgspec import Struct
 from orders.domain.model import Delivery, Item, Order, Payment
 from orders.entrypoints.http.page.files import FILES
 
-NESTED = {"delivery": Delivery, "payment": Payment}
+NESTED: dict[str, type[Struct]] = {"delivery": Delivery, "payment": Payment}
 JSON_ONLY = {
     *("entry", "customer_id", "shardkey", "sm_id", "oof_shard"),
     *("item.chrt_id", "item.track_number", "item.rid", "item.sale", "item.total_price"),

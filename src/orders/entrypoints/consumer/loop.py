@@ -8,6 +8,7 @@ before it are stored.
 
 import asyncio
 import time
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, NamedTuple
@@ -130,7 +131,8 @@ class ConsumerLoop:
         if read is None:
             return False
         last = in_hand[-1] if in_hand else None
-        in_hand.append(_InHand(read, asyncio.create_task(self._next(read, last, stop))))
+        behind = partial(_orders_behind, read, in_hand)
+        in_hand.append(_InHand(read, asyncio.create_task(self._next(read, last, behind, stop))))
         return True
 
     async def _finish(self, in_hand: "list[_InHand]") -> None:
@@ -152,7 +154,13 @@ class ConsumerLoop:
             await _cancel(self._committing)
             self._committing = None
 
-    async def _next(self, read: Read, last: "_InHand | None", stop: asyncio.Event) -> bool:
+    async def _next(
+        self,
+        read: Read,
+        last: "_InHand | None",
+        behind: Callable[[], int],
+        stop: asyncio.Event,
+    ) -> bool:
         """Store a batch beside the last one, or after it where the two have an order in common.
 
         Of documents of one order, the first in the topic is the one that is stored.
@@ -162,9 +170,11 @@ class ConsumerLoop:
             if stop.is_set():
                 return False
         del last
-        return await self._store(read.prepared, stop)
+        return await self._store(read.prepared, behind, stop)
 
-    async def _store(self, prepared: Prepared, stop: asyncio.Event) -> bool:
+    async def _store(
+        self, prepared: Prepared, behind: Callable[[], int], stop: asyncio.Event
+    ) -> bool:
         """Store a batch, however long it takes; False if that was not to be before the stop."""
         started = time.monotonic()
         attempt = self._storing.begin()
@@ -177,7 +187,7 @@ class ConsumerLoop:
             reraise=True,
         )
         try:
-            report: IngestReport = await retrying(self._ingest.store, prepared)
+            report: IngestReport = await retrying(self._ingest.store, prepared, behind)
         except Unavailable as error:
             _log.warning("batch in hand is left for the next start", reason=str(error))
             return False
@@ -193,6 +203,16 @@ class ConsumerLoop:
         except Unavailable as error:
             # What is stored is safe. A later commit says it too, and what comes again is a no-op.
             _log.warning("commit not confirmed", reason=str(error))
+
+
+def _orders_behind(read: Read, in_hand: "Sequence[_InHand]") -> int:
+    """How many orders the batches in hand behind this one hold."""
+    orders = 0
+    for each in reversed(in_hand):
+        if each.read is read:
+            break
+        orders += len(each.read.prepared.candidates)
+    return orders
 
 
 def _note_failure(attempt: Attempt, state: RetryCallState) -> None:

@@ -120,6 +120,15 @@ class TestGoodOrders:
         await setting.cache.put({"x": b"x"})
         assert set(await setting.cache.get(list("abcdef"))) == set("ef")
 
+    @pytest.mark.parametrize(("behind", "put"), [(0, "bcd"), (2, "d"), (3, ""), (4, "")])
+    async def test_what_later_ones_would_push_out_of_the_cache_does_not_go_there(
+        self, setting: Setting, behind: int, put: str
+    ) -> None:
+        prepared = setting.ingest.prepare(messages(*map(document, "abcd")))
+        await setting.ingest.store(prepared, lambda: behind)
+        assert set(await setting.cache.get(list("abcd"))) == set(put)
+        assert set(await setting.stored()) == set("abcd")
+
     async def test_without_a_cache_they_are_stored_all_the_same(self, setting: Setting) -> None:
         setting.cache.available = False
         assert await setting.take(document("a")) == report(1, saved=1)
