@@ -85,11 +85,11 @@ SAFETIES = (
         "offsets are committed after the batch is stored (commit order)",
         "entrypoints/consumer/loop.py",
         """\
-        return await self._store(read.prepared, stop)
+        return await self._store(read.prepared, behind, stop)
 """,
         """\
         await self._commit(read.batch)
-        return await self._store(read.prepared, stop)
+        return await self._store(read.prepared, behind, stop)
 """,
         "tests/unit/consumer/test_loop.py::test_crashes_anywhere_lose_nothing_and_double_nothing",
     ),
