@@ -22,7 +22,7 @@ _LEAST = 0.77
 def measure(place: Place) -> list[Figure]:
     """Ingest, hot and uniform GET, and a page: the larger database beside the smaller one."""
     small, large = place.sizes.small, place.sizes.large
-    rounds = range(min(2, place.sizes.rounds))
+    rounds = range(place.sizes.rounds)
     rates = defaultdict[str, dict[int, list[float]]](lambda: {small: [], large: []})
     with place.database() as small_dsn, place.database() as large_dsn:
         for amount, dsn in ((small, small_dsn), (large, large_dsn)):

@@ -2,10 +2,11 @@
 
 import re
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 
@@ -17,6 +18,8 @@ from tests.bench.product import Running, api, children, cpu_seconds, get
 
 LOOK_UP = Path(__file__).with_name("look_up.sql").read_text("utf-8")
 """One order by its uid, $1: a plain statement, which answers what the API does byte for byte."""
+_Limit = TypeVar("_Limit")
+_Product = TypeVar("_Product")
 _CONNECTIONS = 64
 _HELD = 4_500
 """About as many orders as the API holds in its own process, by the default of the setting."""
@@ -58,16 +61,16 @@ def hot(place: Place, dsn: str) -> list[Figure]:
     """One order that everybody wants."""
     body = hot_body(place)
     what = hot_load(place)
-    ours: list[dict[str, Any]] = []
-    theirs: list[dict[str, Any]] = []
     target = f"/orders/{uid_of(0)}"
     with api(place, dsn) as running, bare(place, running.port, target) as (port, pid):
         for each in (running.port, port):
             check(get(each, target) == (200, body), "not the bytes of the order")
-        for number in range(place.sizes.rounds):
-            place.say(f"hot GET: round {number + 1} of {place.sizes.rounds}")
-            theirs.append(_timed(place, (pid, *children(pid)), port=port, **what))
-            ours.append(_timed(place, running.pids().values(), port=running.port, **what))
+        theirs, ours = _in_pairs(
+            place,
+            "hot GET",
+            lambda: _timed(place, (pid, *children(pid)), port=port, **what),
+            lambda: _timed(place, running.pids().values(), port=running.port, **what),
+        )
     bare_app = "a bare ASGI application sending the same answer"
 
     def figure(what: str, unit: str, name: str, factor: float, target: Target | None) -> Figure:
@@ -97,18 +100,17 @@ def uniform(place: Place, dsn: str) -> list[Figure]:
     for amount, name in ((place.sizes.few, "few"), (place.sizes.many, "shop")):
         what = {"targets": str(place.folder / f"{name}.targets")}
         what["bodies"] = str(place.folder / f"{name}.bodies")
-        ours, limits, others = list[dict[str, Any]](), list[float](), 0
         before = transactions(place, dsn)
         with api(place, dsn) as running:
             _check_look_up(place, dsn, running, amount)
-            for number in range(place.sizes.rounds):
-                place.say(f"GET over {amount:,}: round {number + 1} of {place.sizes.rounds}")
-                rate, done = pgbench(place, dsn, amount)
-                limits.append(rate)
-                others += done
-                ours.append(place.load(port=running.port, **what))
+            limits, ours = _in_pairs(
+                place,
+                f"GET over {amount:,}",
+                partial(pgbench, place, dsn, amount),
+                partial(place.load, port=running.port, **what),
+            )
         # Its sessions are over now, so that all that they did is counted.
-        queries = transactions(place, dsn) - before - others
+        queries = transactions(place, dsn) - before - sum(done for _, done in limits)
         asked = sum(each["asked"] for each in ours)
         figures += [
             Figure(
@@ -116,7 +118,7 @@ def uniform(place: Place, dsn: str) -> list[Figure]:
                 f"GET uniformly over {amount:,} orders",
                 "requests/s",
                 _all(ours, "rate"),
-                Limit(limits, "pgbench, prepared, of the same look-up"),
+                Limit([rate for rate, _ in limits], "pgbench, prepared, of the same look-up"),
                 target=Target(0.8),
                 note=f"99th percentile {max(_all(ours, 'p99', 1e3)):.0f} ms; of these the process"
                 f" itself holds up to {min(100, 100 * _HELD // amount)} %",
@@ -138,12 +140,13 @@ def missing(place: Place, dsn: str) -> list[Figure]:
     absent = [uid_of(50_000_000 + number) for number in range(5_000)]
     nothing = {"targets": place.file("absent.targets", targets(absent)), "status": 404}
     one = hot_load(place)
-    ours, hits = list[dict[str, Any]](), list[dict[str, Any]]()
     with api(place, dsn) as running:
-        for number in range(place.sizes.rounds):
-            place.say(f"GET of what is not there: round {number + 1} of {place.sizes.rounds}")
-            hits.append(place.load(port=running.port, **one))
-            ours.append(place.load(port=running.port, **nothing))
+        hits, ours = _in_pairs(
+            place,
+            "GET of what is not there",
+            partial(place.load, port=running.port, **one),
+            partial(place.load, port=running.port, **nothing),
+        )
     return [
         Figure(
             "missing",
@@ -154,6 +157,24 @@ def missing(place: Place, dsn: str) -> list[Figure]:
             target=Target(0.5),
         )
     ]
+
+
+def _in_pairs(
+    place: Place, name: str, limit: Callable[[], _Limit], product: Callable[[], _Product]
+) -> tuple[list[_Limit], list[_Product]]:
+    """Samples of both, each beside its fellow.
+
+    Which of the two is taken first changes from pair to pair, so that nobody gains by it.
+    """
+    limits, ours = list[_Limit](), list[_Product]()
+    for number in range(place.sizes.pairs):
+        place.say(f"{name}: pair {number + 1} of {place.sizes.pairs}")
+        if number % 2:
+            ours.append(product())
+        limits.append(limit())
+        if not number % 2:
+            ours.append(product())
+    return limits, ours
 
 
 def hot_load(place: Place) -> dict[str, Any]:

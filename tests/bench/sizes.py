@@ -7,7 +7,8 @@ class Sizes(NamedTuple):
     """What a row takes.
 
     Attributes:
-        rounds: pairs of limit and product.
+        rounds: pairs of limit and product, where they are no mere loads.
+        pairs: pairs of loads: more of them, since they are short and the machine is not steady.
         seconds: of load that is counted, a sample.
         warm_up: seconds of load before that.
         backlog: orders that wait when the consumer starts.
@@ -21,6 +22,7 @@ class Sizes(NamedTuple):
     """
 
     rounds: int
+    pairs: int
     seconds: float
     warm_up: float
     backlog: int
@@ -35,7 +37,8 @@ class Sizes(NamedTuple):
 
 FULL = Sizes(
     rounds=3,
-    seconds=3.0,
+    pairs=7,
+    seconds=2.0,
     warm_up=1.0,
     backlog=50_000,
     few=5_000,
@@ -48,6 +51,7 @@ FULL = Sizes(
 )
 QUICK = Sizes(
     rounds=1,
+    pairs=1,
     seconds=0.7,
     warm_up=0.3,
     backlog=6_000,
