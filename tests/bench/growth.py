@@ -4,6 +4,7 @@ import http.client
 import json
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import Any
 
 from tests.bench.documents import Made, digests, make, rows, uid_of, write_many
@@ -27,10 +28,10 @@ def measure(place: Place) -> list[Figure]:
     with place.database() as small_dsn, place.database() as large_dsn:
         for amount, dsn in ((small, small_dsn), (large, large_dsn)):
             _fill(place, dsn, amount)
-        with api(place, small_dsn) as one, api(place, large_dsn) as other:
+        with ExitStack() as stack:
             reads = {
-                small: _reads(place, one, small, _newest(place, small_dsn)),
-                large: _reads(place, other, large, _newest(place, large_dsn)),
+                amount: _reads(place, stack, amount, dsn)
+                for amount, dsn in ((small, small_dsn), (large, large_dsn))
             }
             for number in rounds:
                 for name in reads[small]:
@@ -76,10 +77,15 @@ def _newest(place: Place, dsn: str) -> list[str]:
     return list(place.ask(dsn, f"SELECT array_agg(order_uid) FROM ({newest}) AS newest"))
 
 
-def _reads(
-    place: Place, running: Running, amount: int, newest: Sequence[str]
-) -> dict[str, dict[str, Any]]:
-    """What to load this API with, by the name of the figure."""
+def _reads(place: Place, stack: ExitStack, amount: int, dsn: str) -> dict[str, dict[str, Any]]:
+    """What to load which API with, by the name of the figure.
+
+    One API is as users have it. The other holds no orders by itself, or it would be asked for half
+    of a few thousand orders and hardly any of a million, whatever becomes of the database.
+    """
+    running = stack.enter_context(api(place, dsn))
+    without = stack.enter_context(api(place, dsn, ORDERS_CACHE_LOCAL_BYTES="0"))
+    newest = _newest(place, dsn)
     few = min(place.sizes.few, place.sizes.small)
     some = [uid_of(number * (amount // few)) for number in range(few)]
     every = [uid_of(number) for number in range(amount)]
@@ -88,11 +94,14 @@ def _reads(
         file = place.file(f"growth-{name}-{amount}.targets", targets(uids))
         return {"port": running.port, "targets": file}
 
+    every_one = of("all", every)
+
     first, second = _page_targets(running)
     return {
         "hot GET": of("hot", every[:1]),
         f"GET uniformly over {few:,} of them": of("some", some),
-        "GET uniformly over all of them": of("all", every),
+        "GET uniformly over all of them": every_one,
+        "the same, none of them held by the API": every_one | {"port": without.port},
         f"page of {_PAGE}": _page(place, running, first, f"page-{amount}", newest[:_PAGE]),
         f"page of {_PAGE} by a cursor": _page(
             place, running, second, f"next-page-{amount}", newest[_PAGE:]
