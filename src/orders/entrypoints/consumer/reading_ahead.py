@@ -9,10 +9,10 @@ from orders.domain.ports import MessageSource
 from orders.domain.use_cases.ingest_batch import IngestBatch, Prepared
 from orders.entrypoints.consumer.daemon_thread import in_daemon_thread
 
-MOST_MESSAGES = 625
+MOST_MESSAGES = 550
 """Messages that wait, from which on no more are joined to them: half a batch of a backlog, so that
 what is stored together, and held in memory, never is much more than one batch."""
-MOST_BYTES = 1024 * 1024
+MOST_BYTES = 7 * 128 * 1024
 """The same for the bytes of their values."""
 INLINE_BYTES = 65_536
 """Values of a batch up to which it is read at once. Larger ones are read in a thread: a good batch
