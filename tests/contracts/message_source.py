@@ -107,7 +107,7 @@ class MessageSourceContract:
         assert sorted(int(v or b"") for v in values_of(batches)) == list(range(5_000))
         for found in offsets.values():
             assert found == list(range(len(found)))
-        assert all(0 < len(batch.messages) <= 1_100 for batch in batches)
+        assert all(0 < len(batch.messages) <= 1_200 for batch in batches)
         assert await nothing_comes(source)
 
     async def test_large_messages_come_in_batches_of_bounded_size(self, side: SourceSide) -> None:

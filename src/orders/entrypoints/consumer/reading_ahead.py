@@ -9,7 +9,7 @@ from orders.domain.ports import MessageSource
 from orders.domain.use_cases.ingest_batch import IngestBatch, Prepared
 from orders.entrypoints.consumer.daemon_thread import in_daemon_thread
 
-MOST_MESSAGES = 550
+MOST_MESSAGES = 600
 """Messages that wait, from which on no more are joined to them: half a batch of a backlog, so that
 what is stored together, and held in memory, never is much more than one batch."""
 MOST_BYTES = 7 * 128 * 1024
