@@ -5,13 +5,14 @@ import json
 from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 from tests.bench.documents import Made, digests, make, rows, uid_of, write_many
 from tests.bench.figures import Figure, Limit, Target
 from tests.bench.place import Place, check
 from tests.bench.product import Running, api, consumer, get
-from tests.bench.reads import targets
+from tests.bench.reads import in_pairs, targets
 from tests.bench.watching import pace
 
 _PAGE = 100
@@ -23,7 +24,6 @@ _LEAST = 0.77
 def measure(place: Place) -> list[Figure]:
     """Ingest, hot and uniform GET, and a page: the larger database beside the smaller one."""
     small, large = place.sizes.small, place.sizes.large
-    rounds = range(place.sizes.rounds)
     rates = defaultdict[str, dict[int, list[float]]](lambda: {small: [], large: []})
     with place.database() as small_dsn, place.database() as large_dsn:
         for amount, dsn in ((small, small_dsn), (large, large_dsn)):
@@ -33,12 +33,18 @@ def measure(place: Place) -> list[Figure]:
                 amount: _reads(place, stack, amount, dsn)
                 for amount, dsn in ((small, small_dsn), (large, large_dsn))
             }
-            for number in rounds:
-                for name in reads[small]:
-                    for amount, what in reads.items():
-                        place.say(f"growth: round {number + 1}, {name} among {amount:,}")
-                        rates[name][amount].append(place.load(**what[name])["rate"])
-        for number in rounds:
+            for name in reads[small]:
+                few, many = in_pairs(
+                    place,
+                    f"growth: {name}",
+                    place.sizes.rounds,
+                    *(partial(place.load, **reads[amount][name]) for amount in (small, large)),
+                )
+                rates[name] = {
+                    small: [each["rate"] for each in few],
+                    large: [each["rate"] for each in many],
+                }
+        for number in range(place.sizes.rounds):
             made = make(30_000_000 + number * _MOST, 2 * place.sizes.growing)
             topic = place.produce(made.values)
             with place.database(like=small_dsn) as copy:

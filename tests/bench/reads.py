@@ -65,9 +65,10 @@ def hot(place: Place, dsn: str) -> list[Figure]:
     with api(place, dsn) as running, bare(place, running.port, target) as (port, pid):
         for each in (running.port, port):
             check(get(each, target) == (200, body), "not the bytes of the order")
-        theirs, ours = _in_pairs(
+        theirs, ours = in_pairs(
             place,
             "hot GET",
+            place.sizes.pairs,
             lambda: _timed(place, (pid, *children(pid)), port=port, **what),
             lambda: _timed(place, running.pids().values(), port=running.port, **what),
         )
@@ -103,9 +104,10 @@ def uniform(place: Place, dsn: str) -> list[Figure]:
         before = transactions(place, dsn)
         with api(place, dsn) as running:
             _check_look_up(place, dsn, running, amount)
-            limits, ours = _in_pairs(
+            limits, ours = in_pairs(
                 place,
                 f"GET over {amount:,}",
+                place.sizes.pairs,
                 partial(pgbench, place, dsn, amount),
                 partial(place.load, port=running.port, **what),
             )
@@ -141,9 +143,10 @@ def missing(place: Place, dsn: str) -> list[Figure]:
     nothing = {"targets": place.file("absent.targets", targets(absent)), "status": 404}
     one = hot_load(place)
     with api(place, dsn) as running:
-        hits, ours = _in_pairs(
+        hits, ours = in_pairs(
             place,
             "GET of what is not there",
+            place.sizes.pairs,
             partial(place.load, port=running.port, **one),
             partial(place.load, port=running.port, **nothing),
         )
@@ -159,16 +162,20 @@ def missing(place: Place, dsn: str) -> list[Figure]:
     ]
 
 
-def _in_pairs(
-    place: Place, name: str, limit: Callable[[], _Limit], product: Callable[[], _Product]
+def in_pairs(
+    place: Place,
+    name: str,
+    pairs: int,
+    limit: Callable[[], _Limit],
+    product: Callable[[], _Product],
 ) -> tuple[list[_Limit], list[_Product]]:
     """Samples of both, each beside its fellow.
 
     Which of the two is taken first changes from pair to pair, so that nobody gains by it.
     """
     limits, ours = list[_Limit](), list[_Product]()
-    for number in range(place.sizes.pairs):
-        place.say(f"{name}: pair {number + 1} of {place.sizes.pairs}")
+    for number in range(pairs):
+        place.say(f"{name}: pair {number + 1} of {pairs}")
         if number % 2:
             ours.append(product())
         limits.append(limit())

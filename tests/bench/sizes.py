@@ -7,8 +7,8 @@ class Sizes(NamedTuple):
     """What a row takes.
 
     Attributes:
-        rounds: pairs of limit and product, where they are no mere loads.
-        pairs: pairs of loads: more of them, since they are short and the machine is not steady.
+        rounds: pairs of limit and product.
+        pairs: the same of loads on single orders: more, since they are short and machines waver.
         seconds: of load that is counted, a sample.
         warm_up: seconds of load before that.
         backlog: orders that wait when the consumer starts.

@@ -118,7 +118,7 @@ class MessageSourceContract:
         batches = await receive(source, len(large))
         assert values_of(batches) == large
         for batch in batches:
-            assert sum(len(message.value or b"") for message in batch.messages) <= 9 * 256 * 1024
+            assert sum(len(message.value or b"") for message in batch.messages) <= 14 * 128 * 1024
 
     async def test_what_was_not_committed_comes_again(self, side: SourceSide) -> None:
         await side.send_many([b"a", b"b", b"c"])

@@ -44,7 +44,7 @@ def client_options(settings: KafkaSettings) -> dict[str, Any]:
     """The options that consumer, producer and admin client share.
 
     Metadata is renewed every 30 s, so that new partitions are noticed soon. Large reads from the
-    socket: a fetch of 2 MiB would take hundreds of system calls at the default of 4 KiB.
+    socket: a fetch of 1.75 MiB would take hundreds of system calls at the default of 4 KiB.
     """
     options: dict[str, Any] = {
         "bootstrap_servers": [host.strip() for host in settings.bootstrap.split(",")],

@@ -11,7 +11,7 @@ from orders.domain.ports import Dependency, MessageSource
 
 BATCH_MESSAGES = 1_200
 """Most messages in a batch."""
-BATCH_BYTES = 9 * 256 * 1024
+BATCH_BYTES = 14 * 128 * 1024
 """Values of a batch come to no more than this, unless a single one does."""
 
 

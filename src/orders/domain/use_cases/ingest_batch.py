@@ -105,9 +105,9 @@ class IngestBatch:
 
         Args:
             prepared: the batch.
-            behind: how many orders of later batches are being stored by now. They push as many
-                of these out of the cache, which therefore are not put there: of a backlog that
-                was a fifteenth of the time.
+            behind: how many orders of later batches are in hand by now. As a rule they push as
+                many of these out of the cache, which therefore are not put there: of a backlog
+                that was a fifteenth of the time.
 
         Raises:
             Unavailable: the database or the dead letters are away; nothing may be committed.

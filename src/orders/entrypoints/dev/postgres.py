@@ -27,7 +27,7 @@ _SETTINGS = {
     "log_error_verbosity": "terse",
     "log_min_error_statement": "panic",
     # A checkpoint has each page written to the log whole once more. With the default of 1 GB, some
-    # 40,000 orders beside a million bring on the next one: a quarter fewer orders a second.
+    # 40,000 orders beside a million bring on the next one: a fifth fewer orders a second.
     "max_wal_size": "2GB",
 }
 _MEGABYTE = 1024 * 1024
