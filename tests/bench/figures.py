@@ -37,7 +37,7 @@ class Target:
         if self.least is not None:
             return value / self.least
         assert self.most is not None, "a target has one bound"
-        return self.most / value if value else float("inf")
+        return self.most / value if value > 0 else float("inf")
 
     def __str__(self) -> str:
         return f"≥ {self.least:g}" if self.least is not None else f"≤ {self.most:g}"

@@ -107,7 +107,7 @@ def _reads(place: Place, stack: ExitStack, amount: int, dsn: str) -> dict[str, d
         "hot GET": of("hot", every[:1]),
         f"GET uniformly over {few:,} of them": of("some", some),
         "GET uniformly over all of them": every_one,
-        "the same, none of them held by the API": every_one | {"port": without.port},
+        "the same, the API holding none": every_one | {"port": without.port},
         f"page of {_PAGE}": _page(place, running, first, f"page-{amount}", newest[:_PAGE]),
         f"page of {_PAGE} by a cursor": _page(
             place, running, second, f"next-page-{amount}", newest[_PAGE:]

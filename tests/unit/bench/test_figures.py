@@ -67,3 +67,4 @@ def test_scores_are_above_one_where_a_target_is_met() -> None:
     assert Target(0.5).score(1.0) == pytest.approx(2.0)
     assert Target(most=2.0).score(4.0) == pytest.approx(0.5)
     assert Target(most=2.0).score(0.0) == float("inf")
+    assert Target(most=2.0).score(-0.5) == float("inf")
