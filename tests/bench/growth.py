@@ -2,7 +2,6 @@
 
 import http.client
 import json
-from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -24,7 +23,7 @@ _LEAST = 0.77
 def measure(place: Place) -> list[Figure]:
     """Ingest, hot and uniform GET, and a page: the larger database beside the smaller one."""
     small, large = place.sizes.small, place.sizes.large
-    rates = defaultdict[str, dict[int, list[float]]](lambda: {small: [], large: []})
+    rates: dict[str, dict[int, list[float]]] = {}
     with place.database() as small_dsn, place.database() as large_dsn:
         for amount, dsn in ((small, small_dsn), (large, large_dsn)):
             _fill(place, dsn, amount)
@@ -44,6 +43,7 @@ def measure(place: Place) -> list[Figure]:
                     small: [each["rate"] for each in few],
                     large: [each["rate"] for each in many],
                 }
+        rates["ingest"] = {small: [], large: []}
         for number in range(place.sizes.rounds):
             made = make(30_000_000 + number * _MOST, 2 * place.sizes.growing)
             topic = place.produce(made.values)

@@ -6,9 +6,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from kafka.structs import TopicPartition
 
 from orders.adapters.kafka.positions import Positions, Receipt
-from orders.adapters.kafka.read_ahead import BATCH_BYTES, BATCH_MESSAGES, ReadAhead
+from orders.adapters.kafka.read_ahead import ReadAhead
 from orders.adapters.kafka.record_batches import Record
-from orders.domain.messages import Batch
+from orders.domain.messages import BATCH_BYTES, BATCH_MESSAGES, Batch
 
 PARTITIONS = [TopicPartition("orders", number) for number in range(3)]
 partitions = st.sampled_from(PARTITIONS)

@@ -7,8 +7,9 @@ from kafka.consumer.subscription_state import ConsumerRebalanceListener
 
 from orders.adapters.kafka.fetches import read_fetches
 from orders.adapters.kafka.settings import KafkaSettings, client_options
+from orders.domain.messages import BATCH_BYTES
 
-_FETCH_BYTES = 7 * 256 * 1024  # holds a batch, and an array of nearly 1 MB; more is memory only
+_FETCH_BYTES = BATCH_BYTES  # holds a batch, and an array of nearly 1 MB; more is memory only
 _ALL_THAT_WAS_FETCHED = 1 << 30
 
 _DEFAULTS: dict[str, Any] = {

@@ -7,14 +7,7 @@ from kafka.structs import TopicPartition
 
 from orders.adapters.kafka.positions import Positions
 from orders.adapters.kafka.record_batches import Record
-from orders.domain.messages import Batch, Message, Origin
-
-BATCH_MESSAGES = 1_200
-"""Most messages in a batch. Two are stored at a time, and others wait: with 2,500 the process held
-25 MB more and was a tenth faster with a backlog. With 640 it was an eighth slower."""
-BATCH_BYTES = 14 * 128 * 1024
-"""Values of a batch come to no more than this, unless a single one does: room for 1,200 orders of
-1.5 KB."""
+from orders.domain.messages import BATCH_BYTES, BATCH_MESSAGES, Batch, Message, Origin
 
 
 class ReadAhead:

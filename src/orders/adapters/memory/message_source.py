@@ -6,13 +6,8 @@ from msgspec import Struct
 
 from orders.adapters.memory.topic import MemoryTopic
 from orders.domain.errors import Unavailable
-from orders.domain.messages import Batch, Message
+from orders.domain.messages import BATCH_BYTES, BATCH_MESSAGES, Batch, Message
 from orders.domain.ports import Dependency, MessageSource
-
-BATCH_MESSAGES = 1_200
-"""Most messages in a batch."""
-BATCH_BYTES = 14 * 128 * 1024
-"""Values of a batch come to no more than this, unless a single one does."""
 
 
 class _Receipt(Struct, frozen=True):

@@ -15,7 +15,9 @@ class MessageSource(Protocol):
 
     @abstractmethod
     async def receive(self) -> Batch:
-        """Wait for messages and take what there is; the batch is never empty.
+        """Wait for messages and take what there is, up to ``BATCH_MESSAGES`` and ``BATCH_BYTES``.
+
+        The batch is never empty.
 
         Waits as long as it takes, also while the other side is away. May be cancelled: what had
         been taken for it then goes to the next caller.

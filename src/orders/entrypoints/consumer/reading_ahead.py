@@ -4,15 +4,15 @@ import asyncio
 from functools import partial
 from typing import NamedTuple
 
-from orders.domain.messages import Batch
+from orders.domain.messages import BATCH_BYTES, BATCH_MESSAGES, Batch
 from orders.domain.ports import MessageSource
 from orders.domain.use_cases.ingest_batch import IngestBatch, Prepared
 from orders.entrypoints.consumer.daemon_thread import in_daemon_thread
 
-MOST_MESSAGES = 600
+MOST_MESSAGES = BATCH_MESSAGES // 2
 """Messages that wait, from which on no more are joined to them: half a batch of a backlog, so that
 what is stored together, and held in memory, never is much more than one batch."""
-MOST_BYTES = 7 * 128 * 1024
+MOST_BYTES = BATCH_BYTES // 2
 """The same for the bytes of their values."""
 INLINE_BYTES = 65_536
 """Values of a batch up to which it is read at once. Larger ones are read in a thread: a good batch

@@ -80,6 +80,17 @@ async function fetched(url, options) {
   return text;
 }
 
+// What takes too long is given up.
+async function fetchedInTime(url, options) {
+  const controller = new AbortController();
+  const timeout = setTimeout(() => controller.abort(), TIMEOUT_MS);
+  try {
+    return await fetched(url, { ...options, signal: controller.signal });
+  } finally {
+    clearTimeout(timeout);
+  }
+}
+
 // Browsers fold these two out of a path, however they are written; the filter reaches them.
 const isFolded = (uid) => uid === "." || uid === "..";
 const apiPathTo = (uid) =>
@@ -394,17 +405,13 @@ async function refresh() {
   clearTimeout(timer);
   timer = 0;
   if (!isHeld()) {
-    const controller = new AbortController();
-    const timeout = setTimeout(() => controller.abort(), TIMEOUT_MS);
     try {
-      const text = await fetched(`/orders?limit=${LATEST}`, { signal: controller.signal });
+      const text = await fetchedInTime(`/orders?limit=${LATEST}`);
       update(parse(text));
       wait = Math.max(REFRESH_MS, text.length / BYTES_PER_MS);
     } catch {
       latestNote.textContent = phrase("latest_away");
       wait = Math.min(wait * 2, REFRESH_LONGEST_MS);
-    } finally {
-      clearTimeout(timeout);
     }
   }
   if (!timer) timer = setTimeout(refresh, wait);
@@ -423,13 +430,9 @@ async function makeOrders() {
   tell(amount, find("#random-fault"), valid ? "" : phrase("random_invalid"));
   if (!valid || making) return;
   making = true;
-  const controller = new AbortController();
-  const timeout = setTimeout(() => controller.abort(), TIMEOUT_MS);
   randomNote.textContent = phrase("random_working");
   try {
-    const orders = parse(
-      await fetched(`/random/${text}`, { method: "POST", signal: controller.signal }),
-    );
+    const orders = parse(await fetchedInTime(`/random/${text}`, { method: "POST" }));
     for (const order of orders) sent.add(order.order_uid);
     made.replaceChildren(...orders.slice(0, SHOWN).map(linkTo));
     made.hidden = false;
@@ -441,7 +444,6 @@ async function makeOrders() {
     const name = code === "unavailable" ? "random_storage" : status ? "random_failed" : "random_away";
     randomNote.textContent = phrase(name, { status });
   } finally {
-    clearTimeout(timeout);
     making = false;
   }
 }
