@@ -7,7 +7,7 @@ UNIT ?= tests/unit
 INTEGRATION ?= tests/integration
 
 .DEFAULT_GOAL := help
-.PHONY: help run test unit integration picture drill safeties bench bench-quick bench-docs check lint types imports schemas format coverage lock dist clean
+.PHONY: help run test unit integration picture drill mutation-checks bench bench-quick bench-docs check lint types imports schemas format coverage lock dist clean
 
 help: ## list what make can do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -27,19 +27,19 @@ picture: $(READY) ## take the picture of the page in docs/page.png, in a Chromiu
 	$(BIN)/python -m tests.integration.browser.picture
 
 drill: $(READY) ## fault drills at length, then count every order (DRILL='--seed 7 kills-at-random': one again)
-	$(BIN)/python -m tests.drills $(DRILL)
+	$(BIN)/python -m drills $(DRILL)
 
-safeties: $(READY) ## take each safety away in a copy, and see the test fail that is there for it
-	$(BIN)/python -m tests.safeties
+mutation-checks: $(READY) ## take each safety away in a copy, and see the test fail that is there for it
+	$(BIN)/python -m mutation_checks
 
 bench: $(READY) ## measure all of it beside what the machine can do: ratios and targets
-	$(BIN)/python -m tests.bench
+	$(BIN)/python -m bench
 
 bench-quick: $(READY) ## the same with less of everything, in two minutes
-	$(BIN)/python -m tests.bench --quick
+	$(BIN)/python -m bench --quick
 
 bench-docs: $(READY) ## the same as bench, into docs/performance.md and its picture
-	$(BIN)/python -m tests.bench --docs
+	$(BIN)/python -m bench --docs
 
 check: lint types imports schemas ## lint, types, import contracts, deployment files
 

@@ -38,7 +38,7 @@ NOT_RUN = (
     NotRun(
         "kafka-consumer-groups.sh",
         "comes with Apache Kafka, not with this",
-        "tests/drills/group_offsets.py",
+        "drills/group_offsets.py",
     ),
     NotRun("orders api", "goes on until stopped", "tests/integration/system/processes.py"),
     NotRun("orders consumer", "goes on until stopped", "tests/integration/system/processes.py"),

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import jsonschema
 import msgspec
 
-from orders.domain.document import encode
+from orders.domain.order.document import encode
 from orders.entrypoints.http.openapi.examples import ORDER, ORDER_JSON, REQUEST_ID
 
 Document = dict[str, Any]

@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 from hypothesis import strategies as st
 
-from orders.domain.document import encode
-from orders.domain.model import Delivery, Item, Order, Payment
-from orders.domain.rules import ID_MAX_LENGTH, INT64_MAX, INT64_MIN
+from orders.domain.order.document import encode
+from orders.domain.order.model import Delivery, Item, Order, Payment
+from orders.domain.order.rules import ID_MAX_LENGTH, INT64_MAX, INT64_MIN
 
 characters = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 """All that PostgreSQL can store: any Unicode but U+0000 and the surrogates."""

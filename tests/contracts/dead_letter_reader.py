@@ -5,7 +5,7 @@ from typing import Protocol
 
 import pytest
 
-from orders.domain.messages import DeadLetter
+from orders.domain.intake.messages import DeadLetter
 from orders.domain.ports import DeadLetterReader, Entry
 from tests.contracts.dead_letters import essence, letter
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol, get_args
 import msgspec
 import pytest
 
-from orders.domain.messages import DeadLetter, ErrorCode, Headers, Identity, Message, Origin
+from orders.domain.intake.messages import DeadLetter, ErrorCode, Headers, Identity, Message, Origin
 from orders.domain.ports import DeadLetters
 
 FAILED_AT = datetime(2026, 2, 3, 4, 5, 6, 789, UTC)

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import pytest
 
-from orders.domain.messages import Batch, Headers, Message, Origin
+from orders.domain.intake.messages import Batch, Headers, Message, Origin
 from orders.domain.ports import MessageSource
 
 PATIENCE = 15.0

@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from orders.domain.document import encode
+from orders.domain.intake.reading import read
+from orders.domain.order.document import encode
 from orders.domain.ports import OrderGenerator
-from orders.domain.reading import read
 
 
 class OrderGeneratorContract:

@@ -12,11 +12,11 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from orders.domain.document import StoredOrder, encode
 from orders.domain.errors import Invalid
-from orders.domain.model import Delivery, Item, Order, Payment
+from orders.domain.order.document import StoredOrder, encode
+from orders.domain.order.model import Delivery, Item, Order, Payment
+from orders.domain.order.queries import Cursor, OrderQuery
 from orders.domain.ports import OrderRepository, SaveReport
-from orders.domain.queries import Cursor, OrderQuery
 from tests.strategies import batches
 
 NOON = datetime(2024, 5, 17, 12, tzinfo=UTC)

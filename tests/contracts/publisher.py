@@ -8,12 +8,12 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from orders.domain.document import encode
 from orders.domain.errors import TooLarge
-from orders.domain.messages import Message
-from orders.domain.model import Order
+from orders.domain.intake.messages import Message
+from orders.domain.intake.reading import read
+from orders.domain.order.document import encode
+from orders.domain.order.model import Order
 from orders.domain.ports import Publisher
-from orders.domain.reading import read
 from tests import strategies
 
 ORDER_FILE = Path(__file__).parents[1] / "data" / "order.json"

@@ -7,7 +7,7 @@ from typing import Protocol
 import pytest
 
 from orders.domain.errors import OrdersError, ReplayInProgress
-from orders.domain.messages import Identity, Origin
+from orders.domain.intake.messages import Identity, Origin
 from orders.domain.ports import ReplayJournal, Replays, Run
 
 AT = datetime(2026, 1, 2, 3, 4, 5, 678901, UTC)

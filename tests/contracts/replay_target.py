@@ -7,8 +7,8 @@ from typing import Protocol
 
 import pytest
 
+from orders.domain.intake.messages import ErrorCode, Identity, Message
 from orders.domain.letter_headers import headers_of_replay
-from orders.domain.messages import ErrorCode, Identity, Message
 from orders.domain.ports import Mark, ReplayTarget
 from tests.contracts.dead_letters import letter
 

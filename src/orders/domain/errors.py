@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import ClassVar
 
-from orders.domain.faults import Fault
+from orders.domain.intake.faults import Fault
 
 
 class OrdersError(Exception):

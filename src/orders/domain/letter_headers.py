@@ -9,8 +9,8 @@ import re
 from datetime import datetime
 from typing import get_args
 
-from orders.domain.document import in_utc
-from orders.domain.messages import DeadLetter, ErrorCode, Headers, Identity, Message
+from orders.domain.intake.messages import DeadLetter, ErrorCode, Headers, Identity, Message
+from orders.domain.order.document import in_utc
 
 CODE = "orders-error-code"
 DETAIL = "orders-error-detail"

@@ -16,8 +16,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from orders.domain.errors import NotFound
+from orders.domain.intake.messages import DeadLetter, ErrorCode, Identity
 from orders.domain.letter_headers import replayed_identity
-from orders.domain.messages import DeadLetter, ErrorCode, Identity
 from orders.domain.ports import DeadLetterReader, Entry, Replays
 
 MAX_ATTEMPTS = 3

@@ -15,7 +15,7 @@ from orders.adapters.memory.order_repository import MemoryOrderRepository
 from orders.adapters.memory.publisher import MemoryPublisher
 from orders.adapters.random_orders.order_generator import RandomOrderGenerator
 from orders.domain.errors import Unavailable
-from orders.domain.model import Order
+from orders.domain.order.model import Order
 from orders.domain.use_cases.publish_orders import PublishDocument, PublishRandom
 from orders.entrypoints import logs
 from orders.entrypoints.http.app import create_app

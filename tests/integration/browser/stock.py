@@ -4,8 +4,8 @@ from typing import Any
 
 import msgspec
 
-from orders.domain.model import Delivery, Item, Order, Payment
-from orders.domain.rules import INT64_MAX
+from orders.domain.order.model import Delivery, Item, Order, Payment
+from orders.domain.order.rules import INT64_MAX
 from orders.entrypoints.http.openapi.examples import ORDER
 from tests.unit.http.harness import order, series
 

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from orders.domain.document import encode
+from orders.domain.order.document import encode
 from orders.entrypoints.http.openapi.examples import ORDER
 from tests.integration.browser.browsing import Window
 from tests.integration.http.server_process import ServerProcess

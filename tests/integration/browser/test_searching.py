@@ -7,7 +7,7 @@ from urllib.parse import quote, unquote
 import pytest
 from playwright.sync_api import Error, Page, expect
 
-from orders.domain.rules import INT64_MAX
+from orders.domain.order.rules import INT64_MAX
 from tests.integration.browser import stock
 from tests.integration.browser.browsing import Window
 from tests.integration.http.server_process import ServerProcess

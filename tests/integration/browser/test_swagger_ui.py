@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import Locator, expect
 
-from orders.domain.document import encode
+from orders.domain.order.document import encode
 from orders.entrypoints.http.openapi.examples import ORDER, ORDER_JSON
 from tests.integration.browser.browsing import Window
 from tests.integration.system.processes import System

@@ -20,8 +20,8 @@ from typing import Any
 import pytest
 from confluent_kafka import Producer
 
-from orders.entrypoints.dev import ports
-from orders.entrypoints.dev.identity import identity
+from orders_dev import ports
+from orders_dev.identity import identity
 
 REPOSITORY = Path(__file__).parents[3]
 REFERENCE = json.loads((REPOSITORY / "tests" / "data" / "order.json").read_text("utf-8"))

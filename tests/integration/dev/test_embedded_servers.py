@@ -14,13 +14,13 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from orders.entrypoints.dev import ports
-from orders.entrypoints.dev.errors import DevError
-from orders.entrypoints.dev.identity import identity
-from orders.entrypoints.dev.kafka import KafkaBroker
-from orders.entrypoints.dev.postgres import PostgresServer
-from orders.entrypoints.dev.server import Server
-from orders.entrypoints.dev.valkey import ValkeyServer
+from orders_dev import ports
+from orders_dev.errors import DevError
+from orders_dev.identity import identity
+from orders_dev.kafka import KafkaBroker
+from orders_dev.postgres import PostgresServer
+from orders_dev.server import Server
+from orders_dev.valkey import ValkeyServer
 
 
 class Case(Protocol):

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from orders.entrypoints.dev.errors import DevError
-from orders.entrypoints.dev.jars import Jar, JarCache, Progress
+from orders_dev.errors import DevError
+from orders_dev.jars import Jar, JarCache, Progress
 
 CONTENTS = {"one": b"first jar" * 5000, "two": b"second jar" * 7000}
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from orders.entrypoints.dev import ports
-from orders.entrypoints.dev.identity import identity
-from orders.entrypoints.dev.kafka import KafkaBroker
-from orders.entrypoints.dev.postgres import PostgresServer
-from orders.entrypoints.dev.server import Server
-from orders.entrypoints.dev.stopping import StopStep
-from orders.entrypoints.dev.valkey import ValkeyServer
+from orders_dev import ports
+from orders_dev.identity import identity
+from orders_dev.kafka import KafkaBroker
+from orders_dev.orphan_cleanup import StopStep
+from orders_dev.postgres import PostgresServer
+from orders_dev.server import Server
+from orders_dev.valkey import ValkeyServer
 
 # From a worker thread that ends at once: the signal must follow the process, not the thread.
 PARENT = """

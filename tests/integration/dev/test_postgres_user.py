@@ -9,9 +9,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from orders.entrypoints.dev import ports, postgres_user
-from orders.entrypoints.dev.errors import UsageError
-from orders.entrypoints.dev.postgres import PostgresServer
+from orders_dev import ports, postgres_user
+from orders_dev.errors import UsageError
+from orders_dev.postgres import PostgresServer
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="concerns root, and this is not")
 

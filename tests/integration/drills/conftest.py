@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.drills.servers import Servers
+from drills.servers import Servers
 
 
 @pytest.fixture(scope="session")

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.drills.catalog import DRILLS
-from tests.drills.drill import Drill
-from tests.drills.performing import perform
-from tests.drills.servers import Servers
+from drills.catalog import DRILLS
+from drills.drill import Drill
+from drills.performing import perform
+from drills.servers import Servers
 
 SEED = int(os.environ.get("DRILL_SEED") or random.randrange(1_000_000))
 

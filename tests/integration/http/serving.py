@@ -15,9 +15,9 @@ from typing import Any
 import msgspec
 
 from orders.adapters.memory.order_repository import MemoryOrderRepository
-from orders.domain.document import StoredOrder, encode
 from orders.domain.errors import Unavailable, UnknownSchema
-from orders.domain.queries import Cursor, OrderQuery, Page
+from orders.domain.order.document import StoredOrder, encode
+from orders.domain.order.queries import Cursor, OrderQuery, Page
 from orders.entrypoints import logs
 from orders.entrypoints.http.app import create_app
 from orders.entrypoints.http.server import serve

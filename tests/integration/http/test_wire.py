@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from schemathesis.specs.openapi.schemas import OpenApiSchema
 
-from orders.domain.document import encode
+from orders.domain.order.document import encode
 from orders.domain.use_cases.list_orders import CHUNK, FIRST_CHUNK
 from orders.entrypoints.http.use_cases import Limits
 from tests.integration.http.server_process import ServerProcess

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from orders.adapters.kafka.settings import KafkaSettings
-from orders.adapters.kafka.topics import TopicAdmin
+from orders.adapters.kafka.client.settings import KafkaSettings
+from orders.adapters.kafka.client.topics import TopicAdmin
 from tests.integration.kafka.other_client import OtherClient
 
 PARTITIONS = 3

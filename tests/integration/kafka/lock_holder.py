@@ -4,8 +4,8 @@ import asyncio
 import os
 import sys
 
+from orders.adapters.kafka.client.settings import KafkaSettings
 from orders.adapters.kafka.replay_lock import ReplayLock
-from orders.adapters.kafka.settings import KafkaSettings
 from orders.domain.errors import ReplayInProgress, Unavailable
 
 

@@ -12,7 +12,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
     ResourceType,
 )
 
-from orders.domain.messages import Message, Origin
+from orders.domain.intake.messages import Message, Origin
 
 TIMEOUT = 15.0
 

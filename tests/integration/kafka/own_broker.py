@@ -4,8 +4,8 @@ import os
 import signal
 from pathlib import Path
 
-from orders.entrypoints.dev import ports
-from orders.entrypoints.dev.kafka import KafkaBroker
+from orders_dev import ports
+from orders_dev.kafka import KafkaBroker
 
 
 class OwnBroker:

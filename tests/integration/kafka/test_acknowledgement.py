@@ -6,16 +6,16 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
+from drills.servers import Servers
+from orders.adapters.kafka.client.producer import KafkaProducerClient
+from orders.adapters.kafka.client.settings import KafkaSettings
 from orders.adapters.kafka.dead_letters import KafkaDeadLetters
-from orders.adapters.kafka.producer import KafkaProducerClient
 from orders.adapters.kafka.publisher import KafkaPublisher
-from orders.adapters.kafka.settings import KafkaSettings
 from orders.domain.errors import Unavailable
-from orders.domain.model import Order
-from orders.domain.reading import read
+from orders.domain.intake.reading import read
+from orders.domain.order.model import Order
 from tests.contracts.dead_letters import letter
 from tests.contracts.publisher import ORDER_FILE
-from tests.drills.servers import Servers
 from tests.integration.kafka.other_client import OtherClient
 from tests.integration.kafka.waiting import opened, until, works
 

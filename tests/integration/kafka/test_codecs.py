@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kafka.codec import gzip_encode, lz4_encode, snappy_encode, zstd_encode
 
-from orders.adapters.kafka.codecs import UnpackError, unpack
+from orders.adapters.kafka.client.settings import KafkaSettings
 from orders.adapters.kafka.message_source import KafkaMessageSource
-from orders.adapters.kafka.record_batches import UnreadableBatch
-from orders.adapters.kafka.settings import KafkaSettings
+from orders.adapters.kafka.wire.codecs import UnpackError, unpack
+from orders.adapters.kafka.wire.record_batches import UnreadableBatch
 from tests.contracts.message_source import receive, values_of
 from tests.integration.kafka.other_client import OtherClient
 

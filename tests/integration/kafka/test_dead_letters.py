@@ -6,11 +6,11 @@ from datetime import datetime
 
 import pytest
 
+from orders.adapters.kafka.client.producer import KafkaProducerClient
+from orders.adapters.kafka.client.settings import KafkaSettings
 from orders.adapters.kafka.dead_letters import KafkaDeadLetters
-from orders.adapters.kafka.producer import KafkaProducerClient
-from orders.adapters.kafka.settings import KafkaSettings
 from orders.domain.errors import Unavailable
-from orders.domain.messages import DeadLetter, Message, Origin
+from orders.domain.intake.messages import DeadLetter, Message, Origin
 from tests.contracts.dead_letters import DeadLettersContract, DeadLettersSide, letter
 from tests.integration.kafka.other_client import OtherClient
 

@@ -5,9 +5,9 @@ import asyncio
 import msgspec
 from confluent_kafka.admin import AdminClient
 
+from orders.adapters.kafka.client.settings import KafkaSettings
 from orders.adapters.kafka.message_source import KafkaMessageSource
-from orders.adapters.kafka.settings import KafkaSettings
-from orders.domain.messages import Batch
+from orders.domain.intake.messages import Batch
 from tests.contracts.message_source import receive, values_of
 from tests.integration.kafka.other_client import TIMEOUT, OtherClient
 from tests.integration.kafka.waiting import opened, until, works

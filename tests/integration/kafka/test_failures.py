@@ -10,16 +10,16 @@ from typing import Any
 import msgspec
 import pytest
 
-from orders.adapters.kafka.commit_health import KafkaCommits
+from orders.adapters.kafka.client.producer import KafkaProducerClient
+from orders.adapters.kafka.client.settings import KafkaSettings
+from orders.adapters.kafka.consumer.commit_health import KafkaCommits
 from orders.adapters.kafka.dead_letters import KafkaDeadLetters
 from orders.adapters.kafka.message_source import KafkaMessageSource
-from orders.adapters.kafka.producer import KafkaProducerClient
 from orders.adapters.kafka.publisher import KafkaPublisher
-from orders.adapters.kafka.settings import KafkaSettings
 from orders.domain.errors import Unavailable
-from orders.domain.model import Order
+from orders.domain.intake.reading import read
+from orders.domain.order.model import Order
 from orders.domain.ports import Dependency
-from orders.domain.reading import read
 from tests.contracts.dead_letters import letter
 from tests.contracts.message_source import nothing_comes, receive, values_of
 from tests.contracts.publisher import ORDER_FILE
@@ -219,8 +219,8 @@ async def _is_committed(other_client: OtherClient, settings: KafkaSettings, amou
 SCRIPT = """
 import asyncio, sys
 from orders.adapters.kafka.message_source import KafkaMessageSource
-from orders.adapters.kafka.producer import KafkaProducerClient
-from orders.adapters.kafka.settings import KafkaSettings
+from orders.adapters.kafka.client.producer import KafkaProducerClient
+from orders.adapters.kafka.client.settings import KafkaSettings
 from orders.domain.errors import Unavailable
 
 async def main(bootstrap, topic):

@@ -12,8 +12,8 @@ from kafka.consumer.fetcher import CompletedFetch, FetchResponseMetricAggregator
 from kafka.errors import KafkaError, UnknownError, UnknownTopicOrPartitionError
 from kafka.structs import TopicPartition
 
-from orders.adapters.kafka.fetches import read_fetches
-from orders.adapters.kafka.record_batches import Record, UnreadableBatch
+from orders.adapters.kafka.consumer.fetches import read_fetches
+from orders.adapters.kafka.wire.record_batches import Record, UnreadableBatch
 from tests.integration.kafka.test_record_batches import batch_of, one
 
 PARTITION = TopicPartition("orders", 3)

@@ -7,9 +7,9 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from orders.adapters.kafka.client.settings import KafkaSettings
 from orders.adapters.kafka.inspection import KafkaInspection
 from orders.adapters.kafka.message_source import KafkaMessageSource
-from orders.adapters.kafka.settings import KafkaSettings
 from orders.domain.ports import Finding, Inspection
 from tests.contracts.inspection import SECRET, InspectionContract, found
 from tests.contracts.message_source import receive

@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from orders.adapters.kafka.client.settings import KafkaSettings
 from orders.adapters.kafka.message_source import KafkaMessageSource
-from orders.adapters.kafka.settings import KafkaSettings
-from orders.domain.messages import Headers, Origin
+from orders.domain.intake.messages import Headers, Origin
 from orders.domain.ports import MessageSource
 from tests.contracts.message_source import MessageSourceContract, SourceSide
 from tests.integration.kafka.other_client import OtherClient

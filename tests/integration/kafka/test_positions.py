@@ -5,10 +5,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from kafka.structs import TopicPartition
 
-from orders.adapters.kafka.positions import Positions, Receipt
-from orders.adapters.kafka.read_ahead import ReadAhead
-from orders.adapters.kafka.record_batches import Record
-from orders.domain.messages import BATCH_BYTES, BATCH_MESSAGES, Batch
+from orders.adapters.kafka.consumer.offset_tracker import Positions, Receipt
+from orders.adapters.kafka.consumer.record_buffer import ReadAhead
+from orders.adapters.kafka.wire.record_batches import Record
+from orders.domain.intake.messages import BATCH_BYTES, BATCH_MESSAGES, Batch
 
 PARTITIONS = [TopicPartition("orders", number) for number in range(3)]
 partitions = st.sampled_from(PARTITIONS)

@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from orders.adapters.kafka.producer import KafkaProducerClient
+from orders.adapters.kafka.client.producer import KafkaProducerClient
+from orders.adapters.kafka.client.settings import KafkaSettings
 from orders.adapters.kafka.publisher import KafkaPublisher
-from orders.adapters.kafka.settings import KafkaSettings
-from orders.domain.messages import Message
+from orders.domain.intake.messages import Message
 from tests.contracts.publisher import PublisherContract, PublisherSide
 from tests.integration.kafka.other_client import OtherClient
 

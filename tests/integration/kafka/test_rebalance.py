@@ -7,11 +7,11 @@ from contextlib import suppress
 import msgspec
 import pytest
 
-from orders.adapters.kafka import consumer_thread
+from orders.adapters.kafka.client.settings import KafkaSettings
+from orders.adapters.kafka.consumer import consumer_thread
 from orders.adapters.kafka.message_source import KafkaMessageSource
-from orders.adapters.kafka.settings import KafkaSettings
 from orders.domain.errors import Unavailable
-from orders.domain.messages import Batch, Origin
+from orders.domain.intake.messages import Batch, Origin
 from tests.contracts.message_source import messages_of, nothing_comes, receive, values_of
 from tests.integration.kafka.other_client import OtherClient
 from tests.integration.kafka.waiting import opened, until, works

@@ -10,8 +10,8 @@ from kafka.record.memory_records import MemoryRecords
 from kafka.record.util import calc_crc32c
 from kafka.structs import TopicPartition
 
-from orders.adapters.kafka.record_batches import Record, UnreadableBatch, read_records
-from orders.domain.messages import Headers
+from orders.adapters.kafka.wire.record_batches import Record, UnreadableBatch, read_records
+from orders.domain.intake.messages import Headers
 
 PARTITION = TopicPartition("orders", 3)
 _CRC_AT = 17

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from orders.adapters.kafka.client.settings import KafkaSettings
+from orders.adapters.kafka.client.topics import TopicAdmin
 from orders.adapters.kafka.replay_lock import ReplayLock
-from orders.adapters.kafka.settings import KafkaSettings
-from orders.adapters.kafka.topics import TopicAdmin
 from orders.domain.errors import ReplayInProgress, Unavailable
 from tests.integration.kafka.waiting import until
 from tests.integration.system.processes import free_port

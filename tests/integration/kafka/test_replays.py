@@ -5,13 +5,13 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from orders.adapters.kafka.client.producer import KafkaProducerClient
+from orders.adapters.kafka.client.settings import KafkaSettings
 from orders.adapters.kafka.dead_letter_reader import KafkaDeadLetterReader
 from orders.adapters.kafka.dead_letters import KafkaDeadLetters
-from orders.adapters.kafka.producer import KafkaProducerClient
 from orders.adapters.kafka.replay_journal import KafkaReplayJournal
 from orders.adapters.kafka.replay_target import KafkaReplayTarget
-from orders.adapters.kafka.settings import KafkaSettings
-from orders.domain.messages import DeadLetter, Message
+from orders.domain.intake.messages import DeadLetter, Message
 from orders.domain.ports import ReplayJournal
 from tests.contracts.dead_letter_reader import DeadLetterReaderContract, DeadLetterReaderSide
 from tests.contracts.replay_journal import ReplayJournalContract, ReplayJournalSide

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
+from drills.servers import Servers
+from orders.adapters.kafka.client.settings import KafkaSettings
+from orders.adapters.kafka.client.topics import TopicAdmin
 from orders.adapters.kafka.inspection import KafkaInspection
-from orders.adapters.kafka.settings import KafkaSettings
-from orders.adapters.kafka.topics import TopicAdmin
 from orders.domain.ports import Finding
 from orders.domain.use_cases.inspect_system import TIMEOUT
 from tests.contracts.inspection import found
-from tests.drills.servers import Servers
 from tests.integration.kafka.other_client import OtherClient
 from tests.integration.kafka.waiting import until
 

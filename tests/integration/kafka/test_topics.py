@@ -8,10 +8,10 @@ import pytest
 from kafka.errors import KafkaError, NoBrokersAvailable
 from rich.pretty import pretty_repr
 
+from orders.adapters.kafka.client.producer import KafkaProducerClient
+from orders.adapters.kafka.client.settings import KafkaSettings, client_options
+from orders.adapters.kafka.client.topics import TopicAdmin, TopicLimits
 from orders.adapters.kafka.message_source import KafkaMessageSource
-from orders.adapters.kafka.producer import KafkaProducerClient
-from orders.adapters.kafka.settings import KafkaSettings, client_options
-from orders.adapters.kafka.topics import TopicAdmin, TopicLimits
 from tests.integration.kafka.other_client import OtherClient
 from tests.integration.kafka.waiting import opened, until, works
 

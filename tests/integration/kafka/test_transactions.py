@@ -2,8 +2,8 @@
 
 import asyncio
 
+from orders.adapters.kafka.client.settings import KafkaSettings
 from orders.adapters.kafka.message_source import KafkaMessageSource
-from orders.adapters.kafka.settings import KafkaSettings
 from tests.contracts.message_source import nothing_comes, receive, values_of
 from tests.integration.kafka.other_client import OtherClient
 from tests.integration.kafka.waiting import opened, until

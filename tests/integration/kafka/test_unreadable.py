@@ -11,11 +11,12 @@ from kafka.record.default_records import DefaultRecordBatch
 from kafka.record.memory_records import MemoryRecords
 from kafka.structs import TopicPartition
 
-from orders.adapters.kafka import fetches, record_batches
+from orders.adapters.kafka.client.settings import KafkaSettings
+from orders.adapters.kafka.consumer import fetches
+from orders.adapters.kafka.consumer.offset_tracker import Positions
 from orders.adapters.kafka.message_source import KafkaMessageSource
-from orders.adapters.kafka.positions import Positions
-from orders.adapters.kafka.record_batches import Record, UnreadableBatch, read_records
-from orders.adapters.kafka.settings import KafkaSettings
+from orders.adapters.kafka.wire import record_batches
+from orders.adapters.kafka.wire.record_batches import Record, UnreadableBatch, read_records
 from tests.contracts.message_source import messages_of, nothing_comes, receive, values_of
 from tests.integration.kafka.other_client import OtherClient
 from tests.integration.kafka.waiting import opened
@@ -49,7 +50,7 @@ async def test_an_error_now_and_then_costs_no_message(
         return iter(records)
 
     monkeypatch.setattr(fetches, "read_records", sometimes)
-    monkeypatch.setattr("orders.adapters.kafka.retries._TRIES", 1_000)
+    monkeypatch.setattr("orders.adapters.kafka.consumer.retries._TRIES", 1_000)
     values = [b"%05d" % n for n in range(3_000)]
     async with opened(KafkaMessageSource(topics, fetch_max_bytes=5_000)) as source:
         batches = []
@@ -111,7 +112,7 @@ async def test_what_stands_before_it_is_waited_for_while_it_is_being_stored(
         return iter(good)
 
     monkeypatch.setattr(fetches, "read_records", failing)
-    monkeypatch.setattr("orders.adapters.kafka.retries._TRIES", 1)
+    monkeypatch.setattr("orders.adapters.kafka.consumer.retries._TRIES", 1)
     values = [b"%05d" % n for n in range(2_100)]  # more than a batch
     await asyncio.to_thread(other_client.send_many, topics.topic, values, partition=0)
     await asyncio.to_thread(other_client.send, topics.topic, b"broken", partition=0)

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
+from orders.adapters.kafka.client.producer import KafkaProducerClient
 from orders.adapters.kafka.message_source import KafkaMessageSource
-from orders.adapters.kafka.producer import KafkaProducerClient
 from orders.domain.errors import Unavailable
 from orders.domain.ports import Dependency
 

@@ -13,8 +13,8 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from orders.adapters.postgres.database import PostgresDatabase, Timeouts
 from orders.adapters.postgres.order_repository import PostgresOrderRepository
-from orders.domain.document import encode
 from orders.domain.errors import Unavailable
+from orders.domain.order.document import encode
 from tests.contracts.order_repository import numbered, order_of
 from tests.integration.tcp_proxy import TcpProxy
 

@@ -13,7 +13,7 @@ from orders.adapters.postgres.migrations import _LOCK, Migrator
 from orders.adapters.postgres.order_repository import PostgresOrderRepository
 from orders.adapters.postgres.schema import Applied, Migration, migrations, pending
 from orders.domain.errors import Unavailable, UnknownSchema
-from orders.domain.queries import OrderQuery
+from orders.domain.order.queries import OrderQuery
 from tests.contracts.order_repository import order_of
 
 NAMES = [migration.name for migration in migrations()]

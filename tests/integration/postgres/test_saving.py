@@ -9,8 +9,8 @@ import pytest
 from orders.adapters.postgres.database import PostgresDatabase, Timeouts
 from orders.adapters.postgres.order_repository import PostgresOrderRepository
 from orders.adapters.postgres.tables import TABLES
-from orders.domain.document import encode
 from orders.domain.errors import OrdersError, Unavailable
+from orders.domain.order.document import encode
 from tests.contracts.order_repository import (
     assert_holds,
     numbered,

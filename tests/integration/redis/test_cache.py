@@ -8,7 +8,7 @@ import pytest
 from redis.asyncio import Redis
 
 from orders.adapters.redis_lru.cache import RedisCache
-from orders.domain.document import digest
+from orders.domain.order.document import digest
 from orders.domain.ports import Cache
 from tests.contracts.cache import (
     CacheContract,

@@ -10,7 +10,7 @@ from testcontainers.core.container import DockerContainer
 from testcontainers.core.docker_client import get_docker_host
 from testcontainers.core.wait_strategies import LogMessageWaitStrategy
 
-from orders.entrypoints.dev import ports
+from orders_dev import ports
 
 from .choice import Engine
 

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from orders.entrypoints.dev import ports
-from orders.entrypoints.dev.kafka import KafkaBroker
-from orders.entrypoints.dev.postgres import PostgresServer
-from orders.entrypoints.dev.server import Server
-from orders.entrypoints.dev.valkey import ValkeyServer
+from orders_dev import ports
+from orders_dev.kafka import KafkaBroker
+from orders_dev.postgres import PostgresServer
+from orders_dev.server import Server
+from orders_dev.valkey import ValkeyServer
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from dependency_injector import providers
 
 from orders.bootstrap import Container, build_in_memory
 from orders.config import Settings
-from orders.domain.messages import Message
+from orders.domain.intake.messages import Message
 from orders.domain.use_cases.ingest_batch import IngestBatch, Prepared
 from orders.entrypoints.consumer.command import consume
 from orders.entrypoints.consumer.reading_ahead import INLINE_BYTES

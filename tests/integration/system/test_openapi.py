@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from orders.domain.document import encode
+from orders.domain.order.document import encode
 from orders.entrypoints.http.openapi.examples import ORDER, REQUEST_ID
 from tests import http_examples
 from tests.http_examples import MAX_BODY, Scenario

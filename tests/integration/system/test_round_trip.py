@@ -8,8 +8,8 @@ import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from orders.domain.document import encode
-from orders.domain.model import Order
+from orders.domain.order.document import encode
+from orders.domain.order.model import Order
 from tests.integration.system.processes import System
 from tests.strategies import orders
 

@@ -4,7 +4,7 @@ import msgspec
 import psycopg
 import pytest
 
-from orders.domain.document import encode
+from orders.domain.order.document import encode
 from orders.entrypoints.http.openapi.examples import ORDER
 from tests.integration.system.processes import START_SECONDS, System
 

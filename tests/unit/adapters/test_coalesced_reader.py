@@ -8,9 +8,9 @@ import pytest
 from orders.adapters.coalesced.order_reader import CoalescedReader
 from orders.adapters.memory.cache import MemoryCache
 from orders.adapters.memory.order_repository import MemoryOrderRepository
-from orders.domain.document import encode
 from orders.domain.errors import Unavailable
-from tests.unit.domain.reference import REFERENCE, read_document, the_order
+from orders.domain.order.document import encode
+from tests.unit.domain.order.reference import REFERENCE, read_document, the_order
 
 ORDERS = {uid: the_order(read_document(REFERENCE | {"order_uid": uid})) for uid in "abcdef"}
 DOCUMENTS = {uid: encode(order) for uid, order in ORDERS.items()}

@@ -4,7 +4,7 @@ import pytest
 
 from orders.adapters.memory.dead_letters import MemoryDeadLetters
 from orders.domain.errors import Unavailable
-from orders.domain.messages import DeadLetter
+from orders.domain.intake.messages import DeadLetter
 from tests.contracts.dead_letters import DeadLettersContract, DeadLettersSide, letter
 
 

@@ -13,8 +13,8 @@ from structlog.testing import capture_logs
 from orders.adapters.coalesced.order_reader import CoalescedReader
 from orders.adapters.in_process.cache import OVERHEAD, InProcessCache
 from orders.adapters.memory.cache import MemoryCache
-from orders.domain.document import hex_digest
 from orders.domain.errors import Unavailable
+from orders.domain.order.document import hex_digest
 from orders.domain.ports import Cache, OrderReader
 from tests.contracts.cache import CacheBasics, NewCache, document, documents, uids_in
 

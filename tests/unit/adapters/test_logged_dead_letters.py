@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 from orders.adapters.logged.dead_letters import LoggedDeadLetters
 from orders.adapters.memory.dead_letters import MemoryDeadLetters
 from orders.domain.errors import Unavailable
-from orders.domain.messages import DeadLetter, Message, Origin
+from orders.domain.intake.messages import DeadLetter, Message, Origin
 
 LETTER = DeadLetter(
     Message(Origin("orders", 3, 7), b"[secret]", b"private", 1, (("h", b"hidden"),)),

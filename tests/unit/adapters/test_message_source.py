@@ -7,7 +7,7 @@ import pytest
 from orders.adapters.memory.message_source import MemoryMessageSource
 from orders.adapters.memory.topic import MemoryTopic
 from orders.domain.errors import Unavailable
-from orders.domain.messages import Headers, Origin
+from orders.domain.intake.messages import Headers, Origin
 from orders.domain.ports import MessageSource
 from tests.contracts.message_source import (
     MessageSourceContract,

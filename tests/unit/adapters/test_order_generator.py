@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orders.adapters.random_orders.order_generator import RandomOrderGenerator
-from orders.domain.document import encode
-from orders.domain.model import Order
+from orders.domain.intake.reading import read
+from orders.domain.order.document import encode
+from orders.domain.order.model import Order
 from orders.domain.ports import OrderGenerator
-from orders.domain.reading import read
 from tests.contracts.order_generator import OrderGeneratorContract
 
 MOMENT = datetime(2024, 2, 29, 23, 59, 59, 999_999, tzinfo=UTC)

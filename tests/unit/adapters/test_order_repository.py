@@ -6,10 +6,10 @@ from contextlib import asynccontextmanager
 import pytest
 
 from orders.adapters.memory.order_repository import MemoryOrderRepository
-from orders.domain.document import encode
 from orders.domain.errors import Unavailable
+from orders.domain.order.document import encode
+from orders.domain.order.queries import OrderQuery
 from orders.domain.ports import OrderRepository
-from orders.domain.queries import OrderQuery
 from tests.contracts.order_repository import (
     OrderRepositoryContract,
     check_any_orders,

@@ -5,8 +5,8 @@ import pytest
 from orders.adapters.memory.publisher import MemoryPublisher
 from orders.adapters.memory.topic import MemoryTopic
 from orders.domain.errors import Unavailable
-from orders.domain.messages import Message
-from orders.domain.model import Order
+from orders.domain.intake.messages import Message
+from orders.domain.order.model import Order
 from tests.contracts.publisher import PublisherContract, PublisherSide
 
 

@@ -8,7 +8,7 @@ from orders.adapters.memory.replay_journal import MemoryJournalStore, MemoryRepl
 from orders.adapters.memory.replay_target import MemoryReplayTarget
 from orders.adapters.memory.topic import MemoryTopic
 from orders.domain.errors import Unavailable
-from orders.domain.messages import DeadLetter, Message
+from orders.domain.intake.messages import DeadLetter, Message
 from orders.domain.ports import ReplayJournal
 from tests.contracts.dead_letter_reader import (
     DeadLetterReaderContract,

@@ -4,7 +4,7 @@ import pytest
 from msgspec import Struct
 
 from orders.adapters.postgres.tables import scalars
-from orders.domain.model import Delivery, Item, Payment
+from orders.domain.order.model import Delivery, Item, Payment
 
 
 @pytest.mark.parametrize("struct", [Delivery, Payment, Item])

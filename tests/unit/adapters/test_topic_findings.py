@@ -1,8 +1,8 @@
 """What is said of the topics' settings, without a broker."""
 
-from orders.adapters.kafka.cluster_view import ClusterView, PartitionView, TopicView
-from orders.adapters.kafka.settings import KafkaSettings
-from orders.adapters.kafka.topic_findings import topic_findings
+from orders.adapters.kafka.client.cluster_view import ClusterView, PartitionView, TopicView
+from orders.adapters.kafka.client.settings import KafkaSettings
+from orders.adapters.kafka.diagnostics.topic_findings import topic_findings
 from orders.domain.ports import Finding
 from tests.contracts.inspection import found
 

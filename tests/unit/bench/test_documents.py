@@ -3,8 +3,7 @@
 import json
 from pathlib import Path
 
-from orders.domain.reading import read
-from tests.bench.documents import (
+from bench.documents import (
     COLUMNS,
     digests,
     make,
@@ -14,7 +13,8 @@ from tests.bench.documents import (
     write,
     write_many,
 )
-from tests.drills.stored import as_stored
+from drills.stored import as_stored
+from orders.domain.intake.reading import read
 
 
 def test_orders_are_the_same_each_time_and_of_their_own_numbers() -> None:

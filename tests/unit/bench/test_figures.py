@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.bench.figures import Figure, Limit, Target, percentile
+from bench.figures import Figure, Limit, Target, percentile
 
 
 @pytest.mark.parametrize(

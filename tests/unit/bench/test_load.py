@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.bench.load import Spec, run
+from bench.load import Spec, run
 
 BODIES = {"/orders/a": b'{"order_uid":"a"}', "/orders/b": b'{"order_uid":"b","more":1}'}
 

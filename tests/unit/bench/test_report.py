@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from tests.bench.figures import Figure, Limit, Target
-from tests.bench.picture import svg
-from tests.bench.report import BEGIN, END, as_json, between_marks, grouped, markdown, number, table
+from bench.figures import Figure, Limit, Target
+from bench.picture import svg
+from bench.report import BEGIN, END, as_json, between_marks, grouped, markdown, number, table
 
 FIGURES = [
     Figure("hot", "GET & go", "requests/s", [8_000.0], Limit([10_000.0], "it"), target=Target(0.8)),

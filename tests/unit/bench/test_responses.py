@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.bench.responses import Answer, AnswerReader, BadAnswer
+from bench.responses import Answer, AnswerReader, BadAnswer
 
 
 def wire(body: bytes, status: int = 200, length: str = "content-length") -> bytes:

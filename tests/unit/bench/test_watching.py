@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.bench.place import CheckFailed
-from tests.bench.watching import Clock
+from bench.place import CheckFailed
+from bench.watching import Clock
 
 
 def test_what_was_there_at_the_first_look_is_not_counted() -> None:

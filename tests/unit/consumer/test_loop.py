@@ -11,13 +11,13 @@ from orders.adapters.memory.cache import MemoryCache
 from orders.adapters.memory.dead_letters import MemoryDeadLetters
 from orders.adapters.memory.message_source import MemoryMessageSource
 from orders.adapters.memory.topic import MemoryTopic
-from orders.domain.document import StoredOrder, encode
 from orders.domain.errors import OrdersError, Unavailable
-from orders.domain.messages import Batch
-from orders.domain.model import Order
+from orders.domain.intake.messages import Batch
+from orders.domain.intake.reading import read
+from orders.domain.order.document import StoredOrder, encode
+from orders.domain.order.model import Order
+from orders.domain.order.queries import Cursor, OrderQuery, Page
 from orders.domain.ports import MessageSource, OrderRepository, SaveReport
-from orders.domain.queries import Cursor, OrderQuery, Page
-from orders.domain.reading import read
 from orders.domain.storing import Storing
 from orders.domain.use_cases.ingest_batch import IngestBatch
 from orders.entrypoints.consumer.loop import ConsumerLoop

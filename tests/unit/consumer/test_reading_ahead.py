@@ -11,7 +11,7 @@ from orders.adapters.memory.message_source import MemoryMessageSource
 from orders.adapters.memory.order_repository import MemoryOrderRepository
 from orders.adapters.memory.topic import MemoryTopic
 from orders.domain.errors import OrdersError
-from orders.domain.messages import Batch
+from orders.domain.intake.messages import Batch
 from orders.domain.use_cases.ingest_batch import IngestBatch
 from orders.entrypoints.consumer.reading_ahead import Read, ReadingAhead
 from tests.contracts.publisher import ORDER_FILE

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from orders.entrypoints.dev.data_folder import DataFolder
-from orders.entrypoints.dev.errors import UsageError
+from orders_dev.data_folder import DataFolder
+from orders_dev.errors import UsageError
 
 HOLD = """
 import sys
 from pathlib import Path
-from orders.entrypoints.dev.data_folder import DataFolder
+from orders_dev.data_folder import DataFolder
 folder = DataFolder(Path(sys.argv[1]))
 folder.acquire()
 print("held", flush=True)

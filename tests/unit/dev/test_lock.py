@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from orders.entrypoints.dev.jars import Jar, read_lock
+from orders_dev.jars import Jar, read_lock
 
 
 def test_the_shipped_lock_names_a_whole_broker_with_a_voice() -> None:

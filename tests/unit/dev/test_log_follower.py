@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from orders.entrypoints.dev.log_follower import LogFollower
+from orders_dev.log_follower import LogFollower
 
 
 def test_new_lines_of_all_files_are_shown_whole_and_once(tmp_path: Path) -> None:

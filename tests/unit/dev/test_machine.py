@@ -10,18 +10,18 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from orders.config import Settings, load
-from orders.entrypoints.dev import panel
-from orders.entrypoints.dev.data_folder import DataFolder
-from orders.entrypoints.dev.errors import UsageError
-from orders.entrypoints.dev.machine import (
+from orders_dev import banner
+from orders_dev.data_folder import DataFolder
+from orders_dev.dev_stack import (
     SERVER_PORTS,
     Machine,
     asks_for_http_port,
     choose_http_port,
     choose_server_ports,
 )
-from orders.entrypoints.dev.ports import choose
-from orders.entrypoints.dev.requirements import check_platform
+from orders_dev.errors import UsageError
+from orders_dev.ports import choose
+from orders_dev.requirements import check_platform
 
 OWN = {
     "ORDERS_POSTGRES_DSN": "postgresql://me:secret@db/mine",
@@ -72,7 +72,7 @@ def test_a_value_from_a_file_counts_as_set_and_is_not_set_twice(tmp_path: Path) 
 
 def test_the_panel_shows_where_all_is_and_no_secret(tmp_path: Path) -> None:
     out = io.StringIO()
-    panel.show(Console(file=out, width=400), machine(tmp_path), Settings())
+    banner.show(Console(file=out, width=400), machine(tmp_path), Settings())
     text = out.getvalue()
     for shown in (
         "http://127.0.0.1:21000/docs",
@@ -97,7 +97,7 @@ def test_the_port_of_health_that_the_user_has_set_is_kept(tmp_path: Path) -> Non
 
 def test_the_panel_does_not_repeat_the_users_own_addresses(tmp_path: Path) -> None:
     out = io.StringIO()
-    panel.show(Console(file=out, width=400), machine(tmp_path), load(OWN, dotenv=None))
+    banner.show(Console(file=out, width=400), machine(tmp_path), load(OWN, dotenv=None))
     assert "secret" not in out.getvalue()
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from orders.entrypoints.dev import ports
+from orders_dev import ports
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from orders.entrypoints.dev.postgres import shared_buffers
+from orders_dev.postgres import shared_buffers
 
 
 @pytest.mark.parametrize(

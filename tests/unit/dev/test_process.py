@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from orders.entrypoints.dev.errors import ChildError
-from orders.entrypoints.dev.identity import identity, working_folder
-from orders.entrypoints.dev.process import ChildProcess, Launch, run_tool
-from orders.entrypoints.dev.stopping import StopStep, reclaim, remember
+from orders_dev.errors import ChildError
+from orders_dev.identity import identity, working_folder
+from orders_dev.orphan_cleanup import StopStep, reclaim, remember
+from orders_dev.process import ChildProcess, Launch, run_tool
 
 POLITE = (StopStep(signal.SIGTERM, 5.0),)
 IMPATIENT = (StopStep(signal.SIGTERM, 0.3),)

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orders.domain.intake.messages import DeadLetter, ErrorCode, Headers, Identity, Message, Origin
 from orders.domain.letter_headers import (
     ATTEMPT,
     OWN,
@@ -15,7 +16,6 @@ from orders.domain.letter_headers import (
     letter_in,
     replayed_identity,
 )
-from orders.domain.messages import DeadLetter, ErrorCode, Headers, Identity, Message, Origin
 
 PLACE = Origin("orders.dlq", 0, 0)
 CODES: list[ErrorCode] = ["undecodable", "invalid", "conflict", "rejected", "empty"]

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orders.domain.document import encode
 from orders.domain.errors import Invalid
 from orders.domain.masking import MAX_DEPTH, SHOWN, masked, masked_header
-from orders.domain.model import Delivery, Item, Order, Payment
+from orders.domain.order.document import encode
+from orders.domain.order.model import Delivery, Item, Order, Payment
 from tests.strategies import orders
-from tests.unit.domain.reference import REFERENCE
+from tests.unit.domain.order.reference import REFERENCE
 
 DELIVERY = set(REFERENCE["delivery"])
 

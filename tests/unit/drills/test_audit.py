@@ -9,10 +9,10 @@ from typing import Any, cast
 import confluent_kafka
 import pytest
 
-from tests.drills.audit import Tally, audit
-from tests.drills.expectations import Document, Good, Ledger, bad
-from tests.drills.stored import as_stored
-from tests.unit.domain.reference import REFERENCE
+from drills.audit import Tally, audit
+from drills.expectations import Document, Good, Ledger, bad
+from drills.stored import as_stored
+from tests.unit.domain.order.reference import REFERENCE
 
 BROKEN = b'{"order_uid": 1}'
 

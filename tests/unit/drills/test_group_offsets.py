@@ -3,7 +3,7 @@
 import struct
 from dataclasses import dataclass
 
-from tests.drills.group_offsets import Commit, commits, moved_back
+from drills.group_offsets import Commit, commits, moved_back
 
 
 def commit(offset: int | None, partition: int = 0) -> Commit:

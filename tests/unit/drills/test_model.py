@@ -13,19 +13,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from drills.expectations import Bad, Expected, Good
+from drills.json_parts import NotJSON, parse
+from drills.model import DEEPEST, expectations
+from drills.mutations import messages
+from drills.stored import as_stored
 from orders.adapters.memory.dead_letters import MemoryDeadLetters
 from orders.adapters.memory.order_repository import MemoryOrderRepository
 from orders.adapters.no_cache.cache import NoCache
 from orders.adapters.random_orders.order_generator import RandomOrderGenerator
-from orders.domain.document import encode
-from orders.domain.messages import Message, Origin
-from orders.domain.model import Order
+from orders.domain.intake.messages import Message, Origin
+from orders.domain.order.document import encode
+from orders.domain.order.model import Order
 from orders.domain.use_cases.ingest_batch import IngestBatch, Prepared
-from tests.drills.expectations import Bad, Expected, Good
-from tests.drills.json_parts import NotJSON, parse
-from tests.drills.model import DEEPEST, expectations
-from tests.drills.mutations import messages
-from tests.drills.stored import as_stored
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**64), 2**64) | st.text(),

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from orders.domain.reading import read
-from orders.entrypoints.cli import main
+from orders.domain.intake.reading import read
+from orders.entrypoints.cli.main import main
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +40,7 @@ def test_that_line_is_the_commands_own(name: str) -> None:
 
 
 def test_help_loads_no_command() -> None:
-    ask = "import sys; from orders.entrypoints.cli import main"
+    ask = "import sys; from orders.entrypoints.cli.main import main"
     ask += "; main(['--help'], standalone_mode=False)"
     ask += "; print(sorted({'litestar', 'kafka', 'psycopg', 'redis', 'rich'} & sys.modules.keys()))"
     shown = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True)
@@ -99,8 +99,18 @@ def test_a_service_that_is_stopped_while_it_loads_ends_with_0(
         f"import os, time\nos.kill(os.getpid(), {int(number)})\ntime.sleep(30)\n"
     )
     lazy = "cli._Lazy('loading:x', '')"
-    code = f"from orders.entrypoints import cli; cli._COMMANDS[{name!r}] = {lazy}; cli.run()"
+    code = f"from orders.entrypoints.cli import main as cli; cli._COMMANDS[{name!r}] = {lazy}; cli.run()"
     ended = subprocess.run(
         [sys.executable, "-c", code, name], cwd=tmp_path, capture_output=True, check=False
     )
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, b"", b"")
+
+
+def test_without_the_development_stack_dev_says_so_and_ends_with_2() -> None:
+    code = "import sys; sys.modules['orders_dev'] = None; from orders.entrypoints.cli.main import run; run()"
+    ended = subprocess.run(
+        [sys.executable, "-c", code, "dev"], capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 2
+    assert "the development stack is not part of this installation" in ended.stderr
+    assert "Traceback" not in ended.stderr

@@ -23,12 +23,12 @@ from orders.adapters.memory.replay_target import MemoryReplayTarget
 from orders.adapters.memory.topic import MemoryTopic
 from orders.bootstrap import Container, build_in_memory
 from orders.config import Settings
-from orders.domain.messages import DeadLetter, ErrorCode, Identity, Message, Origin
+from orders.domain.intake.messages import DeadLetter, ErrorCode, Identity, Message, Origin
 from orders.domain.ports import Entry, Run
 from orders.domain.use_cases import replay_dead_letters
-from orders.entrypoints.cli import main
+from orders.entrypoints.cli.main import main
 from orders.entrypoints.tools.dlq.terminal import safe
-from tests.unit.domain.reference import REFERENCE
+from tests.unit.domain.order.reference import REFERENCE
 
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
 PERSONAL = [str(value) for value in REFERENCE["delivery"].values()]
@@ -207,7 +207,7 @@ def test_a_topic_that_is_missing_is_not_empty(container: Container) -> None:
 LISTING = """
 from orders.bootstrap import build_in_memory
 from orders.config import Settings
-from orders.entrypoints.cli import main
+from orders.entrypoints.cli.main import main
 main(["dlq", "list"], obj=build_in_memory(Settings()))
 """
 

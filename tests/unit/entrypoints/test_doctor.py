@@ -10,7 +10,7 @@ from dependency_injector import providers
 from orders.adapters.memory.inspection import MemoryInspection
 from orders.bootstrap import Container
 from orders.domain.ports import Finding
-from orders.entrypoints.cli import main
+from orders.entrypoints.cli.main import main
 
 ENVIRONMENT = {
     "ORDERS_POSTGRES_DSN": "postgresql://u:hunter2@127.0.0.1:1/d",

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from schemathesis.config import GenerationConfig, ProjectConfig, ProjectsConfig
 
-from orders.domain.queries import Cursor
+from orders.domain.order.queries import Cursor
 from orders.entrypoints.http.cursor import to_text
 from tests.strategies import identifiers, instants
 

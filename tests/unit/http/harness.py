@@ -16,10 +16,10 @@ from orders.adapters.memory.publisher import MemoryPublisher
 from orders.adapters.memory.topic import MemoryTopic
 from orders.adapters.no_cache.cache import NoCache
 from orders.adapters.random_orders.order_generator import RandomOrderGenerator
-from orders.domain.document import encode
 from orders.domain.errors import Unavailable
-from orders.domain.messages import Message
-from orders.domain.model import Order
+from orders.domain.intake.messages import Message
+from orders.domain.order.document import encode
+from orders.domain.order.model import Order
 from orders.domain.ports import Dependency
 from orders.domain.use_cases.check_readiness import CheckReadiness
 from orders.domain.use_cases.list_orders import ListOrders

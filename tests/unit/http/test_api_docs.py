@@ -13,10 +13,10 @@ import yaml
 from hypothesis import given, settings
 from litestar.routes import HTTPRoute
 
-from orders.domain.document import encode
-from orders.domain.model import Order
-from orders.domain.reading import read
-from orders.domain.rules import INT64_MAX, INT64_MIN
+from orders.domain.intake.reading import read
+from orders.domain.order.document import encode
+from orders.domain.order.model import Order
+from orders.domain.order.rules import INT64_MAX, INT64_MIN
 from orders.entrypoints.http.openapi.document import openapi_document
 from orders.entrypoints.http.openapi.examples import ORDER
 from tests.strategies import documents, orders

@@ -16,11 +16,11 @@ from hypothesis import given, settings
 from orders.adapters.memory.dead_letters import MemoryDeadLetters
 from orders.adapters.memory.order_repository import MemoryOrderRepository
 from orders.adapters.no_cache.cache import NoCache
-from orders.domain.document import encode
+from orders.domain.intake.messages import DeadLetter, ErrorCode
+from orders.domain.intake.reading import read
 from orders.domain.letter_headers import OWN, REPLAY_OF, headers_of
-from orders.domain.messages import DeadLetter, ErrorCode
-from orders.domain.model import Order
-from orders.domain.reading import read
+from orders.domain.order.document import encode
+from orders.domain.order.model import Order
 from orders.domain.use_cases.ingest_batch import IngestBatch
 from orders.entrypoints.http.asyncapi.document import asyncapi_document
 from orders.entrypoints.http.asyncapi.examples import SENT, message

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orders.domain.queries import Cursor
+from orders.domain.order.queries import Cursor
 from orders.entrypoints.http.cursor import from_text, to_text
 from tests.strategies import identifiers, instants
 

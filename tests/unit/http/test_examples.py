@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from orders.adapters.random_orders.order_generator import RandomOrderGenerator
-from orders.domain.document import encode
+from orders.domain.order.document import encode
 from orders.entrypoints.http.openapi.document import openapi_document
 from orders.entrypoints.http.openapi.examples import ORDER, RANDOM_ORDER_JSON, REQUEST_ID
 from orders.entrypoints.http.use_cases import Limits

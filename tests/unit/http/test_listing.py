@@ -10,9 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
-from orders.domain.document import StoredOrder, encode
 from orders.domain.errors import Unavailable
-from orders.domain.queries import OrderQuery, Page
+from orders.domain.order.document import StoredOrder, encode
+from orders.domain.order.queries import OrderQuery, Page
 from orders.domain.use_cases.list_orders import CHUNK, ListOrders
 from orders.entrypoints.http.envelope import TransferBroken
 from orders.entrypoints.http.use_cases import Limits

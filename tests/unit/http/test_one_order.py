@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orders.domain.document import encode
+from orders.domain.order.document import encode
 from tests.strategies import characters
 from tests.unit.http.harness import Api, order, problem
 

@@ -4,7 +4,7 @@ import re
 
 from msgspec import Struct
 
-from orders.domain.model import Delivery, Item, Order, Payment
+from orders.domain.order.model import Delivery, Item, Order, Payment
 from orders.entrypoints.http.page.files import FILES
 
 NESTED: dict[str, type[Struct]] = {"delivery": Delivery, "payment": Payment}

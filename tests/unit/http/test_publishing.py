@@ -8,8 +8,8 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from orders.domain.document import encode
-from orders.domain.model import Order
+from orders.domain.order.document import encode
+from orders.domain.order.model import Order
 from orders.entrypoints.http.use_cases import Limits
 from tests.unit.http.harness import LIMITS, Api, order, problem
 

@@ -3,8 +3,8 @@
 import httpx
 import pytest
 
-from orders.domain.document import encode
-from orders.domain.reading import read
+from orders.domain.intake.reading import read
+from orders.domain.order.document import encode
 from tests.unit.http.harness import LIMITS, Api, problem
 
 MOST = LIMITS.random_max

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import pytest
 
-from orders.entrypoints.cli import main
+from orders.entrypoints.cli.main import main
 from tests.commands import DOCUMENTS, NOT_RUN, ROOT, commands, spans, words
 
 MAKEFILE = (ROOT / "Makefile").read_text()

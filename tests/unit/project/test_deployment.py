@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from orders.config import load, variables
-from orders.entrypoints.cli import main
+from orders.entrypoints.cli.main import main
 
 DEPLOY = Path(__file__).parents[3] / "deploy"
 

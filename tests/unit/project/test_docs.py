@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from mutation_checks.catalog import SAFETIES
 from orders.config import variables
-from orders.entrypoints.cli import main
-from tests.safeties.catalog import SAFETIES
+from orders.entrypoints.cli.main import main
 
 ROOT = Path(__file__).parents[3]
 DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]

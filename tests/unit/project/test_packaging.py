@@ -11,13 +11,13 @@ from hatchling.builders.wheel import WheelBuilder
 ROOT = Path(__file__).parents[3]
 
 
-def test_the_wheel_holds_every_file_of_the_package(tmp_path: Path) -> None:
+def test_the_wheel_holds_every_file_of_both_packages(tmp_path: Path) -> None:
     (wheel,) = WheelBuilder(str(ROOT)).build(directory=str(tmp_path), versions=["standard"])
-    held = {name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("orders/")}
-    package = ROOT / "src"
+    held = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    source = ROOT / "src"
     files = {
-        str(path.relative_to(package))
-        for path in (package / "orders").rglob("*")
+        str(path.relative_to(source))
+        for path in source.rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
     assert held == files

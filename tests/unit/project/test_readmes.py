@@ -5,8 +5,8 @@ import re
 from collections import Counter
 from pathlib import Path
 
-from tests.bench import readme
-from tests.bench.report import between_marks
+from bench import readme
+from bench.report import between_marks
 from tests.commands import ROOT
 
 ENGLISH, RUSSIAN = ((ROOT / name).read_text("utf-8") for name in ("README.md", "README.ru.md"))

@@ -9,8 +9,8 @@ from sys import getsizeof
 
 import structlog
 
-from orders.domain.document import hex_digest
 from orders.domain.errors import Unavailable
+from orders.domain.order.document import hex_digest
 from orders.domain.ports import AtHand, Cache, Held
 
 OVERHEAD = 400

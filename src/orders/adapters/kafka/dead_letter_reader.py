@@ -3,10 +3,10 @@
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 
-from orders.adapters.kafka.present_records import extents, read_present
-from orders.adapters.kafka.settings import KafkaSettings
+from orders.adapters.kafka.client.settings import KafkaSettings
+from orders.adapters.kafka.client.topic_snapshot import extents, read_present
+from orders.domain.intake.messages import Message, Origin
 from orders.domain.letter_headers import letter_in
-from orders.domain.messages import Message, Origin
 from orders.domain.ports import DeadLetterReader, Entry
 
 

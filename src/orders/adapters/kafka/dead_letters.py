@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import structlog
 
-from orders.adapters.kafka.producer import KafkaProducerClient, Outgoing
-from orders.adapters.kafka.settings import KafkaSettings
+from orders.adapters.kafka.client.producer import KafkaProducerClient, Outgoing
+from orders.adapters.kafka.client.settings import KafkaSettings
 from orders.domain.errors import TooLarge, Unavailable
+from orders.domain.intake.messages import DeadLetter
 from orders.domain.letter_headers import headers_of
-from orders.domain.messages import DeadLetter
 from orders.domain.ports import DeadLetters, Dependency
 
 _log = structlog.get_logger(__name__)

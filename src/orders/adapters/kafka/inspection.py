@@ -5,11 +5,11 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from orders.adapters.kafka.cluster_view import ClusterView, UnreachableError, look
-from orders.adapters.kafka.group_findings import group_findings
-from orders.adapters.kafka.loop_callbacks import call_in_loop
-from orders.adapters.kafka.settings import KafkaSettings
-from orders.adapters.kafka.topic_findings import topic_findings
+from orders.adapters.kafka.client.cluster_view import ClusterView, UnreachableError, look
+from orders.adapters.kafka.client.loop_callbacks import call_in_loop
+from orders.adapters.kafka.client.settings import KafkaSettings
+from orders.adapters.kafka.diagnostics.group_findings import group_findings
+from orders.adapters.kafka.diagnostics.topic_findings import topic_findings
 from orders.domain.ports import Finding, Inspection
 
 T = TypeVar("T")

@@ -7,12 +7,12 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
-from orders.adapters.kafka.consumer_thread import ConsumerThread
-from orders.adapters.kafka.loop_callbacks import call_in_loop
-from orders.adapters.kafka.positions import Receipt
-from orders.adapters.kafka.settings import KafkaSettings
+from orders.adapters.kafka.client.loop_callbacks import call_in_loop
+from orders.adapters.kafka.client.settings import KafkaSettings
+from orders.adapters.kafka.consumer.consumer_thread import ConsumerThread
+from orders.adapters.kafka.consumer.offset_tracker import Receipt
 from orders.domain.errors import OrdersError, Unavailable
-from orders.domain.messages import Batch
+from orders.domain.intake.messages import Batch
 from orders.domain.ports import Dependency, MessageSource
 
 COMMIT_TIMEOUT = 5.0

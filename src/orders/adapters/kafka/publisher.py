@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
-from orders.adapters.kafka.producer import KafkaProducerClient, Outgoing
-from orders.adapters.kafka.settings import KafkaSettings
-from orders.domain.document import encode
+from orders.adapters.kafka.client.producer import KafkaProducerClient, Outgoing
+from orders.adapters.kafka.client.settings import KafkaSettings
 from orders.domain.errors import TooLarge
-from orders.domain.model import Order
+from orders.domain.order.document import encode
+from orders.domain.order.model import Order
 from orders.domain.ports import Dependency, Publisher
 
 

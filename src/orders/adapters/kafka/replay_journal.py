@@ -10,13 +10,13 @@ import msgspec
 import structlog
 from kafka.errors import KafkaError
 
-from orders.adapters.kafka.present_records import read_present
-from orders.adapters.kafka.producer import KafkaProducerClient, Outgoing
+from orders.adapters.kafka.client.producer import KafkaProducerClient, Outgoing
+from orders.adapters.kafka.client.settings import KafkaSettings
+from orders.adapters.kafka.client.topic_snapshot import read_present
+from orders.adapters.kafka.client.topics import TopicAdmin
 from orders.adapters.kafka.replay_lock import SESSION_TIMEOUT, ReplayLock
-from orders.adapters.kafka.settings import KafkaSettings
-from orders.adapters.kafka.topics import TopicAdmin
 from orders.domain.errors import OrdersError, Unavailable
-from orders.domain.messages import Identity
+from orders.domain.intake.messages import Identity
 from orders.domain.ports import ReplayJournal, Replays, Run
 
 _RUN = b"unfinished-run"

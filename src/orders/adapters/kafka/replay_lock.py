@@ -22,9 +22,9 @@ from kafka.coordinator.protocol import (
 )
 from kafka.structs import TopicPartition
 
+from orders.adapters.kafka.client.settings import KafkaSettings, client_options
+from orders.adapters.kafka.consumer.rebalance_listener import RebalanceListener
 from orders.adapters.kafka.lease import Lease
-from orders.adapters.kafka.rebalance_listener import RebalanceListener
-from orders.adapters.kafka.settings import KafkaSettings, client_options
 from orders.domain.errors import ReplayInProgress, Unavailable
 
 SESSION_TIMEOUT = 10.0

@@ -6,12 +6,12 @@ from contextlib import aclosing
 
 import structlog
 
-from orders.adapters.kafka.present_records import extents, read_present
-from orders.adapters.kafka.producer import KafkaProducerClient, Outgoing
-from orders.adapters.kafka.settings import KafkaSettings
+from orders.adapters.kafka.client.producer import KafkaProducerClient, Outgoing
+from orders.adapters.kafka.client.settings import KafkaSettings
+from orders.adapters.kafka.client.topic_snapshot import extents, read_present
 from orders.domain.errors import TooLarge
+from orders.domain.intake.messages import DeadLetter, Identity
 from orders.domain.letter_headers import headers_of_replay, replayed_identity
-from orders.domain.messages import DeadLetter, Identity
 from orders.domain.ports import Mark, ReplayTarget
 
 _log = structlog.get_logger(__name__)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import structlog
 
-from orders.domain.messages import DeadLetter
+from orders.domain.intake.messages import DeadLetter
 from orders.domain.ports import DeadLetters
 
 _log = structlog.get_logger(__name__)

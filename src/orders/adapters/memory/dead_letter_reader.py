@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from msgspec.structs import replace
 
 from orders.adapters.memory.dead_letters import MemoryDeadLetters
-from orders.domain.messages import DeadLetter
+from orders.domain.intake.messages import DeadLetter
 from orders.domain.ports import DeadLetterReader, Entry
 
 

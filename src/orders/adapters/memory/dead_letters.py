@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from orders.domain.errors import Unavailable
-from orders.domain.messages import DeadLetter
+from orders.domain.intake.messages import DeadLetter
 from orders.domain.ports import DeadLetters, Dependency
 
 

@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from orders.adapters.memory.topic import MemoryTopic
 from orders.domain.errors import Unavailable
-from orders.domain.messages import BATCH_BYTES, BATCH_MESSAGES, Batch, Message
+from orders.domain.intake.messages import BATCH_BYTES, BATCH_MESSAGES, Batch, Message
 from orders.domain.ports import Dependency, MessageSource
 
 

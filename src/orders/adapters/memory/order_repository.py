@@ -7,12 +7,12 @@ from typing import Any
 
 import msgspec
 
-from orders.domain.document import StoredOrder, encode
 from orders.domain.errors import Invalid, Unavailable
-from orders.domain.model import Order
+from orders.domain.order.document import StoredOrder, encode
+from orders.domain.order.model import Order
+from orders.domain.order.queries import Cursor, OrderQuery, Page
+from orders.domain.order.rules import INT64_MAX, INT64_MIN
 from orders.domain.ports import OrderRepository, SaveReport
-from orders.domain.queries import Cursor, OrderQuery, Page
-from orders.domain.rules import INT64_MAX, INT64_MIN
 
 _Key = tuple[datetime, bytes]
 

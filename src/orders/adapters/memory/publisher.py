@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 
 from orders.adapters.memory.topic import MAX_MESSAGE_BYTES, MemoryTopic, size_in_topic
-from orders.domain.document import encode
 from orders.domain.errors import TooLarge, Unavailable
-from orders.domain.model import Order
+from orders.domain.order.document import encode
+from orders.domain.order.model import Order
 from orders.domain.ports import Dependency, Publisher
 
 

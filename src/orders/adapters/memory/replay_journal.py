@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 
 from orders.domain.errors import OrdersError, ReplayInProgress, Unavailable
-from orders.domain.messages import Identity
+from orders.domain.intake.messages import Identity
 from orders.domain.ports import ReplayJournal, Replays, Run
 
 

@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator, Collection, Sequence
 
 from orders.adapters.memory.topic import MAX_MESSAGE_BYTES, MemoryTopic, size_in_topic
 from orders.domain.errors import Unavailable
+from orders.domain.intake.messages import DeadLetter, Identity
 from orders.domain.letter_headers import headers_of_replay, replayed_identity
-from orders.domain.messages import DeadLetter, Identity
 from orders.domain.ports import Mark, ReplayTarget
 
 

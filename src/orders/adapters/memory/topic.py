@@ -4,7 +4,7 @@ import time
 import zlib
 from collections.abc import Callable
 
-from orders.domain.messages import Headers, Message, Origin
+from orders.domain.intake.messages import Headers, Message, Origin
 
 MAX_MESSAGE_BYTES = 1_048_588
 """Largest message: key, value, headers and what a broker adds; a broker's default."""

@@ -6,7 +6,7 @@ from psycopg import sql
 
 from orders.adapters.postgres.session import Session
 from orders.adapters.postgres.tables import TABLES, Table
-from orders.domain.model import Order
+from orders.domain.order.model import Order
 
 
 async def copy_orders(session: Session, batch: Sequence[Order]) -> None:

@@ -9,8 +9,8 @@ from msgspec import Struct
 from psycopg import sql
 
 from orders.adapters.postgres.tables import scalars
-from orders.domain.model import Delivery, Item, Order, Payment
-from orders.domain.queries import Cursor, OrderQuery
+from orders.domain.order.model import Delivery, Item, Order, Payment
+from orders.domain.order.queries import Cursor, OrderQuery
 
 
 class Query(Struct, frozen=True):

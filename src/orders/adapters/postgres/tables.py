@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import astuple
 
-from orders.domain.model import Delivery, Item, Order, Payment
+from orders.domain.order.model import Delivery, Item, Order, Payment
 
 _TYPES = {str: "text", int: "int8", datetime: "timestamptz"}
 

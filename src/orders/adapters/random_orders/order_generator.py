@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 from orders.adapters.random_orders import vocabulary
-from orders.domain.model import Delivery, Item, Order, Payment
+from orders.domain.order.model import Delivery, Item, Order, Payment
 from orders.domain.ports import OrderGenerator
 
 MOST_ITEMS = 5

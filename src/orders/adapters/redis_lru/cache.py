@@ -11,8 +11,8 @@ from typing import Any
 from redis.exceptions import NoScriptError, RedisClusterException, RedisError
 
 from orders.adapters.redis_lru.client import Client, client_factory, close
-from orders.domain.document import DIGEST_SIZE, belongs_to, digest
 from orders.domain.errors import Unavailable
+from orders.domain.order.document import DIGEST_SIZE, belongs_to, digest
 from orders.domain.ports import Cache, Dependency
 
 _FAILURES = (RedisError, RedisClusterException, OSError, EOFError)

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from orders.domain.messages import DeadLetter
+from orders.domain.intake.messages import DeadLetter
 
 
 class Entry(Struct, frozen=True):

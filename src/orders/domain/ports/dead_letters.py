@@ -4,7 +4,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Protocol
 
-from orders.domain.messages import DeadLetter
+from orders.domain.intake.messages import DeadLetter
 
 
 class DeadLetters(Protocol):

@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from typing import Protocol
 
-from orders.domain.messages import Batch
+from orders.domain.intake.messages import Batch
 
 
 class MessageSource(Protocol):

@@ -4,7 +4,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Protocol
 
-from orders.domain.model import Order
+from orders.domain.order.model import Order
 
 
 class OrderGenerator(Protocol):

@@ -6,9 +6,9 @@ from typing import Protocol
 
 from msgspec import Struct, field
 
-from orders.domain.document import StoredOrder
-from orders.domain.model import Order
-from orders.domain.queries import Cursor, OrderQuery, Page
+from orders.domain.order.document import StoredOrder
+from orders.domain.order.model import Order
+from orders.domain.order.queries import Cursor, OrderQuery, Page
 
 
 class SaveReport(Struct, frozen=True):

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from orders.domain.messages import Identity
+from orders.domain.intake.messages import Identity
 from orders.domain.ports.replay_target import Mark
 
 

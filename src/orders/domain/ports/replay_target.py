@@ -4,7 +4,7 @@ from abc import abstractmethod
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Protocol
 
-from orders.domain.messages import DeadLetter, Identity
+from orders.domain.intake.messages import DeadLetter, Identity
 
 Mark = Mapping[int, int]
 """A point in a topic's life: of each partition, the offset that its next message will have."""

@@ -13,14 +13,14 @@ from itertools import islice
 
 from msgspec import Struct
 
-from orders.domain.document import encode
 from orders.domain.errors import Unavailable
-from orders.domain.faults import Fault
+from orders.domain.intake.faults import Fault
+from orders.domain.intake.messages import DeadLetter, ErrorCode, Message, Origin
+from orders.domain.intake.reading import elements, read
 from orders.domain.letter_headers import failures_before
-from orders.domain.messages import DeadLetter, ErrorCode, Message, Origin
-from orders.domain.model import Order
+from orders.domain.order.document import encode
+from orders.domain.order.model import Order
 from orders.domain.ports import Cache, DeadLetters, OrderRepository
-from orders.domain.reading import elements, read
 
 DETAIL_MAX_LENGTH = 1000
 """Longest text of a dead letter, in characters; a header is no place for a list of thousands."""

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
+from orders.domain.intake.messages import ErrorCode, Identity
 from orders.domain.letter_index import (
     MAX_ATTEMPTS,
     LetterIndex,
@@ -18,7 +19,6 @@ from orders.domain.letter_index import (
     index_letters,
     state_of,
 )
-from orders.domain.messages import ErrorCode, Identity
 from orders.domain.ports import DeadLetterReader, ReplayJournal, Replays
 
 

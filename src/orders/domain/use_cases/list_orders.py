@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import AsyncIterator
 
-from orders.domain.document import StoredOrder
+from orders.domain.order.document import StoredOrder
+from orders.domain.order.queries import Cursor, OrderQuery, Page
 from orders.domain.ports import OrderRepository
-from orders.domain.queries import Cursor, OrderQuery, Page
 
 FIRST_CHUNK = 50
 """Orders that a stream reads first, so that its reader has something in milliseconds."""

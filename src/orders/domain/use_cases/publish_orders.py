@@ -3,12 +3,12 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 
-from orders.domain.diagnosis import MAX_FAULTS as MAX_FAULTS_OF_ONE
 from orders.domain.errors import Invalid, Undecodable
-from orders.domain.faults import Fault
-from orders.domain.model import Order
+from orders.domain.intake.diagnosis import MAX_FAULTS as MAX_FAULTS_OF_ONE
+from orders.domain.intake.faults import Fault
+from orders.domain.intake.reading import read
+from orders.domain.order.model import Order
 from orders.domain.ports import OrderGenerator, Publisher
-from orders.domain.reading import read
 
 MAX_FAULTS = 10_000
 """Faults after which a document is not read any further. A body of junk, ten million bytes of

@@ -12,6 +12,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from orders.domain.intake.messages import DeadLetter, ErrorCode, Identity
 from orders.domain.letter_index import (
     MAX_ATTEMPTS,
     LetterIndex,
@@ -22,7 +23,6 @@ from orders.domain.letter_index import (
     index_letters,
     state_of,
 )
-from orders.domain.messages import DeadLetter, ErrorCode, Identity
 from orders.domain.ports import DeadLetterReader, ReplayJournal, Replays, ReplayTarget, Run
 
 CHUNK_LETTERS = 500

@@ -5,7 +5,9 @@ from datetime import datetime
 from msgspec import Struct
 
 from orders.domain.errors import Invalid, NotFound
-from orders.domain.faults import Fault
+from orders.domain.intake.faults import Fault
+from orders.domain.intake.messages import DeadLetter, Identity
+from orders.domain.intake.reading import ReadingCode, read
 from orders.domain.letter_index import (
     MAX_ATTEMPTS,
     LetterSummary,
@@ -17,9 +19,7 @@ from orders.domain.letter_index import (
     summary_of,
     with_copy,
 )
-from orders.domain.messages import DeadLetter, Identity
 from orders.domain.ports import DeadLetterReader, ReplayJournal
-from orders.domain.reading import ReadingCode, read
 
 _NAMED = 5
 

@@ -18,7 +18,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 from tenacity.wait import wait_random_exponential
 
 from orders.domain.errors import Unavailable
-from orders.domain.messages import Batch
+from orders.domain.intake.messages import Batch
 from orders.domain.ports import MessageSource
 from orders.domain.storing import Attempt, Storing
 from orders.domain.use_cases.ingest_batch import IngestBatch, IngestReport, Prepared

@@ -4,7 +4,7 @@ import asyncio
 from functools import partial
 from typing import NamedTuple
 
-from orders.domain.messages import BATCH_BYTES, BATCH_MESSAGES, Batch
+from orders.domain.intake.messages import BATCH_BYTES, BATCH_MESSAGES, Batch
 from orders.domain.ports import MessageSource
 from orders.domain.use_cases.ingest_batch import IngestBatch, Prepared
 from orders.entrypoints.consumer.daemon_thread import in_daemon_thread

@@ -5,8 +5,8 @@ from binascii import Error as NotBase64
 
 import msgspec
 
-from orders.domain.queries import Cursor
-from orders.domain.rules import Instant
+from orders.domain.order.queries import Cursor
+from orders.domain.order.rules import Instant
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(tuple[Instant, str]).decode

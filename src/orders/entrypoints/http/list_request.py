@@ -9,9 +9,9 @@ from urllib.parse import parse_qsl, quote, urlencode
 import msgspec
 from msgspec import Meta, Struct
 
-from orders.domain.document import in_utc
-from orders.domain.queries import Cursor, OrderQuery
-from orders.domain.rules import Instant
+from orders.domain.order.document import in_utc
+from orders.domain.order.queries import Cursor, OrderQuery
+from orders.domain.order.rules import Instant
 from orders.entrypoints.http import cursor
 from orders.entrypoints.http.problems import INVALID_REQUEST, ProblemError, RequestRefused
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import msgspec
 
-from orders.domain.document import encode
-from orders.domain.queries import Cursor
+from orders.domain.order.document import encode
+from orders.domain.order.queries import Cursor
 from orders.entrypoints.http import cursor
 from orders.entrypoints.http.list_request import ListParameters
 from orders.entrypoints.http.openapi.examples import ORDER, ORDER_JSON, RANDOM_ORDER_JSON

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import NamedTuple
 
-from orders.domain.document import StoredOrder
 from orders.domain.errors import OrdersError
+from orders.domain.order.document import StoredOrder
 from orders.entrypoints.http.answer import JSON, NO_STORE
 from orders.entrypoints.http.asgi_types import Receive, Scope, Send
 from orders.entrypoints.http.hang_up import hang_up

@@ -7,7 +7,7 @@ import msgspec
 from litestar import Request
 from litestar.handlers import HTTPRouteHandler
 
-from orders.domain.model import Order
+from orders.domain.order.model import Order
 from orders.domain.use_cases.publish_orders import PublishDocument
 from orders.entrypoints.http import operations, request_id
 from orders.entrypoints.http.answer import NO_STORE, Answer

@@ -7,7 +7,7 @@ from litestar import Request
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
-from orders.domain.document import encode
+from orders.domain.order.document import encode
 from orders.domain.use_cases.publish_orders import PublishRandom
 from orders.entrypoints.http import operations, request_id
 from orders.entrypoints.http.answer import NO_STORE, Answer

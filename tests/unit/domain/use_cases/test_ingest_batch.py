@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from orders.adapters.memory.cache import MemoryCache
 from orders.adapters.memory.dead_letters import MemoryDeadLetters
 from orders.adapters.memory.order_repository import MemoryOrderRepository
-from orders.domain.document import encode
 from orders.domain.errors import Unavailable
-from orders.domain.messages import DeadLetter, Identity, Message, Origin
-from orders.domain.model import Order
+from orders.domain.intake.messages import DeadLetter, Identity, Message, Origin
+from orders.domain.order.document import encode
+from orders.domain.order.model import Order
 from orders.domain.ports import SaveReport
 from orders.domain.use_cases.ingest_batch import (
     DETAIL_MAX_LENGTH,
@@ -23,7 +23,7 @@ from orders.domain.use_cases.ingest_batch import (
     IngestBatch,
     IngestReport,
 )
-from tests.unit.domain.reference import REFERENCE, read_document, the_order
+from tests.unit.domain.order.reference import REFERENCE, read_document, the_order
 
 NOW = datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC)
 CONFLICT = "another order with this order_uid is stored, with other content"

@@ -12,8 +12,8 @@ from orders.adapters.memory.dead_letter_reader import MemoryDeadLetterReader
 from orders.adapters.memory.dead_letters import MemoryDeadLetters
 from orders.adapters.memory.replay_journal import MemoryJournalStore, MemoryReplayJournal
 from orders.domain.errors import Unavailable
+from orders.domain.intake.messages import DeadLetter, ErrorCode, Identity, Message, Origin
 from orders.domain.letter_index import Reference, Selection, State
-from orders.domain.messages import DeadLetter, ErrorCode, Identity, Message, Origin
 from orders.domain.ports import Run
 from orders.domain.use_cases.list_dead_letters import LetterCounts, LetterList, ListDeadLetters
 

@@ -8,10 +8,10 @@ import pytest
 
 from orders.adapters.memory.order_repository import MemoryOrderRepository
 from orders.domain.errors import Unavailable
-from orders.domain.model import Order
-from orders.domain.queries import Cursor, OrderQuery, Page
+from orders.domain.order.model import Order
+from orders.domain.order.queries import Cursor, OrderQuery, Page
 from orders.domain.use_cases.list_orders import CHUNK, FIRST_CHUNK, READING_AT_ONCE, ListOrders
-from tests.unit.domain.reference import REFERENCE, read_document, the_order
+from tests.unit.domain.order.reference import REFERENCE, read_document, the_order
 
 REFERENCE_ORDER = the_order(read_document(REFERENCE))
 START = datetime(2024, 1, 1, tzinfo=UTC)

@@ -3,11 +3,11 @@
 import pytest
 
 from orders.adapters.memory.order_repository import MemoryOrderRepository
-from orders.domain.document import encode, hex_digest
 from orders.domain.errors import NotFound, Unavailable
+from orders.domain.order.document import encode, hex_digest
 from orders.domain.ports import AtHand, Held
 from orders.domain.use_cases.look_up_order import LookUpOrder
-from tests.unit.domain.reference import REFERENCE, read_document, the_order
+from tests.unit.domain.order.reference import REFERENCE, read_document, the_order
 
 ORDERS = {
     uid: the_order(read_document(REFERENCE | {"order_uid": uid})) for uid in ("a", "b", "ё/😀")

@@ -9,11 +9,11 @@ import pytest
 from orders.adapters.memory.publisher import MemoryPublisher
 from orders.adapters.memory.topic import MAX_MESSAGE_BYTES, MemoryTopic
 from orders.adapters.random_orders.order_generator import RandomOrderGenerator
-from orders.domain.diagnosis import MAX_FAULTS as MAX_FAULTS_OF_ONE
-from orders.domain.document import encode
 from orders.domain.errors import Invalid, TooLarge, Unavailable, Undecodable
+from orders.domain.intake.diagnosis import MAX_FAULTS as MAX_FAULTS_OF_ONE
+from orders.domain.order.document import encode
 from orders.domain.use_cases.publish_orders import MAX_FAULTS, PublishDocument, PublishRandom
-from tests.unit.domain.reference import REFERENCE, read_document, the_order
+from tests.unit.domain.order.reference import REFERENCE, read_document, the_order
 
 
 def document(uid: str, sm_id: int = 1) -> dict[str, Any]:

@@ -18,9 +18,9 @@ from orders.adapters.memory.replay_journal import MemoryJournalStore, MemoryRepl
 from orders.adapters.memory.replay_target import MemoryReplayTarget
 from orders.adapters.memory.topic import MAX_MESSAGE_BYTES, MemoryTopic
 from orders.domain.errors import ReplayInProgress, Unavailable
+from orders.domain.intake.messages import DeadLetter, ErrorCode, Identity, Message, Origin
 from orders.domain.letter_headers import replayed_identity
 from orders.domain.letter_index import Reference, Selection
-from orders.domain.messages import DeadLetter, ErrorCode, Identity, Message, Origin
 from orders.domain.ports import Mark, Replays, Run
 from orders.domain.use_cases import replay_dead_letters
 from orders.domain.use_cases.replay_dead_letters import ReplayDeadLetters, ReplayReport, Wish

@@ -10,10 +10,10 @@ from orders.adapters.memory.dead_letter_reader import MemoryDeadLetterReader
 from orders.adapters.memory.dead_letters import MemoryDeadLetters
 from orders.adapters.memory.replay_journal import MemoryJournalStore, MemoryReplayJournal
 from orders.domain.errors import Invalid, NotFound
+from orders.domain.intake.messages import DeadLetter, Message, Origin
 from orders.domain.letter_index import Reference
-from orders.domain.messages import DeadLetter, Message, Origin
 from orders.domain.use_cases.show_dead_letter import ShowDeadLetter, ShownLetter
-from tests.unit.domain.reference import REFERENCE
+from tests.unit.domain.order.reference import REFERENCE
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -7,10 +7,10 @@ import pytest
 
 from orders.adapters.memory.cache import MemoryCache
 from orders.adapters.memory.order_repository import MemoryOrderRepository
-from orders.domain.document import encode
 from orders.domain.errors import Unavailable
+from orders.domain.order.document import encode
 from orders.domain.use_cases.warm_up_cache import WarmUpCache
-from tests.unit.domain.reference import REFERENCE, read_document, the_order
+from tests.unit.domain.order.reference import REFERENCE, read_document, the_order
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 ORDERS = [

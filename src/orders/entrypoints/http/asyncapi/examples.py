@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from orders.domain.intake.messages import DeadLetter, ErrorCode, Message, Origin
 from orders.domain.letter_headers import headers_of
-from orders.domain.messages import DeadLetter, ErrorCode, Message, Origin
 from orders.entrypoints.http.asyncapi.headers import REQUEST_ID as REQUEST_ID_HEADER
 from orders.entrypoints.http.openapi.examples import ORDER_JSON, REQUEST_ID
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import msgspec
 
-from orders.domain.document import encode
-from orders.domain.model import Delivery, Item, Order, Payment
+from orders.domain.order.document import encode
+from orders.domain.order.model import Delivery, Item, Order, Payment
 
 REQUEST_ID = "5f0c3a9e6d1b4f7c8a2e9d0b1c3f5a7e"
 

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from orders.domain.model import Delivery, Item, Order, Payment
+from orders.domain.order.model import Delivery, Item, Order, Payment
 from orders.domain.use_cases.check_readiness import Readiness
 from orders.entrypoints.http.problems import Problem
 

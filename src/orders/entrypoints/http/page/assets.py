@@ -5,7 +5,7 @@ from functools import cache
 from string import Template
 from typing import NamedTuple
 
-from orders.domain.document import hex_digest
+from orders.domain.order.document import hex_digest
 from orders.entrypoints.http.page.files import FILES
 from orders.entrypoints.http.static_file import StaticFile
 

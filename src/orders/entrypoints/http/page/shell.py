@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from urllib.parse import parse_qs, quote
 
-from orders.domain.rules import ID_MAX_LENGTH
+from orders.domain.order.rules import ID_MAX_LENGTH
 from orders.entrypoints.http.answer import Answer, Header
 from orders.entrypoints.http.etag import etag, is_known
 from orders.entrypoints.http.order_path import path_to

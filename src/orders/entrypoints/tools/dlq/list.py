@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from orders.domain.intake.messages import ErrorCode
 from orders.domain.letter_index import Selection, State
-from orders.domain.messages import ErrorCode
 from orders.domain.use_cases.list_dead_letters import LetterList, ListDeadLetters, ListedLetter
 from orders.entrypoints.tools.dlq import options
 from orders.entrypoints.tools.dlq.running import container_of, told_errors

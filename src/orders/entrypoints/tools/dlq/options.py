@@ -7,8 +7,8 @@ from typing import Any, get_args
 
 import click
 
+from orders.domain.intake.messages import ErrorCode
 from orders.domain.letter_index import MAX_ATTEMPTS, Reference
-from orders.domain.messages import ErrorCode
 
 _AGO = re.compile(r"([0-9]{1,6})([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}

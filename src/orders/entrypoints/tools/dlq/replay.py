@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from orders.bootstrap import Container, opened
+from orders.domain.intake.messages import ErrorCode, Identity
 from orders.domain.letter_index import Reference, Selection
-from orders.domain.messages import ErrorCode, Identity
 from orders.domain.use_cases.replay_dead_letters import ReplayReport, Wish
 from orders.entrypoints.tools.dlq import options
 from orders.entrypoints.tools.dlq.running import container_of, told_errors

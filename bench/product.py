@@ -1,0 +1,187 @@
+"""`orders api` and `orders consumer` as processes, started as users start them."""
+
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from bench.place import Place, check
+from tests.integration.system.processes import free_port
+
+START_SECONDS = 60.0
+_STOP_SECONDS = 15.0
+_REST_SECONDS = 0.3
+_PAUSE = 0.005
+
+
+class Running:
+    """One process of the product with its children; ``began`` is when it was started."""
+
+    def __init__(self, command: str, environment: Mapping[str, str], log: Path) -> None:
+        self.command = command
+        self.environment = dict(environment)
+        self._log = log
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith("ORDERS_")}
+        with log.open("wb") as out:
+            self.began = time.perf_counter()
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "orders", command],
+                env=inherited | self.environment,
+                stdout=out,
+                stderr=out,
+                cwd=log.parent,
+                start_new_session=True,
+            )
+
+    @property
+    def port(self) -> int:
+        """Where the API listens."""
+        return int(self.environment["ORDERS_HTTP_PORT"])
+
+    def wait_until(self, ready: Callable[[], bool], what: str, pause: float = _PAUSE) -> float:
+        """Wait for it; returns the seconds since the start of the process."""
+        while True:
+            if ready():
+                return time.perf_counter() - self.began
+            self.check_running()
+            told = f"{self.command}: not {what} within {START_SECONDS:g} s"
+            check(time.perf_counter() - self.began < START_SECONDS, told)
+            time.sleep(pause)
+
+    def check_running(self) -> None:
+        """Raise unless it runs."""
+        code = self.process.poll()
+        check(code is None, f"{self.command} ended with {code}:\n{self.log()[-2_000:]}")
+
+    def log(self) -> str:
+        """What it has logged."""
+        return self._log.read_text(errors="replace")
+
+    def logged(self, event: str) -> Iterator[dict[str, Any]]:
+        """The lines of its log with this event."""
+        for line in self.log().splitlines():
+            with suppress(ValueError):
+                found = json.loads(line)
+                if isinstance(found, dict) and found.get("event") == event:
+                    yield found
+
+    def pids(self) -> dict[str, int]:
+        """Its processes by their kind: itself, and its children."""
+        own = self.process.pid
+        if self.command != "api":
+            return {self.command: own}
+        # A helper of Python's multiprocessing is no process that serves.
+        workers = [pid for pid in children(own) if "resource_tracker" not in _command_line(pid)]
+        return {"api main": own} | {f"api worker {n}": pid for n, pid in enumerate(workers, 1)}
+
+    def stop(self) -> None:
+        """Stop it as an operator does; it must end with 0."""
+        self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(_STOP_SECONDS)
+        check(code == 0, f"{self.command} ended with {code}:\n{self.log()[-2_000:]}")
+
+
+def _command_line(pid: int) -> str:
+    return Path(f"/proc/{pid}/cmdline").read_text()
+
+
+def memory(pid: int) -> dict[str, float]:
+    """What a process holds now, and the most that it has held, in MB of a million bytes."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    found = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
+    names = {"rss": "VmRSS", "peak": "VmHWM"}
+    held = {name: int(found[field].split()[0]) * 1024 / 1e6 for name, field in names.items()}
+    with suppress(OSError):  # not everybody may look
+        rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+        pss = next(line for line in rollup.splitlines() if line.startswith("Pss:"))
+        held["pss"] = int(pss.split()[1]) * 1024 / 1e6
+    return held
+
+
+def cpu_seconds(pids: Iterable[int]) -> float:
+    """The time of processors that these processes have taken so far."""
+    ticks = 0
+    for pid in pids:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def children(pid: int) -> list[int]:
+    """The processes that this one has started."""
+    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def forget_peak(pid: int) -> None:
+    """Have the most that it has held count from now on."""
+    Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+
+@contextmanager
+def running(place: Place, command: str, environment: Mapping[str, str]) -> Iterator[Running]:
+    """Run it for the block, note what it holds in the end, and stop it."""
+    made = Running(command, environment, place.folder / f"{place.new_name(command)}.log")
+    try:
+        yield made
+        made.check_running()
+        for kind, pid in made.pids().items():
+            held, most = memory(pid), place.memory.setdefault(kind.rstrip(" 0123456789"), {})
+            for name, value in held.items():
+                most[name] = max(most.get(name, 0.0), value)
+        made.stop()
+    finally:
+        if made.process.poll() is None:
+            # All of them, for workers outlive a main process that is killed by a second.
+            pids = made.pids().values()
+            for pid in pids:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            made.process.wait()
+
+
+@contextmanager
+def api(place: Place, dsn: str, topic: str = "", **more: str) -> Iterator[Running]:
+    """An API that is ready, and has done besides what it does in its beginning."""
+    environment = place.environment(dsn, topic, ORDERS_HTTP_PORT=str(free_port()), **more)
+    with running(place, "api", environment) as made:
+        made.wait_until(lambda: is_ready(made.port), "ready")
+        time.sleep(_REST_SECONDS)
+        yield made
+
+
+@contextmanager
+def consumer(place: Place, dsn: str, topic: str, **more: str) -> Iterator[Running]:
+    """A consumer that has been started, no more."""
+    with running(place, "consumer", place.environment(dsn, topic, **more)) as made:
+        yield made
+
+
+def is_assigned(made: Running) -> bool:
+    """Whether a consumer has joined its group and been given partitions."""
+    return any(line.get("partitions") for line in made.logged("partitions assigned"))
+
+
+def is_ready(port: int) -> bool:
+    """Whether GET /health/ready says 200 on this port."""
+    try:
+        return get(port, "/health/ready")[0] == 200
+    except OSError:
+        return False
+
+
+def get(port: int, target: str) -> tuple[int, bytes]:
+    """One GET on a connection of its own."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    try:
+        connection.request("GET", target)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()

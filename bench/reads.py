@@ -1,0 +1,269 @@
+"""GET of one order: hot, uniformly over many, and of orders that are not there."""
+
+import re
+import subprocess
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import psycopg
+
+from bench.bare import bare
+from bench.documents import UID_SQL, make, rows, uid_of, write
+from bench.figures import Figure, Limit, Target
+from bench.place import CheckFailed, Place, check
+from bench.product import Running, api, children, cpu_seconds, get
+
+LOOK_UP = Path(__file__).with_name("look_up.sql").read_text("utf-8")
+"""One order by its uid, $1: a plain statement, which answers what the API does byte for byte."""
+_Limit = TypeVar("_Limit")
+_Product = TypeVar("_Product")
+_CONNECTIONS = 64
+_HELD = 4_500
+"""About as many orders as the API holds in its own process, by the default of the setting."""
+_CONNECT_SECONDS = (1, 4, 16)
+"""That pgbench is given to connect, one after the other; its rate leaves them out."""
+PLANNING = {
+    "plan_cache_mode": "force_generic_plan",
+    "enable_bitmapscan": "off",
+    "enable_seqscan": "off",
+    "jit": "off",
+}
+"""Of the limits' sessions, as the product has it: else each look-up is planned anew, which takes
+longer than itself, and of all orders each one's items are read by a bitmap, which is slower."""
+
+
+@contextmanager
+def shop(place: Place) -> Iterator[str]:
+    """A database of many orders; its DSN. Made once for all rows that only read."""
+    made = make(0, place.sizes.many)
+    folder = place.folder / "shop"
+    folder.mkdir(exist_ok=True)
+    place.say(f"reads: loading {place.sizes.many:,} orders")
+    place.file("shop.bodies", made.values)
+    place.file("shop.targets", targets(made.uids))
+    place.file("few.bodies", made.values[: place.sizes.few])
+    place.file("few.targets", targets(made.uids[: place.sizes.few]))
+    with place.database() as dsn:
+        place.copy(dsn, write(rows(made.values), folder), trusted=True)
+        place.settle(dsn)
+        yield dsn
+
+
+def targets(uids: Sequence[str]) -> list[bytes]:
+    """What to ask for, for each of these."""
+    return [b"/orders/" + uid.encode() for uid in uids]
+
+
+def hot(place: Place, dsn: str) -> list[Figure]:
+    """One order that everybody wants."""
+    body = hot_body(place)
+    what = hot_load(place)
+    target = f"/orders/{uid_of(0)}"
+    with api(place, dsn) as running, bare(place, running.port, target) as (port, pid):
+        for each in (running.port, port):
+            check(get(each, target) == (200, body), "not the bytes of the order")
+        theirs, ours = in_pairs(
+            place,
+            "hot GET",
+            place.sizes.pairs,
+            lambda: _timed(place, (pid, *children(pid)), port=port, **what),
+            lambda: _timed(place, running.pids().values(), port=running.port, **what),
+        )
+    bare_app = "a bare ASGI application sending the same answer"
+
+    def figure(what: str, unit: str, name: str, factor: float, target: Target | None) -> Figure:
+        limit = Limit(_all(theirs, name, factor), bare_app)
+        return Figure("hot", what, unit, _all(ours, name, factor), limit, target=target)
+
+    return [
+        figure("GET of one order, 64 connections", "requests/s", "rate", 1, Target(0.8)),
+        figure("GET of one order, 99th percentile", "ms", "p99", 1e3, Target(most=1.5)),
+        figure("GET of one order, median", "ms", "p50", 1e3, None),
+        figure(
+            "GET of one order, the server's time of the processor", "us", "server_cpu", 1e6, None
+        ),
+        Figure(
+            "hot",
+            "what the load generator can do",
+            "requests/s",
+            [each["rate"] / each["cpu"] for each in theirs],
+            note="with a core of its own, by the time that it took for each",
+        ),
+    ]
+
+
+def uniform(place: Place, dsn: str) -> list[Figure]:
+    """Each request for another of many orders, which the cache in Redis cannot hold."""
+    figures = []
+    for amount, name in ((place.sizes.few, "few"), (place.sizes.many, "shop")):
+        what = {"targets": str(place.folder / f"{name}.targets")}
+        what["bodies"] = str(place.folder / f"{name}.bodies")
+        before = transactions(place, dsn)
+        with api(place, dsn) as running:
+            _check_look_up(place, dsn, running, amount)
+            limits, ours = in_pairs(
+                place,
+                f"GET over {amount:,}",
+                place.sizes.pairs,
+                partial(pgbench, place, dsn, amount),
+                partial(place.load, port=running.port, **what),
+            )
+        # Its sessions are over now, so that all that they did is counted.
+        queries = transactions(place, dsn) - before - sum(done for _, done in limits)
+        asked = sum(each["asked"] for each in ours)
+        figures += [
+            Figure(
+                "uniform",
+                f"GET uniformly over {amount:,} orders",
+                "requests/s",
+                _all(ours, "rate"),
+                Limit([rate for rate, _ in limits], "pgbench, prepared, of the same look-up"),
+                target=Target(0.8),
+                note=f"99th percentile {max(_all(ours, 'p99', 1e3)):.0f} ms; of these the process"
+                f" itself holds up to {min(100, 100 * _HELD // amount)} %",
+            ),
+            Figure(
+                "uniform",
+                f"queries a request, over {amount:,}",
+                "",
+                [queries / asked],
+                target=Target(most=0.25),
+                note=f"{queries:,} transactions of the database for {asked:,} requests",
+            ),
+        ]
+    return figures
+
+
+def missing(place: Place, dsn: str) -> list[Figure]:
+    """Orders that are not there, beside one that is."""
+    absent = [uid_of(50_000_000 + number) for number in range(5_000)]
+    nothing = {"targets": place.file("absent.targets", targets(absent)), "status": 404}
+    one = hot_load(place)
+    with api(place, dsn) as running:
+        hits, ours = in_pairs(
+            place,
+            "GET of what is not there",
+            place.sizes.pairs,
+            partial(place.load, port=running.port, **one),
+            partial(place.load, port=running.port, **nothing),
+        )
+    return [
+        Figure(
+            "missing",
+            "GET of 5,000 orders that are not there",
+            "requests/s",
+            _all(ours, "rate"),
+            Limit(_all(hits, "rate"), "hot GET"),
+            target=Target(0.5),
+        )
+    ]
+
+
+def in_pairs(
+    place: Place,
+    name: str,
+    pairs: int,
+    limit: Callable[[], _Limit],
+    product: Callable[[], _Product],
+) -> tuple[list[_Limit], list[_Product]]:
+    """Samples of both, each beside its fellow.
+
+    Which of the two is taken first changes from pair to pair, so that nobody gains by it.
+    """
+    limits, ours = list[_Limit](), list[_Product]()
+    for number in range(pairs):
+        place.say(f"{name}: pair {number + 1} of {pairs}")
+        if number % 2:
+            ours.append(product())
+        limits.append(limit())
+        if not number % 2:
+            ours.append(product())
+    return limits, ours
+
+
+def hot_load(place: Place) -> dict[str, Any]:
+    """What to load a server with where everybody wants the same order."""
+    return {
+        "targets": place.file("hot.targets", targets([uid_of(0)])),
+        "bodies": place.file("hot.bodies", [hot_body(place)]),
+    }
+
+
+def hot_body(place: Place) -> bytes:
+    """The bytes of that order."""
+    with (place.folder / "shop.bodies").open("rb") as bodies:
+        return bodies.readline().rstrip(b"\n")
+
+
+def pgbench(place: Place, dsn: str, amount: int) -> tuple[float, int]:
+    """Look-ups a second by PostgreSQL's own tool, and how many there were in all."""
+    script = place.folder / "look_up.pgbench"
+    uid = UID_SQL.format(":n")
+    script.write_text(f"\\set n random(0, {amount - 1})\n{LOOK_UP.replace('$1', uid)}", "utf-8")
+    done_before = 0
+    for connecting in _CONNECT_SECONDS:
+        seconds = round(place.sizes.seconds) + connecting
+        done = subprocess.run(
+            [
+                *(place.program("pgbench"), "--no-vacuum", "--protocol=prepared"),
+                *(f"--client={_CONNECTIONS}", "--jobs=1", f"--time={seconds}"),
+                *(f"--file={script}", "--random-seed=1", dsn),
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+            env={"PGOPTIONS": options(PLANNING)},
+        )
+        told = f"pgbench: {done.stdout}{done.stderr[:500]}"
+        failed = _told(r"failed transactions: (\d+)", done.stdout)
+        check(done.returncode == 0 and failed in {"", "0"}, told)
+        done_before += int(_told(r"actually processed: (\d+)", done.stdout))
+        took = float(_told(r"^initial connection time = ([\d.]+) ms", done.stdout) or 1e9) / 1e3
+        if seconds - took > place.sizes.seconds / 2:
+            return float(_told(r"^tps = ([\d.]+)", done.stdout)), done_before
+    raise CheckFailed("pgbench needs too long to connect")
+
+
+def _told(pattern: str, text: str) -> str:
+    found = re.search(pattern, text, re.MULTILINE)
+    return found[1] if found else ""
+
+
+def options(settings: Mapping[str, str]) -> str:
+    """Settings of a session, as libpq's environment takes them."""
+    return " ".join(f"-c {name}={value}" for name, value in settings.items())
+
+
+def transactions(place: Place, dsn: str) -> int:
+    """How many the database has seen, by sessions that are over."""
+    text = "SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()"
+    return int(place.ask(dsn, text))
+
+
+def _timed(place: Place, pids: Iterable[int], **what: Any) -> dict[str, Any]:
+    """Put load on a server, and see how much of the processor each request has taken of it."""
+    pids = list(pids)
+    before = cpu_seconds(pids)
+    found = place.load(**what)
+    return found | {"server_cpu": (cpu_seconds(pids) - before) / found["asked"]}
+
+
+def _check_look_up(place: Place, dsn: str, running: Running, amount: int) -> None:
+    """pgbench asks for what the API answers, byte for byte."""
+    with psycopg.connect(dsn, autocommit=True, options=options(PLANNING)) as connection:
+        for number in (0, amount // 2, amount - 1):
+            uid = uid_of(number)
+            inner = LOOK_UP.replace("$1", "%s").rstrip(";\n")
+            text = f"SELECT document::text FROM ({inner}) AS found (document)"
+            found = connection.execute(text.encode(), [uid]).fetchone()
+            assert found is not None
+            answer = get(running.port, f"/orders/{uid}")
+            check(answer == (200, found[0].encode()), "the API and the look-up differ")
+
+
+def _all(found: Sequence[Mapping[str, Any]], name: str, factor: float = 1.0) -> list[float]:
+    return [each[name] * factor for each in found]

@@ -1,0 +1,159 @@
+"""The servers of the drills: embedded ones of their own, to be stopped, killed and frozen."""
+
+import os
+import signal
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+
+import psycopg
+
+from orders_dev import ports
+from orders_dev.kafka import KafkaBroker, new_cluster_id
+from orders_dev.postgres import PostgresServer
+from orders_dev.server import Server
+from orders_dev.valkey import ValkeyServer
+
+_OTHER_PROCESSES = "SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+
+
+class Harmed:
+    """A server, and what may be done to it. ``server`` is the thing itself."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+
+    def start(self) -> None:
+        """Start it unless it runs; its data and port are those from before."""
+        if not self.server.running:
+            self.server.start()
+
+    def stop(self) -> None:
+        """Stop it in good order."""
+        self.thaw()
+        self.server.stop()
+
+    def kill(self) -> None:
+        """End it by SIGKILL; its data stays."""
+        self._signal(signal.SIGKILL)
+        self.server.stop()
+
+    def freeze(self) -> None:
+        """Stop it in its tracks: connections stay, answers do not come. Not for PostgreSQL, whose
+        sessions are processes of their own: put a TcpProxy before it.
+        """
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """End the freeze, if there is one."""
+        self._signal(signal.SIGCONT)
+
+    def heal(self) -> None:
+        """Have it up, whatever was done to it."""
+        self.thaw()
+        self.start()
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self.server.running and self.server.pid is not None:
+            os.kill(self.server.pid, number)
+
+
+class HarmedPostgres(Harmed):
+    """PostgreSQL, which is many processes."""
+
+    def __init__(self, server: PostgresServer) -> None:
+        super().__init__(server)
+        self._postgres = server
+
+    def kill(self) -> None:
+        """End all its processes by SIGKILL, as a machine does that loses its power."""
+        with psycopg.connect(self._postgres.dsn) as connection:
+            found = connection.execute(_OTHER_PROCESSES).fetchall()
+        # The first of them first: it would take the death of another for a crash, and start anew.
+        self._signal(signal.SIGKILL)
+        for (pid,) in found:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.server.stop()
+
+
+class Servers:
+    """PostgreSQL, Valkey and Kafka in one folder; Kafka with one broker or several."""
+
+    def __init__(self, folder: Path, brokers: int = 1) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._taken: set[int] = set()
+        self._postgres = PostgresServer(folder / "postgres", self._port())
+        self._valkey = ValkeyServer(folder / "valkey", self._port())
+        self.postgres = HarmedPostgres(self._postgres)
+        self.redis = Harmed(self._valkey)
+        controllers = {node: self._port() for node in range(1, brokers + 1)}
+        cluster_id = new_cluster_id()
+        self._detour = self._port(), self._port()
+        self._brokers = [
+            KafkaBroker(
+                folder / f"kafka-{node}",
+                self._port(),
+                controller,
+                node_id=node,
+                voters=controllers,
+                cluster_id=cluster_id,
+                detour=self._detour if brokers == 1 else None,
+            )
+            for node, controller in controllers.items()
+        ]
+        self.brokers = [Harmed(broker) for broker in self._brokers]
+
+    @property
+    def broker(self) -> Harmed:
+        """The broker, where there is only one."""
+        [broker] = self.brokers
+        return broker
+
+    @property
+    def detour(self) -> tuple[int, int]:
+        """A second port of the one broker, and the port of the proxy to be put before it."""
+        return self._detour
+
+    def kafka_log(self, topic: str, partition: int) -> Path:
+        """The file in which the one broker keeps what it was sent; to be touched while it is down.
+
+        Of a partition that has not outgrown its first segment.
+        """
+        [broker] = self._brokers
+        return broker.folder / "log" / f"{topic}-{partition}" / f"{0:020}.log"
+
+    @property
+    def postgres_dsn(self) -> str:
+        """DSN of a superuser."""
+        return self._postgres.dsn
+
+    @property
+    def redis_url(self) -> str:
+        """URL of Valkey."""
+        return self._valkey.url
+
+    @property
+    def bootstrap(self) -> str:
+        """host:port of each broker, comma-separated."""
+        return ",".join(broker.bootstrap for broker in self._brokers)
+
+    def heal(self) -> None:
+        """Have all of them up."""
+        self._each(lambda server: server.heal())
+
+    def stop(self) -> None:
+        """Stop all of them."""
+        self._each(lambda server: server.stop())
+
+    def _each(self, do: Callable[[Harmed], None]) -> None:
+        # At once: of several brokers none is ready before the others are.
+        servers = (self.postgres, self.redis, *self.brokers)
+        with ThreadPoolExecutor(len(servers)) as pool:
+            list(pool.map(do, servers))
+
+    def _port(self) -> int:
+        port = ports.choose(taken=self._taken)
+        self._taken.add(port)
+        return port

@@ -1,0 +1,45 @@
+"""What is asked of consumers while a server that they need is harmed."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from drills.stage import SETTLE_SECONDS, Stage
+from drills.waiting import wait_until
+
+
+@contextmanager
+def steady(stage: Stage, *, letters: int = 0) -> Iterator[None]:
+    """Assert that the consumers bear the harm that the block does, and go on after it.
+
+    None ends, none leaves its group, they write so many dead ``letters`` and no more, and the lag
+    goes to 0 without anybody's help. They have been started, and nothing is asked before they have
+    all joined.
+    """
+    names = stage.consumers.running
+    before = wait_until(
+        lambda: len(ids := stage.topics.member_ids()) == len(names) and ids,
+        30,
+        f"{len(names)} consumers have joined",
+    )
+    yield
+    stage.say("the harm is over; waiting for the consumers to go on")
+    stage.wait_for_lag(SETTLE_SECONDS)
+    ended = stage.consumers.exit_codes()
+    tails = "\n".join(stage.consumers.tail(name) for name in ended)
+    assert not ended, f"ended by themselves: {ended}\n{tails}"
+    after = stage.topics.member_ids()
+    assert after == before, f"the group's members were {before}, and are {after}"
+    written = sum(stage.topics.ends(stage.dlq_topic))
+    assert written == letters, f"{written} dead letters instead of {letters}"
+
+
+def times_told(stage: Stage, text: str) -> int:
+    """How often the consumers have logged ``text``."""
+    return sum(stage.consumers.log(name).count(text) for name in stage.consumers.running)
+
+
+def wait_until_told(stage: Stage, text: str, *, times: int = 1, seconds: float = 30.0) -> None:
+    """Wait until the consumers have logged ``text`` that often."""
+    wait_until(
+        lambda: times_told(stage, text) >= times, seconds, f"consumers say {text!r}, {times} times"
+    )

@@ -1,0 +1,94 @@
+"""The command behind `make mutation-checks`: take each safety away, and see its test fail.
+
+The code is changed in a copy; the tests import that copy, for PYTHONPATH comes first.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import click
+import pytest
+from rich.console import Console
+
+from drills.servers import Servers
+from mutation_checks.catalog import SAFETIES, Safety
+
+ROOT = Path(__file__).parents[1]
+
+
+@click.command()
+@click.argument("words", nargs=-1)
+def main(words: Sequence[str]) -> None:
+    """Try all safeties, or those with one of WORDS in their name.
+
+    Ends with 1 where a test passes without the safety that it is there for, or fails with it.
+    """
+    console = Console(highlight=False, soft_wrap=True)
+    chosen = [s for s in SAFETIES if not words or any(word in s.name for word in words)]
+    folder = Path(tempfile.mkdtemp(prefix="orders-mutation-checks-"))
+    servers = Servers(folder / "servers")
+    failures = 0
+    try:
+        servers.heal()
+        environment = os.environ | {
+            "ORDERS_TEST_POSTGRES_DSN": servers.postgres_dsn,
+            "ORDERS_TEST_REDIS_URL": servers.redis_url,
+            "ORDERS_TEST_KAFKA_BOOTSTRAP": servers.bootstrap,
+        }
+        for safety in chosen:
+            failure, told = _try(safety, folder / "copy", environment)
+            failures += failure
+            console.print(f"{'FAILED' if failure else 'noticed':8} {safety.name}")
+            console.print(f"         {told}", markup=False)
+    finally:
+        servers.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+    console.print(f"{len(chosen) - failures} of {len(chosen)} are noticed when they are gone")
+    sys.exit(1 if failures else 0)
+
+
+def _try(safety: Safety, copy: Path, environment: Mapping[str, str]) -> tuple[bool, str]:
+    """Whether something is wrong, and what; or how the test has told that the safety is gone."""
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(ROOT / "src", copy, ignore=shutil.ignore_patterns("__pycache__"))
+    with_it = _run(safety.test, copy, environment)
+    if with_it.returncode != pytest.ExitCode.OK:
+        return True, f"{safety.test} ends with {with_it.returncode} as things are"
+    file = copy / "orders" / safety.file
+    text = file.read_text("utf-8")
+    if safety.present not in text:
+        return True, f"{safety.file} has no such place any more: {safety.present.strip()}"
+    file.write_text(text.replace(safety.present, safety.absent), "utf-8")
+    without = _run(safety.test, copy, environment)
+    if without.returncode != pytest.ExitCode.TESTS_FAILED:
+        return True, f"{safety.test} ends with {without.returncode} without it"
+    told = [line for line in without.stdout.splitlines() if line.startswith("FAILED ")]
+    return False, told[0].removeprefix("FAILED ") if told else safety.test
+
+
+def _run(
+    test: str, source: Path, environment: Mapping[str, str]
+) -> subprocess.CompletedProcess[str]:
+    options = ("-q", "-x", "-rf", "--tb=no", "-p", "no:cacheprovider")
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", *options, test],
+        cwd=ROOT,
+        env={
+            **environment,
+            "PYTHONPATH": str(source),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "COLUMNS": "300",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+if __name__ == "__main__":
+    main()

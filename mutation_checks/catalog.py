@@ -1,0 +1,221 @@
+"""The mutation checks: what holds each safety in the code, and the test that fails without it."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Safety:
+    """``present`` stands in ``file`` (below src/orders); ``absent`` is put wherever it does.
+
+    ``test`` is the pytest node that has to fail then.
+    """
+
+    name: str
+    file: str
+    present: str
+    absent: str
+    test: str
+
+
+_POSTGRES = "tests/integration/postgres/"
+_KAFKA = "tests/integration/kafka/"
+_REPOSITORY = f"{_POSTGRES}test_order_repository.py::TestPostgresOrderRepository::"
+
+SAFETIES = (
+    Safety(
+        "a batch is one transaction",
+        "adapters/postgres/order_repository.py",
+        """\
+                    async with session.transaction():
+                        await copy_orders(session, batch)
+""",
+        """\
+                    await copy_orders(session, batch)
+""",
+        f"{_POSTGRES}test_saving.py::test_a_crash_in_the_midst_of_copy_leaves_nothing",
+    ),
+    Safety(
+        "another writer of the same order is no error (idempotent path)",
+        "adapters/postgres/errors.py",
+        "return isinstance(error, UniqueViolation) and error.diag.constraint_name == ORDERS_KEY",
+        "return False",
+        f"{_POSTGRES}test_saving.py::test_another_writer_that_commits_between_the_look_and_the_write_wins",
+    ),
+    Safety(
+        "what is stored already is left alone (idempotent path)",
+        "adapters/postgres/saving.py",
+        "return [order for order in batch if order.order_uid not in stored]",
+        "return batch",
+        f"{_REPOSITORY}test_saving_again_changes_nothing",
+    ),
+    Safety(
+        "what is stored already is compared in every field",
+        "adapters/postgres/saving.py",
+        "return encode(order) == document",
+        "return True",
+        f"{_REPOSITORY}test_each_field_makes_a_conflict",
+    ),
+    Safety(
+        "bisection finds the row that is refused, and it alone",
+        "adapters/postgres/saving.py",
+        """\
+            for half in _halves(batch):
+                await self._write(half)
+""",
+        """\
+            self.rejected |= {order.order_uid: refusal(error) for order in batch}
+""",
+        f"{_POSTGRES}test_saving.py::test_rows_that_a_constraint_refuses_are_found",
+    ),
+    Safety(
+        "batches are written in one order everywhere (no deadlocks)",
+        "adapters/postgres/order_repository.py",
+        "batch = sorted(orders, key=_order_uid)",
+        "batch = list(orders)",
+        f"{_POSTGRES}test_saving.py::test_writers_of_shuffled_batches_do_not_deadlock",
+    ),
+    Safety(
+        "passing troubles of the database are no dead letters",
+        "adapters/postgres/errors.py",
+        '_ROW_CLASSES = frozenset({"22", "23", "54"})',
+        '_ROW_CLASSES = frozenset({"22", "23", "53", "54"})',
+        f"{_POSTGRES}test_errors.py::test_passing_troubles",
+    ),
+    Safety(
+        "offsets are committed after the batch is stored (commit order)",
+        "entrypoints/consumer/loop.py",
+        """\
+        return await self._store(read.prepared, behind, stop)
+""",
+        """\
+        await self._commit(read.batch)
+        return await self._store(read.prepared, behind, stop)
+""",
+        "tests/unit/consumer/test_loop.py::test_crashes_anywhere_lose_nothing_and_double_nothing",
+    ),
+    Safety(
+        "of documents of one order the first is stored, also by two batches at a time",
+        "entrypoints/consumer/loop.py",
+        "        if last and not read.order_uids.isdisjoint(last.read.order_uids):\n",
+        "        if last and not last:\n",
+        "tests/unit/consumer/test_loop.py"
+        "::test_batches_with_an_order_in_common_are_stored_one_after_another",
+    ),
+    Safety(
+        "behind a batch that is not stored nothing is committed",
+        "entrypoints/consumer/loop.py",
+        "        if not await in_hand[0].storing:\n",
+        "        if not await in_hand[0].storing and len(in_hand) == 1:\n",
+        "tests/unit/consumer/test_loop.py"
+        "::test_behind_a_batch_that_is_left_at_the_stop_nothing_is_committed",
+    ),
+    Safety(
+        "dead letters are safe before anything is committed",
+        "domain/use_cases/ingest_batch.py",
+        """\
+            await self._dead_letters.put(letters[start : start + LETTERS_AT_ONCE])
+""",
+        """\
+            with suppress(Unavailable):
+                await self._dead_letters.put(letters[start : start + LETTERS_AT_ONCE])
+""",
+        "tests/unit/domain/use_cases/test_ingest_batch.py"
+        "::TestTrouble::test_with_the_dead_letters_away_it_raises_and_loses_nothing",
+    ),
+    Safety(
+        "what is sent is safe when all replicas have it",
+        "adapters/kafka/client/producer.py",
+        '"acks": "all"',
+        '"acks": 1',
+        f"{_KAFKA}test_acknowledgement.py::test_nothing_is_safe_with_a_replica_too_few",
+    ),
+    Safety(
+        "nothing is committed but what was dealt with",
+        "adapters/kafka/client/consumer_client.py",
+        '"enable_auto_commit": False',
+        '"enable_auto_commit": True, "auto_commit_interval_ms": 10',
+        f"{_KAFKA}test_message_source.py::TestKafkaMessageSource"
+        "::test_what_was_not_committed_comes_again",
+    ),
+    Safety(
+        "a new group begins at the beginning",
+        "adapters/kafka/client/consumer_client.py",
+        '"auto_offset_reset": "earliest"',
+        '"auto_offset_reset": "latest"',
+        f"{_KAFKA}test_message_source.py::TestKafkaMessageSource"
+        "::test_gives_each_message_once_and_in_order",
+    ),
+    Safety(
+        "after an error in a poll it is read again what nobody got",
+        "adapters/kafka/consumer/consumer_thread.py",
+        "self._must_rewind = True",
+        "self._must_rewind = False",
+        f"{_KAFKA}test_unreadable.py::test_an_error_now_and_then_costs_no_message",
+    ),
+    Safety(
+        "partitions are handed over when what is in hand is committed (revoke handling)",
+        "adapters/kafka/consumer/consumer_thread.py",
+        "            (self._positions.in_hand or self._commits.in_flight)\n",
+        "            not self._positions\n",
+        f"{_KAFKA}test_rebalance.py"
+        "::test_a_batch_in_hand_is_waited_for_and_committed_before_the_hand_over",
+    ),
+    Safety(
+        "what was taken away is not committed any more (revoke handling)",
+        "adapters/kafka/consumer/offset_tracker.py",
+        """\
+        self.epoch += 1
+        self._partitions = {partition: _Partition() for partition in partitions}
+        self._in_hand.clear()
+""",
+        """\
+        self._partitions |= {p: _Partition() for p in partitions if p not in self._partitions}
+""",
+        f"{_KAFKA}test_rebalance.py"
+        "::test_a_batch_in_hand_for_too_long_is_given_up_and_its_commit_left_out",
+    ),
+    Safety(
+        "what was read and is taken away is forgotten (revoke handling)",
+        "adapters/kafka/consumer/consumer_thread.py",
+        "        self._read_ahead.clear()\n",
+        "",
+        f"{_KAFKA}test_rebalance.py::test_what_was_read_ahead_of_others_partitions_is_forgotten",
+    ),
+    Safety(
+        "damaged batches are told by their checksum",
+        "adapters/kafka/wire/record_batches.py",
+        "    if not batch.validate_crc():\n",
+        "    if False:\n",
+        f"{_KAFKA}test_record_batches.py::test_a_byte_that_was_changed_is_noticed",
+    ),
+    Safety(
+        "a topic that was made anew is read from its beginning",
+        "adapters/kafka/consumer/consumer_thread.py",
+        "self._must_start_over = isinstance(error, UnknownTopicOrPartitionError)",
+        "self._must_start_over = False",
+        f"{_KAFKA}test_deleted_topic.py::test_the_new_topic_is_read_from_its_beginning",
+    ),
+    Safety(
+        "a replay that was killed finds what it had sent",
+        "domain/use_cases/replay_dead_letters.py",
+        "async for identity in self._target.replayed_since(run.mark):",
+        "for identity in ():",
+        "tests/unit/domain/use_cases/test_replay_dead_letters.py"
+        "::TestKills::test_at_any_moment_each_is_sent_once",
+    ),
+    Safety(
+        "dead letters are kept for ever",
+        "adapters/kafka/client/topics.py",
+        '"retention.ms": "-1"',
+        '"retention.ms": "604800000"',
+        f"{_KAFKA}test_topics.py::test_makes_both_topics",
+    ),
+    Safety(
+        "a dead letter fits where its message fitted",
+        "adapters/kafka/client/topics.py",
+        "wanted = 2 * source_limit",
+        "wanted = source_limit",
+        f"{_KAFKA}test_dead_letters.py::TestKafkaDeadLetters"
+        "::test_a_message_near_the_limit_of_its_topic_fits",
+    ),
+)

@@ -1,0 +1,289 @@
+"""One producer for all that is sent, in a thread of its own.
+
+The client's calls block (for metadata, for room in its buffer), so none of them is made in the
+event loop. Whoever sends waits for the acknowledgement of all replicas, for a bounded time.
+"""
+
+import asyncio
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+import structlog
+from kafka import KafkaProducer
+from kafka.errors import (
+    KafkaConfigurationError,
+    KafkaError,
+    MessageSizeTooLargeError,
+    RecordListTooLargeError,
+)
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_random_exponential
+
+from orders.adapters.kafka.client.loop_callbacks import call_in_loop
+from orders.adapters.kafka.client.settings import KafkaSettings, client_options
+from orders.adapters.kafka.client.topics import TopicAdmin, TopicLimits
+from orders.adapters.kafka.wire.codecs import MAX_UNPACKED
+from orders.domain.errors import OrdersError, TooLarge, Unavailable
+from orders.domain.ports import Dependency
+
+SEND_TIMEOUT = 6.0
+"""Seconds that all messages of one call have to be acknowledged in."""
+CLOSE_TIMEOUT = 2.5
+"""Seconds that closing may take; what has not been acknowledged by then is not waited for."""
+BATCH_OVERHEAD = 61
+"""Bytes of a record batch besides its records."""
+
+_FRESH = 2.0
+_TOMBSTONE = object()
+
+_log = structlog.get_logger(__name__)
+
+_DEFAULTS: dict[str, Any] = {
+    # All replicas that are in sync have it, and retries keep the order within a partition.
+    "acks": "all",
+    "retries": 20,
+    "retry_backoff_ms": 250,
+    "max_in_flight_requests_per_connection": 1,
+    "request_timeout_ms": 5_000,
+    "max_block_ms": 1_000,
+    "linger_ms": 1,
+    "batch_size": 128 * 1024,
+    "compression_type": "lz4",
+    # The brokers judge the size, and they judge what is left after compression. Ours are the bounds
+    # of what we read: a dead letter may hold all of a batch that was unpacked.
+    "max_request_size": MAX_UNPACKED + 1024 * 1024,
+    "buffer_memory": 2 * MAX_UNPACKED,
+    # The client takes a message without key and value for a mistake, before it serialises it.
+    "value_serializer": lambda value: None if value is _TOMBSTONE else value,
+}
+
+
+class Outgoing(NamedTuple):
+    """One message to send; ``timestamp`` is in ms of Unix time, None for now."""
+
+    value: bytes | None
+    key: bytes | None = None
+    headers: tuple[tuple[str, bytes], ...] = ()
+    timestamp: int | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes that a batch of only this message takes uncompressed, or a few more."""
+        headers = sum(len(name.encode()) + len(value) + 10 for name, value in self.headers)
+        return BATCH_OVERHEAD + 25 + len(self.key or b"") + len(self.value or b"") + headers
+
+
+class KafkaProducerClient(Dependency):
+    """Sends messages. ``options`` are handed to the client's producer and win over ours.
+
+    Makes the topics of orders and of dead letters where they are missing, if it ``makes_topics``.
+    """
+
+    def __init__(
+        self, settings: KafkaSettings, *, makes_topics: bool = True, **options: Any
+    ) -> None:
+        self._settings = settings
+        self._makes_topics = makes_topics
+        self._options = options
+        self._jobs: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._is_closing = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._has_closed = asyncio.Event()
+        self._producer: KafkaProducer = None
+        self._failure: str | None = None
+        self.limits = TopicLimits()
+
+    async def open(self) -> None:
+        """Begin to connect, and go on until it works; does not wait for it."""
+        loop = asyncio.get_running_loop()
+        closed = self._has_closed.set
+        self._thread = threading.Thread(
+            target=self._run,
+            args=(lambda: call_in_loop(loop, closed),),
+            name="kafka-producer",
+            daemon=True,
+        )
+        self._thread.start()
+
+    async def close(self) -> None:
+        """Send what is waiting, within ``CLOSE_TIMEOUT``."""
+        if self._thread is None:
+            return
+        self._thread = None
+        self._is_closing.set()
+        self._jobs.put(lambda: None)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_TIMEOUT + 0.5):
+                await self._has_closed.wait()
+
+    async def send(self, topic: str, messages: Sequence[Outgoing]) -> None:
+        """Send these messages, in order, and wait until all replicas have them.
+
+        Raises:
+            TooLarge: a message is larger than the topic takes.
+            Unavailable: not all were acknowledged within ``SEND_TIMEOUT``; some may be, now or
+                a little later.
+        """
+        if not messages:
+            return
+        self._check_open()
+        job = _Job(asyncio.get_running_loop(), topic, messages)
+        self._jobs.put(lambda: job.send(self._producer))
+        try:
+            async with asyncio.timeout(SEND_TIMEOUT):
+                await job.acknowledged
+        except TimeoutError:
+            raise Unavailable("the brokers did not acknowledge in time") from None
+        except (MessageSizeTooLargeError, RecordListTooLargeError) as error:
+            raise TooLarge("a message is larger than the topic takes") from error
+        except (KafkaError, AssertionError) as error:
+            raise Unavailable(
+                f"the brokers did not acknowledge ({type(error).__name__})"
+            ) from error
+        finally:
+            job.is_over = True
+
+    async def check(self) -> None:
+        """See ``Dependency.check``: a broker has just answered."""
+        self._check_open()
+        if self._producer is None:
+            raise Unavailable("no broker has answered yet")
+        loop = asyncio.get_running_loop()
+        answered: asyncio.Future[None] = loop.create_future()
+
+        def settle(error: Exception | None) -> None:
+            if not answered.done():
+                answered.set_result(None) if error is None else answered.set_exception(error)
+
+        self._jobs.put(lambda: self._ask(lambda error: call_in_loop(loop, settle, error)))
+        try:
+            async with asyncio.timeout(SEND_TIMEOUT):
+                await answered
+        except (TimeoutError, KafkaError):
+            raise Unavailable("the brokers do not answer") from None
+
+    def _check_open(self) -> None:
+        if self._thread is None:
+            raise OrdersError("the producer is not open")
+        if self._failure:
+            raise Unavailable(self._failure)
+
+    # The thread.
+
+    def _run(self, closed: Callable[[], None]) -> None:
+        try:
+            self._work()
+        except Exception as error:  # noqa: BLE001 (told to whoever sends)
+            self._failure = f"the producer has ended ({type(error).__name__})"
+            _log.exception("producer has ended")
+        finally:
+            if self._producer is not None:
+                self._producer.close(timeout=CLOSE_TIMEOUT)
+            closed()
+
+    def _work(self) -> None:
+        retrying = Retrying(
+            retry=retry_if_exception_type((KafkaError, OSError)),
+            wait=wait_random_exponential(multiplier=0.2, max=5),
+            sleep=self._sleep,
+            stop=lambda _state: self._is_closing.is_set(),
+            before_sleep=_note_failure,
+            reraise=True,
+        )
+        try:
+            if self._makes_topics:
+                self.limits = retrying(TopicAdmin(self._settings).ensure)
+            self._producer = retrying(self._new_producer)
+        except KafkaConfigurationError:
+            raise
+        except (KafkaError, OSError):
+            return  # closed before any broker answered
+        while not self._is_closing.is_set() or not self._jobs.empty():
+            self._jobs.get()()
+
+    def _sleep(self, seconds: float) -> None:
+        self._is_closing.wait(seconds)
+
+    def _new_producer(self) -> KafkaProducer:
+        options = client_options(self._settings) | _DEFAULTS
+        producer = KafkaProducer(**(options | self._options))
+        if not self._makes_topics:
+            return producer  # to ask for a topic is to have brokers make it, as they come
+        for topic in (self._settings.topic, self._settings.dlq_topic):
+            producer.partitions_for(topic)  # so that the first message need not wait for it
+        return producer
+
+    def _ask(self, done: Callable[[Exception | None], None]) -> None:
+        """Renew the metadata, unless that was done just now: proof that a broker answers."""
+        metadata = self._producer._metadata  # noqa: SLF001 (the client has no other way to ask)
+        if time.time() - metadata._last_successful_refresh_ms / 1000 < _FRESH:  # noqa: SLF001
+            done(None)
+            return
+        future = metadata.request_update()
+        future.add_callback(lambda _cluster: done(None)).add_errback(done)
+        self._producer._sender.wakeup()  # noqa: SLF001
+
+
+class _Job:
+    """Messages of one call and their acknowledgement."""
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, topic: str, messages: Sequence[Outgoing]
+    ) -> None:
+        self._loop = loop
+        self._topic = topic
+        self._messages = messages
+        self._waiting: set[int] = set()
+        self.acknowledged: asyncio.Future[None] = loop.create_future()
+        self.is_over = False
+
+    def send(self, producer: KafkaProducer) -> None:
+        """Hand all messages to the client; in the producer's thread."""
+        if self.is_over:
+            return
+        try:
+            futures = [self._send_one(producer, message) for message in self._messages]
+        except Exception as error:  # noqa: BLE001 (told to whoever waits)
+            self._settle(error)
+            return
+        self._waiting = set(range(len(futures)))
+        for index, future in enumerate(futures):
+            future.add_callback(lambda _metadata, index=index: self._done(index))
+            future.add_errback(self._settle)
+        for index, future in enumerate(futures):
+            # The client may have finished it between looking whether it is done and adding ours.
+            if future.is_done:
+                self._settle(future.exception) if future.exception else self._done(index)
+
+    def _send_one(self, producer: KafkaProducer, message: Outgoing) -> Any:
+        return producer.send(
+            self._topic,
+            value=_TOMBSTONE if message.value is None else message.value,
+            key=message.key,
+            headers=list(message.headers),
+            timestamp_ms=message.timestamp,
+        )
+
+    def _done(self, index: int) -> None:
+        self._waiting.discard(index)
+        if not self._waiting:
+            self._settle(None)
+
+    def _settle(self, error: Exception | None) -> None:
+        call_in_loop(self._loop, self._settle_in_loop, error)
+
+    def _settle_in_loop(self, error: Exception | None) -> None:
+        if self.acknowledged.done():
+            return
+        if error is None:
+            self.acknowledged.set_result(None)
+        else:
+            self.acknowledged.set_exception(error)
+
+
+def _note_failure(state: RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome else None
+    _log.warning("producer tries again", error=type(error).__name__, attempt=state.attempt_number)

@@ -1,0 +1,144 @@
+"""What a topic holds now, read once: without a group, and without a commit."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from typing import Any, NamedTuple, TypeVar
+
+from kafka import KafkaConsumer
+from kafka.errors import KafkaError
+from kafka.structs import TopicPartition
+
+from orders.adapters.kafka.client.settings import KafkaSettings, client_options
+from orders.adapters.kafka.wire.record_batches import Record, read_records
+from orders.domain.errors import Unavailable
+
+T = TypeVar("T")
+
+PATIENCE = 10.0
+"""Seconds without a record after which the brokers count as away."""
+
+_LOOK_AGAIN = 2.0
+_POLL_MS = 500
+_FETCH_BYTES = 512 * 1024  # packed; letters are often alike, and unpack to thirty times as much
+
+_OPTIONS: dict[str, Any] = {
+    "group_id": None,
+    "enable_auto_commit": False,
+    "auto_offset_reset": "earliest",
+    "fetch_max_bytes": _FETCH_BYTES,
+    "max_partition_fetch_bytes": _FETCH_BYTES,
+    "max_poll_records": 1 << 30,  # all of a fetch at once: a remainder may be dropped by a pause
+    "request_timeout_ms": int(PATIENCE * 1000),
+    "sock_chunk_bytes": 256 * 1024,
+}
+
+
+class Extent(NamedTuple):
+    """The offsets that a partition holds: from ``start`` up to, and not with, ``end``."""
+
+    start: int
+    end: int
+
+
+async def extents(settings: KafkaSettings, topic: str) -> dict[int, Extent]:
+    """What each partition of the topic holds now; nothing where there is no such topic.
+
+    Raises:
+        Unavailable: no broker answers.
+    """
+
+    def ask() -> dict[int, Extent]:
+        with closing(_new_consumer(settings)) as consumer:
+            return _extents(consumer, topic)
+
+    return await asyncio.to_thread(_translated, ask)
+
+
+async def read_present(
+    settings: KafkaSettings, topic: str, since: Mapping[int, int] | None = None
+) -> AsyncGenerator[tuple[int, Record], None]:
+    """Each message that the topic holds when reading begins, with its partition, oldest first.
+
+    ``since`` leaves out what stands before these offsets.
+
+    Raises:
+        Unavailable: the brokers do not answer.
+        UnreadableBatch: what is there cannot be decoded.
+    """
+    loop = asyncio.get_running_loop()
+    # One thread: whatever becomes of this coroutine, the consumer is not closed while it polls.
+    with_thread = ThreadPoolExecutor(1, thread_name_prefix="kafka-reading")
+    pages = _pages(settings, topic, since or {})
+    try:
+        while page := await loop.run_in_executor(
+            with_thread, _translated, lambda: next(pages, None)
+        ):
+            for found in page:
+                yield found
+    finally:
+        with_thread.submit(pages.close)
+        with_thread.shutdown(wait=False)
+
+
+def _pages(
+    settings: KafkaSettings, topic: str, since: Mapping[int, int]
+) -> Generator[list[tuple[int, Record]], None, None]:
+    with closing(_new_consumer(settings)) as consumer:
+        left = {
+            number: extent
+            for number, extent in _extents(consumer, topic).items()
+            if max(extent.start, since.get(number, 0)) < extent.end
+        }
+        consumer.assign([TopicPartition(topic, number) for number in left])
+        for number, extent in left.items():
+            consumer.seek(TopicPartition(topic, number), max(extent.start, since.get(number, 0)))
+        last_record = last_look = time.monotonic()
+        while left:
+            fetched: dict[TopicPartition, list[Record]] = consumer.poll(_POLL_MS)
+            now = time.monotonic()
+            page = []
+            for partition, records in fetched.items():
+                number = partition.partition
+                end = left[number].end
+                page += [(number, r) for r in records if r.is_message and r.offset < end]
+                if records and records[-1].offset >= end - 1:
+                    del left[number]
+                    consumer.pause(partition)
+            if fetched:
+                last_record = now
+            elif now - last_look > _LOOK_AGAIN:
+                last_look = now
+                # What was to be read may have been deleted meanwhile; then nothing of it comes.
+                starts = _extents(consumer, topic)
+                left = {n: e for n, e in left.items() if n in starts and starts[n].start < e.end}
+            if left and now - last_record > PATIENCE:
+                raise Unavailable("the brokers do not answer")
+            if page:
+                yield page
+
+
+def _extents(consumer: KafkaConsumer, topic: str) -> dict[int, Extent]:
+    # Asked like this, brokers do not make a topic that is missing.
+    numbers = consumer.partitions_for_topic(topic) or set()
+    partitions = [TopicPartition(topic, number) for number in sorted(numbers)]
+    if not partitions:
+        return {}
+    starts, ends = consumer.beginning_offsets(partitions), consumer.end_offsets(partitions)
+    return {p.partition: Extent(starts[p], ends[p]) for p in partitions}
+
+
+def _new_consumer(settings: KafkaSettings) -> KafkaConsumer:
+    consumer = KafkaConsumer(**(client_options(settings) | _OPTIONS))
+    # As for the consumer of orders: the client's own reader stumbles over what others may write.
+    consumer._fetcher._unpack_message_set = read_records  # noqa: SLF001
+    return consumer
+
+
+def _translated(ask: Callable[[], T]) -> T:
+    try:
+        return ask()
+    except (KafkaError, OSError) as error:
+        raise Unavailable(f"the brokers do not answer ({type(error).__name__})") from error

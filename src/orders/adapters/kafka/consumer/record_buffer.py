@@ -1,0 +1,71 @@
+"""What was read from the topic and nobody has asked for yet: about one batch."""
+
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
+
+from kafka.structs import TopicPartition
+
+from orders.adapters.kafka.consumer.offset_tracker import Positions
+from orders.adapters.kafka.wire.record_batches import Record
+from orders.domain.intake.messages import BATCH_BYTES, BATCH_MESSAGES, Batch, Message, Origin
+
+
+class ReadAhead:
+    """Messages in the order in which they were read, cut into batches on demand."""
+
+    def __init__(self, positions: Positions) -> None:
+        self._positions = positions
+        self._messages: deque[Message] = deque()
+        self._bytes = 0
+
+    @property
+    def has_messages(self) -> bool:
+        """Whether anything waits to be asked for."""
+        return bool(self._messages)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there is a whole batch, so that no more need be fetched."""
+        return len(self._messages) >= BATCH_MESSAGES or self._bytes >= BATCH_BYTES
+
+    def add(self, fetched: Mapping[TopicPartition, Sequence[Record]]) -> None:
+        """Take in what a poll gave. Places without a message count as read."""
+        for partition, records in fetched.items():
+            messages = [_message(partition, record) for record in records if record.is_message]
+            self._messages.extend(messages)
+            self._bytes += sum(map(_size, messages))
+            self._positions.read(partition, len(messages), records[-1].offset + 1)
+
+    def cut(self) -> Batch | None:
+        """The next batch, with its receipt; None if there are no messages."""
+        if not self._messages:
+            return None
+        messages: list[Message] = []
+        counts: Counter[TopicPartition] = Counter()
+        ends: dict[TopicPartition, int] = {}
+        size = 0
+        while self._messages and len(messages) < BATCH_MESSAGES:
+            message = self._messages[0]
+            if messages and size + _size(message) > BATCH_BYTES:
+                break
+            messages.append(self._messages.popleft())
+            size += _size(message)
+            partition = TopicPartition(message.origin.topic, message.origin.partition)
+            counts[partition] += 1
+            ends[partition] = message.origin.offset + 1
+        self._bytes -= size
+        return Batch(tuple(messages), self._positions.give(counts, ends))
+
+    def clear(self) -> None:
+        """Forget all of it; whoever gets the partitions reads it again."""
+        self._messages.clear()
+        self._bytes = 0
+
+
+def _message(partition: TopicPartition, record: Record) -> Message:
+    origin = Origin(partition.topic, partition.partition, record.offset)
+    return Message(origin, record.value, record.key, record.timestamp, record.headers)
+
+
+def _size(message: Message) -> int:
+    return len(message.value or b"")

@@ -1,0 +1,67 @@
+"""Whether somebody reads, how far behind, and whether anything vanished unread."""
+
+from collections.abc import Iterator, Mapping
+
+from orders.adapters.kafka.client.cluster_view import ClusterView, PartitionView
+from orders.domain.ports import Finding, FindingState
+
+PART = "kafka"
+
+
+def group_findings(view: ClusterView) -> Iterator[Finding]:
+    """What is to be said of the group, as far as the brokers tell."""
+    if view.source is None or not view.source.has_offsets:
+        return
+    parts = view.source.partitions
+    lags = {number: _lag(partition) for number, partition in parts.items()}
+    if view.members is not None:
+        yield _members(view, view.members, sum(lags.values()))
+    yield _lags(lags)
+    yield from _vanished(parts)
+
+
+def _lag(partition: PartitionView) -> int:
+    """Messages that wait; who has committed nothing begins at the start."""
+    done = partition.start if partition.committed is None else partition.committed
+    return max(0, partition.end - max(done, partition.start))
+
+
+def _members(view: ClusterView, members: int, lag: int) -> Finding:
+    what = f"group {view.settings.group}"
+    advice = "start a consumer: `orders consumer`"
+    if members:
+        number = f"{members} consumers" if members > 1 else "1 consumer"
+        return _finding(what, "ok", f"{number}, {view.group_state.lower()}")
+    if lag:
+        return _finding(what, "problem", f"nobody reads; messages that wait: {lag}", advice)
+    return _finding(what, "warning", "nobody reads, though nothing waits now", advice)
+
+
+def _lags(lags: Mapping[int, int]) -> Finding:
+    total = sum(lags.values())
+    if not total:
+        return _finding("lag", "ok", "none: all has been read")
+    each = ", ".join(f"{lag} in partition {number}" for number, lag in lags.items() if lag)
+    return _finding("lag", "ok", f"messages that wait: {total} ({each})")
+
+
+def _vanished(parts: Mapping[int, PartitionView]) -> Iterator[Finding]:
+    lost = {
+        number: partition.start - partition.committed
+        for number, partition in parts.items()
+        if partition.committed is not None and partition.committed < partition.start
+    }
+    if lost:
+        each = ", ".join(f"{amount} in partition {number}" for number, amount in lost.items())
+        text = f"messages deleted before they were read: {sum(lost.values())} ({each})"
+        advice = "have them sent again, and raise the topic's retention or add consumers"
+        yield _finding("deleted unread", "problem", text, advice)
+    beyond = sorted(n for n, p in parts.items() if p.committed is not None and p.committed > p.end)
+    if beyond:
+        text = f"more is committed than there is, in partition {', '.join(map(str, beyond))}"
+        advice = "was the topic made anew? the consumer begins at its start there"
+        yield _finding("committed", "warning", text, advice)
+
+
+def _finding(what: str, state: FindingState, text: str, advice: str = "") -> Finding:
+    return Finding(PART, what, state, text, advice)

@@ -1,0 +1,1 @@
+"""What the client gets wrong on the wire: codecs and damaged or control record batches."""

@@ -1,0 +1,174 @@
+"""From the bytes of a fetch to records.
+
+Stands in for the client's own reader, which does not check checksums, delivers control records as
+messages, cannot read a header whose name is not UTF-8, and unpacks without a bound, or with one
+that real batches exceed.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from kafka.record.default_records import DefaultRecordBatch
+from kafka.record.legacy_records import LegacyRecordBatch
+from kafka.record.memory_records import MemoryRecords
+from kafka.structs import TopicPartition
+
+from orders.adapters.kafka.wire.codecs import UnpackError, unpack
+from orders.domain.errors import OrdersError
+from orders.domain.intake.messages import Headers
+
+_CODEC_MASK = 0x07
+_LOG_APPEND_TIME = 0x08
+_CONTROL = 0x20
+
+_MORE = 0x80
+_LAST_SHIFT = 63
+
+
+class UnreadableBatch(OrdersError):
+    """A batch in the topic cannot be decoded, so nothing after it can be read safely.
+
+    It starts at ``offset`` or after it, and ends before ``following``, where that can be told;
+    only an operator can decide to skip it.
+    """
+
+    code = "unreadable-batch"
+
+    def __init__(
+        self,
+        topic: str,
+        partition: int,
+        offset: int | None,
+        reason: str,
+        following: int | None = None,
+    ) -> None:
+        where = "an unknown offset" if offset is None else str(offset)
+        there = "one behind it" if following is None else str(following)
+        super().__init__(
+            f"{topic} partition {partition} cannot be read at {where}: {reason}. If that stays, "
+            f"repair it on the brokers, or skip it by setting the group's offset to {there}"
+        )
+        self.partition = TopicPartition(topic, partition)
+
+
+class Record(NamedTuple):
+    """One record, or merely a place in the topic that has been passed.
+
+    Such places are the brokers' own control records, and the ends of batches from which compaction
+    has removed what stood there. Without them reading would not get past.
+    """
+
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+    is_message: bool = True
+
+
+def read_records(partition: TopicPartition, fetched: MemoryRecords) -> Iterator[Record]:
+    """All records of a fetch of one partition, oldest first, and places without a message.
+
+    Where a batch cannot be read, what stands before it comes out first: the fetch then ends early,
+    and the next one begins with the broken batch.
+
+    Raises:
+        UnreadableBatch: the first batch cannot be decoded.
+    """
+    is_first = True
+    while True:
+        offset = following = None
+        try:
+            batch = fetched.next_batch()
+            if batch is None:
+                return
+            if isinstance(batch, DefaultRecordBatch):
+                offset = batch.base_offset
+                following = offset + max(0, batch.last_offset_delta) + 1
+            records = _records(batch)
+        except Exception as error:  # any byte may be wrong, and each decoder fails in its own way
+            # The client counts what is left, and would not come to an end with a broken length.
+            fetched._remaining_bytes = 0  # noqa: SLF001
+            if not is_first:
+                return
+            reason = str(error) if isinstance(error, UnpackError) else type(error).__name__
+            place = (partition.topic, partition.partition, offset)
+            raise UnreadableBatch(*place, reason, following) from error
+        yield from records
+        is_first = False
+
+
+def _records(batch: DefaultRecordBatch | LegacyRecordBatch) -> list[Record]:
+    if isinstance(batch, LegacyRecordBatch):
+        raise UnpackError("its format is older than version 2")
+    if not batch.validate_crc():
+        raise UnpackError("its checksum is wrong")
+    attributes = batch.attributes
+    packed = bytes(batch._buffer[batch.HEADER_STRUCT.size :])  # noqa: SLF001 (told nowhere else)
+    records = list(_read(batch, unpack(attributes & _CODEC_MASK, packed), attributes))
+    last = batch.base_offset + batch.last_offset_delta
+    if not records or records[-1].offset < last:
+        records.append(Record(last, batch.max_timestamp, None, None, (), is_message=False))
+    return records
+
+
+def _read(batch: DefaultRecordBatch, buffer: bytes, attributes: int) -> Iterator[Record]:
+    """The records of an unpacked batch; IndexError or ValueError where it is broken."""
+    base_offset, base_timestamp = batch.base_offset, batch.first_timestamp
+    fixed_timestamp = batch.max_timestamp if attributes & _LOG_APPEND_TIME else None
+    is_message = not attributes & _CONTROL
+    at = 0
+    for _ in range(batch._num_records):  # noqa: SLF001
+        length, at = _varint(buffer, at)
+        end = at + length
+        timestamp_delta, at = _varint(buffer, at + 1)  # after one byte of attributes, unused
+        offset_delta, at = _varint(buffer, at)
+        key, at = _bytes(buffer, at)
+        value, at = _bytes(buffer, at)
+        header_count, at = _varint(buffer, at)
+        headers = []
+        for _ in range(header_count):
+            name, at = _bytes(buffer, at)
+            content, at = _bytes(buffer, at)
+            headers.append(((name or b"").decode(errors="replace"), content or b""))
+        if at != end:
+            raise ValueError("a record is longer or shorter than it says")
+        yield Record(
+            base_offset + offset_delta,
+            base_timestamp + timestamp_delta if fixed_timestamp is None else fixed_timestamp,
+            key,
+            value,
+            tuple(headers),
+            is_message,
+        )
+    if at != len(buffer):
+        raise ValueError("bytes are left over after the last record")
+
+
+def _bytes(buffer: bytes, at: int) -> tuple[bytes | None, int]:
+    length, at = _varint(buffer, at)
+    if length < 0:
+        return None, at
+    end = at + length
+    if end > len(buffer):
+        raise IndexError(end)
+    return buffer[at:end], end
+
+
+def _varint(buffer: bytes, at: int) -> tuple[int, int]:
+    """A zigzag variable-length integer, and where the next field begins."""
+    byte = buffer[at]
+    at += 1
+    if byte < _MORE:
+        return (byte >> 1) ^ -(byte & 1), at
+    raw = byte & 0x7F
+    shift = 7
+    while True:
+        byte = buffer[at]
+        at += 1
+        raw |= (byte & 0x7F) << shift
+        if byte < _MORE:
+            return (raw >> 1) ^ -(raw & 1), at
+        shift += 7
+        if shift > _LAST_SHIFT:
+            raise ValueError("an integer is longer than 64 bits")

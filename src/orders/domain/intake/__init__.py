@@ -1,0 +1,1 @@
+"""From the bytes of a message to valid orders, and to what is wrong with the rest."""

@@ -1,0 +1,230 @@
+"""One element of a message, field by field: a valid order, or everything that is wrong with it.
+
+The slow but thorough twin of the typed decoder. It reads the same structs, so that a field or a
+rule added to ``model`` or ``rules`` is known here at once. It also knows what real producers do: a
+text that may be empty may be absent or null, and one old producer writes ``oof_shard`` as
+``status``.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from datetime import datetime
+from itertools import islice
+from typing import Annotated, Any, get_args, get_origin
+
+import msgspec
+from msgspec import Meta, Struct
+
+from orders.domain.intake.faults import Fault
+from orders.domain.intake.json_scan import depth
+from orders.domain.order.document import in_utc
+from orders.domain.order.model import Order
+from orders.domain.order.rules import INT64_MAX
+
+_JSON_TYPE = {str: "str", int: "int", datetime: "str"}
+_NAMES = {bool: "bool", int: "int", float: "float", str: "str", list: "array", dict: "object"}
+
+MAX_DEPTH = 500
+"""Arrays and objects that may lie within each other in one order, in fields that are not ours too.
+
+A bound of our own: that of the decoders depends on how deep their caller stands, and the same
+bytes must fare the same each time that they come.
+"""
+
+MAX_FAULTS = 1_000
+"""Most faults that are told of one order: megabytes of junk in one array are told by the first."""
+
+_NUL_ESCAPE = b"\\u0000"
+"""May stand for U+0000, which the decoders let through, or for a backslash and a text."""
+
+_OFFSET = re.compile(r"(?:[Zz]|:[0-9]{2})\Z")
+"""How an instant ends in RFC 3339. The decoders take offsets without the colon as well."""
+
+_Path = tuple[str | int, ...]
+
+
+class _Scalar(Struct, frozen=True):
+    """A field that holds one value: its whole type, the Python type under it, and its rule."""
+
+    full: Any
+    bare: type
+    rule: str
+    may_be_absent: bool
+
+
+class _Object(Struct, frozen=True):
+    """A field that holds an object, or an array of them.
+
+    ``loose_texts`` and ``objects`` are those of its ``fields`` that may be absent or null, and
+    those that hold objects.
+    """
+
+    fields: dict[str, "_Scalar | _Object"]
+    loose_texts: tuple[str, ...]
+    objects: dict[str, "_Object"]
+    is_array: bool = False
+
+
+def read_leniently(raw: bytes) -> Order | None:
+    """The order that ``raw`` holds, texts that may be absent filled in; None where in doubt."""
+    if _NUL_ESCAPE in raw or is_too_deep(raw):
+        return None
+    try:
+        return _convert(_completed(msgspec.json.decode(raw)))
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return None
+
+
+def diagnose(raw: bytes) -> Order | tuple[Fault, ...]:
+    """The order that ``raw`` (well-formed JSON in UTF-8) holds, or its faults, at least one.
+
+    All of them, or the first ``MAX_FAULTS`` where somebody has sent that many.
+    """
+    if order := read_leniently(raw):
+        return order
+    if is_too_deep(raw):
+        return (Fault((), "must not be nested so deep"),)
+    # A second decoder, which takes what the first refuses: lone surrogates, and any number.
+    value = _completed(json.loads(raw, parse_int=_int))
+    faults = tuple(islice(_object_faults(value, _ORDER, ()), MAX_FAULTS))
+    # Without a fault, what the first decoder disliked stands in fields that are not ours.
+    order = None if faults else _convert(_only_ours(value, _ORDER))
+    return order or faults or (Fault((), "must be an order"),)
+
+
+def is_too_deep(raw: bytes) -> bool:
+    """Whether ``raw``, if it is JSON, is nested deeper than ``MAX_DEPTH``."""
+    return raw.count(b"[") + raw.count(b"{") > MAX_DEPTH and depth(raw) > MAX_DEPTH
+
+
+def _completed(value: Any) -> Any:
+    """``value`` with "" for texts that may be absent, and without the old producer's dialect."""
+    if not isinstance(value, dict):
+        return value
+    if "oof_shard" not in value and isinstance(value.get("status"), str):
+        value["oof_shard"] = value["status"]
+    _fill(value, _ORDER)
+    return value
+
+
+def _fill(value: Any, plan: _Object) -> None:
+    """Put "" for every text that may be empty and is absent or null, in place."""
+    if isinstance(value, dict):
+        for name in plan.loose_texts:
+            if value.get(name) is None:
+                value[name] = ""
+        for name, inner in plan.objects.items():
+            _fill(value.get(name), inner)
+    elif isinstance(value, list) and plan.is_array:
+        for item in value:
+            _fill(item, plan)
+
+
+def _convert(value: Any) -> Order | None:
+    try:
+        order = msgspec.convert(value, Order)
+        if not _OFFSET.search(value["date_created"]):
+            return None
+        moment = order.date_created
+        utc = in_utc(moment)
+    except (msgspec.ValidationError, OverflowError):
+        return None
+    return order if utc is moment else msgspec.structs.replace(order, date_created=utc)
+
+
+def _only_ours(value: Any, plan: _Object) -> Any:
+    """``value``, in which nothing is wrong, without the fields that we do not know."""
+    if isinstance(value, list):
+        return [_only_ours(item, plan) for item in value]
+    objects = plan.objects
+    return {
+        name: _only_ours(value[name], objects[name]) if name in objects else value[name]
+        for name in plan.fields
+    }
+
+
+def _object_faults(value: Any, plan: _Object, path: _Path) -> Iterator[Fault]:
+    if not isinstance(value, dict):
+        yield Fault(path, f"expected object, got {_name(value)}")
+        return
+    for name, field in plan.fields.items():
+        place = (*path, name)
+        if name not in value:
+            yield Fault(place, "is required")
+        elif isinstance(field, _Scalar):
+            if rule := _broken_rule(value[name], field):
+                yield Fault(place, rule)
+        elif not field.is_array:
+            yield from _object_faults(value[name], field, place)
+        elif isinstance(value[name], list):
+            for i, item in enumerate(value[name]):
+                yield from _object_faults(item, field, (*place, i))
+        else:
+            yield Fault(place, f"expected array, got {_name(value[name])}")
+
+
+def _broken_rule(value: Any, field: _Scalar) -> str | None:
+    expected = _JSON_TYPE[field.bare]
+    if _name(value) != expected:
+        return f"expected {expected}, got {_name(value)}"
+    if isinstance(value, str) and "\0" in value:
+        return "must not hold U+0000"
+    if isinstance(value, str) and not _is_unicode(value):
+        return "must not hold a lone surrogate"
+    try:
+        read = msgspec.convert(value, field.full)
+        if isinstance(read, datetime):
+            in_utc(read)
+    except msgspec.ValidationError:
+        return field.rule
+    except OverflowError:
+        return "must lie in the years 1 to 9999 of UTC"
+    is_right = field.bare is not datetime or _OFFSET.search(value)
+    return None if is_right else field.rule
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _int(digits: str) -> int:
+    """Whatever is far out of 64 bits is out of range all the same, and cheap to say so."""
+    return int(digits) if len(digits) <= len(str(INT64_MAX)) + 1 else INT64_MAX + 1
+
+
+def _name(value: Any) -> str:
+    return "null" if value is None else _NAMES[type(value)]
+
+
+def _plan(struct: type[Struct], *, is_array: bool = False) -> _Object:
+    fields = {f.encode_name: _plan_field(f.type) for f in msgspec.structs.fields(struct)}
+    scalars = [(name, field) for name, field in fields.items() if isinstance(field, _Scalar)]
+    loose = tuple(name for name, scalar in scalars if scalar.may_be_absent)
+    objects = {name: field for name, field in fields.items() if isinstance(field, _Object)}
+    return _Object(fields, loose, objects, is_array)
+
+
+def _plan_field(kind: Any) -> _Scalar | _Object:
+    if get_origin(kind) is tuple:
+        return _plan(get_args(kind)[0], is_array=True)
+    if isinstance(kind, type) and issubclass(kind, Struct):
+        return _plan(kind)
+    bare, *metas = get_args(kind) if get_origin(kind) is Annotated else (kind,)
+    rule = next((str(m.extra["rule"]) for m in metas if isinstance(m, Meta) and m.extra), "")
+    return _Scalar(kind, bare, rule, may_be_absent=bare is str and _takes_empty(kind))
+
+
+def _takes_empty(kind: Any) -> bool:
+    try:
+        msgspec.convert("", kind)
+    except msgspec.ValidationError:
+        return False
+    return True
+
+
+_ORDER = _plan(Order)

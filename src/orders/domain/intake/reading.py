@@ -1,0 +1,191 @@
+"""From the bytes of a message to orders, and to what is wrong with the rest.
+
+Two ways lead to the same verdict. The fast one is the typed decoder, for messages in which every
+field is there and right. Whatever it refuses goes the tolerant way: each element on its own, with
+all its faults and not just the first. The tolerant way also knows what real producers leave out:
+absent or null texts, and the old name of ``oof_shard``.
+"""
+
+import math
+import re
+from collections.abc import Callable
+from datetime import UTC
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+
+from orders.domain.intake.diagnosis import MAX_DEPTH, diagnose, read_leniently
+from orders.domain.intake.faults import Fault
+from orders.domain.intake.json_scan import MalformedError, depth, scan
+from orders.domain.order.document import in_utc
+from orders.domain.order.model import Order
+
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_JSON_BLANKS = b" \t\n\r"
+_DOUBTFUL_ESCAPE = re.compile(rb"\\u00(?:00|2[bBdD]|3[0-9])")
+"""May be U+0000, which the decoder lets through (a pattern on every text is dear), or a sign or a
+digit, which may belong to an instant.
+"""
+_OFFSET_WITHOUT_COLON = re.compile(rb'[+-][0-9]{4}"')
+_OWN_BRACKETS = 4
+"""Opening ones of an order without items."""
+_OWN_DEPTH = 4
+"""Levels of an order's own fields: an array of orders, an order, its items, an item."""
+_SCALAR_NAMES = {b'"': "str", b"t": "bool", b"f": "bool"}
+
+_decode: Callable[[bytes], Order | list[Order]] = msgspec.json.Decoder(Order | list[Order]).decode
+
+_decode_elements = msgspec.json.Decoder(list[msgspec.Raw]).decode
+
+ReadingCode = Literal["undecodable", "invalid", "empty"]
+
+
+class Accepted(Struct, frozen=True, gc=False):
+    """A valid order and its place in the message (0 for a message that is one order)."""
+
+    index: int
+    order: Order
+
+
+class Refused(Struct, frozen=True):
+    """A part of a message that is no valid order: its original bytes and all that is wrong.
+
+    The whole message where it is not an array or no element could be told apart.
+    """
+
+    index: int
+    raw: bytes
+    code: ReadingCode
+    faults: tuple[Fault, ...]
+
+
+class Reading(Struct, frozen=True, gc=False):
+    """What a message holds. ``is_array`` tells faults' paths: ``$[2].x`` or ``$.x``."""
+
+    accepted: tuple[Accepted, ...] = ()
+    refused: tuple[Refused, ...] = ()
+    is_array: bool = False
+
+
+def read(value: bytes | None, enough: float = math.inf) -> Reading:
+    """Read one message: an order, or an array of orders. Never raises for what ``value`` holds.
+
+    Once ``enough`` faults were found, the rest of an array is left unread: for callers that take
+    all of it or nothing.
+    """
+    if value is None:
+        return _whole(b"", "empty", "must not be a tombstone")
+    text = value.removeprefix(_BYTE_ORDER_MARK)
+    if not text.strip(_JSON_BLANKS):
+        return _whole(value, "empty", "must not be empty")
+    try:
+        text.decode()  # the typed decoder does not look at the bytes of fields that it skips
+    except UnicodeDecodeError as error:
+        at = error.start + len(value) - len(text)
+        return _whole(value, "undecodable", f"must be UTF-8 (byte {at})")
+    return _read_typed(text) or _read_tolerantly(value, text, enough)
+
+
+def elements(value: bytes) -> list[bytes]:
+    """The original bytes of each element of a message that ``read`` found to be JSON.
+
+    Of a message that is no array: the whole message, alone.
+    """
+    kind, parts = _split(value.removeprefix(_BYTE_ORDER_MARK))
+    return parts if kind == b"[" else [value]
+
+
+def _read_typed(text: bytes) -> Reading | None:
+    """The fast way; None where the tolerant way has to decide."""
+    # A single byte is looked for four times as fast as several, and mostly there is none.
+    if b"\\" in text and _DOUBTFUL_ESCAPE.search(text):
+        return None
+    try:
+        decoded = _decode(text)
+        is_array = isinstance(decoded, list)
+        orders = decoded if isinstance(decoded, list) else [decoded]
+        if not _is_shallow(text, orders) or _may_lack_a_colon(text, orders):
+            return None
+        accepted = tuple([Accepted(i, _utc(order)) for i, order in enumerate(orders)])
+        return Reading(accepted, is_array=is_array)
+    except (msgspec.DecodeError, UnicodeError, RecursionError, OverflowError):
+        return None
+
+
+def _is_shallow(text: bytes, orders: list[Order]) -> bool:
+    """Whether no order of ``text`` is nested too deep; False where that is not sure.
+
+    The decoder is silent about fields that it skips, and the whole text is looked through only
+    where there are more brackets in it than our own fields and a bounded rest can account for.
+    """
+    brackets = text.count(b"{") + text.count(b"[")
+    ours = sum([_OWN_BRACKETS + len(order.items) for order in orders])
+    return brackets - ours <= MAX_DEPTH - _OWN_DEPTH or depth(text) <= MAX_DEPTH
+
+
+def _may_lack_a_colon(text: bytes, orders: list[Order]) -> bool:
+    """Whether an instant may have an offset such as +0300, which is not RFC 3339.
+
+    The decoder takes it. To look through the whole text is dear, and rarely necessary.
+    """
+    if b'0000"' in text and (b'+0000"' in text or b'-0000"' in text):
+        return True  # decoded, it is UTC like any other
+    for order in orders:
+        if order.date_created.tzinfo is not UTC:
+            return _OFFSET_WITHOUT_COLON.search(text) is not None
+    return False
+
+
+def _read_tolerantly(value: bytes, text: bytes, enough: float = math.inf) -> Reading:
+    if text.lstrip(_JSON_BLANKS).startswith(b"{") and (order := read_leniently(text)):
+        return Reading((Accepted(0, order),))
+    try:
+        kind, parts = _split(text)
+    except MalformedError as error:
+        at = error.position + len(value) - len(text)
+        return _whole(value, "undecodable", f"must be JSON (byte {at})")
+    if kind == b"n":
+        return _whole(value, "empty", "must not be null")
+    if kind not in (b"[", b"{"):
+        got = _SCALAR_NAMES.get(kind, "number")
+        return _whole(value, "invalid", f"expected object or array, got {got}")
+    is_array = kind == b"["
+    accepted: list[Accepted] = []
+    refused: list[Refused] = []
+    for index, raw in enumerate(parts):
+        verdict = diagnose(raw)
+        if isinstance(verdict, Order):
+            accepted.append(Accepted(index, verdict))
+        elif is_array:
+            faults = tuple(fault.under(index) for fault in verdict)
+            refused.append(Refused(index, raw, "invalid", faults))
+            enough -= len(faults)
+            if enough <= 0:
+                break
+        else:
+            refused.append(Refused(index, value, "invalid", verdict))
+    return Reading(tuple(accepted), tuple(refused), is_array)
+
+
+def _split(text: bytes) -> tuple[bytes, list[bytes]]:
+    """The first byte of the top-level value, and the elements of an array, or else that value.
+
+    Raises:
+        MalformedError: ``text`` is not JSON.
+    """
+    try:
+        return b"[", [bytes(raw) for raw in _decode_elements(text)]
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        found = scan(text)  # slower, and takes all that is JSON
+        return found.kind, [text[start:end] for start, end in found.spans]
+
+
+def _utc(order: Order) -> Order:
+    moment = order.date_created
+    utc = in_utc(moment)
+    return order if utc is moment else msgspec.structs.replace(order, date_created=utc)
+
+
+def _whole(value: bytes, code: ReadingCode, rule: str) -> Reading:
+    return Reading((), (Refused(0, value, code, (Fault((), rule),)),))

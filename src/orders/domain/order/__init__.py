@@ -1,0 +1,1 @@
+"""The order: its model, its rules, its canonical document and the queries for it."""

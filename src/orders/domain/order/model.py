@@ -1,0 +1,74 @@
+"""The order document: its fields, in the order in which they are written.
+
+The structs are complete facts: every field is there and holds a value of its own type. What a
+producer may leave out, and what stands for it then, is the business of ``diagnosis``.
+
+Frozen structs of plain values make no cycles, so the garbage collector need not look at them
+(``gc=False``): of a backlog's orders it made a fifth of the time that reading took.
+"""
+
+from msgspec import Struct
+
+from orders.domain.order.rules import Identifier, Instant, Int64, Money, Phone
+
+
+class Delivery(Struct, frozen=True, gc=False):
+    """To whom and where an order goes. All of it is personal data."""
+
+    name: str
+    phone: Phone
+    zip: str
+    city: str
+    address: str
+    region: str
+    email: str
+
+
+class Payment(Struct, frozen=True, gc=False):
+    """How an order was paid; ``payment_dt`` is in Unix seconds."""
+
+    transaction: str
+    request_id: str
+    currency: str
+    provider: str
+    amount: Money
+    payment_dt: Int64
+    bank: str
+    delivery_cost: Money
+    goods_total: Money
+    custom_fee: Money
+
+
+class Item(Struct, frozen=True, gc=False):
+    """One line of an order; ``sale`` is a discount in percent."""
+
+    chrt_id: Int64
+    track_number: str
+    price: Money
+    rid: str
+    name: str
+    sale: Int64
+    size: str
+    total_price: Money
+    nm_id: Int64
+    brand: str
+    status: Int64
+
+
+class Order(Struct, frozen=True, gc=False):
+    """An order: a fact that never changes. ``date_created`` is always in UTC."""
+
+    order_uid: Identifier
+    track_number: Identifier
+    entry: str
+    delivery: Delivery
+    payment: Payment
+    items: tuple[Item, ...]
+    locale: str
+    internal_signature: str
+    customer_id: Identifier
+    delivery_service: str
+    shardkey: str
+    sm_id: Int64
+    date_created: Instant
+    oof_shard: str

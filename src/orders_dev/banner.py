@@ -1,0 +1,53 @@
+"""What `orders dev` shows when all is up."""
+
+import shlex
+
+from rich.console import Console, Group
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from orders.config import Settings
+from orders_dev.dev_stack import Machine
+
+
+def show(console: Console, machine: Machine, settings: Settings) -> None:
+    """Print the addresses, and how to begin and to end.
+
+    No password is shown: psql finds it in a file that only its owner can read. Of a server that
+    the user brought nothing is shown at all, its address may hold a secret.
+    """
+    url = machine.url(settings)
+    own = "your own, as set"
+    bootstrap = settings.kafka_bootstrap or machine.kafka.bootstrap
+    rows = [
+        ("Page", f"{url}/"),
+        ("API docs", f"{url}/docs"),
+        ("Health", f"{url}/health/ready, consumer {machine.health_url(settings)}/health/ready"),
+        ("Kafka", f"{bootstrap}, topic {settings.kafka_topic}"),
+        ("PostgreSQL", own if settings.postgres_dsn else machine.postgres.public_dsn),
+        ("Valkey", own if settings.redis_url else machine.valkey.url),
+        ("Data", str(machine.data.path)),
+        ("Logs", str(machine.data.logs)),
+    ]
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in rows:
+        table.add_row(name, Text(value))
+    body = Group(table, Text("\nStop with Ctrl-C; the data stay.", style="dim"))
+    console.print(Panel(body, title="orders is up", border_style="green", expand=False))
+    # Outside of the frame, so that the lines can be copied whole.
+    for line in _examples(url, machine, settings):
+        console.print(Text(f"  {line}"), soft_wrap=True)
+
+
+def _examples(url: str, machine: Machine, settings: Settings) -> list[str]:
+    lines = [
+        f"curl -X POST {url}/random/3           # three random orders, by way of the topic",
+        f"curl '{url}/orders?limit=3'           # the newest; one alone: {url}/orders/UID",
+    ]
+    if not settings.postgres_dsn:
+        password_file = shlex.quote(str(machine.postgres.password_file))
+        lines.append(f"PGPASSFILE={password_file} psql {machine.postgres.public_dsn}")
+    return lines

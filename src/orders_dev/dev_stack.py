@@ -1,0 +1,144 @@
+"""The three servers of one data folder, and the ports that they and the API get."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from dotenv import dotenv_values
+
+from orders.config import Settings
+from orders_dev import ports
+from orders_dev.data_folder import DataFolder
+from orders_dev.errors import UsageError
+from orders_dev.kafka import KafkaBroker
+from orders_dev.postgres import PostgresServer
+from orders_dev.server import Server
+from orders_dev.valkey import ValkeyServer
+
+HTTP_PORT = "ORDERS_HTTP_PORT"
+HEALTH_PORT = "ORDERS_CONSUMER_HEALTH_PORT"
+SERVER_PORTS = {
+    "postgres": 5432,
+    "valkey": 6379,
+    "kafka": 9092,
+    "controller": 9093,
+    "health": 8081,  # the consumer's
+}
+_USUAL_HTTP = 8080
+_HERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What `orders dev` runs on this machine, and where."""
+
+    data: DataFolder
+    postgres: PostgresServer
+    valkey: ValkeyServer
+    kafka: KafkaBroker
+    http_port: int
+    health_port: int
+
+    @classmethod
+    def on(cls, data: DataFolder, server_ports: Mapping[str, int], http_port: int) -> "Machine":
+        """Make the servers of a data folder, on the given ports; nothing is started."""
+        path, logs = data.path, data.logs
+        return cls(
+            data,
+            PostgresServer(path / "postgres", server_ports["postgres"], logs / "postgres.log"),
+            ValkeyServer(path / "valkey", server_ports["valkey"], logs / "valkey.log"),
+            KafkaBroker(
+                path / "kafka",
+                server_ports["kafka"],
+                server_ports["controller"],
+                log=logs / "kafka.log",
+            ),
+            http_port,
+            server_ports["health"],
+        )
+
+    @property
+    def servers(self) -> list[Server]:
+        """All three."""
+        return [self.postgres, self.valkey, self.kafka]
+
+    def servers_needed(self, settings: Settings) -> list[Server]:
+        """Those that the user has not set an own one for."""
+        own = {
+            self.postgres: settings.postgres_dsn,
+            self.valkey: settings.redis_url,
+            self.kafka: settings.kafka_bootstrap,
+        }
+        return [server for server, address in own.items() if not address]
+
+    def child_environment(
+        self, environment: Mapping[str, str], settings: Settings
+    ) -> dict[str, str]:
+        """The environment with what is not set filled in."""
+        filled = {HTTP_PORT: str(self.http_port)}
+        if settings.consumer_health_port is None:
+            filled[HEALTH_PORT] = str(self.health_port)
+        if not settings.postgres_dsn:
+            filled["ORDERS_POSTGRES_DSN"] = self.postgres.dsn
+        if not settings.redis_url:
+            filled["ORDERS_REDIS_URL"] = self.valkey.url
+        if not settings.kafka_bootstrap:
+            filled["ORDERS_KAFKA_BOOTSTRAP"] = self.kafka.bootstrap
+        by_file = {f"{name}_FILE" for name in filled}  # setting both ways would be a fault
+        return {name: value for name, value in environment.items() if name not in by_file} | filled
+
+    def url(self, settings: Settings) -> str:
+        """Where the API is for programs and people on this machine."""
+        return _url(settings.http_host, self.http_port)
+
+    def health_url(self, settings: Settings) -> str:
+        """Where the consumer says how it is."""
+        return _url(
+            settings.consumer_health_host, settings.consumer_health_port or self.health_port
+        )
+
+
+def choose_server_ports(remembered: Mapping[str, int]) -> dict[str, int]:
+    """A free port for each server: that of the last run, else the usual one, else any."""
+    chosen: dict[str, int] = {}
+    for name, usual in SERVER_PORTS.items():
+        wishes = [remembered[name]] if name in remembered else []
+        chosen[name] = ports.choose([*wishes, usual], taken=chosen.values())
+    return chosen
+
+
+def choose_http_port(settings: Settings, *, asked_for: bool) -> int:
+    """The port for the API.
+
+    Args:
+        settings: holds the port and the address to listen on.
+        asked_for: whether the user has set the port; if so, it is that one or none.
+
+    Raises:
+        UsageError: the port that was asked for is taken.
+    """
+    if ports.is_free(settings.http_port, local_host(settings)):
+        return settings.http_port
+    if asked_for:
+        raise UsageError(
+            f"Port {settings.http_port} ({HTTP_PORT}) is taken by another program.",
+            f"Stop that program, or set {HTTP_PORT} to another port.",
+        )
+    return ports.choose(range(_USUAL_HTTP + 1, _USUAL_HTTP + 20))
+
+
+def asks_for_http_port(environment: Mapping[str, str], dotenv: Path = Path(".env")) -> bool:
+    """Whether the port of the API is set, rather than left at its default."""
+    names = (HTTP_PORT, f"{HTTP_PORT}_FILE")
+    in_file = dotenv_values(dotenv) if dotenv.is_file() else {}
+    return any(given.get(name) for given in (environment, in_file) for name in names)
+
+
+def local_host(settings: Settings) -> str:
+    """The address at which this machine reaches what listens on the API's address."""
+    return _HERE.get(settings.http_host, settings.http_host)
+
+
+def _url(host: str, port: int) -> str:
+    here = _HERE.get(host, host)
+    return f"http://{f'[{here}]' if ':' in here else here}:{port}"

@@ -1,0 +1,56 @@
+"""From a data folder to a running system: hold it, clear it, choose ports, run."""
+
+import os
+import threading
+from pathlib import Path
+
+from rich.console import Console
+
+from orders.config import Settings
+from orders_dev import apps
+from orders_dev.data_folder import DataFolder
+from orders_dev.dev_stack import (
+    SERVER_PORTS,
+    Machine,
+    asks_for_http_port,
+    choose_http_port,
+    choose_server_ports,
+)
+from orders_dev.supervisor import Supervisor
+
+
+def run(
+    settings: Settings, path: Path, console: Console, stop: threading.Event, *, reset: bool
+) -> None:
+    """Run the whole system on the data folder `path` until `stop` is set.
+
+    Args:
+        settings: what the user has set.
+        path: the data folder; made when missing.
+        console: for people.
+        stop: ends it, also while it is starting.
+        reset: first remove the data of earlier runs.
+
+    Raises:
+        UsageError: the folder is in use or somebody else's, or the port asked for is taken;
+            nothing has been started.
+        DevError: something failed; all of it has been stopped.
+    """
+    data = DataFolder(path)
+    data.acquire()
+    try:
+        # What a killed run left behind may still hold the very ports that are chosen next.
+        apps.end_orphans(data.path)
+        for server in Machine.on(data, dict.fromkeys(SERVER_PORTS, 0), 0).servers:
+            server.end_orphan()
+            if reset:
+                server.erase()
+        http_port = choose_http_port(settings, asked_for=asks_for_http_port(os.environ))
+        if http_port != settings.http_port:
+            console.print(f"Port {settings.http_port} is taken: the API gets {http_port}.")
+        server_ports = choose_server_ports({} if reset else data.remembered_ports())
+        data.remember_ports(server_ports)
+        machine = Machine.on(data, server_ports, http_port)
+        Supervisor(data, settings, os.environ, console, stop).run(machine)
+    finally:
+        data.release()
