@@ -8,11 +8,11 @@ from orders.adapters.postgres.database import PostgresDatabase
 from orders.adapters.postgres.errors import is_row_fault, is_too_long
 from orders.adapters.postgres.read_sql import DOCUMENTS, page_query
 from orders.adapters.postgres.saving import CarefulSave
-from orders.adapters.postgres.text import is_storable
 from orders.domain.errors import Invalid
 from orders.domain.order.document import StoredOrder
 from orders.domain.order.model import Order
 from orders.domain.order.queries import Cursor, OrderQuery, Page
+from orders.domain.order.rules import is_storable
 from orders.domain.ports import OrderRepository, SaveReport
 
 _order_uid = attrgetter("order_uid")

@@ -8,10 +8,10 @@ from orders.adapters.postgres.copy_rows import copy_orders
 from orders.adapters.postgres.errors import is_known_order, is_row_fault, is_too_long, refusal
 from orders.adapters.postgres.read_sql import DOCUMENTS
 from orders.adapters.postgres.session import Session
-from orders.adapters.postgres.text import is_storable
 from orders.domain.errors import Unavailable
 from orders.domain.order.document import encode
 from orders.domain.order.model import Order
+from orders.domain.order.rules import is_storable
 from orders.domain.ports import SaveReport
 
 
