@@ -68,21 +68,10 @@ class Resource(Protocol):
         """End, within a bound."""
 
 
-def _kafka_settings(settings: Settings) -> KafkaSettings:
-    return KafkaSettings(
-        bootstrap=settings.kafka_bootstrap or "",
-        topic=settings.kafka_topic,
-        dlq_topic=settings.kafka_dlq_topic,
-        group=settings.kafka_group,
-        partitions=settings.kafka_partitions,
-        replication=settings.kafka_replication,
-        instance_id=settings.kafka_instance_id,
-        security_protocol=settings.kafka_security_protocol,
-        sasl_mechanism=settings.kafka_sasl_mechanism,
-        sasl_username=settings.kafka_sasl_username,
-        sasl_password=settings.kafka_sasl_password,
-        ssl_cafile=settings.kafka_ssl_cafile,
-    )
+def to_kafka_settings(settings: Settings) -> KafkaSettings:
+    """Take from ``settings`` what the Kafka adapters need: each ``kafka_NAME`` as ``NAME``."""
+    values = {name: getattr(settings, f"kafka_{name}") for name in KafkaSettings.__struct_fields__}
+    return KafkaSettings(**values | {"bootstrap": settings.kafka_bootstrap or ""})
 
 
 class Container(containers.DeclarativeContainer):
@@ -109,7 +98,7 @@ class Container(containers.DeclarativeContainer):
         RedisInspection, settings.provided.redis_url, settings.provided.cache_prefix
     )
 
-    kafka_settings = providers.Singleton(_kafka_settings, settings)
+    kafka_settings = providers.Singleton(to_kafka_settings, settings)
     producer = providers.Singleton(KafkaProducerClient, kafka_settings)
     publisher = providers.Singleton(KafkaPublisher, producer, kafka_settings)
     dead_letter_topic = providers.Singleton(KafkaDeadLetters, producer, kafka_settings)
