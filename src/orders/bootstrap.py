@@ -137,8 +137,8 @@ class Container(containers.DeclarativeContainer):
         ReplayDeadLetters, dead_letter_reader, replay_journal, replay_target
     )
     required = providers.Dict(postgres=database)
-    helpful = providers.Dict(kafka=producer, redis=cache)
-    readiness = providers.Singleton(CheckReadiness, required, helpful)
+    optional = providers.Dict(kafka=producer, redis=cache)
+    readiness = providers.Singleton(CheckReadiness, required, optional)
     inspected = providers.Dict(
         postgres=providers.Singleton(
             PostgresInspection, settings.provided.postgres_dsn, settings.provided.postgres_pool_max
@@ -155,8 +155,8 @@ class Container(containers.DeclarativeContainer):
     storing = providers.Singleton(Storing)
     commits = providers.Singleton(KafkaCommits, source)
     consumer_required = providers.Dict(postgres=database, kafka=source, store=storing)
-    consumer_helpful = providers.Dict(commits=commits, redis=cache)
-    consumer_readiness = providers.Singleton(CheckReadiness, consumer_required, consumer_helpful)
+    consumer_optional = providers.Dict(commits=commits, redis=cache)
+    consumer_readiness = providers.Singleton(CheckReadiness, consumer_required, consumer_optional)
 
     cache_resources = providers.List(redis)
     # Opened before and closed along with the servers that they ask.
@@ -182,8 +182,8 @@ def build(settings: Settings) -> Container:
         container.cache.override(providers.Singleton(NoCache))
         container.redis_inspection.override(providers.Singleton(NoCacheInspection))
         container.cache_resources.override(providers.List())
-        container.helpful.override(providers.Dict(kafka=container.producer))
-        container.consumer_helpful.override(providers.Dict(commits=container.commits))
+        container.optional.override(providers.Dict(kafka=container.producer))
+        container.consumer_optional.override(providers.Dict(commits=container.commits))
     return container
 
 
@@ -208,9 +208,9 @@ def build_in_memory(settings: Settings) -> Container:
         providers.Dict(memory=providers.Singleton(MemoryInspection, "memory"))
     )
     container.consumer_required.override(providers.Dict(store=container.storing))
-    container.consumer_helpful.override(providers.Dict())
+    container.consumer_optional.override(providers.Dict())
     container.required.override(providers.Dict())
-    container.helpful.override(providers.Dict())
+    container.optional.override(providers.Dict())
     return container
 
 
