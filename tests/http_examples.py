@@ -13,7 +13,7 @@ import jsonschema
 import msgspec
 
 from orders.domain.order.document import encode
-from orders.entrypoints.http.openapi.examples import ORDER, ORDER_JSON, REQUEST_ID
+from orders.entrypoints.http.docs.openapi.examples import ORDER, ORDER_JSON, REQUEST_ID
 
 Document = dict[str, Any]
 

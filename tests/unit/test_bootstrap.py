@@ -50,7 +50,7 @@ async def test_look_ups_have_a_cache_of_their_own_before_the_shared_one() -> Non
     assert near in container.look_up_resources()
     assert isinstance(container.cache(), CircuitBreakerCache)  # which the consumer puts into
     await near.put({"a": b"1"})
-    held = container.look_up().at_hand("a")
+    held = container.look_up().peek("a")
     assert held is not None
     assert held.document == b"1"
 
@@ -58,7 +58,7 @@ async def test_look_ups_have_a_cache_of_their_own_before_the_shared_one() -> Non
 async def test_the_cache_in_the_process_can_be_left_out() -> None:
     container = build(msgspec.structs.replace(SETTINGS, cache_local_bytes=0))
     assert not isinstance(container.near_cache(), InProcessCache)
-    assert container.look_up().at_hand("a") is None
+    assert container.look_up().peek("a") is None
     in_memory = build_in_memory(Settings(cache_local_bytes=0))
     for built in (container, in_memory):
         assert not any(isinstance(r, InProcessCache) for r in built.look_up_resources())

@@ -6,7 +6,7 @@ import msgspec
 
 from orders.domain.order.model import Delivery, Item, Order, Payment
 from orders.domain.order.rules import INT64_MAX
-from orders.entrypoints.http.openapi.examples import ORDER
+from orders.entrypoints.http.docs.openapi.examples import ORDER
 from tests.unit.http.harness import order, series
 
 REFERENCE = ORDER.order_uid

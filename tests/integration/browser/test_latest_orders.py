@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from orders.domain.order.document import encode
-from orders.entrypoints.http.openapi.examples import ORDER
+from orders.entrypoints.http.docs.openapi.examples import ORDER
 from tests.integration.browser.browsing import Window
 from tests.integration.http.server_process import ServerProcess
 from tests.unit.http.harness import order

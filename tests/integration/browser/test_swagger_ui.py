@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Locator, expect
 
 from orders.domain.order.document import encode
-from orders.entrypoints.http.openapi.examples import ORDER, ORDER_JSON
+from orders.entrypoints.http.docs.openapi.examples import ORDER, ORDER_JSON
 from tests.integration.browser.browsing import Window
 from tests.integration.system.processes import System
 

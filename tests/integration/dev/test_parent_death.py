@@ -29,7 +29,7 @@ thread.join()
 print(server.pid, flush=True)
 sys.stdin.read()
 """
-KINDS = ["postgres", "valkey", "kafka"]
+PROBLEM_TYPES = ["postgres", "valkey", "kafka"]
 
 
 def make(kind: str, folder: Path, port: int) -> Server:
@@ -55,7 +55,7 @@ def children_of(pid: int) -> list[int]:
     ]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", PROBLEM_TYPES)
 def test_a_killed_parent_leaves_no_server_and_nothing_that_blocks_the_next(
     awkward_folder: Path, kind: str, environment: dict[str, str]
 ) -> None:
@@ -86,7 +86,7 @@ def test_a_killed_parent_leaves_no_server_and_nothing_that_blocks_the_next(
     again.stop()
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", PROBLEM_TYPES)
 def test_a_frozen_orphan_is_ended_by_the_next_start(awkward_folder: Path, kind: str) -> None:
     port = ports.choose()
     parent = subprocess.Popen(

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from orders.domain.order.document import encode
-from orders.entrypoints.http.openapi.examples import ORDER, ORDER_JSON
+from orders.entrypoints.http.docs.openapi.examples import ORDER, ORDER_JSON
 from tests.commands import DOCUMENTS, ROOT, Command, commands
 from tests.integration.system.conftest import system_environment  # noqa: F401
 from tests.integration.system.processes import System, free_port, system

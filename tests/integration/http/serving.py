@@ -99,10 +99,9 @@ def create() -> Any:
         del task
 
     api = Api(repository=Scripted())
-    shortcut = scenario != "no shortcut"
     # Room for any body that schemathesis makes: it does not know that one may be too large.
     limits = Limits(random_max=20, patience=1.0 if scenario == "impatient" else Limits().patience)
-    return create_app(api.use_cases(), limits, lifespan, shortcut=shortcut)
+    return create_app(api.use_cases(), limits, lifespan)
 
 
 if __name__ == "__main__":

@@ -7,8 +7,8 @@ import pytest
 import yaml
 from confluent_kafka import Message
 
-from orders.entrypoints.http.asyncapi.examples import SENT
-from orders.entrypoints.http.openapi.examples import ORDER_JSON, REQUEST_ID
+from orders.entrypoints.http.docs.asyncapi.examples import SENT
+from orders.entrypoints.http.docs.openapi.examples import ORDER_JSON, REQUEST_ID
 from tests import asyncapi
 from tests.integration.system.processes import System
 

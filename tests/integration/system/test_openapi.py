@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from orders.domain.order.document import encode
-from orders.entrypoints.http.openapi.examples import ORDER, REQUEST_ID
+from orders.entrypoints.http.docs.openapi.examples import ORDER, REQUEST_ID
 from tests import http_examples
 from tests.http_examples import MAX_BODY, Scenario
 from tests.integration.system.processes import System, free_port, system, wait_until

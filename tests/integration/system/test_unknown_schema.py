@@ -5,7 +5,7 @@ import psycopg
 import pytest
 
 from orders.domain.order.document import encode
-from orders.entrypoints.http.openapi.examples import ORDER
+from orders.entrypoints.http.docs.openapi.examples import ORDER
 from tests.integration.system.processes import START_SECONDS, System
 
 

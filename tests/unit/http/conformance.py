@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from schemathesis.config import GenerationConfig, ProjectConfig, ProjectsConfig
 
 from orders.domain.order.queries import Cursor
-from orders.entrypoints.http.cursor import to_text
+from orders.entrypoints.http.orders.cursor import to_text
 from tests.strategies import identifiers, instants
 
 schemathesis.openapi.format(

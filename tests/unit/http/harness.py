@@ -26,7 +26,9 @@ from orders.domain.use_cases.list_orders import ListOrders
 from orders.domain.use_cases.look_up_order import LookUpOrder
 from orders.domain.use_cases.publish_orders import PublishDocument, PublishRandom
 from orders.entrypoints.http.app import create_app, create_framework_app
-from orders.entrypoints.http.openapi.examples import ORDER
+from orders.entrypoints.http.docs.openapi.document import openapi_document
+from orders.entrypoints.http.docs.openapi.examples import ORDER
+from orders.entrypoints.http.orders import get_order
 from orders.entrypoints.http.use_cases import Limits, Topics, UseCases
 
 LIMITS = Limits(random_max=20, max_body_bytes=50_000)
@@ -47,7 +49,6 @@ class Part(Dependency):
 class Api:
     """One application and what stands behind it; ``at_hand``: it holds what is stored."""
 
-    shortcut: bool = True
     at_hand: bool = False
     repository: MemoryOrderRepository = field(default_factory=MemoryOrderRepository)
     topic: MemoryTopic = field(default_factory=MemoryTopic)
@@ -72,7 +73,7 @@ class Api:
         )
 
     def app(self, **others: Any) -> Any:
-        return create_app(self.use_cases(**others), self.limits, shortcut=self.shortcut)
+        return create_app(self.use_cases(**others), self.limits)
 
     @asynccontextmanager
     async def client(self, **others: Any) -> AsyncIterator[httpx.AsyncClient]:
@@ -94,8 +95,15 @@ class Api:
 
 
 def framework_app() -> Litestar:
-    """All routes without what stands before them, on memory."""
+    """The routes that Litestar serves, on memory."""
     return create_framework_app(Api().use_cases(), Limits(), Topics())
+
+
+def openapi() -> dict[str, Any]:
+    """The OpenAPI document, as clients decode it."""
+    document = openapi_document(framework_app(), get_order.DOCUMENTED)
+    decoded: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(document))
+    return decoded
 
 
 def order(uid: str = "uid", **changes: Any) -> Order:

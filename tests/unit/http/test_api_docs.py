@@ -17,13 +17,12 @@ from orders.domain.intake.reading import read
 from orders.domain.order.document import encode
 from orders.domain.order.model import Order
 from orders.domain.order.rules import INT64_MAX, INT64_MIN
-from orders.entrypoints.http.openapi.document import openapi_document
-from orders.entrypoints.http.openapi.examples import ORDER
+from orders.entrypoints.http.docs.openapi.examples import ORDER
 from tests.strategies import documents, orders
-from tests.unit.http.harness import framework_app
+from tests.unit.http.harness import framework_app, openapi
 
 framework = framework_app()
-DOCUMENT = msgspec.json.decode(msgspec.json.encode(openapi_document(framework)))
+DOCUMENT = openapi()
 
 
 def validator(name: str) -> Any:
@@ -57,8 +56,7 @@ def test_every_route_is_in_the_document_or_out_of_it_on_purpose() -> None:
         if handler.resolve_include_in_schema()
         for method in handler.http_methods - {"HEAD", "OPTIONS"}
     }
-    assert told == served
-    assert ("/orders/{order_uid}", "get") in told
+    assert told == served | {("/orders/{order_uid}", "get")}  # which Litestar does not serve
 
 
 def test_operations_are_complete() -> None:

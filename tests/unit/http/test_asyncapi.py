@@ -22,15 +22,14 @@ from orders.domain.letter_headers import OWN, REPLAY_OF, headers_of
 from orders.domain.order.document import encode
 from orders.domain.order.model import Order
 from orders.domain.use_cases.ingest_batch import IngestBatch
-from orders.entrypoints.http.asyncapi.document import asyncapi_document
-from orders.entrypoints.http.asyncapi.examples import SENT, message
-from orders.entrypoints.http.openapi.document import openapi_document
-from orders.entrypoints.http.openapi.examples import ORDER
+from orders.entrypoints.http.docs.asyncapi.document import asyncapi_document
+from orders.entrypoints.http.docs.asyncapi.examples import SENT, message
+from orders.entrypoints.http.docs.openapi.examples import ORDER
 from orders.entrypoints.http.use_cases import Topics
 from tests import asyncapi
 from tests.strategies import documents, orders
 from tests.unit.domain.test_letter_headers import letters
-from tests.unit.http.harness import framework_app
+from tests.unit.http.harness import openapi
 
 TOPICS = Topics("shop.orders", "shop.orders.dead", "shop-group")
 DOCUMENT: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(asyncapi_document(TOPICS)))
@@ -86,7 +85,7 @@ def test_it_tells_no_address() -> None:
 
 
 def test_orders_have_the_schemas_of_the_openapi_document() -> None:
-    of_http = msgspec.json.decode(msgspec.json.encode(openapi_document(framework_app())))
+    of_http = openapi()
     shared = {name for name in of_http["components"]["schemas"] if "Problem" not in name}
     shared &= set(DOCUMENT["components"]["schemas"])
     assert shared >= {"Order", "NewOrder", "NewDelivery", "NewPayment", "NewItem"}

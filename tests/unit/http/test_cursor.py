@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orders.domain.order.queries import Cursor
-from orders.entrypoints.http.cursor import from_text, to_text
+from orders.entrypoints.http.orders.cursor import from_text, to_text
 from tests.strategies import identifiers, instants
 
 ALPHABET = string.ascii_letters + string.digits + "-_"

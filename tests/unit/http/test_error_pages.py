@@ -10,7 +10,7 @@ import pytest
 from orders.entrypoints.http.page.ascii_art import large
 from orders.entrypoints.http.problems import INVALID_REQUEST, answer_to
 from tests.unit.http.harness import LIMITS, Api, order, problem
-from tests.unit.http.test_envelope import SECRET, Broken
+from tests.unit.http.test_middleware import SECRET, Broken
 from tests.unit.http.test_page import POLICY, Tags, policy
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"
@@ -48,11 +48,10 @@ def page(answer: httpx.Response, status: int, title: str) -> str:
         ("POST", "/orders", 422, "Запрос не выполнен"),
     ],
 )
-@pytest.mark.parametrize("shortcut", [True, False])
 async def test_browsers_get_a_page_and_programs_a_problem(
-    method: str, path: str, status: int, title: str, shortcut: bool
+    method: str, path: str, status: int, title: str
 ) -> None:
-    async with Api(shortcut=shortcut).client() as client:
+    async with Api().client() as client:
         for accept in (BROWSER, "text/html", "TEXT/HTML, application/json;q=0.9"):
             answer = await client.request(method, path, headers={"Accept": accept})
             text = page(answer, status, title)
@@ -163,10 +162,9 @@ async def test_what_goes_with_an_error_goes_with_its_page(api: Api) -> None:
         assert answer.headers["allow"] == "GET, HEAD, OPTIONS, POST"
 
 
-@pytest.mark.parametrize("shortcut", [True, False])
-async def test_pages_tell_nothing_of_what_nobody_foresaw(shortcut: bool) -> None:
+async def test_pages_tell_nothing_of_what_nobody_foresaw() -> None:
     broken = Broken(RuntimeError(SECRET))
-    async with Api(shortcut=shortcut).client(look_up=broken) as client:
+    async with Api().client(look_up=broken) as client:
         answer = await client.get("/orders/uid", headers={"Accept": BROWSER})
     assert "hunter2" not in page(answer, 500, "Ошибка на сервере")
 

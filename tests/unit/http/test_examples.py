@@ -9,16 +9,13 @@ import pytest
 
 from orders.adapters.random_orders.order_generator import RandomOrderGenerator
 from orders.domain.order.document import encode
-from orders.entrypoints.http.openapi.document import openapi_document
-from orders.entrypoints.http.openapi.examples import ORDER, RANDOM_ORDER_JSON, REQUEST_ID
+from orders.entrypoints.http.docs.openapi.examples import ORDER, RANDOM_ORDER_JSON, REQUEST_ID
 from orders.entrypoints.http.use_cases import Limits
 from tests import http_examples
 from tests.http_examples import MAX_BODY, Scenario
-from tests.unit.http.harness import Api, framework_app
+from tests.unit.http.harness import Api, openapi
 
-DOCUMENT: dict[str, Any] = msgspec.json.decode(
-    msgspec.json.encode(openapi_document(framework_app()))
-)
+DOCUMENT: dict[str, Any] = openapi()
 LIMITS = Limits(max_body_bytes=MAX_BODY)
 
 

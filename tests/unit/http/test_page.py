@@ -12,7 +12,7 @@ import pytest
 
 from orders.entrypoints.http.negotiation import preferred_language
 from orders.entrypoints.http.page.files import FILES
-from orders.entrypoints.http.page.languages import LANGUAGES, texts
+from orders.entrypoints.http.page.languages import LANGUAGES, translations
 from tests.unit.http.harness import LIMITS, Api
 
 POLICY = {
@@ -263,14 +263,19 @@ def words_of(template: str) -> set[str]:
 
 
 def test_languages_say_the_same_and_nothing_in_vain() -> None:
-    assert len({frozenset(texts(one)) for one in LANGUAGES}) == 1
+    assert len({frozenset(translations(one)) for one in LANGUAGES}) == 1
     used = words_of("page.html") | words_of("error.html")
-    unused = {name for name in texts("ru") if name not in used and not name.startswith("error_")}
+    unused = {
+        name for name in translations("ru") if name not in used and not name.startswith("error_")
+    }
     assert unused == set()
-    for name in texts("ru"):
-        places = {frozenset(re.findall(r"\{\w+\}", texts(one)[name])) for one in LANGUAGES}
+    for name in translations("ru"):
+        places = {frozenset(re.findall(r"\{\w+\}", translations(one)[name])) for one in LANGUAGES}
         assert len(places) == 1, name
-        assert len({texts(one)[name] for one in LANGUAGES}) == 2 or texts("ru")[name].isascii()
+        assert (
+            len({translations(one)[name] for one in LANGUAGES}) == 2
+            or translations("ru")[name].isascii()
+        )
 
 
 def test_the_script_holds_no_sentence_and_makes_no_markup() -> None:
@@ -294,6 +299,7 @@ def test_the_script_holds_no_sentence_and_makes_no_markup() -> None:
 
 def test_texts_are_valid_json_in_a_fixed_order() -> None:
     orders = [
-        list(json.loads(FILES.joinpath("texts", f"{one}.json").read_text())) for one in LANGUAGES
+        list(json.loads(FILES.joinpath("translations", f"{one}.json").read_text()))
+        for one in LANGUAGES
     ]
     assert orders[0] == orders[1]

@@ -11,7 +11,7 @@ import structlog
 
 from orders.domain.errors import Unavailable
 from orders.domain.order.document import hex_digest
-from orders.domain.ports import AtHand, Cache, Held
+from orders.domain.ports import AtHand, Cache, CachedDocument
 
 OVERHEAD = 400
 """Bytes that an entry takes besides its uid and its document, as measured."""
@@ -24,7 +24,7 @@ _PAUSE_SECONDS = 0.25
 log = structlog.get_logger(__name__)
 
 
-class _Entry(Held, gc=False):
+class _Entry(CachedDocument, gc=False):
     size: int
     used: int  # the round in which it was used last
 
@@ -70,7 +70,7 @@ class InProcessCache(Cache, AtHand):
             with suppress(asyncio.CancelledError):
                 await telling
 
-    def at_hand(self, order_uid: str) -> Held | None:
+    def at_hand(self, order_uid: str) -> CachedDocument | None:
         """See ``AtHand.at_hand``; a use like any other."""
         entry = self._use(order_uid)
         if entry is not None and not entry.digest:

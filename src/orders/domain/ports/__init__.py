@@ -5,7 +5,7 @@ A port's adapters, its in-memory twin and its contract suite carry the name of i
 ``tests/contracts/order_repository.py``.
 """
 
-from orders.domain.ports.cache import AtHand, Cache, Held, NothingAtHand
+from orders.domain.ports.cache import AtHand, Cache, CachedDocument, NothingAtHand
 from orders.domain.ports.dead_letter_reader import DeadLetterReader, Entry
 from orders.domain.ports.dead_letters import DeadLetters
 from orders.domain.ports.dependency import Dependency
@@ -20,13 +20,13 @@ from orders.domain.ports.replay_target import Mark, ReplayTarget
 __all__ = [
     "AtHand",
     "Cache",
+    "CachedDocument",
     "DeadLetterReader",
     "DeadLetters",
     "Dependency",
     "Entry",
     "Finding",
     "FindingState",
-    "Held",
     "Inspection",
     "Mark",
     "MessageSource",

@@ -43,7 +43,7 @@ class Cache(Protocol):
         """
 
 
-class Held(Struct, gc=False):
+class CachedDocument(Struct, gc=False):
     """The canonical bytes of an order, and their digest in hexadecimal."""
 
     document: bytes
@@ -54,7 +54,7 @@ class AtHand(Protocol):
     """What this process holds of orders by itself."""
 
     @abstractmethod
-    def at_hand(self, order_uid: str) -> Held | None:
+    def at_hand(self, order_uid: str) -> CachedDocument | None:
         """The order, where it is held here; None says nothing about whether it exists.
 
         Not to be changed. Does not wait, and so costs less than asking any reader.
@@ -64,7 +64,7 @@ class AtHand(Protocol):
 class NothingAtHand(AtHand):
     """Where nothing is held."""
 
-    def at_hand(self, order_uid: str) -> Held | None:
+    def at_hand(self, order_uid: str) -> CachedDocument | None:
         """None."""
         del order_uid
         return None

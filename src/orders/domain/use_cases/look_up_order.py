@@ -1,9 +1,7 @@
 """Find one order by its order_uid."""
 
-from collections.abc import Callable
-
 from orders.domain.errors import NotFound
-from orders.domain.ports import AtHand, Held, NothingAtHand, OrderReader
+from orders.domain.ports import AtHand, CachedDocument, NothingAtHand, OrderReader
 
 NO_ORDER = "no order with this order_uid"
 
@@ -11,22 +9,23 @@ _NOTHING = NothingAtHand()
 
 
 class LookUpOrder:
-    """The use case. ``held`` is what this process has of the orders by itself."""
+    """Finds an order in the local cache, else by asking ``orders``."""
 
-    def __init__(self, orders: OrderReader, held: AtHand = _NOTHING) -> None:
+    def __init__(self, orders: OrderReader, local: AtHand = _NOTHING) -> None:
         self._orders = orders
-        self.at_hand: Callable[[str], Held | None] = held.at_hand
-        """The order where it can be told without waiting; else it has to be asked for."""
+        self._local = local
+
+    def peek(self, order_uid: str) -> CachedDocument | None:
+        """The order, if this process has it; None does not mean that it does not exist."""
+        return self._local.at_hand(order_uid)
 
     async def __call__(self, order_uid: str) -> bytes:
-        """The canonical bytes of the order.
+        """The canonical bytes of the order; ``peek`` had none.
 
         Raises:
             NotFound: there is none.
-            Unavailable: the store is away, and no cache holds it.
+            Unavailable: the store is down, and no cache holds it.
         """
-        if held := self.at_hand(order_uid):
-            return held.document
         found = await self._orders.get((order_uid,))
         try:
             return found[order_uid]

@@ -5,24 +5,17 @@ from typing import Any
 
 from litestar import Litestar, Request, Response
 
-from orders.entrypoints.http import (
-    api_docs,
-    health,
-    listing,
-    one_order,
-    publishing,
-    random_orders,
-    request_id,
-    routes,
-)
+from orders.entrypoints.http import health, request_id, routes
 from orders.entrypoints.http.asgi_types import ASGIApp
-from orders.entrypoints.http.asyncapi.document import asyncapi_document
-from orders.entrypoints.http.envelope import RequestEnvelope
-from orders.entrypoints.http.failures import answer_and_report
+from orders.entrypoints.http.docs import api_docs
+from orders.entrypoints.http.docs.asyncapi.document import asyncapi_document
+from orders.entrypoints.http.docs.openapi.document import openapi_document
+from orders.entrypoints.http.error_responses import error_response
 from orders.entrypoints.http.lifespan import Lifespan, LifespanGuard, nothing_to_open
-from orders.entrypoints.http.openapi.document import openapi_document
+from orders.entrypoints.http.middleware import RequestContextMiddleware
+from orders.entrypoints.http.orders import get_order, list_orders, post_orders, random_orders
+from orders.entrypoints.http.orders.get_order import GetOrder
 from orders.entrypoints.http.page import routes as page_routes
-from orders.entrypoints.http.plain_get import PlainGetShortcut
 from orders.entrypoints.http.use_cases import Limits, Topics, UseCases
 
 
@@ -32,7 +25,6 @@ def create_app(
     lifespan: Lifespan = nothing_to_open,
     *,
     topics: Topics | None = None,
-    shortcut: bool = True,
 ) -> ASGIApp:
     """The application, ready for any ASGI server; nothing is open before its lifespan.
 
@@ -41,28 +33,23 @@ def create_app(
         limits: how much one request may ask for.
         lifespan: makes the context in which the use cases can do their work.
         topics: their names, for the document about them.
-        shortcut: whether single orders are answered before the framework; without, its own route
-            does it.
     """
-    app: ASGIApp = create_framework_app(use_cases, limits or Limits(), topics or Topics())
-    if shortcut:
-        app = one_order.OneOrderShortcut(app, use_cases.look_up)
     new_ids = request_id.IdSource()
-    app = LifespanGuard(RequestEnvelope(app, new_ids), lifespan)
-    return PlainGetShortcut(app, use_cases.look_up, new_ids) if shortcut else app
+    framework = create_framework_app(use_cases, limits or Limits(), topics or Topics())
+    app = LifespanGuard(RequestContextMiddleware(framework, new_ids), lifespan)
+    return GetOrder(app, use_cases.look_up, new_ids)
 
 
 def create_framework_app(use_cases: UseCases, limits: Limits, topics: Topics) -> Litestar:
-    """All routes, in Litestar, and the documents about them."""
+    """All routes but that of a single order, in Litestar, and the documents about them all."""
     app = Litestar(
         [
             # Before the routes that they tell of, else Litestar has put its own there.
             routes.options("/orders", "GET, HEAD, OPTIONS, POST"),
             routes.options("/random/{amount:str}", "GET, OPTIONS, POST"),
             *page_routes.routes(limits.random_max),
-            listing.route(use_cases.list_orders, limits.patience),
-            one_order.route(use_cases.look_up),
-            publishing.route(use_cases.publish_document),
+            list_orders.route(use_cases.list_orders, limits.patience),
+            post_orders.route(use_cases.publish_document),
             *random_orders.routes(use_cases.publish_random, limits.random_max),
             *health.routes(use_cases.readiness),
         ],
@@ -74,14 +61,14 @@ def create_framework_app(use_cases: UseCases, limits: Limits, topics: Topics) ->
         pdb_on_exception=False,
     )
     for handler in api_docs.routes(
-        partial(openapi_document, app), partial(asyncapi_document, topics)
+        partial(openapi_document, app, get_order.DOCUMENTED), partial(asyncapi_document, topics)
     ):
         app.register(handler)
     return app
 
 
 def _answer_error(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    answer = answer_and_report(error, request.scope)
+    answer = error_response(error, request.scope)
     return Response(
         b"" if request.method == "HEAD" else answer.body,
         status_code=answer.status,

@@ -61,7 +61,7 @@ async def _on_servers(container: Container, settings: Settings) -> AsyncIterator
             *container.look_up_resources(),
             *container.api_resources(),
         ),
-        _beside(_prepare(container, settings)),
+        _in_background(_prepare(container, settings)),
         health_watched(container.readiness(), SERVERS),
     ):
         yield
@@ -72,7 +72,7 @@ async def _in_memory(container: Container) -> AsyncIterator[None]:
     stop = asyncio.Event()
     async with (
         opened(*container.look_up_resources()),
-        _beside(ConsumerLoop(container.source(), container.ingest()).run(stop)),
+        _in_background(ConsumerLoop(container.source(), container.ingest()).run(stop)),
     ):
         yield
         stop.set()
@@ -87,7 +87,7 @@ async def _prepare(container: Container, settings: Settings) -> None:
 
 
 @asynccontextmanager
-async def _beside(work: Awaitable[None]) -> AsyncIterator[None]:
+async def _in_background(work: Awaitable[None]) -> AsyncIterator[None]:
     """Run ``work`` in the background; where it fails, the process ends and its code says why."""
 
     async def watched() -> None:

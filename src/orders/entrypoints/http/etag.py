@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 
 from orders.domain.order.document import hex_digest
-from orders.entrypoints.http.answer import Header, header_values
+from orders.entrypoints.http.responses import Header, header_values
 
 _TAG = re.compile(rb'(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")')
 

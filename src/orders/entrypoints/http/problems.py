@@ -15,7 +15,7 @@ from orders.domain.errors import (
     Unavailable,
     Undecodable,
 )
-from orders.entrypoints.http.answer import NO_STORE, Answer, Header
+from orders.entrypoints.http.responses import NO_STORE, Header, RawResponse
 
 MEDIA_TYPE = b"application/problem+json"
 RETRY_AFTER_SECONDS = 5
@@ -42,40 +42,40 @@ class Problem(Struct, frozen=True, omit_defaults=True, kw_only=True):
     errors: tuple[ProblemError, ...] | UnsetType = UNSET
 
 
-class Kind(NamedTuple):
-    """A kind of problem: its code, status and title."""
+class ProblemType(NamedTuple):
+    """A type of problem: its code, status and title."""
 
     code: str
     status: int
     title: str
 
 
-class Sentence(NamedTuple):
+class UserMessage(NamedTuple):
     """Something to say to people: the name of a text that pages have, and what is put into it."""
 
     name: str
     values: Mapping[str, object]
 
 
-INVALID_REQUEST = Kind("invalid-request", 400, "The request is not valid")
-ORDER_NOT_FOUND = Kind("not-found", 404, "There is no such order")
-UNKNOWN_PATH = Kind("unknown-path", 404, "Nothing is served at this path")
-METHOD_NOT_ALLOWED = Kind("method-not-allowed", 405, "This method does not apply here")
-NOT_ACCEPTABLE = Kind("not-acceptable", 406, "No acceptable form to answer in")
-TOO_LARGE = Kind("too-large", 413, "Too much at once")
-UNSUPPORTED_ENCODING = Kind("unsupported-media-type", 415, "The body is encoded")
-INVALID = Kind("invalid", 422, "The document breaks rules")
-UNDECODABLE = Kind("undecodable", 422, "The document is not JSON in UTF-8")
-INTERNAL = Kind("internal", 500, "Something went wrong here")
-UNAVAILABLE = Kind("unavailable", 503, "A server that is needed is away")
+INVALID_REQUEST = ProblemType("invalid-request", 400, "The request is not valid")
+ORDER_NOT_FOUND = ProblemType("not-found", 404, "There is no such order")
+UNKNOWN_PATH = ProblemType("unknown-path", 404, "Nothing is served at this path")
+METHOD_NOT_ALLOWED = ProblemType("method-not-allowed", 405, "This method does not apply here")
+NOT_ACCEPTABLE = ProblemType("not-acceptable", 406, "No acceptable form to answer in")
+TOO_LARGE = ProblemType("too-large", 413, "Too much at once")
+UNSUPPORTED_ENCODING = ProblemType("unsupported-media-type", 415, "The body is encoded")
+INVALID = ProblemType("invalid", 422, "The document breaks rules")
+UNDECODABLE = ProblemType("undecodable", 422, "The document is not JSON in UTF-8")
+INTERNAL = ProblemType("internal", 500, "Something went wrong here")
+UNAVAILABLE = ProblemType("unavailable", 503, "A server that is needed is away")
 
-KINDS = (
+PROBLEM_TYPES = (
     *(INVALID_REQUEST, ORDER_NOT_FOUND, UNKNOWN_PATH, METHOD_NOT_ALLOWED, NOT_ACCEPTABLE),
     *(TOO_LARGE, UNSUPPORTED_ENCODING, INVALID, UNDECODABLE, INTERNAL, UNAVAILABLE),
 )
 """All that this service answers itself, by status."""
 
-_OF_DOMAIN: dict[type[Exception], Kind] = {
+_OF_DOMAIN: dict[type[Exception], ProblemType] = {
     NotFound: ORDER_NOT_FOUND,
     TooLarge: TOO_LARGE,
     Undecodable: UNDECODABLE,
@@ -95,35 +95,35 @@ _VARY = (b"vary", b"accept")
 _encode = msgspec.json.Encoder().encode
 
 
-class RequestRefused(Exception):
+class HTTPProblem(Exception):
     """A request that never reaches a use case, and why.
 
     Args:
-        kind: what kind of problem it is.
+        problem_type: what kind of problem it is.
         detail: a sentence for people, free of personal data.
         errors: the single faults, where there can be several.
-        sentence: what a page says of it, where the kind does not tell enough.
+        user_message: what a page says of it, where the type does not tell enough.
     """
 
     def __init__(
         self,
-        kind: Kind,
+        problem_type: ProblemType,
         detail: str,
         errors: Sequence[ProblemError] = (),
-        sentence: Sentence | None = None,
+        user_message: UserMessage | None = None,
     ) -> None:
         super().__init__(detail)
-        self.kind = kind
+        self.problem_type = problem_type
         self.errors = tuple(errors)
-        self.sentence = sentence
+        self.user_message = user_message
 
 
 def is_foreseen(error: Exception) -> bool:
     """Whether ``answer_to`` has more to say about it than that something went wrong."""
-    return isinstance(error, RequestRefused | HTTPException) or _kind_of(error) is not INTERNAL
+    return isinstance(error, HTTPProblem | HTTPException) or _type_of(error) is not INTERNAL
 
 
-def answer_to(error: Exception, request_id: str) -> Answer:
+def answer_to(error: Exception, request_id: str) -> RawResponse:
     """The answer to a request that ended in ``error``."""
     found, headers = problem_and_headers(error, request_id)
     return encoded(found, *headers)
@@ -137,54 +137,56 @@ def problem_and_headers(error: Exception, request_id: str) -> tuple[Problem, tup
     detail = str(error)
     errors: tuple[ProblemError, ...] = ()
     headers: tuple[Header, ...] = ()
-    if isinstance(error, RequestRefused):
-        kind, errors = error.kind, error.errors
+    if isinstance(error, HTTPProblem):
+        problem_type, errors = error.problem_type, error.errors
     elif isinstance(error, HTTPException):
-        kind, detail = _of_framework(error.status_code)
+        problem_type, detail = _of_framework(error.status_code)
         headers = _headers(error)
     else:
-        kind = _kind_of(error)
+        problem_type = _type_of(error)
         if isinstance(error, Invalid):
             errors = tuple(ProblemError(fault.rule, fault.pointer) for fault in error.faults)
-        elif kind is UNAVAILABLE:
+        elif problem_type is UNAVAILABLE:
             headers = ((b"retry-after", b"%d" % RETRY_AFTER_SECONDS),)
-        elif kind is INTERNAL:
+        elif problem_type is INTERNAL:
             detail = "the request id leads to what the log knows about it"
-    return problem(kind, detail, request_id, errors), headers
+    return problem(problem_type, detail, request_id, errors), headers
 
 
 def problem(
-    kind: Kind, detail: str, request_id: str, errors: Sequence[ProblemError] = ()
+    problem_type: ProblemType, detail: str, request_id: str, errors: Sequence[ProblemError] = ()
 ) -> Problem:
-    """Problem details of this kind."""
+    """Problem details of this type."""
     return Problem(
-        type=_TYPE + kind.code,
-        title=kind.title,
-        status=kind.status,
+        type=_TYPE + problem_type.code,
+        title=problem_type.title,
+        status=problem_type.status,
         detail=detail,
-        code=kind.code,
+        code=problem_type.code,
         request_id=request_id,
         errors=tuple(errors) or UNSET,
     )
 
 
-def encoded(found: Problem, *headers: Header) -> Answer:
+def encoded(found: Problem, *headers: Header) -> RawResponse:
     """Problem details as an answer, which no cache keeps."""
     body = _encode(found)
-    return Answer.of(body, NO_STORE, _VARY, *headers, media_type=MEDIA_TYPE, status=found.status)
+    return RawResponse.of(
+        body, NO_STORE, _VARY, *headers, media_type=MEDIA_TYPE, status=found.status
+    )
 
 
-def _kind_of(error: Exception) -> Kind:
+def _type_of(error: Exception) -> ProblemType:
     found = _OF_DOMAIN.get(type(error))
     return found or next((_OF_DOMAIN[c] for c in type(error).__mro__ if c in _OF_DOMAIN), INTERNAL)
 
 
-def _of_framework(status: int) -> tuple[Kind, str]:
+def _of_framework(status: int) -> tuple[ProblemType, str]:
     if status in _OF_FRAMEWORK:
         return _OF_FRAMEWORK[status]
     phrase = HTTPStatus(status).phrase
-    kind = Kind(phrase.lower().replace(" ", "-"), status, phrase)
-    return (INTERNAL if status == INTERNAL.status else kind), phrase
+    problem_type = ProblemType(phrase.lower().replace(" ", "-"), status, phrase)
+    return (INTERNAL if status == INTERNAL.status else problem_type), phrase
 
 
 def _headers(error: HTTPException) -> tuple[Header, ...]:

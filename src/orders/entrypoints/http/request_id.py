@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, MutableMapping
 from itertools import count
 from typing import Any, cast
 
-from orders.entrypoints.http.answer import Header, header_values
+from orders.entrypoints.http.responses import Header, header_values
 
 HEADER = b"x-request-id"
 _KEY = "orders.request_id"
@@ -42,6 +42,11 @@ class IdSource:
 def attach(scope: Mapping[str, Any], request_id: str) -> None:
     """Remember the id of this request."""
     cast("MutableMapping[str, Any]", scope)[_KEY] = request_id
+
+
+def is_attached(scope: Mapping[str, Any]) -> bool:
+    """Whether this request has its id already."""
+    return _KEY in scope
 
 
 def of(scope: Mapping[str, Any]) -> str:

@@ -4,8 +4,8 @@ from functools import partial
 
 from litestar.handlers import HTTPRouteHandler
 
-from orders.entrypoints.http.answer import Answer
 from orders.entrypoints.http.asgi_types import Scope
+from orders.entrypoints.http.responses import RawResponse
 
 READ = partial(HTTPRouteHandler, http_method=("GET", "HEAD"))
 """A route that answers GET, and HEAD with the same headers."""
@@ -28,7 +28,7 @@ def options(path: str, methods: str) -> HTTPRouteHandler:
     """OPTIONS for a path with several routes, of which Litestar would tell the first alone."""
 
     @HTTPRouteHandler(path, http_method="OPTIONS", include_in_schema=False)
-    async def get_options() -> Answer:
-        return Answer(204, ((b"allow", methods.encode()),))
+    async def get_options() -> RawResponse:
+        return RawResponse(204, ((b"allow", methods.encode()),))
 
     return get_options

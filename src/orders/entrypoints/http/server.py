@@ -20,7 +20,7 @@ from granian.log import LogLevels
 from granian.server import MPServer
 
 from orders.entrypoints.http.asgi_types import ASGIApp
-from orders.entrypoints.http.parent_death import end_with_parent
+from orders.entrypoints.http.parent_watchdog import end_with_parent
 from orders.entrypoints.startup import EXIT_FAILED
 
 GRACE_SECONDS = 8

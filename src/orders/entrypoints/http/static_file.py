@@ -7,8 +7,8 @@ from typing import Any
 from litestar import Request
 from litestar.handlers import HTTPRouteHandler
 
-from orders.entrypoints.http.answer import Answer, Header
 from orders.entrypoints.http.etag import etag, is_known
+from orders.entrypoints.http.responses import Header, RawResponse
 from orders.entrypoints.http.routes import READ
 
 REVALIDATE = (b"cache-control", b"no-cache")
@@ -28,7 +28,7 @@ class StaticFile:
         make: gives the bytes; called once.
         media_type: their type.
         extra_headers: what else is said with them.
-        kept: how long clients keep them.
+        cache_control: how long clients keep them.
     """
 
     def __init__(
@@ -36,12 +36,12 @@ class StaticFile:
         make: Callable[[], bytes],
         media_type: bytes,
         *extra_headers: Header,
-        kept: Header = REVALIDATE,
+        cache_control: Header = REVALIDATE,
     ) -> None:
         self._make = make
         self._media_type = media_type
         self._extra_headers = extra_headers
-        self._kept = kept
+        self._cache_control = cache_control
 
     @cached_property
     def body(self) -> bytes:
@@ -49,15 +49,15 @@ class StaticFile:
         return self._make()
 
     @cached_property
-    def _lasting_headers(self) -> tuple[Header, ...]:
-        return ((b"etag", etag(self.body)), self._kept, *self._extra_headers)
+    def _immutable_headers(self) -> tuple[Header, ...]:
+        return ((b"etag", etag(self.body)), self._cache_control, *self._extra_headers)
 
-    def answer_to(self, headers: list[Header]) -> Answer:
+    def response_to(self, headers: list[Header]) -> RawResponse:
         """The file, or 304 where the client has it."""
-        (_, tag), *_ = lasting = self._lasting_headers
+        (_, tag), *_ = immutable = self._immutable_headers
         if is_known(headers, tag):
-            return Answer(304, lasting)
-        return Answer.of(self.body, *lasting, media_type=self._media_type)
+            return RawResponse(304, immutable)
+        return RawResponse.of(self.body, *immutable, media_type=self._media_type)
 
 
 def page(html: str) -> StaticFile:
@@ -70,7 +70,7 @@ def route(path: str, file: StaticFile) -> HTTPRouteHandler:
     """A route, not in the OpenAPI document, that serves this file."""
 
     @READ(path, include_in_schema=False)
-    async def get_file(request: Request[Any, Any, Any]) -> Answer:
-        return file.answer_to(list(request.scope["headers"]))
+    async def get_file(request: Request[Any, Any, Any]) -> RawResponse:
+        return file.response_to(list(request.scope["headers"]))
 
     return get_file

@@ -5,7 +5,7 @@ import pytest
 from orders.adapters.memory.order_repository import MemoryOrderRepository
 from orders.domain.errors import NotFound, Unavailable
 from orders.domain.order.document import encode, hex_digest
-from orders.domain.ports import AtHand, Held
+from orders.domain.ports import AtHand, CachedDocument
 from orders.domain.use_cases.look_up_order import LookUpOrder
 from tests.unit.domain.order.reference import REFERENCE, read_document, the_order
 
@@ -18,8 +18,10 @@ DOCUMENTS = {uid: encode(order) for uid, order in ORDERS.items()}
 class Hand(AtHand):
     """Holds one of them."""
 
-    def at_hand(self, order_uid: str) -> Held | None:
-        return Held(DOCUMENTS["a"], hex_digest(DOCUMENTS["a"])) if order_uid == "a" else None
+    def at_hand(self, order_uid: str) -> CachedDocument | None:
+        return (
+            CachedDocument(DOCUMENTS["a"], hex_digest(DOCUMENTS["a"])) if order_uid == "a" else None
+        )
 
 
 @pytest.fixture
@@ -46,6 +48,9 @@ async def test_with_the_store_away_only_what_is_at_hand_can_be_told(
 ) -> None:
     repository.available = False
     look_up = LookUpOrder(repository, Hand())
-    assert await look_up("a") == DOCUMENTS["a"]
+    cached = look_up.peek("a")
+    assert cached is not None
+    assert cached.document == DOCUMENTS["a"]
+    assert look_up.peek("b") is None
     with pytest.raises(Unavailable):
         await look_up("b")

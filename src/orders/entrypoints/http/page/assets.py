@@ -57,4 +57,4 @@ def by_path() -> Mapping[str, StaticFile]:
 def _asset(name: str, body: bytes, media_type: bytes) -> Asset:
     stem, _, suffix = name.partition(".")
     path = f"{PREFIX}{stem}.{hex_digest(body).decode()[:_HASH_DIGITS]}.{suffix}"
-    return Asset(path, StaticFile(lambda: body, media_type, kept=FOREVER))
+    return Asset(path, StaticFile(lambda: body, media_type, cache_control=FOREVER))

@@ -7,7 +7,7 @@ from string import Template
 
 from orders.entrypoints.http.page.assets import assets
 from orders.entrypoints.http.page.files import FILES
-from orders.entrypoints.http.page.languages import texts
+from orders.entrypoints.http.page.languages import translations
 
 MEDIA_TYPE = b"text/html; charset=utf-8"
 
@@ -32,7 +32,7 @@ SAFETY = (
 def rendered(template: str, language: str, **values: str) -> bytes:
     """The template with all texts of the language, all addresses and ``values``, each escaped."""
     filled = {word: escape(text) for word, text in values.items()}
-    return _template(template).substitute(_lasting(language), lang=language, **filled).encode()
+    return _template(template).substitute(_immutable(language), lang=language, **filled).encode()
 
 
 @cache
@@ -41,7 +41,7 @@ def _template(name: str) -> Template:
 
 
 @cache
-def _lasting(language: str) -> Mapping[str, str]:
+def _immutable(language: str) -> Mapping[str, str]:
     """What a template may name whatever it is rendered for."""
     addresses = {word: asset.path for word, asset in assets().items()}
-    return addresses | {word: escape(text) for word, text in texts(language).items()}
+    return addresses | {word: escape(text) for word, text in translations(language).items()}

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable, Mapping
 
-from orders.entrypoints.http.answer import NO_STORE, Answer, Header, header_values
 from orders.entrypoints.http.negotiation import preferred
 from orders.entrypoints.http.page import document
 from orders.entrypoints.http.page.ascii_art import large
-from orders.entrypoints.http.page.languages import VARY, language_of, texts
-from orders.entrypoints.http.page.shell import page_path
-from orders.entrypoints.http.problems import Problem, Sentence
+from orders.entrypoints.http.page.home_page import page_path
+from orders.entrypoints.http.page.languages import VARY, language_of, translations
+from orders.entrypoints.http.problems import Problem, UserMessage
+from orders.entrypoints.http.responses import NO_STORE, Header, RawResponse, header_values
 
 _OFFERS = ("application/problem+json", "application/json", "text/html")
 _HTML = _OFFERS[-1]
@@ -23,27 +23,27 @@ def is_wanted(headers: Iterable[Header]) -> bool:
     return b"html" in accept and preferred(accept.decode("latin-1"), _OFFERS) == _HTML
 
 
-def answer(
+def error_page(
     problem: Problem,
     request_headers: Iterable[Header],
     *headers: Header,
-    sentence: Sentence | None = None,
+    user_message: UserMessage | None = None,
     order_uid: str = "",
-) -> Answer:
+) -> RawResponse:
     """The page about ``problem``, in the reader's language and with the problem's status.
 
     Args:
         problem: what went wrong.
         request_headers: tell the language.
         headers: what else the answer says.
-        sentence: what to say to people, where there is more to say than of any such problem.
+        user_message: what to say to people, where there is more to say than of any such problem.
         order_uid: the order that was asked for, which the page at / can then be asked for.
     """
     language = language_of(request_headers)
-    said = texts(language)
+    said = translations(language)
     title, text = _title_and_text(problem, said)
-    if sentence:
-        text = said[sentence.name].format_map(sentence.values)
+    if user_message:
+        text = said[user_message.name].format_map(user_message.values)
     body = document.rendered(
         "error.html",
         language,
@@ -57,7 +57,7 @@ def answer(
         back_text=said["error_back_to_order"] if order_uid else said["error_back"],
     )
     vary = (b"vary", b"accept, " + VARY)
-    return Answer.of(
+    return RawResponse.of(
         body,
         NO_STORE,
         vary,

@@ -5,9 +5,9 @@ from functools import cache
 
 import msgspec
 
-from orders.entrypoints.http.answer import Header, header_values
 from orders.entrypoints.http.negotiation import preferred_language
 from orders.entrypoints.http.page.files import FILES
+from orders.entrypoints.http.responses import Header, header_values
 
 LANGUAGES = ("ru", "en")
 DEFAULT, *_ = LANGUAGES
@@ -28,16 +28,16 @@ def language_of(headers: Iterable[Header]) -> str:
     return preferred_language(accepted, LANGUAGES) or DEFAULT
 
 
-def remembering(language: str) -> Header:
+def set_language_cookie(language: str) -> Header:
     """The header that makes a browser remember its choice."""
     cookie = f"{COOKIE}={language}; Path=/; Max-Age={_ONE_YEAR}; SameSite=Lax; HttpOnly"
     return (b"set-cookie", cookie.encode())
 
 
 @cache
-def texts(language: str) -> Mapping[str, str]:
+def translations(language: str) -> Mapping[str, str]:
     """Every sentence in this language by its name; all languages have the same names."""
-    body = FILES.joinpath("texts", f"{language}.json").read_bytes()
+    body = FILES.joinpath("translations", f"{language}.json").read_bytes()
     return msgspec.json.decode(body, type=dict[str, str])
 
 

@@ -7,11 +7,11 @@ from litestar import Request
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
-from orders.entrypoints.http.answer import NO_STORE, Answer
-from orders.entrypoints.http.page import shell
+from orders.entrypoints.http.page import home_page
 from orders.entrypoints.http.page.assets import PREFIX, by_path
-from orders.entrypoints.http.page.languages import LANGUAGES, remembering
-from orders.entrypoints.http.problems import UNKNOWN_PATH, RequestRefused
+from orders.entrypoints.http.page.languages import LANGUAGES, set_language_cookie
+from orders.entrypoints.http.problems import UNKNOWN_PATH, HTTPProblem
+from orders.entrypoints.http.responses import NO_STORE, RawResponse
 from orders.entrypoints.http.routes import READ
 
 
@@ -19,27 +19,27 @@ def routes(random_max: int) -> Iterable[HTTPRouteHandler]:
     """All of them; none is in the OpenAPI document. ``random_max`` as in ``Limits``."""
 
     @READ("/", include_in_schema=False)
-    async def get_page(request: Request[Any, Any, Any]) -> Answer:
+    async def get_page(request: Request[Any, Any, Any]) -> RawResponse:
         scope = request.scope
-        return shell.answer(scope["query_string"], scope["headers"], random_max)
+        return home_page.answer(scope["query_string"], scope["headers"], random_max)
 
     return [get_page, _get_asset, _choose_language]
 
 
 @READ(PREFIX + "{name:str}", include_in_schema=False)
-async def _get_asset(request: Request[Any, Any, Any], name: FromPath[str]) -> Answer:
+async def _get_asset(request: Request[Any, Any, Any], name: FromPath[str]) -> RawResponse:
     file = by_path().get(PREFIX + name)
     if file is None:
-        raise RequestRefused(UNKNOWN_PATH, "no such file, or one of another version")
-    return file.answer_to(list(request.scope["headers"]))
+        raise HTTPProblem(UNKNOWN_PATH, "no such file, or one of another version")
+    return file.response_to(list(request.scope["headers"]))
 
 
 @READ("/language/{language:str}", include_in_schema=False)
-async def _choose_language(request: Request[Any, Any, Any], language: FromPath[str]) -> Answer:
+async def _choose_language(request: Request[Any, Any, Any], language: FromPath[str]) -> RawResponse:
     """Remember it, and lead to the page: to the order that ``order`` names, and nowhere else."""
     if language not in LANGUAGES:
-        raise RequestRefused(UNKNOWN_PATH, "no such language")
-    target = shell.page_path(shell.asked_order(request.scope["query_string"]))
+        raise HTTPProblem(UNKNOWN_PATH, "no such language")
+    target = home_page.page_path(home_page.asked_order(request.scope["query_string"]))
     location = (b"location", target.encode())
     length = (b"content-length", b"0")
-    return Answer(303, (location, length, remembering(language), NO_STORE))
+    return RawResponse(303, (location, length, set_language_cookie(language), NO_STORE))

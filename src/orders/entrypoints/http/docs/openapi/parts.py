@@ -4,15 +4,15 @@ from typing import Any
 
 import msgspec
 
-from orders.entrypoints.http.openapi.examples import REQUEST_ID
-from orders.entrypoints.http.openapi.schemas import REF
+from orders.entrypoints.http.docs.openapi.examples import REQUEST_ID
+from orders.entrypoints.http.docs.openapi.schemas import REF
 from orders.entrypoints.http.problems import (
     MEDIA_TYPE,
     METHOD_NOT_ALLOWED,
     RETRY_AFTER_SECONDS,
     UNAVAILABLE,
-    Kind,
     ProblemError,
+    ProblemType,
     problem,
 )
 
@@ -41,29 +41,31 @@ def headers(**described: str) -> dict[str, Any]:
     }
 
 
-def problems(*told: tuple[Kind, str, tuple[ProblemError, ...]]) -> dict[str, Any]:
+def problems(*told: tuple[ProblemType, str, tuple[ProblemError, ...]]) -> dict[str, Any]:
     """Responses for kinds of problems, each with a detail and errors as its example."""
     responses: dict[str, Any] = {}
-    for kind, detail, errors in told:
+    for problem_type, detail, errors in told:
         response = responses.setdefault(
-            str(kind.status),
+            str(problem_type.status),
             {
                 "description": "",
                 "content": {MEDIA_TYPE.decode(): {"schema": ref("Problem"), "examples": {}}},
             },
         )
         examples = response["content"][MEDIA_TYPE.decode()]["examples"]
-        if kind.code not in examples:
-            known = filter(None, [response["description"], kind.title])
+        if problem_type.code not in examples:
+            known = filter(None, [response["description"], problem_type.title])
             response["description"] = "; or: ".join(known)
-        example = msgspec.to_builtins(problem(kind, detail, REQUEST_ID, errors))
-        same = sum(1 for name in examples if name.split(".")[0] == kind.code)
-        examples[f"{kind.code}.{same + 1}" if same else kind.code] = {"value": example}
-        if kind is UNAVAILABLE:
+        example = msgspec.to_builtins(problem(problem_type, detail, REQUEST_ID, errors))
+        same = sum(1 for name in examples if name.split(".")[0] == problem_type.code)
+        examples[f"{problem_type.code}.{same + 1}" if same else problem_type.code] = {
+            "value": example
+        }
+        if problem_type is UNAVAILABLE:
             seconds = (
                 f"Seconds to wait before the same request is sent again: {RETRY_AFTER_SECONDS}."
             )
             response["headers"] = headers(Retry_After=seconds)
-        if kind is METHOD_NOT_ALLOWED:
+        if problem_type is METHOD_NOT_ALLOWED:
             response["headers"] = headers(Allow="The methods that apply.")
     return responses

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec.yaml
 from litestar.handlers import HTTPRouteHandler
 
-from orders.entrypoints.http.answer import JSON, Answer
+from orders.entrypoints.http.responses import JSON, RawResponse
 from orders.entrypoints.http.routes import READ
 from orders.entrypoints.http.static_file import StaticFile, page, route
 
@@ -77,8 +77,8 @@ def _as_json_and_yaml(
 
 
 @READ("/docs", include_in_schema=False)
-async def _redirect() -> Answer:
-    return Answer(302, ((b"location", b"/docs/index.html"), (b"content-length", b"0")))
+async def _redirect() -> RawResponse:
+    return RawResponse(302, ((b"location", b"/docs/index.html"), (b"content-length", b"0")))
 
 
 def _static_folder() -> Path:

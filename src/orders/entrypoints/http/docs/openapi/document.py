@@ -7,10 +7,15 @@ from typing import Any
 from litestar import Litestar
 from litestar.routes import HTTPRoute
 
-from orders.entrypoints.http.openapi.operation import Operation, operation_of
-from orders.entrypoints.http.openapi.parts import problems
-from orders.entrypoints.http.openapi.schemas import components
-from orders.entrypoints.http.problems import INTERNAL, KINDS, METHOD_NOT_ALLOWED, UNKNOWN_PATH
+from orders.entrypoints.http.docs.openapi.operation import Operation, RoutedOperation, operation_of
+from orders.entrypoints.http.docs.openapi.parts import problems
+from orders.entrypoints.http.docs.openapi.schemas import components
+from orders.entrypoints.http.problems import (
+    INTERNAL,
+    METHOD_NOT_ALLOWED,
+    PROBLEM_TYPES,
+    UNKNOWN_PATH,
+)
 
 _DESCRIPTION = """\
 Orders arrive on a Kafka topic or here, are checked, stored, and served as they were sent. The
@@ -23,7 +28,10 @@ characters, else a new one. HEAD applies wherever GET does, except to /random.
 | code | status | |
 | --- | --- | --- |
 """
-_CODES = "\n".join(f"| `{kind.code}` | {kind.status} | {kind.title} |" for kind in KINDS)
+_CODES = "\n".join(
+    f"| `{problem_type.code}` | {problem_type.status} | {problem_type.title} |"
+    for problem_type in PROBLEM_TYPES
+)
 _TAGS = {
     "orders": "Read orders, and send them.",
     "random": "Made-up orders, to try things out.",
@@ -41,10 +49,14 @@ _ELSEWHERE = {
 _ANYWHERE = problems((INTERNAL, "the request id leads to what the log knows about it", ()))
 
 
-def openapi_document(app: Litestar) -> dict[str, Any]:
-    """The OpenAPI 3.1 document of every route of ``app`` that declares an operation."""
+def openapi_document(app: Litestar, *others: RoutedOperation) -> dict[str, Any]:
+    """The OpenAPI 3.1 document of every route of ``app`` that declares an operation.
+
+    ``others`` are served before ``app`` sees the request.
+    """
     paths: dict[str, Any] = {}
-    for path, method, operation in _operations(app):
+    known = [(other.path, other.method, other.operation) for other in others]
+    for path, method, operation in (*known, *_operations(app)):
         paths.setdefault(path, {})[method] = _told(operation)
     return {
         "openapi": "3.1.0",

@@ -109,11 +109,10 @@ async def test_wrong_methods(client: httpx.AsyncClient, path: str, allow: str) -
     assert sorted(options.headers["allow"].split(", ")) == allow.split(", ")
 
 
-@pytest.mark.parametrize("shortcut", [True, False])
-async def test_an_unforeseen_error_is_logged_once_and_told_to_nobody(shortcut: bool) -> None:
+async def test_an_unforeseen_error_is_logged_once_and_told_to_nobody() -> None:
     broken = Broken(RuntimeError(SECRET))
     with capture_logs() as lines:
-        async with Api(shortcut=shortcut).client(look_up=broken) as client:
+        async with Api().client(look_up=broken) as client:
             answer = await client.get("/orders/private-uid?token=private")
     problem(answer, 500, "internal")
     assert "hunter2" not in answer.text
@@ -134,11 +133,8 @@ async def test_an_unforeseen_error_is_logged_once_and_told_to_nobody(shortcut: b
         (ExceptionGroup("several", [ValueError(SECRET)]), 500, "internal"),
     ],
 )
-@pytest.mark.parametrize("shortcut", [True, False])
-async def test_errors_of_every_kind(
-    error: Exception, status: int, code: str, shortcut: bool
-) -> None:
-    async with Api(shortcut=shortcut).client(look_up=Broken(error)) as client:
+async def test_errors_of_every_kind(error: Exception, status: int, code: str) -> None:
+    async with Api().client(look_up=Broken(error)) as client:
         answer = await client.get("/orders/uid")
         problem(answer, status, code)
         assert "hunter2" not in answer.text

@@ -9,10 +9,11 @@ from litestar.params import FromPath
 
 from orders.domain.order.document import encode
 from orders.domain.use_cases.publish_orders import PublishRandom
-from orders.entrypoints.http import operations, request_id
-from orders.entrypoints.http.answer import NO_STORE, Answer
-from orders.entrypoints.http.openapi.operation import documented
-from orders.entrypoints.http.problems import INVALID_REQUEST, ProblemError, RequestRefused, Sentence
+from orders.entrypoints.http import request_id
+from orders.entrypoints.http.docs import operations
+from orders.entrypoints.http.docs.openapi.operation import documented
+from orders.entrypoints.http.problems import INVALID_REQUEST, HTTPProblem, ProblemError, UserMessage
+from orders.entrypoints.http.responses import NO_STORE, RawResponse
 from orders.entrypoints.http.routes import READ_WITH_EFFECT, WRITE
 
 _BY_GET = " The same by GET, for links; POST says better what it does."
@@ -22,20 +23,20 @@ _NATURAL = re.compile(r"[1-9][0-9]*")
 def routes(publish: PublishRandom, most: int) -> list[HTTPRouteHandler]:
     """The routes over this use case; ``most`` is the largest amount."""
 
-    async def respond(request: Request[Any, Any, Any], amount: str) -> Answer:
+    async def respond(request: Request[Any, Any, Any], amount: str) -> RawResponse:
         number = parse_amount(amount, most)
         orders = await publish(number, request_id.as_message_header(request.scope))
-        return Answer.of(b"[" + b",".join(map(encode, orders)) + b"]", NO_STORE)
+        return RawResponse.of(b"[" + b",".join(map(encode, orders)) + b"]", NO_STORE)
 
     by_post = operations.random_orders("post", most)
     by_get = operations.random_orders("get", most, _BY_GET)
 
     @WRITE("/random/{amount:str}", **documented(by_post))
-    async def post_random(request: Request[Any, Any, Any], amount: FromPath[str]) -> Answer:
+    async def post_random(request: Request[Any, Any, Any], amount: FromPath[str]) -> RawResponse:
         return await respond(request, amount)
 
     @READ_WITH_EFFECT("/random/{amount:str}", **documented(by_get))
-    async def get_random(request: Request[Any, Any, Any], amount: FromPath[str]) -> Answer:
+    async def get_random(request: Request[Any, Any, Any], amount: FromPath[str]) -> RawResponse:
         return await respond(request, amount)
 
     return [post_random, get_random]
@@ -45,11 +46,11 @@ def parse_amount(text: str, most: int) -> int:
     """The natural number that ``text`` is in ASCII digits, without sign or leading zero.
 
     Raises:
-        RequestRefused: it is none, or above ``most``.
+        HTTPProblem: it is none, or above ``most``.
     """
     # Length first: numbers of thousands of digits are slow to read, and then refused by Python.
     if len(text) <= len(str(most)) and _NATURAL.fullmatch(text) and int(text) <= most:
         return int(text)
     fault = ProblemError(f"must be a number from 1 to {most}", parameter="amount")
-    sentence = Sentence("error_text_amount", {"most": most})
-    raise RequestRefused(INVALID_REQUEST, "no such amount", [fault], sentence)
+    user_message = UserMessage("error_text_amount", {"most": most})
+    raise HTTPProblem(INVALID_REQUEST, "no such amount", [fault], user_message)

@@ -7,13 +7,14 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 
 from orders.domain.use_cases.list_orders import ListOrders
-from orders.entrypoints.http import list_request, operations
-from orders.entrypoints.http.answer import Answer
-from orders.entrypoints.http.list_request import ListRequest
+from orders.entrypoints.http.docs import operations
+from orders.entrypoints.http.docs.openapi.operation import documented
 from orders.entrypoints.http.negotiation import preferred
-from orders.entrypoints.http.openapi.operation import documented
-from orders.entrypoints.http.order_stream import ARRAY, HEADERS, LINES, Form, OrderStream
-from orders.entrypoints.http.problems import NOT_ACCEPTABLE, RequestRefused
+from orders.entrypoints.http.orders import list_request
+from orders.entrypoints.http.orders.list_request import ListRequest
+from orders.entrypoints.http.orders.order_stream import ARRAY, HEADERS, LINES, Form, OrderStream
+from orders.entrypoints.http.problems import NOT_ACCEPTABLE, HTTPProblem
+from orders.entrypoints.http.responses import RawResponse
 from orders.entrypoints.http.routes import READ
 
 _FORMS = {form.media_type.decode(): form for form in (ARRAY, LINES)}
@@ -33,15 +34,15 @@ def route(list_orders: ListOrders, patience: float) -> HTTPRouteHandler:
     return get_orders
 
 
-async def _page(list_orders: ListOrders, asked: ListRequest, limit: int, form: Form) -> Answer:
+async def _page(list_orders: ListOrders, asked: ListRequest, limit: int, form: Form) -> RawResponse:
     page = await list_orders.page(asked.query, limit, asked.after)
     link = ((b"link", asked.next_link(page.next)),) if page.next else ()
-    return Answer.of(form.join(page.orders), *link, *HEADERS, media_type=form.media_type)
+    return RawResponse.of(form.join(page.orders), *link, *HEADERS, media_type=form.media_type)
 
 
 def _form(request: Request[Any, Any, Any]) -> Form:
     accept = ",".join(request.headers.getall("accept", []))
     chosen = preferred(accept, list(_FORMS))
     if chosen is None:
-        raise RequestRefused(NOT_ACCEPTABLE, " and ".join(_FORMS) + " are what there is")
+        raise HTTPProblem(NOT_ACCEPTABLE, " and ".join(_FORMS) + " are what there is")
     return _FORMS[chosen]

@@ -12,8 +12,8 @@ from msgspec import Meta, Struct
 from orders.domain.order.document import in_utc
 from orders.domain.order.queries import Cursor, OrderQuery
 from orders.domain.order.rules import Instant
-from orders.entrypoints.http import cursor
-from orders.entrypoints.http.problems import INVALID_REQUEST, ProblemError, RequestRefused
+from orders.entrypoints.http.orders import cursor
+from orders.entrypoints.http.problems import INVALID_REQUEST, HTTPProblem, ProblemError
 
 LIMIT_MAX = 1000
 PAGE_SIZE = 100
@@ -72,7 +72,7 @@ def parse(query_string: bytes) -> ListRequest:
     give orders that were not asked for.
 
     Raises:
-        RequestRefused: with every parameter that is unknown, repeated or not valid.
+        HTTPProblem: with every parameter that is unknown, repeated or not valid.
     """
     pairs = _pairs(query_string)
     values: dict[str, Any] = {}
@@ -89,7 +89,7 @@ def parse(query_string: bytes) -> ListRequest:
                 values[name] = None
                 errors.append(ProblemError(str(error), parameter=name))
     if errors:
-        raise RequestRefused(INVALID_REQUEST, "parameters are not valid", errors)
+        raise HTTPProblem(INVALID_REQUEST, "parameters are not valid", errors)
     after = values.pop("cursor", None)
     limit = values.pop("limit", PAGE_SIZE if after else None)
     return ListRequest(OrderQuery(**values), limit, after, tuple(pairs))
@@ -107,7 +107,7 @@ def _pairs(query_string: bytes) -> list[tuple[str, str]]:
         detail = "the query is not percent-encoded UTF-8"
     except ValueError:
         detail = "the query has too many parameters"
-    raise RequestRefused(INVALID_REQUEST, detail)
+    raise HTTPProblem(INVALID_REQUEST, detail)
 
 
 def _text(text: str) -> str:

@@ -12,7 +12,7 @@ NO_STORE = (b"cache-control", b"no-store")
 Header = tuple[bytes, bytes]
 
 
-class Answer(Struct, frozen=True):
+class RawResponse(Struct, frozen=True):
     """Status, headers and all bytes of a body; an ASGI application that says just that.
 
     To HEAD it gives the headers of the body and leaves the body out.
@@ -25,7 +25,7 @@ class Answer(Struct, frozen=True):
     @classmethod
     def of(
         cls, body: bytes, *headers: Header, media_type: bytes = JSON, status: int = 200
-    ) -> "Answer":
+    ) -> "RawResponse":
         """An answer with this body, its type and its length."""
         length = b"%d" % len(body)
         described = ((b"content-type", media_type), (b"content-length", length), *headers)

@@ -11,7 +11,7 @@ from orders.entrypoints.http.asgi_types import Scope
 _OPEN_FILES = Path("/dev/fd")
 
 
-def hang_up(scope: Scope) -> bool:
+def abort_connection(scope: Scope) -> bool:
     """Cut the connection that this request came by; False where it is not found.
 
     A server that has sent half an answer holds the rest, and the connection, for as long as the

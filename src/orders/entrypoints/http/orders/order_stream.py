@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from orders.domain.errors import OrdersError
 from orders.domain.order.document import StoredOrder
-from orders.entrypoints.http.answer import JSON, NO_STORE
+from orders.entrypoints.http.abort_connection import abort_connection
 from orders.entrypoints.http.asgi_types import Receive, Scope, Send
-from orders.entrypoints.http.hang_up import hang_up
+from orders.entrypoints.http.responses import JSON, NO_STORE
 
 Chunks = AsyncIterator[tuple[StoredOrder, ...]]
 
@@ -84,7 +84,7 @@ class OrderStream:
             else:
                 await self._send_chunks(send, gone)
         except ReaderStuck:
-            hang_up(scope)
+            abort_connection(scope)
             raise
         finally:
             gone.cancel()

@@ -9,12 +9,13 @@ from litestar.handlers import HTTPRouteHandler
 
 from orders.domain.order.model import Order
 from orders.domain.use_cases.publish_orders import PublishDocument
-from orders.entrypoints.http import operations, request_id
-from orders.entrypoints.http.answer import NO_STORE, Answer
-from orders.entrypoints.http.openapi.operation import documented
-from orders.entrypoints.http.openapi.schemas import OrderUids
-from orders.entrypoints.http.order_path import path_to
-from orders.entrypoints.http.problems import UNSUPPORTED_ENCODING, RequestRefused
+from orders.entrypoints.http import request_id
+from orders.entrypoints.http.docs import operations
+from orders.entrypoints.http.docs.openapi.operation import documented
+from orders.entrypoints.http.docs.openapi.schemas import OrderUids
+from orders.entrypoints.http.orders.order_path import path_to
+from orders.entrypoints.http.problems import UNSUPPORTED_ENCODING, HTTPProblem
+from orders.entrypoints.http.responses import NO_STORE, RawResponse
 from orders.entrypoints.http.routes import WRITE
 
 
@@ -22,14 +23,14 @@ def route(publish: PublishDocument) -> HTTPRouteHandler:
     """The route over this use case; the app bounds how much of a body is read."""
 
     @WRITE("/orders", **documented(operations.POST_ORDERS))
-    async def post_orders(request: Request[Any, Any, Any]) -> Answer:
+    async def post_orders(request: Request[Any, Any, Any]) -> RawResponse:
         if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
             detail = "bodies are read as they are, without Content-Encoding"
-            raise RequestRefused(UNSUPPORTED_ENCODING, detail)
+            raise HTTPProblem(UNSUPPORTED_ENCODING, detail)
         orders = await publish(await request.body(), request_id.as_message_header(request.scope))
         body = msgspec.json.encode(OrderUids(tuple(order.order_uid for order in orders)))
         location = (b"location", _location(orders).encode())
-        return Answer.of(body, location, NO_STORE, status=202)
+        return RawResponse.of(body, location, NO_STORE, status=202)
 
     return post_orders
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, unquote_to_bytes
 
-from orders.entrypoints.http.problems import INVALID_REQUEST, ProblemError, RequestRefused
+from orders.entrypoints.http.problems import INVALID_REQUEST, HTTPProblem, ProblemError
 
 PREFIX = b"/orders/"
 _BROKEN_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
@@ -25,7 +25,7 @@ def decoded(segment: bytes) -> str:
     """The text of one segment of a raw path.
 
     Raises:
-        RequestRefused: it is not percent-encoded UTF-8.
+        HTTPProblem: it is not percent-encoded UTF-8.
     """
     try:
         if b"%" not in segment:
@@ -35,14 +35,14 @@ def decoded(segment: bytes) -> str:
     except UnicodeDecodeError:
         pass
     fault = ProblemError("must be percent-encoded UTF-8", parameter="order_uid")
-    raise RequestRefused(INVALID_REQUEST, "the path is not percent-encoded UTF-8", [fault])
+    raise HTTPProblem(INVALID_REQUEST, "the path is not percent-encoded UTF-8", [fault])
 
 
 def order_uid_in(scope: Mapping[str, Any]) -> str:
     """The order_uid that the path of a request names, empty where it names none.
 
     Raises:
-        RequestRefused: it is not percent-encoded UTF-8.
+        HTTPProblem: it is not percent-encoded UTF-8.
     """
     path = raw_path(scope)
     return decoded(path[len(PREFIX) :]) if path.startswith(PREFIX) else ""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from orders.entrypoints.http.hang_up import hang_up
+from orders.entrypoints.http.abort_connection import abort_connection
 
 Pair = tuple[socket.socket, socket.socket]
 
@@ -45,7 +45,7 @@ def scope(served: socket.socket, port: type[int | str] = int) -> dict[str, objec
 @pytest.mark.parametrize("port", [int, str])  # as text from granian
 def test_cuts_this_connection_and_no_other(pairs: list[Pair], port: type[int | str]) -> None:
     served, client = pairs[1]
-    assert hang_up(scope(served, port))
+    assert abort_connection(scope(served, port))
     assert client.recv(1) == b""
     for other, its_client in (pairs[0], pairs[2]):
         other.sendall(b"x")
@@ -54,7 +54,7 @@ def test_cuts_this_connection_and_no_other(pairs: list[Pair], port: type[int | s
 
 def test_leaves_no_file_open(pairs: list[Pair]) -> None:
     before = open_files()
-    hang_up(scope(pairs[0][0]))
+    abort_connection(scope(pairs[0][0]))
     assert open_files() == before
 
 
@@ -68,4 +68,4 @@ def test_leaves_no_file_open(pairs: list[Pair]) -> None:
     ],
 )
 def test_connections_that_are_not_found(unknown: dict[str, object]) -> None:
-    assert not hang_up(unknown)
+    assert not abort_connection(unknown)

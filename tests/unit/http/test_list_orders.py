@@ -14,7 +14,7 @@ from orders.domain.errors import Unavailable
 from orders.domain.order.document import StoredOrder, encode
 from orders.domain.order.queries import OrderQuery, Page
 from orders.domain.use_cases.list_orders import CHUNK, ListOrders
-from orders.entrypoints.http.envelope import TransferBroken
+from orders.entrypoints.http.middleware import TransferBroken
 from orders.entrypoints.http.use_cases import Limits
 from tests.unit.http.harness import Api, order, problem, series
 

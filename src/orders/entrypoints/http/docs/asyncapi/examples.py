@@ -10,8 +10,8 @@ import msgspec
 
 from orders.domain.intake.messages import DeadLetter, ErrorCode, Message, Origin
 from orders.domain.letter_headers import headers_of
-from orders.entrypoints.http.asyncapi.headers import REQUEST_ID as REQUEST_ID_HEADER
-from orders.entrypoints.http.openapi.examples import ORDER_JSON, REQUEST_ID
+from orders.entrypoints.http.docs.asyncapi.headers import REQUEST_ID as REQUEST_ID_HEADER
+from orders.entrypoints.http.docs.openapi.examples import ORDER_JSON, REQUEST_ID
 
 _FAILED_AT = datetime(2021, 11, 26, 6, 22, 20, tzinfo=UTC)
 

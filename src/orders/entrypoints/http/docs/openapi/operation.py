@@ -19,6 +19,17 @@ class Operation(Struct, frozen=True, kw_only=True):
     request_body: dict[str, Any] | None = None
 
 
+class RoutedOperation(Struct, frozen=True):
+    """An operation that is served outside the framework, and where: a path template and a method.
+
+    ``method`` is in small letters.
+    """
+
+    path: str
+    method: str
+    operation: Operation
+
+
 def documented(operation: Operation) -> dict[str, Any]:
     """Arguments of a route that is in the document."""
     return {"operation_id": operation.id, "tags": [operation.tag], "opt": {_KEY: operation}}

@@ -4,15 +4,15 @@ from collections.abc import Iterable
 from urllib.parse import parse_qs, quote
 
 from orders.domain.order.rules import ID_MAX_LENGTH
-from orders.entrypoints.http.answer import Answer, Header
 from orders.entrypoints.http.etag import etag, is_known
-from orders.entrypoints.http.order_path import path_to
+from orders.entrypoints.http.orders.order_path import path_to
 from orders.entrypoints.http.page import document
-from orders.entrypoints.http.page.languages import LANGUAGES, VARY, language_of, texts
+from orders.entrypoints.http.page.languages import LANGUAGES, VARY, language_of, translations
+from orders.entrypoints.http.responses import Header, RawResponse
 from orders.entrypoints.http.static_file import REVALIDATE
 
 
-def answer(query: bytes, headers: Iterable[Header], random_max: int) -> Answer:
+def answer(query: bytes, headers: Iterable[Header], random_max: int) -> RawResponse:
     """The page in the reader's language, or 304 where the browser has it.
 
     Args:
@@ -32,15 +32,15 @@ def answer(query: bytes, headers: Iterable[Header], random_max: int) -> Answer:
         order_path=path_to(order_uid) if order_uid else "/orders?limit=10",
         switch_path=switch_path(other, order_uid),
         random_max=str(random_max),
-        random_label=texts(language)["random_label"].format_map(most),
-        random_invalid=texts(language)["random_invalid"].format_map(most),
+        random_label=translations(language)["random_label"].format_map(most),
+        random_invalid=translations(language)["random_invalid"].format_map(most),
         uid_max=str(ID_MAX_LENGTH),
     )
     tag = etag(body)
-    lasting = ((b"etag", tag), REVALIDATE, (b"vary", VARY), *document.SAFETY)
+    headers = ((b"etag", tag), REVALIDATE, (b"vary", VARY), *document.SAFETY)
     if is_known(given, tag):
-        return Answer(304, lasting)
-    return Answer.of(body, *lasting, media_type=document.MEDIA_TYPE)
+        return RawResponse(304, headers)
+    return RawResponse.of(body, *headers, media_type=document.MEDIA_TYPE)
 
 
 def asked_order(query: bytes) -> str:

@@ -4,21 +4,21 @@ import structlog
 
 from orders.domain.errors import NotFound, Unavailable
 from orders.entrypoints.http import request_id as ids
-from orders.entrypoints.http.answer import Answer
 from orders.entrypoints.http.asgi_types import Scope
-from orders.entrypoints.http.order_path import order_uid_in
-from orders.entrypoints.http.page import error_page
+from orders.entrypoints.http.orders.order_path import order_uid_in
+from orders.entrypoints.http.page.error_page import error_page, is_wanted
 from orders.entrypoints.http.problems import (
-    RequestRefused,
+    HTTPProblem,
     encoded,
     is_foreseen,
     problem_and_headers,
 )
+from orders.entrypoints.http.responses import RawResponse
 
 log = structlog.get_logger("orders.http")
 
 
-def answer_and_report(error: Exception, scope: Scope) -> Answer:
+def error_response(error: Exception, scope: Scope) -> RawResponse:
     """The answer to a request that ended in ``error``: a page for browsers, else problem details.
 
     The request has its id already.
@@ -26,12 +26,12 @@ def answer_and_report(error: Exception, scope: Scope) -> Answer:
     if not is_foreseen(error):
         log.error("unforeseen error", exc_info=error)
     problem, headers = problem_and_headers(error, ids.of(scope))
-    if not error_page.is_wanted(scope["headers"]):
+    if not is_wanted(scope["headers"]):
         return encoded(problem, *headers)
-    return error_page.answer(
+    return error_page(
         problem,
         scope["headers"],
         *headers,
-        sentence=error.sentence if isinstance(error, RequestRefused) else None,
+        user_message=error.user_message if isinstance(error, HTTPProblem) else None,
         order_uid=order_uid_in(scope) if isinstance(error, NotFound | Unavailable) else "",
     )

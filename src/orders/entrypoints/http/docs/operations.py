@@ -7,11 +7,11 @@ import msgspec
 
 from orders.domain.order.document import encode
 from orders.domain.order.queries import Cursor
-from orders.entrypoints.http import cursor
-from orders.entrypoints.http.list_request import ListParameters
-from orders.entrypoints.http.openapi.examples import ORDER, ORDER_JSON, RANDOM_ORDER_JSON
-from orders.entrypoints.http.openapi.operation import Operation
-from orders.entrypoints.http.openapi.parts import array_of, content, headers, problems, ref
+from orders.entrypoints.http.docs.openapi.examples import ORDER, ORDER_JSON, RANDOM_ORDER_JSON
+from orders.entrypoints.http.docs.openapi.operation import Operation
+from orders.entrypoints.http.docs.openapi.parts import array_of, content, headers, problems, ref
+from orders.entrypoints.http.orders import cursor
+from orders.entrypoints.http.orders.list_request import ListParameters
 from orders.entrypoints.http.problems import (
     INVALID,
     INVALID_REQUEST,

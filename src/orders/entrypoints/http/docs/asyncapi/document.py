@@ -5,17 +5,17 @@ from typing import Any
 
 import msgspec
 
-from orders.entrypoints.http.asyncapi.examples import examples
-from orders.entrypoints.http.asyncapi.headers import (
+from orders.entrypoints.http.docs.asyncapi.examples import examples
+from orders.entrypoints.http.docs.asyncapi.headers import (
     REQUEST_ID,
     LetterHeaders,
     MessageHeaders,
     PublishedHeaders,
 )
-from orders.entrypoints.http.openapi.examples import ORDER_JSON
-from orders.entrypoints.http.openapi.examples import REQUEST_ID as REQUEST_ID_EXAMPLE
-from orders.entrypoints.http.openapi.parts import array_of, ref
-from orders.entrypoints.http.openapi.schemas import REF, order_schemas
+from orders.entrypoints.http.docs.openapi.examples import ORDER_JSON
+from orders.entrypoints.http.docs.openapi.examples import REQUEST_ID as REQUEST_ID_EXAMPLE
+from orders.entrypoints.http.docs.openapi.parts import array_of, ref
+from orders.entrypoints.http.docs.openapi.schemas import REF, order_schemas
 from orders.entrypoints.http.use_cases import Topics
 
 _DESCRIPTION = """\

@@ -1,0 +1,119 @@
+"""What every request has: its id, safety headers on its response, its line in the log."""
+
+import logging
+from collections.abc import Iterable
+from time import perf_counter
+from typing import NoReturn
+
+import structlog
+from litestar.exceptions import LitestarException
+from structlog.contextvars import bind_contextvars
+
+from orders.domain.errors import OrdersError
+from orders.entrypoints.http import request_id as ids
+from orders.entrypoints.http.asgi_types import ASGIApp, Message, Receive, Scope, Send
+from orders.entrypoints.http.error_responses import error_response
+from orders.entrypoints.http.responses import Header
+from orders.entrypoints.http.routes import has_effect
+
+_POLICY = b"content-security-policy"
+_SAFETY: tuple[Header, ...] = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+)
+NO_PAGE = (*_SAFETY, (_POLICY, b"default-src 'none'; frame-ancestors 'none'"))
+"""What a response that is not a page carries, should a browser take it for a page."""
+_FIRST_ERROR = 400
+_NOT_FOUND = 404
+
+_log = structlog.get_logger("orders.http")
+_stdlib_log = logging.getLogger("orders.http")
+
+
+class TransferBroken(Exception):
+    """A response that cannot be finished; raised to the server so that it breaks the transfer."""
+
+
+class RequestContextMiddleware:
+    """An ASGI application around ``app`` that never lets an error out, but for TransferBroken.
+
+    ``new_ids`` makes the ids of requests that come without one.
+    """
+
+    def __init__(self, app: ASGIApp, new_ids: ids.IdSource) -> None:
+        self._app = app
+        self._ids = new_ids
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request; raises TransferBroken when it fails after its response has begun."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = perf_counter()
+        request_id = self._ids.taken_or_made(scope["headers"])
+        begin_request(scope, request_id)
+        status = 0
+
+        async def send_with_safety_headers(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = complete_headers(message["headers"], request_id)
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_safety_headers)
+        except Exception as error:  # noqa: BLE001, all of them have a response
+            if status:
+                # The framework has wrapped what went wrong on the way.
+                cause = error.__cause__ if isinstance(error, LitestarException) else None
+                _break_off(scope, status, began, request_id, cause or error)
+            await error_response(error, scope)(scope, receive, send_with_safety_headers)
+        log_request(scope, status, began, request_id)
+
+
+def begin_request(scope: Scope, request_id: bytes) -> None:
+    """Attach the id to the request and to every log line written on its behalf, once."""
+    if not ids.is_attached(scope):
+        text = request_id.decode()
+        ids.attach(scope, text)
+        bind_contextvars(request_id=text)  # in the context of the request's own task
+
+
+def complete_headers(headers: Iterable[Header], request_id: bytes) -> tuple[Header, ...]:
+    """Add to the headers of a response those that every response carries."""
+    safety = _SAFETY if any(name == _POLICY for name, _ in headers) else NO_PAGE
+    return (*headers, *safety, (ids.HEADER, request_id))
+
+
+def log_request(scope: Scope, status: int, began: float, request_id: bytes, **more: str) -> None:
+    """Log one line: the route, never the path or the query, which hold what people look for.
+
+    ``began`` is a value of ``perf_counter``.
+    """
+    # That an order does not exist is an answer: clients ask until it does, as often as they like.
+    as_asked = status < _FIRST_ERROR or (status == _NOT_FOUND and "path_template" in scope)
+    quiet = as_asked and not more and not has_effect(scope)
+    if quiet and not _stdlib_log.isEnabledFor(logging.DEBUG):
+        return  # a fifth of the time of a hot read would go into making a line and dropping it
+    (_log.debug if quiet else _log.info)(
+        "request",
+        method=scope["method"],
+        route=scope.get("path_template") or "unknown",
+        status=status,
+        ms=round((perf_counter() - began) * 1000, 1),
+        request_id=request_id.decode(),
+        **more,
+    )
+
+
+def _break_off(
+    scope: Scope, status: int, began: float, request_id: bytes, error: BaseException
+) -> NoReturn:
+    foreseen = isinstance(error, OrdersError)
+    if not foreseen:
+        _log.error("unforeseen error", exc_info=error)
+    reason = str(error) if foreseen else "unforeseen error"
+    log_request(scope, status, began, request_id, broken_off=reason)
+    raise TransferBroken from None

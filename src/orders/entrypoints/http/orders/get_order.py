@@ -1,0 +1,95 @@
+"""GET, HEAD and OPTIONS of /orders/{order_uid}: the bytes of one order."""
+
+from collections.abc import Mapping
+from time import perf_counter
+
+from litestar.exceptions import MethodNotAllowedException
+
+from orders.domain.errors import NotFound
+from orders.domain.order.document import hex_digest
+from orders.domain.use_cases.look_up_order import LookUpOrder
+from orders.entrypoints.http import request_id as ids
+from orders.entrypoints.http.asgi_types import ASGIApp, Receive, Scope, Send
+from orders.entrypoints.http.docs.openapi.operation import RoutedOperation
+from orders.entrypoints.http.docs.operations import GET_ORDER
+from orders.entrypoints.http.error_responses import error_response
+from orders.entrypoints.http.etag import is_known, tag_of
+from orders.entrypoints.http.middleware import NO_PAGE, begin_request, complete_headers, log_request
+from orders.entrypoints.http.orders.order_path import PREFIX, decoded, raw_path
+from orders.entrypoints.http.problems import UNKNOWN_PATH, HTTPProblem
+from orders.entrypoints.http.responses import JSON, RawResponse
+
+PATH_TEMPLATE = "/orders/{order_uid}"
+DOCUMENTED = RoutedOperation(PATH_TEMPLATE, "get", GET_ORDER)
+
+_CACHE_CONTROL = (b"cache-control", b"private, max-age=3600")
+"""Orders never change, but they hold personal data: no shared cache keeps them, none for long."""
+_TYPE = (b"content-type", JSON)
+_METHODS = "GET, HEAD, OPTIONS"
+_OPTIONS = RawResponse(204, ((b"allow", _METHODS.encode()),))
+
+
+class GetOrder:
+    """An ASGI application that serves every path below /orders/ and hands the rest to ``app``.
+
+    It stands before Litestar, which routes by the decoded path: there ``%2F`` is a slash, so
+    different uids look alike. Routing and request objects would also cost ten times as much as
+    looking up an order that this process has cached (docs/performance.md).
+
+    ``new_ids`` makes the ids of requests that come without one.
+    """
+
+    def __init__(self, app: ASGIApp, look_up: LookUpOrder, new_ids: ids.IdSource) -> None:
+        self._app = app
+        self._look_up = look_up
+        self._ids = new_ids
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request; an error becomes its problem response."""
+        path = raw_path(scope) if scope["type"] == "http" else b""
+        segment = path[len(PREFIX) :]
+        if not segment or not path.startswith(PREFIX):
+            await self._app(scope, receive, send)
+            return
+        began = perf_counter()
+        given = dict(scope["headers"])  # rules out at once what most requests do not carry
+        has_id = ids.HEADER in given
+        request_id = self._ids.taken_or_made(scope["headers"]) if has_id else self._ids.new()
+        try:
+            response = await self._respond(scope, segment, request_id, given)
+            headers = (*response.headers, *NO_PAGE, (ids.HEADER, request_id))
+        except Exception as error:  # noqa: BLE001, all of them have a response
+            begin_request(scope, request_id)
+            response = error_response(error, scope)
+            headers = complete_headers(response.headers, request_id)
+        body = b"" if scope["method"] == "HEAD" else response.body
+        await send({"type": "http.response.start", "status": response.status, "headers": headers})
+        await send({"type": "http.response.body", "body": body, "more_body": False})
+        log_request(scope, response.status, began, request_id)
+
+    async def _respond(
+        self, scope: Scope, segment: bytes, request_id: bytes, given: Mapping[bytes, bytes]
+    ) -> RawResponse:
+        if b"/" in segment:
+            raise HTTPProblem(UNKNOWN_PATH, "a slash in an order_uid is written %2F")
+        scope["path_template"] = PATH_TEMPLATE
+        method = scope["method"]
+        if method == "OPTIONS":
+            return _OPTIONS
+        if method not in {"GET", "HEAD"}:
+            raise MethodNotAllowedException(headers={"allow": _METHODS})
+        order_uid = decoded(segment)
+        if "\0" in order_uid:
+            raise NotFound("no order_uid holds U+0000")
+        cached = self._look_up.peek(order_uid)
+        if cached is not None:
+            document, digest = cached.document, cached.digest
+        else:
+            begin_request(scope, request_id)
+            document = await self._look_up(order_uid)
+            digest = hex_digest(document)
+        tag = tag_of(digest)
+        if b"if-none-match" in given and is_known(scope["headers"], tag):
+            return RawResponse(304, ((b"etag", tag), _CACHE_CONTROL))
+        length = (b"content-length", b"%d" % len(document))
+        return RawResponse(200, (_TYPE, length, (b"etag", tag), _CACHE_CONTROL), document)
