@@ -45,6 +45,10 @@ def test_links_and_paths_lead_somewhere(document: Path) -> None:
     text = document.read_text()
     for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", text):
         assert (document.parent / target).exists(), target
+    for target, part in re.findall(r"\]\((?!https?:)([^)#]*)#([^)]+)\)", text):
+        other = (document.parent / target).read_text() if target else text
+        titles = re.findall(r"(?m)^#+ (.*)$", other)
+        assert part in {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles}
     for path in re.findall(
         r"`((?:src|tests|deploy|docs|domain|adapters|entrypoints)/[^`*:]+)", text
     ):
