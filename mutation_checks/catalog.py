@@ -43,27 +43,27 @@ SAFETIES = (
     ),
     Safety(
         "what is stored already is left alone (idempotent path)",
-        "adapters/postgres/saving.py",
+        "adapters/postgres/idempotent_save.py",
         "return [order for order in batch if order.order_uid not in stored]",
         "return batch",
         f"{_REPOSITORY}test_saving_again_changes_nothing",
     ),
     Safety(
         "what is stored already is compared in every field",
-        "adapters/postgres/saving.py",
+        "adapters/postgres/idempotent_save.py",
         "return encode(order) == document",
         "return True",
         f"{_REPOSITORY}test_each_field_makes_a_conflict",
     ),
     Safety(
         "bisection finds the row that is refused, and it alone",
-        "adapters/postgres/saving.py",
+        "adapters/postgres/idempotent_save.py",
         """\
             for half in _halves(batch):
                 await self._write(half)
 """,
         """\
-            self.rejected |= {order.order_uid: refusal(error) for order in batch}
+            self.rejected |= {order.order_uid: rejection_reason(error) for order in batch}
 """,
         f"{_POSTGRES}test_saving.py::test_rows_that_a_constraint_refuses_are_found",
     ),

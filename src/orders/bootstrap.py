@@ -68,21 +68,10 @@ class Resource(Protocol):
         """End, within a bound."""
 
 
-def _kafka_settings(settings: Settings) -> KafkaSettings:
-    return KafkaSettings(
-        bootstrap=settings.kafka_bootstrap or "",
-        topic=settings.kafka_topic,
-        dlq_topic=settings.kafka_dlq_topic,
-        group=settings.kafka_group,
-        partitions=settings.kafka_partitions,
-        replication=settings.kafka_replication,
-        instance_id=settings.kafka_instance_id,
-        security_protocol=settings.kafka_security_protocol,
-        sasl_mechanism=settings.kafka_sasl_mechanism,
-        sasl_username=settings.kafka_sasl_username,
-        sasl_password=settings.kafka_sasl_password,
-        ssl_cafile=settings.kafka_ssl_cafile,
-    )
+def to_kafka_settings(settings: Settings) -> KafkaSettings:
+    """Take from ``settings`` what the Kafka adapters need: each ``kafka_NAME`` as ``NAME``."""
+    values = {name: getattr(settings, f"kafka_{name}") for name in KafkaSettings.__struct_fields__}
+    return KafkaSettings(**values | {"bootstrap": settings.kafka_bootstrap or ""})
 
 
 class Container(containers.DeclarativeContainer):
@@ -109,7 +98,7 @@ class Container(containers.DeclarativeContainer):
         RedisInspection, settings.provided.redis_url, settings.provided.cache_prefix
     )
 
-    kafka_settings = providers.Singleton(_kafka_settings, settings)
+    kafka_settings = providers.Singleton(to_kafka_settings, settings)
     producer = providers.Singleton(KafkaProducerClient, kafka_settings)
     publisher = providers.Singleton(KafkaPublisher, producer, kafka_settings)
     dead_letter_topic = providers.Singleton(KafkaDeadLetters, producer, kafka_settings)
@@ -148,8 +137,8 @@ class Container(containers.DeclarativeContainer):
         ReplayDeadLetters, dead_letter_reader, replay_journal, replay_target
     )
     required = providers.Dict(postgres=database)
-    helpful = providers.Dict(kafka=producer, redis=cache)
-    readiness = providers.Singleton(CheckReadiness, required, helpful)
+    optional = providers.Dict(kafka=producer, redis=cache)
+    readiness = providers.Singleton(CheckReadiness, required, optional)
     inspected = providers.Dict(
         postgres=providers.Singleton(
             PostgresInspection, settings.provided.postgres_dsn, settings.provided.postgres_pool_max
@@ -166,8 +155,8 @@ class Container(containers.DeclarativeContainer):
     storing = providers.Singleton(Storing)
     commits = providers.Singleton(KafkaCommits, source)
     consumer_required = providers.Dict(postgres=database, kafka=source, store=storing)
-    consumer_helpful = providers.Dict(commits=commits, redis=cache)
-    consumer_readiness = providers.Singleton(CheckReadiness, consumer_required, consumer_helpful)
+    consumer_optional = providers.Dict(commits=commits, redis=cache)
+    consumer_readiness = providers.Singleton(CheckReadiness, consumer_required, consumer_optional)
 
     cache_resources = providers.List(redis)
     # Opened before and closed along with the servers that they ask.
@@ -193,8 +182,8 @@ def build(settings: Settings) -> Container:
         container.cache.override(providers.Singleton(NoCache))
         container.redis_inspection.override(providers.Singleton(NoCacheInspection))
         container.cache_resources.override(providers.List())
-        container.helpful.override(providers.Dict(kafka=container.producer))
-        container.consumer_helpful.override(providers.Dict(commits=container.commits))
+        container.optional.override(providers.Dict(kafka=container.producer))
+        container.consumer_optional.override(providers.Dict(commits=container.commits))
     return container
 
 
@@ -219,9 +208,9 @@ def build_in_memory(settings: Settings) -> Container:
         providers.Dict(memory=providers.Singleton(MemoryInspection, "memory"))
     )
     container.consumer_required.override(providers.Dict(store=container.storing))
-    container.consumer_helpful.override(providers.Dict())
+    container.consumer_optional.override(providers.Dict())
     container.required.override(providers.Dict())
-    container.helpful.override(providers.Dict())
+    container.optional.override(providers.Dict())
     return container
 
 

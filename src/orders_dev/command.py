@@ -9,11 +9,10 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from orders.entrypoints.startup import EXIT_CONFIG, settings_or_exit
+from orders.entrypoints.startup import EXIT_CONFIG, EXIT_FAILED, settings_or_exit
 from orders_dev.errors import DevError, UsageError
 from orders_dev.requirements import check_machine, check_system
 
-EXIT_FAILED = 1
 _ENDING = (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))
 DEFAULT_DATA = Path(".orders")
 

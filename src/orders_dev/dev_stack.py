@@ -29,7 +29,7 @@ _HERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 
 
 @dataclass(frozen=True)
-class Machine:
+class DevStack:
     """What `orders dev` runs on this machine, and where."""
 
     data: DataFolder
@@ -40,7 +40,7 @@ class Machine:
     health_port: int
 
     @classmethod
-    def on(cls, data: DataFolder, server_ports: Mapping[str, int], http_port: int) -> "Machine":
+    def on(cls, data: DataFolder, server_ports: Mapping[str, int], http_port: int) -> "DevStack":
         """Make the servers of a data folder, on the given ports; nothing is started."""
         path, logs = data.path, data.logs
         return cls(

@@ -11,7 +11,7 @@ from orders_dev import apps
 from orders_dev.data_folder import DataFolder
 from orders_dev.dev_stack import (
     SERVER_PORTS,
-    Machine,
+    DevStack,
     asks_for_http_port,
     choose_http_port,
     choose_server_ports,
@@ -41,7 +41,7 @@ def run(
     try:
         # What a killed run left behind may still hold the very ports that are chosen next.
         apps.end_orphans(data.path)
-        for server in Machine.on(data, dict.fromkeys(SERVER_PORTS, 0), 0).servers:
+        for server in DevStack.on(data, dict.fromkeys(SERVER_PORTS, 0), 0).servers:
             server.end_orphan()
             if reset:
                 server.erase()
@@ -50,7 +50,7 @@ def run(
             console.print(f"Port {settings.http_port} is taken: the API gets {http_port}.")
         server_ports = choose_server_ports({} if reset else data.remembered_ports())
         data.remember_ports(server_ports)
-        machine = Machine.on(data, server_ports, http_port)
-        Supervisor(data, settings, os.environ, console, stop).run(machine)
+        stack = DevStack.on(data, server_ports, http_port)
+        Supervisor(data, settings, os.environ, console, stop).run(stack)
     finally:
         data.release()

@@ -12,7 +12,7 @@ from rich.text import Text
 from orders.config import Settings
 from orders_dev import apps, banner, download_progress
 from orders_dev.data_folder import DataFolder
-from orders_dev.dev_stack import Machine
+from orders_dev.dev_stack import DevStack
 from orders_dev.errors import ChildError
 from orders_dev.jars import JarCache, read_lock, user_cache
 from orders_dev.log_follower import LogFollower
@@ -57,11 +57,11 @@ class Supervisor:
             {name: data.logs / f"{name}.log" for name in apps.NAMES}, self._show_log_line
         )
 
-    def run(self, machine: Machine) -> None:
+    def run(self, stack: DevStack) -> None:
         """Start everything, show where it is, and return once `stop` is set and all has ended.
 
         Args:
-            machine: the servers on their ports, none of them started.
+            stack: the servers on their ports, none of them started.
 
         Raises:
             DevError: something did not start, or ended by itself; all else has been stopped.
@@ -71,12 +71,12 @@ class Supervisor:
         )
         self._follower.start()
         try:
-            servers = machine.servers_needed(self._settings)
-            if machine.kafka in servers:
+            servers = stack.servers_needed(self._settings)
+            if stack.kafka in servers:
                 jars.classpath(read_lock())
             self._start_servers(servers)
-            self._start_apps(machine)
-            banner.show(self._console, machine, self._settings)
+            self._start_apps(stack)
+            banner.show(self._console, stack, self._settings)
             self._watch()
         except Stopped:
             self._say("Stopping before everything was up ...")
@@ -114,8 +114,8 @@ class Supervisor:
                     wait(starts, timeout=_POLL_SECONDS)
                 raise
 
-    def _start_apps(self, machine: Machine) -> None:
-        environment = machine.child_environment(self._environment, self._settings)
+    def _start_apps(self, stack: DevStack) -> None:
+        environment = stack.child_environment(self._environment, self._settings)
         if self._console.is_terminal:
             # They write to files, but what they write is read here, by a person.
             environment.setdefault("ORDERS_LOG_FORMAT", "console")
@@ -124,9 +124,9 @@ class Supervisor:
             child.start()
             self._apps.append(child)
         with self._busy("Starting the consumer and the API ..."):
-            self._wait_for("The API", lambda: apps.is_ready(machine.url(self._settings)))
+            self._wait_for("The API", lambda: apps.is_ready(stack.url(self._settings)))
             if not self._settings.kafka_bootstrap:
-                bootstrap, group = machine.kafka.bootstrap, self._settings.kafka_group
+                bootstrap, group = stack.kafka.bootstrap, self._settings.kafka_group
                 self._wait_for("The consumer", lambda: apps.has_joined(bootstrap, group))
 
     def _wait_for(self, what: str, ready: Callable[[], bool]) -> None:

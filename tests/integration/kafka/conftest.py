@@ -6,6 +6,8 @@ import pytest
 
 from orders.adapters.kafka.client.settings import KafkaSettings
 from orders.adapters.kafka.client.topics import TopicAdmin
+from orders.bootstrap import to_kafka_settings
+from orders.config import Settings
 from tests.integration.kafka.other_client import OtherClient
 
 PARTITIONS = 3
@@ -14,12 +16,14 @@ PARTITIONS = 3
 @pytest.fixture
 def kafka_settings(kafka_bootstrap: str, topic_name: str) -> KafkaSettings:
     """A topic, its dead letters and a group that no other test has; nothing of it exists yet."""
-    return KafkaSettings(
-        bootstrap=kafka_bootstrap,
-        topic=topic_name,
-        dlq_topic=f"{topic_name}.dlq",
-        group=f"{topic_name}.group",
-        partitions=PARTITIONS,
+    return to_kafka_settings(
+        Settings(
+            kafka_bootstrap=kafka_bootstrap,
+            kafka_topic=topic_name,
+            kafka_dlq_topic=f"{topic_name}.dlq",
+            kafka_group=f"{topic_name}.group",
+            kafka_partitions=PARTITIONS,
+        )
     )
 
 

@@ -4,8 +4,9 @@ import asyncio
 import os
 import sys
 
-from orders.adapters.kafka.client.settings import KafkaSettings
 from orders.adapters.kafka.replay_lock import ReplayLock
+from orders.bootstrap import to_kafka_settings
+from orders.config import Settings
 from orders.domain.errors import ReplayInProgress, Unavailable
 
 
@@ -15,7 +16,9 @@ def say(word: str) -> None:
 
 
 async def main() -> None:
-    settings = KafkaSettings(bootstrap=os.environ["BOOTSTRAP"], dlq_topic=os.environ["DLQ_TOPIC"])
+    settings = to_kafka_settings(
+        Settings(kafka_bootstrap=os.environ["BOOTSTRAP"], kafka_dlq_topic=os.environ["DLQ_TOPIC"])
+    )
     lock = ReplayLock(settings, session_timeout=6)
     await lock.acquire()
     while True:

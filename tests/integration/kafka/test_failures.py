@@ -16,6 +16,8 @@ from orders.adapters.kafka.consumer.commit_health import KafkaCommits
 from orders.adapters.kafka.dead_letters import KafkaDeadLetters
 from orders.adapters.kafka.message_source import KafkaMessageSource
 from orders.adapters.kafka.publisher import KafkaPublisher
+from orders.bootstrap import to_kafka_settings
+from orders.config import Settings
 from orders.domain.errors import Unavailable
 from orders.domain.intake.reading import read
 from orders.domain.order.model import Order
@@ -103,7 +105,7 @@ async def test_a_producer_waits_for_a_broker_that_is_not_there_yet(
 
 
 async def test_nothing_hangs_at_the_end_when_there_never_was_a_broker() -> None:
-    settings = KafkaSettings(bootstrap="127.0.0.1:1")
+    settings = to_kafka_settings(Settings(kafka_bootstrap="127.0.0.1:1"))
     for client in (KafkaMessageSource(settings), KafkaProducerClient(settings)):
         await client.open()
         await asyncio.sleep(0.5)
@@ -221,10 +223,14 @@ import asyncio, sys
 from orders.adapters.kafka.message_source import KafkaMessageSource
 from orders.adapters.kafka.client.producer import KafkaProducerClient
 from orders.adapters.kafka.client.settings import KafkaSettings
+from orders.bootstrap import to_kafka_settings
+from orders.config import Settings
 from orders.domain.errors import Unavailable
 
 async def main(bootstrap, topic):
-    settings = KafkaSettings(bootstrap=bootstrap, topic=topic, dlq_topic=topic + ".dlq")
+    settings = to_kafka_settings(
+        Settings(kafka_bootstrap=bootstrap, kafka_topic=topic, kafka_dlq_topic=topic + ".dlq")
+    )
     source, client = KafkaMessageSource(settings), KafkaProducerClient(settings)
     await client.open()
     await source.open()

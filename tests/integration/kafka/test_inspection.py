@@ -10,6 +10,8 @@ from confluent_kafka.admin import AdminClient
 from orders.adapters.kafka.client.settings import KafkaSettings
 from orders.adapters.kafka.inspection import KafkaInspection
 from orders.adapters.kafka.message_source import KafkaMessageSource
+from orders.bootstrap import to_kafka_settings
+from orders.config import Settings
 from orders.domain.ports import Finding, Inspection
 from tests.contracts.inspection import SECRET, InspectionContract, found
 from tests.contracts.message_source import receive
@@ -169,7 +171,9 @@ async def test_more_committed_than_there_is(
 
 
 async def test_nobody_listens() -> None:
-    (finding,) = await look(KafkaSettings(bootstrap="127.0.0.1:1, kafka.invalid:2"))
+    (finding,) = await look(
+        to_kafka_settings(Settings(kafka_bootstrap="127.0.0.1:1, kafka.invalid:2"))
+    )
     assert finding.text == "nothing listens on 127.0.0.1:1; the name kafka.invalid is not known"
 
 

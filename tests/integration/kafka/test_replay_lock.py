@@ -15,6 +15,8 @@ import pytest
 from orders.adapters.kafka.client.settings import KafkaSettings
 from orders.adapters.kafka.client.topics import TopicAdmin
 from orders.adapters.kafka.replay_lock import ReplayLock
+from orders.bootstrap import to_kafka_settings
+from orders.config import Settings
 from orders.domain.errors import ReplayInProgress, Unavailable
 from tests.integration.kafka.waiting import until
 from tests.integration.system.processes import free_port
@@ -113,7 +115,9 @@ async def test_one_that_was_frozen_too_long_has_lost_it_for_good(
 
 
 async def test_without_brokers_nobody_gets_it() -> None:
-    lock = ReplayLock(KafkaSettings(bootstrap=f"127.0.0.1:{free_port()}"), SESSION)
+    lock = ReplayLock(
+        to_kafka_settings(Settings(kafka_bootstrap=f"127.0.0.1:{free_port()}")), SESSION
+    )
     with pytest.raises(Unavailable):
         await lock.acquire()
     await lock.release(at_once=True)

@@ -12,6 +12,8 @@ from orders.adapters.kafka.client.producer import KafkaProducerClient
 from orders.adapters.kafka.client.settings import KafkaSettings, client_options
 from orders.adapters.kafka.client.topics import TopicAdmin, TopicLimits
 from orders.adapters.kafka.message_source import KafkaMessageSource
+from orders.bootstrap import to_kafka_settings
+from orders.config import Settings
 from tests.integration.kafka.other_client import OtherClient
 from tests.integration.kafka.waiting import opened, until, works
 
@@ -58,7 +60,7 @@ def test_what_cannot_be_made_is_an_error(kafka_settings: KafkaSettings) -> None:
 
 def test_no_broker_is_an_error() -> None:
     with pytest.raises(NoBrokersAvailable):
-        TopicAdmin(KafkaSettings(bootstrap="127.0.0.1:1")).ensure()
+        TopicAdmin(to_kafka_settings(Settings(kafka_bootstrap="127.0.0.1:1"))).ensure()
 
 
 async def test_producer_and_source_make_them(
@@ -74,8 +76,12 @@ async def test_producer_and_source_make_them(
 
 
 def test_secrets_are_not_shown() -> None:
-    settings = KafkaSettings(
-        bootstrap="broker.internal:9092", sasl_username="user-name", sasl_password="pass-word"
+    settings = to_kafka_settings(
+        Settings(
+            kafka_bootstrap="broker.internal:9092",
+            kafka_sasl_username="user-name",
+            kafka_sasl_password="pass-word",
+        )
     )
     for secret in ("user-name", "pass-word", "broker.internal"):
         assert secret not in repr(settings)
@@ -84,13 +90,15 @@ def test_secrets_are_not_shown() -> None:
 
 
 def test_security_settings_reach_the_client() -> None:
-    settings = KafkaSettings(
-        bootstrap="a:1, b:2",
-        security_protocol="SASL_SSL",
-        sasl_mechanism="SCRAM-SHA-512",
-        sasl_username="u",
-        sasl_password="p",
-        ssl_cafile="/ca.pem",
+    settings = to_kafka_settings(
+        Settings(
+            kafka_bootstrap="a:1, b:2",
+            kafka_security_protocol="SASL_SSL",
+            kafka_sasl_mechanism="SCRAM-SHA-512",
+            kafka_sasl_username="u",
+            kafka_sasl_password="p",
+            kafka_ssl_cafile="/ca.pem",
+        )
     )
     options = client_options(settings)
     assert options["bootstrap_servers"] == ["a:1", "b:2"]

@@ -4,6 +4,8 @@ import asyncio
 
 from orders.adapters.kafka.client.settings import KafkaSettings
 from orders.adapters.kafka.message_source import KafkaMessageSource
+from orders.bootstrap import to_kafka_settings
+from orders.config import Settings
 from tests.contracts.message_source import nothing_comes, receive, values_of
 from tests.integration.kafka.other_client import OtherClient
 from tests.integration.kafka.waiting import opened, until
@@ -88,11 +90,13 @@ async def test_reads_on_across_what_compaction_has_removed(
 
     await until(is_compacted, "compaction", seconds=60)
     expected = await asyncio.to_thread(other_client.read_offsets, compacted)
-    settings = KafkaSettings(
-        bootstrap=topics.bootstrap,
-        topic=compacted,
-        dlq_topic=topics.dlq_topic,
-        group=topics.group,
+    settings = to_kafka_settings(
+        Settings(
+            kafka_bootstrap=topics.bootstrap,
+            kafka_topic=compacted,
+            kafka_dlq_topic=topics.dlq_topic,
+            kafka_group=topics.group,
+        )
     )
     async with opened(KafkaMessageSource(settings)) as source:
         await asyncio.to_thread(other_client.send, compacted, b"last", b"last")

@@ -9,8 +9,8 @@ from orders.adapters.postgres.errors import (
     condition,
     is_row_fault,
     is_too_long,
-    refusal,
-    silence,
+    rejection_reason,
+    sanitize,
     translated,
 )
 from orders.domain.errors import OrdersError, Unavailable
@@ -43,7 +43,7 @@ def test_passing_troubles(state: str) -> None:
 @pytest.mark.parametrize("state", ROW)
 def test_faults_of_a_row(state: str) -> None:
     assert is_row_fault(error_of(state))
-    assert refusal(error_of(state)) == f"PostgreSQL refuses it: {condition(state)}"
+    assert rejection_reason(error_of(state)) == f"PostgreSQL refuses it: {condition(state)}"
     assert type(translated(error_of(state))) is OrdersError
 
 
@@ -90,11 +90,11 @@ def test_only_a_cancelled_statement_is_too_long() -> None:
 
 
 def test_silence_takes_the_words_and_leaves_the_rest() -> None:
-    error = silence(error_of("23514"))
+    error = sanitize(error_of("23514"))
     assert str(error) == "check violation (23514)"
     assert error.sqlstate == "23514"
     assert SECRET not in repr(error)
-    assert str(silence(error_of(None))) == "OperationalError"
+    assert str(sanitize(error_of(None))) == "OperationalError"
 
 
 def test_conditions_have_names() -> None:

@@ -143,9 +143,9 @@ class TestSharing:
         assert await sizes(redis, keys) == (5, 5)
 
 
-class TestSpoiltEntries:
+class TestCorruptEntries:
     @pytest.mark.parametrize(
-        "spoilt",
+        "corrupt",
         [
             b"",
             b"short",
@@ -159,11 +159,11 @@ class TestSpoiltEntries:
         ids=["empty", "short", "no digest", "cut", "longer", "other digest", "other uid", "alien"],
     )
     async def test_are_absent_and_dropped(
-        self, open_cache: OpenCache, redis: Redis, keys: Keys, spoilt: bytes
+        self, open_cache: OpenCache, redis: Redis, keys: Keys, corrupt: bytes
     ) -> None:
         cache = await open_cache(3)
         await cache.put(documents("a", "b"))
-        await redis.hset(keys.documents, "a", spoilt)
+        await redis.hset(keys.documents, "a", corrupt)
         assert await cache.get(["a", "b"]) == documents("b")
         assert await redis.hkeys(keys.documents) == [b"b"]
         assert await redis.zrange(keys.recency, 0, -1) == [b"b"]

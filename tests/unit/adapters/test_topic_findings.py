@@ -1,8 +1,9 @@
 """What is said of the topics' settings, without a broker."""
 
 from orders.adapters.kafka.client.cluster_view import ClusterView, PartitionView, TopicView
-from orders.adapters.kafka.client.settings import KafkaSettings
 from orders.adapters.kafka.diagnostics.topic_findings import topic_findings
+from orders.bootstrap import to_kafka_settings
+from orders.config import Settings
 from orders.domain.ports import Finding
 from tests.contracts.inspection import found
 
@@ -23,7 +24,7 @@ def findings(
     """Of two good topics, but for these settings."""
     partitions = {0: PartitionView(3, 3, has_leader=True)}
     view = ClusterView(
-        KafkaSettings(bootstrap="broker:9092"),
+        to_kafka_settings(Settings(kafka_bootstrap="broker:9092")),
         3,
         TopicView("orders", partitions, GOOD | (source or {})),
         TopicView("orders.dlq", partitions, GOOD_LETTERS | (letters or {})),
@@ -74,7 +75,7 @@ def test_leaders_that_lack_what_was_acknowledged_are_a_problem_on_either_topic()
 
 
 def test_what_is_not_told_is_not_judged() -> None:
-    unknown = KafkaSettings(bootstrap="broker:9092")
+    unknown = to_kafka_settings(Settings(kafka_bootstrap="broker:9092"))
     partitions = {0: PartitionView(3, 3, has_leader=True)}
     topic = TopicView("orders", partitions, {})
     view = ClusterView(unknown, 3, topic, topic, "Stable", 1, ("configuration of orders (X)",))

@@ -99,7 +99,10 @@ def test_a_service_that_is_stopped_while_it_loads_ends_with_0(
         f"import os, time\nos.kill(os.getpid(), {int(number)})\ntime.sleep(30)\n"
     )
     lazy = "cli._Lazy('loading:x', '')"
-    code = f"from orders.entrypoints.cli import main as cli; cli._COMMANDS[{name!r}] = {lazy}; cli.run()"
+    code = (
+        "from orders.entrypoints.cli import main as cli; "
+        f"cli._COMMANDS[{name!r}] = {lazy}; cli.run()"
+    )
     ended = subprocess.run(
         [sys.executable, "-c", code, name], cwd=tmp_path, capture_output=True, check=False
     )
@@ -107,7 +110,10 @@ def test_a_service_that_is_stopped_while_it_loads_ends_with_0(
 
 
 def test_without_the_development_stack_dev_says_so_and_ends_with_2() -> None:
-    code = "import sys; sys.modules['orders_dev'] = None; from orders.entrypoints.cli.main import run; run()"
+    code = (
+        "import sys; sys.modules['orders_dev'] = None; "
+        "from orders.entrypoints.cli.main import run; run()"
+    )
     ended = subprocess.run(
         [sys.executable, "-c", code, "dev"], capture_output=True, text=True, check=False
     )

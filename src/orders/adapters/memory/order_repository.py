@@ -11,7 +11,7 @@ from orders.domain.errors import Invalid, Unavailable
 from orders.domain.order.document import StoredOrder, encode
 from orders.domain.order.model import Order
 from orders.domain.order.queries import Cursor, OrderQuery, Page
-from orders.domain.order.rules import INT64_MAX, INT64_MIN
+from orders.domain.order.rules import INT64_MAX, INT64_MIN, is_storable
 from orders.domain.ports import OrderRepository, SaveReport
 
 _Key = tuple[datetime, bytes]
@@ -65,7 +65,7 @@ class MemoryOrderRepository(OrderRepository):
             Invalid: ``after`` is no cursor that a page ever gave.
         """
         self._require_available()
-        if after is not None and not _is_storable(after.order_uid):
+        if after is not None and not is_storable(after.order_uid):
             raise Invalid("the cursor is not one that was given out")
         before = after and (after.date_created, after.order_uid.encode())
         found: list[StoredOrder] = []
@@ -111,7 +111,7 @@ def _refusal(order: Order) -> str | None:
     for value in _scalars(msgspec.structs.astuple(order)):
         if isinstance(value, int) and not INT64_MIN <= value <= INT64_MAX:
             return "an integer does not fit 64 bits"
-        if isinstance(value, str) and not _is_storable(value):
+        if isinstance(value, str) and not is_storable(value):
             return "a text holds U+0000 or a lone surrogate"
     return None
 
@@ -126,10 +126,3 @@ def _scalars(values: Sequence[Any]) -> list[Any]:
         else:
             found.append(value)
     return found
-
-
-def _is_storable(text: str) -> bool:
-    try:
-        return b"\0" not in text.encode()
-    except UnicodeEncodeError:
-        return False

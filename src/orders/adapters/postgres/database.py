@@ -12,7 +12,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.errors import ReadOnlySqlTransaction
 from psycopg_pool import AsyncConnectionPool, PoolClosed
 
-from orders.adapters.postgres.errors import silence, translated
+from orders.adapters.postgres.errors import sanitize, translated
 from orders.adapters.postgres.schema import read_applied, require_current
 from orders.adapters.postgres.session import BytesLoader, Session
 from orders.domain.errors import OrdersError, Unavailable
@@ -154,7 +154,7 @@ class PostgresDatabase(Dependency):
                 failure = Unavailable("PostgreSQL gave no answer in time")
             if session is None or session.closed:
                 self._note_away(failure)
-            raise failure from silence(error)
+            raise failure from sanitize(error)
 
     def _note_away(self, failure: OrdersError | None) -> None:
         """Say it once when the server goes away, and once when it is back."""

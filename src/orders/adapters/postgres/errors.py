@@ -45,7 +45,7 @@ def translated(error: psycopg.Error) -> OrdersError:
     return OrdersError(f"PostgreSQL refuses it: {condition(state)}")
 
 
-def silence(error: psycopg.Error) -> psycopg.Error:
+def sanitize(error: psycopg.Error) -> psycopg.Error:
     """The same error, its text replaced by the condition's name; SQLSTATE and type stay.
 
     Whoever logs a chain of causes would else log rows of personal data.
@@ -54,7 +54,7 @@ def silence(error: psycopg.Error) -> psycopg.Error:
     return error
 
 
-def refusal(error: Exception) -> str:
+def rejection_reason(error: Exception) -> str:
     """Why a row was refused, for which ``is_row_fault`` holds; without values."""
     if isinstance(error, psycopg.Error) and error.sqlstate:
         diag = error.diag

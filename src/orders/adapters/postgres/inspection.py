@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -14,9 +15,10 @@ from orders.adapters.postgres.errors import condition, translated
 from orders.adapters.postgres.schema import migrations, pending, read_applied
 from orders.adapters.postgres.session import Session
 from orders.domain.errors import UnknownSchema
-from orders.domain.ports import Finding, FindingState, Inspection
+from orders.domain.ports import Finding, Inspection
 
 PART = "postgres"
+_finding = partial(Finding, PART)
 OLDEST = 14
 """Oldest major version of PostgreSQL that will do."""
 
@@ -140,7 +142,7 @@ class PostgresInspection(Inspection):
             await cursor.execute(_FACTS)
             facts: Any = await cursor.fetchone()
         return [
-            _finding("reachable", "ok", "answers, and lets us in"),
+            _finding("reachable", "ok", "answers and accepts the login"),
             _version(facts),
             await _schema(session, has_schema=facts.has_schema),
             _writable(facts),
@@ -225,7 +227,3 @@ def _durable(facts: Any) -> Finding:
 
 def _unreachable(text: str, advice: str) -> Finding:
     return _finding("reachable", "problem", text, advice)
-
-
-def _finding(what: str, state: FindingState, text: str, advice: str = "") -> Finding:
-    return Finding(PART, what, state, text, advice)

@@ -3,7 +3,7 @@
 from psycopg.errors import DuplicateObject, DuplicateTable
 
 from orders.adapters.postgres.database import PostgresDatabase
-from orders.adapters.postgres.errors import silence
+from orders.adapters.postgres.errors import sanitize
 from orders.adapters.postgres.schema import Applied, pending, read_applied
 from orders.adapters.postgres.session import Session
 from orders.domain.errors import UnknownSchema
@@ -71,7 +71,7 @@ async def _apply_next(session: Session, lock_timeout: float) -> str | None:
         raise UnknownSchema(
             "the database holds tables of these names that orders did not make: "
             "give it a database of its own"
-        ) from silence(error)
+        ) from sanitize(error)
     return migration.name
 
 

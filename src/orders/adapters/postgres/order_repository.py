@@ -6,13 +6,13 @@ from operator import attrgetter
 from orders.adapters.postgres.copy_rows import copy_orders
 from orders.adapters.postgres.database import PostgresDatabase
 from orders.adapters.postgres.errors import is_row_fault, is_too_long
+from orders.adapters.postgres.idempotent_save import IdempotentSave
 from orders.adapters.postgres.read_sql import DOCUMENTS, page_query
-from orders.adapters.postgres.saving import CarefulSave
-from orders.adapters.postgres.text import is_storable
 from orders.domain.errors import Invalid
 from orders.domain.order.document import StoredOrder
 from orders.domain.order.model import Order
 from orders.domain.order.queries import Cursor, OrderQuery, Page
+from orders.domain.order.rules import is_storable
 from orders.domain.ports import OrderRepository, SaveReport
 
 _order_uid = attrgetter("order_uid")
@@ -23,7 +23,7 @@ class PostgresOrderRepository(OrderRepository):
 
     def __init__(self, database: PostgresDatabase) -> None:
         self._database = database
-        self._met_known = False
+        self._expect_duplicates = False
 
     async def save_many(self, orders: Sequence[Order]) -> SaveReport:
         """See ``OrderRepository.save_many``.
@@ -44,7 +44,7 @@ class PostgresOrderRepository(OrderRepository):
         seconds = self._database.timeouts.write
         async with self._database.connection(seconds) as session:
             whole = True
-            if not self._met_known:
+            if not self._expect_duplicates:
                 try:
                     async with session.transaction():
                         await copy_orders(session, batch)
@@ -54,12 +54,12 @@ class PostgresOrderRepository(OrderRepository):
                     whole = not is_too_long(error)
                 else:
                     return SaveReport(saved=uids)
-            careful = CarefulSave(session, seconds)
+            idempotent = IdempotentSave(session, seconds)
             async with session.transaction():
-                await careful.save(batch, whole=whole)
+                await idempotent.save(batch, whole=whole)
                 session.give_up_after(seconds)
-        self._met_known = bool(careful.unchanged or careful.conflicts)
-        return careful.report()
+        self._expect_duplicates = bool(idempotent.unchanged or idempotent.conflicts)
+        return idempotent.report()
 
     async def get(self, order_uids: Collection[str]) -> dict[str, bytes]:
         """See ``OrderReader.get``."""

@@ -75,7 +75,7 @@ class RedisCache(Cache, Dependency):
             return {}
         values = await self._run(_GET, list(order_uids))
         found: dict[str, bytes] = {}
-        spoilt: list[str | bytes] = []
+        corrupt: list[str | bytes] = []
         for uid, value in zip(order_uids, values, strict=True):
             if value is None:
                 continue
@@ -83,9 +83,9 @@ class RedisCache(Cache, Dependency):
             if value.startswith(digest(document)) and belongs_to(document, uid):
                 found[uid] = document
             else:
-                spoilt += (uid, value)
-        if spoilt:
-            await self._run(_DROP, spoilt)
+                corrupt += (uid, value)
+        if corrupt:
+            await self._run(_DROP, corrupt)
         return found
 
     async def put(self, documents: Mapping[str, bytes]) -> None:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from functools import partial
 
 from redis.asyncio import Redis
 from redis.exceptions import (
@@ -17,9 +18,10 @@ from redis.exceptions import ConnectionError as NoConnection
 from redis.exceptions import TimeoutError as NoAnswer
 
 from orders.adapters.redis_lru.client import Client, client_factory, close
-from orders.domain.ports import Finding, FindingState, Inspection
+from orders.domain.ports import Finding, Inspection
 
 PART = "redis"
+_finding = partial(Finding, PART)
 
 _SECONDS = 1.5
 _SLOW_MS = 50.0
@@ -44,7 +46,7 @@ class RedisInspection(Inspection):
         try:
             await client.ping()
             return [
-                _finding("reachable", "ok", "answers, and lets us in"),
+                _finding("reachable", "ok", "answers and accepts the login"),
                 await self._script(client),
                 await _memory(client),
             ]
@@ -109,7 +111,3 @@ def _unreachable(error: Exception) -> Finding:
 
 def _mib(size: int) -> str:
     return f"{size / 2**20:.1f} MiB"
-
-
-def _finding(what: str, state: FindingState, text: str, advice: str = "") -> Finding:
-    return Finding(PART, what, state, text, advice)

@@ -20,7 +20,7 @@ from orders.domain.intake.faults import Fault
 from orders.domain.intake.json_scan import depth
 from orders.domain.order.document import in_utc
 from orders.domain.order.model import Order
-from orders.domain.order.rules import INT64_MAX
+from orders.domain.order.rules import INT64_MAX, is_storable
 
 _JSON_TYPE = {str: "str", int: "int", datetime: "str"}
 _NAMES = {bool: "bool", int: "int", float: "float", str: "str", list: "array", dict: "object"}
@@ -168,10 +168,8 @@ def _broken_rule(value: Any, field: _Scalar) -> str | None:
     expected = _JSON_TYPE[field.bare]
     if _name(value) != expected:
         return f"expected {expected}, got {_name(value)}"
-    if isinstance(value, str) and "\0" in value:
-        return "must not hold U+0000"
-    if isinstance(value, str) and not _is_unicode(value):
-        return "must not hold a lone surrogate"
+    if isinstance(value, str) and not is_storable(value):
+        return "must not hold U+0000" if "\0" in value else "must not hold a lone surrogate"
     try:
         read = msgspec.convert(value, field.full)
         if isinstance(read, datetime):
@@ -182,14 +180,6 @@ def _broken_rule(value: Any, field: _Scalar) -> str | None:
         return "must lie in the years 1 to 9999 of UTC"
     is_right = field.bare is not datetime or _OFFSET.search(value)
     return None if is_right else field.rule
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _int(digits: str) -> int:

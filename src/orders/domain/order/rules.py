@@ -1,9 +1,9 @@
 """The rules that a field's type can carry.
 
 Each rule stands once, as ``Meta``: the decoder enforces it, the OpenAPI and AsyncAPI documents show
-it, and ``extra["rule"]`` is the sentence that people read when it is broken. Three rules hold for
-whole documents and stand in ``diagnosis``: no text holds U+0000 or a lone surrogate, and an instant
-lies in the years 1 to 9999 of UTC.
+it, and ``extra["rule"]`` is the sentence that people read when it is broken. Two rules that no type
+can carry are checked by ``diagnosis``: every text is storable, and an instant lies in the years 1
+to 9999 of UTC.
 """
 
 from datetime import datetime
@@ -66,3 +66,14 @@ Instant = Annotated[
         },
     ),
 ]
+
+
+def is_storable(text: str) -> bool:
+    """Whether PostgreSQL can store ``text``: it holds neither U+0000 nor a lone surrogate."""
+    if "\0" in text:
+        return False
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -11,7 +11,7 @@ class Cache(Protocol):
     """A least-recently-used cache of canonical bytes by order_uid, with a fixed capacity.
 
     Losing all of it costs time only. What it gives out is always what was put in: an entry that
-    anybody else has spoilt counts as absent and is dropped.
+    another client corrupted counts as absent and is dropped.
     """
 
     @abstractmethod

@@ -30,22 +30,22 @@ class Readiness(Struct, frozen=True):
 
 
 class CheckReadiness:
-    """The use case. Without the ``required`` parts nothing works; ``helpful`` ones can be away."""
+    """Without the ``required`` parts nothing works; ``optional`` ones may be down."""
 
     def __init__(
         self,
         required: Mapping[str, Dependency],
-        helpful: Mapping[str, Dependency],
+        optional: Mapping[str, Dependency],
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._required = dict(required)
-        self._helpful = dict(helpful)
+        self._optional = dict(optional)
         self._now = now
         self._last: dict[str, PartState] = {}
 
     async def __call__(self) -> Readiness:
         """Ask all parts at once; takes at most ``TIMEOUT`` seconds."""
-        parts = self._required | self._helpful
+        parts = self._required | self._optional
         states = await asyncio.gather(*(self._ask(name, part) for name, part in parts.items()))
         report = dict(zip(parts, states, strict=True))
         down = {name for name, part in report.items() if part.state == "down"}

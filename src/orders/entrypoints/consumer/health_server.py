@@ -19,8 +19,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from orders.daemon_thread import in_daemon_thread
 from orders.domain.use_cases.check_readiness import Readiness
-from orders.entrypoints.consumer.daemon_thread import in_daemon_thread
 
 CONNECTIONS = 16
 """Served at a time; more are closed at once."""

@@ -4,10 +4,10 @@ import asyncio
 from functools import partial
 from typing import NamedTuple
 
+from orders.daemon_thread import in_daemon_thread
 from orders.domain.intake.messages import BATCH_BYTES, BATCH_MESSAGES, Batch
 from orders.domain.ports import MessageSource
 from orders.domain.use_cases.ingest_batch import IngestBatch, Prepared
-from orders.entrypoints.consumer.daemon_thread import in_daemon_thread
 
 MOST_MESSAGES = BATCH_MESSAGES // 2
 """Messages that wait, from which on no more are joined to them: half a batch of a backlog, so that

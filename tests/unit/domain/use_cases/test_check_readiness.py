@@ -43,7 +43,7 @@ async def test_all_up_is_ready(setting: Setting) -> None:
     assert await setting.states() == ("ready", "up", "up")
 
 
-async def test_without_a_helpful_part_it_is_degraded(setting: Setting) -> None:
+async def test_without_a_optional_part_it_is_degraded(setting: Setting) -> None:
     setting.nice.available = False
     assert await setting.states() == ("degraded", "up", "down")
 

@@ -1,4 +1,4 @@
-"""What the Kafka adapters are told, and the client options that follow from it."""
+"""The settings of the Kafka adapters, and the client options that follow from them."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from msgspec import Struct
 
 
 class KafkaSettings(Struct, frozen=True, kw_only=True):
-    """Where the brokers are and how to speak to them.
+    """Where the brokers are and how to speak to them: the ``ORDERS_KAFKA_*`` settings.
 
     ``bootstrap`` is a comma-separated list of host:port. ``partitions`` and ``replication`` hold
     for topics that are created. With an ``instance_id`` the consumer is a static member of its
@@ -14,17 +14,17 @@ class KafkaSettings(Struct, frozen=True, kw_only=True):
     """
 
     bootstrap: str
-    topic: str = "orders"
-    dlq_topic: str = "orders.dlq"
-    group: str = "orders-group"
-    partitions: int = 1
-    replication: int = 1
-    instance_id: str | None = None
-    security_protocol: str = "PLAINTEXT"
-    sasl_mechanism: str | None = None
-    sasl_username: str | None = None
-    sasl_password: str | None = None
-    ssl_cafile: str | None = None
+    topic: str
+    dlq_topic: str
+    group: str
+    partitions: int
+    replication: int
+    instance_id: str | None
+    security_protocol: str
+    sasl_mechanism: str | None
+    sasl_username: str | None
+    sasl_password: str | None
+    ssl_cafile: str | None
 
     @property
     def replays_topic(self) -> str:

@@ -1,11 +1,13 @@
 """Whether somebody reads, how far behind, and whether anything vanished unread."""
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 
 from orders.adapters.kafka.client.cluster_view import ClusterView, PartitionView
-from orders.domain.ports import Finding, FindingState
+from orders.domain.ports import Finding
 
 PART = "kafka"
+_finding = partial(Finding, PART)
 
 
 def group_findings(view: ClusterView) -> Iterator[Finding]:
@@ -61,7 +63,3 @@ def _vanished(parts: Mapping[int, PartitionView]) -> Iterator[Finding]:
         text = f"more is committed than there is, in partition {', '.join(map(str, beyond))}"
         advice = "was the topic made anew? the consumer begins at its start there"
         yield _finding("committed", "warning", text, advice)
-
-
-def _finding(what: str, state: FindingState, text: str, advice: str = "") -> Finding:
-    return Finding(PART, what, state, text, advice)

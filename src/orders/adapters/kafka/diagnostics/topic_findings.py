@@ -1,12 +1,14 @@
 """What both topics must be like for the guarantee to hold."""
 
 from collections.abc import Iterator
+from functools import partial
 
 from orders.adapters.kafka.client.cluster_view import ClusterView, TopicView
 from orders.adapters.kafka.client.topics import DEFAULT_MAX_MESSAGE_BYTES
-from orders.domain.ports import Finding, FindingState
+from orders.domain.ports import Finding
 
 PART = "kafka"
+_finding = partial(Finding, PART)
 
 _UNCLEAN = "unclean.leader.election.enable"
 _SHORT_HOURS = 24
@@ -128,7 +130,3 @@ def _sizes(source: TopicView, letters: TopicView) -> Finding:
 
 def _listed(numbers: list[int]) -> str:
     return "partition " + ", ".join(map(str, numbers))
-
-
-def _finding(what: str, state: FindingState, text: str, advice: str = "") -> Finding:
-    return Finding(PART, what, state, text, advice)

@@ -1,4 +1,4 @@
-"""Work beside the event loop that does not hold up the end of the process."""
+"""Blocking work outside the event loop that does not delay the end of the process."""
 
 import asyncio
 import threading
@@ -10,10 +10,10 @@ Result = TypeVar("Result")
 
 
 async def in_daemon_thread(work: Callable[[], Result]) -> Result:
-    """What ``work`` returns or raises, done in a new thread.
+    """Run ``work`` in a new daemon thread; returns or raises what it does.
 
-    Unlike those of ``asyncio.to_thread``, the thread is left behind where the caller is cancelled
-    and the process ends: both the event loop and the interpreter would wait for it.
+    A thread of ``asyncio.to_thread`` would be waited for by the event loop and the interpreter when
+    the caller is cancelled and the process ends; this one is abandoned.
     """
     loop = asyncio.get_running_loop()
     done: asyncio.Future[Result] = loop.create_future()
@@ -35,5 +35,5 @@ async def in_daemon_thread(work: Callable[[], Result]) -> Result:
         with suppress(RuntimeError):  # the loop has ended, nobody waits
             loop.call_soon_threadsafe(settle, result, failure)
 
-    threading.Thread(target=run, name="beside-the-loop", daemon=True).start()
+    threading.Thread(target=run, name="background", daemon=True).start()
     return await done

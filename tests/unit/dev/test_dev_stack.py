@@ -14,7 +14,7 @@ from orders_dev import banner
 from orders_dev.data_folder import DataFolder
 from orders_dev.dev_stack import (
     SERVER_PORTS,
-    Machine,
+    DevStack,
     asks_for_http_port,
     choose_http_port,
     choose_server_ports,
@@ -31,8 +31,8 @@ OWN = {
 PORTS = {"postgres": 21001, "valkey": 21002, "kafka": 21003, "controller": 21004, "health": 21005}
 
 
-def machine(folder: Path) -> Machine:
-    made = Machine.on(DataFolder(folder), PORTS, 21000)
+def stack(folder: Path) -> DevStack:
+    made = DevStack.on(DataFolder(folder), PORTS, 21000)
     made.postgres.password_file.write_text("127.0.0.1:*:*:orders:topsecret\n", "utf-8")
     return made
 
@@ -43,7 +43,7 @@ def test_what_the_user_has_set_is_neither_started_nor_changed(
 ) -> None:
     own = {name: OWN[name] for name in names}
     settings = load(own, dotenv=None)
-    here = machine(tmp_path_factory.getbasetemp())
+    here = stack(tmp_path_factory.getbasetemp())
 
     environment = here.child_environment({**own, "PATH": "/bin"}, settings)
 
@@ -66,13 +66,13 @@ def test_a_value_from_a_file_counts_as_set_and_is_not_set_twice(tmp_path: Path) 
     secret.write_text(OWN["ORDERS_POSTGRES_DSN"], "utf-8")
     own = {"ORDERS_POSTGRES_DSN_FILE": str(secret), "ORDERS_HTTP_PORT_FILE": str(secret)}
     settings = load({"ORDERS_POSTGRES_DSN_FILE": str(secret)}, dotenv=None)
-    environment = machine(tmp_path).child_environment(own, settings)
+    environment = stack(tmp_path).child_environment(own, settings)
     assert load(environment, dotenv=None).postgres_dsn == OWN["ORDERS_POSTGRES_DSN"]
 
 
-def test_the_panel_shows_where_all_is_and_no_secret(tmp_path: Path) -> None:
+def test_the_banner_shows_where_all_is_and_no_secret(tmp_path: Path) -> None:
     out = io.StringIO()
-    banner.show(Console(file=out, width=400), machine(tmp_path), Settings())
+    banner.show(Console(file=out, width=400), stack(tmp_path), Settings())
     text = out.getvalue()
     for shown in (
         "http://127.0.0.1:21000/docs",
@@ -91,13 +91,13 @@ def test_the_panel_shows_where_all_is_and_no_secret(tmp_path: Path) -> None:
 def test_the_port_of_health_that_the_user_has_set_is_kept(tmp_path: Path) -> None:
     own = {"ORDERS_CONSUMER_HEALTH_PORT": "9999", "ORDERS_CONSUMER_HEALTH_HOST": "::"}
     settings = load(own, dotenv=None)
-    assert machine(tmp_path).child_environment(own, settings).items() >= own.items()
-    assert machine(tmp_path).health_url(settings) == "http://[::1]:9999"
+    assert stack(tmp_path).child_environment(own, settings).items() >= own.items()
+    assert stack(tmp_path).health_url(settings) == "http://[::1]:9999"
 
 
-def test_the_panel_does_not_repeat_the_users_own_addresses(tmp_path: Path) -> None:
+def test_the_banner_does_not_repeat_the_users_own_addresses(tmp_path: Path) -> None:
     out = io.StringIO()
-    banner.show(Console(file=out, width=400), machine(tmp_path), load(OWN, dotenv=None))
+    banner.show(Console(file=out, width=400), stack(tmp_path), load(OWN, dotenv=None))
     assert "secret" not in out.getvalue()
 
 
@@ -152,7 +152,7 @@ def test_whether_the_port_was_asked_for(
     ],
 )
 def test_where_the_api_is_reached_from_here(tmp_path: Path, host: str, url: str) -> None:
-    assert machine(tmp_path).url(Settings(http_host=host)) == url
+    assert stack(tmp_path).url(Settings(http_host=host)) == url
 
 
 @pytest.mark.parametrize(

@@ -1,21 +1,26 @@
-"""Save a batch of which something stands in the way: orders known already, or rows refused."""
+"""Save a batch that a plain COPY cannot: some orders are stored already, or rows are refused."""
 
 from collections.abc import Sequence
 
 from msgspec import Struct, field
 
 from orders.adapters.postgres.copy_rows import copy_orders
-from orders.adapters.postgres.errors import is_known_order, is_row_fault, is_too_long, refusal
+from orders.adapters.postgres.errors import (
+    is_known_order,
+    is_row_fault,
+    is_too_long,
+    rejection_reason,
+)
 from orders.adapters.postgres.read_sql import DOCUMENTS
 from orders.adapters.postgres.session import Session
-from orders.adapters.postgres.text import is_storable
 from orders.domain.errors import Unavailable
 from orders.domain.order.document import encode
 from orders.domain.order.model import Order
+from orders.domain.order.rules import is_storable
 from orders.domain.ports import SaveReport
 
 
-class CarefulSave(Struct):
+class IdempotentSave(Struct):
     """One batch within one transaction, which the caller begins and commits.
 
     Each attempt to write is a savepoint, so that what fails takes nothing else with it.
@@ -76,7 +81,7 @@ class CarefulSave(Struct):
         elif len(batch) == 1:
             if not is_row_fault(error):
                 raise error
-            self.rejected[batch[0].order_uid] = refusal(error)
+            self.rejected[batch[0].order_uid] = rejection_reason(error)
         else:
             for half in _halves(batch):
                 await self._write(half)
