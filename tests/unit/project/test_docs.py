@@ -26,11 +26,29 @@ def test_every_command_is_documented() -> None:
         assert f"`orders {name}" in text
 
 
+def test_every_log_event_is_listed_with_its_level() -> None:
+    text = (ROOT / "docs" / "operating.md").read_text()
+    rows = [line for line in text.splitlines() if line.startswith("| `")]
+    call = re.compile(r"\blog\.(debug|info|warning|error|exception|critical)\(\s*\"([^\"]+)\"")
+    found = {
+        (event, "error" if level == "exception" else level)
+        for path in (ROOT / "src" / "orders").rglob("*.py")
+        for level, event in call.findall(path.read_text().replace("_log.", "log."))
+    }
+    assert len(found) > 30
+    for event, level in found:
+        assert any(f"`{event}`" in row and level in row for row in rows), (event, level)
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_links_and_paths_lead_somewhere(document: Path) -> None:
     text = document.read_text()
     for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", text):
         assert (document.parent / target).exists(), target
+    for target, part in re.findall(r"\]\((?!https?:)([^)#]*)#([^)]+)\)", text):
+        other = (document.parent / target).read_text() if target else text
+        titles = re.findall(r"(?m)^#+ (.*)$", other)
+        assert part in {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles}
     for path in re.findall(
         r"`((?:src|tests|deploy|docs|domain|adapters|entrypoints)/[^`*:]+)", text
     ):
@@ -54,6 +72,21 @@ def test_every_port_has_its_twin_its_suite_and_its_row() -> None:
 def test_decisions_are_numbered_without_gaps() -> None:
     numbers = sorted(int(p.name[:4]) for p in (ROOT / "docs" / "adr").glob("[0-9]*.md"))
     assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_decisions_have_one_form_and_are_listed() -> None:
+    folder = ROOT / "docs" / "adr"
+    table = (folder / "README.md").read_text()
+    for path in folder.glob("[0-9]*.md"):
+        title, _, text = path.read_text().partition("\n")
+        number, _, name = title.removeprefix("# ").partition(". ")
+        assert int(number) == int(path.name[:4])
+        assert f"| {number} | [{name}]({path.name}) |" in table
+        if number == "11":
+            continue  # not in this form yet
+        assert re.match(r"\n- Date: \d{4}-\d{2}-\d{2}\n- Status: (accepted|superseded)", text), path
+        parts = re.findall(r"(?m)^## (.*)$", text)
+        assert parts[:3] == ["Context", "Decision", "Consequences"], path
 
 
 def test_the_tests_that_show_the_guarantee_exist() -> None:
