@@ -10,9 +10,6 @@ from typing import Protocol
 
 from dependency_injector import containers, providers
 
-from orders.adapters.circuit_breaker.cache import CircuitBreakerCache
-from orders.adapters.coalesced.order_reader import CoalescedReader
-from orders.adapters.in_process.cache import InProcessCache
 from orders.adapters.kafka.client.producer import KafkaProducerClient
 from orders.adapters.kafka.client.settings import KafkaSettings
 from orders.adapters.kafka.consumer.commit_health import KafkaCommits
@@ -34,13 +31,15 @@ from orders.adapters.memory.publisher import MemoryPublisher
 from orders.adapters.memory.replay_journal import MemoryJournalStore, MemoryReplayJournal
 from orders.adapters.memory.replay_target import MemoryReplayTarget
 from orders.adapters.memory.topic import MemoryTopic
-from orders.adapters.no_cache.cache import NoCache
-from orders.adapters.no_cache.inspection import NoCacheInspection
 from orders.adapters.postgres.database import PostgresDatabase
 from orders.adapters.postgres.inspection import PostgresInspection
 from orders.adapters.postgres.migrations import Migrator
 from orders.adapters.postgres.order_repository import PostgresOrderRepository
 from orders.adapters.random_orders.order_generator import RandomOrderGenerator
+from orders.adapters.read_path.circuit_breaker import CircuitBreakerCache
+from orders.adapters.read_path.local_cache import BoundedLocalCache
+from orders.adapters.read_path.no_cache import NoCache, NoCacheInspection, NoLocalCache
+from orders.adapters.read_path.order_reader import CachedOrderReader
 from orders.adapters.redis_lru.cache import RedisCache
 from orders.adapters.redis_lru.inspection import RedisInspection
 from orders.config import Settings
@@ -74,10 +73,25 @@ def to_kafka_settings(settings: Settings) -> KafkaSettings:
     return KafkaSettings(**values | {"bootstrap": settings.kafka_bootstrap or ""})
 
 
+def _choose_cache(settings: Settings, backend: str) -> str:
+    if backend == "memory":
+        return "memory"
+    return "none" if settings.redis_url is None else "redis"
+
+
+def _choose_local_cache(settings: Settings) -> str:
+    return "bounded" if settings.cache_local_bytes else "none"
+
+
 class Container(containers.DeclarativeContainer):
-    """Every object of a process, made when it is first asked for."""
+    """Every object of a process, made when it is first asked for.
+
+    ``backend`` is ``servers``, or ``memory`` for one process that needs no server and forgets
+    everything in the end.
+    """
 
     settings = providers.Dependency(instance_of=Settings)
+    backend = providers.Dependency(instance_of=str, default="servers")
 
     database = providers.Singleton(
         PostgresDatabase,
@@ -85,45 +99,89 @@ class Container(containers.DeclarativeContainer):
         pool_max=settings.provided.postgres_pool_max,
     )
     migrator = providers.Singleton(Migrator, database)
-    repository = providers.Singleton(PostgresOrderRepository, database)
+    repository = providers.Selector(
+        backend,
+        servers=providers.Singleton(PostgresOrderRepository, database),
+        memory=providers.Singleton(MemoryOrderRepository),
+    )
 
+    which_cache = providers.Callable(_choose_cache, settings, backend)
     redis = providers.Singleton(
         RedisCache,
         url=settings.provided.redis_url,
         capacity=settings.provided.cache_capacity,
         prefix=settings.provided.cache_prefix,
     )
-    cache = providers.Singleton(CircuitBreakerCache, redis)
-    redis_inspection = providers.Singleton(
-        RedisInspection, settings.provided.redis_url, settings.provided.cache_prefix
+    cache = providers.Selector(
+        which_cache,
+        redis=providers.Singleton(CircuitBreakerCache, redis),
+        none=providers.Singleton(NoCache),
+        memory=providers.Singleton(MemoryCache, capacity=settings.provided.cache_capacity),
+    )
+    cache_resources = providers.Selector(
+        which_cache,
+        redis=providers.List(redis),
+        none=providers.List(),
+        memory=providers.List(),
     )
 
+    memory_topic = providers.Singleton(MemoryTopic)
+    memory_dead_letters = providers.Singleton(MemoryDeadLetters)
     kafka_settings = providers.Singleton(to_kafka_settings, settings)
     producer = providers.Singleton(KafkaProducerClient, kafka_settings)
-    publisher = providers.Singleton(KafkaPublisher, producer, kafka_settings)
-    dead_letter_topic = providers.Singleton(KafkaDeadLetters, producer, kafka_settings)
+    source = providers.Selector(
+        backend,
+        servers=providers.Singleton(KafkaMessageSource, kafka_settings),
+        memory=providers.Singleton(MemoryMessageSource, memory_topic),
+    )
+    publisher = providers.Selector(
+        backend,
+        servers=providers.Singleton(KafkaPublisher, producer, kafka_settings),
+        memory=providers.Singleton(MemoryPublisher, memory_topic),
+    )
+    dead_letter_topic = providers.Selector(
+        backend,
+        servers=providers.Singleton(KafkaDeadLetters, producer, kafka_settings),
+        memory=memory_dead_letters,
+    )
     dead_letters = providers.Singleton(LoggedDeadLetters, dead_letter_topic)
-    source = providers.Singleton(KafkaMessageSource, kafka_settings)
-
-    dead_letter_reader = providers.Singleton(KafkaDeadLetterReader, kafka_settings)
+    dead_letter_reader = providers.Selector(
+        backend,
+        servers=providers.Singleton(KafkaDeadLetterReader, kafka_settings),
+        memory=providers.Singleton(MemoryDeadLetterReader, memory_dead_letters),
+    )
     # A message whose acknowledgement got lost would be sent twice by trying again.
     replay_producer = providers.Singleton(
         KafkaProducerClient, kafka_settings, makes_topics=False, retries=0
     )
-    replay_journal = providers.Singleton(KafkaReplayJournal, replay_producer, kafka_settings)
-    replay_target = providers.Singleton(KafkaReplayTarget, replay_producer, kafka_settings)
+    replay_journal = providers.Selector(
+        backend,
+        servers=providers.Singleton(KafkaReplayJournal, replay_producer, kafka_settings),
+        memory=providers.Singleton(MemoryReplayJournal, providers.Singleton(MemoryJournalStore)),
+    )
+    replay_target = providers.Selector(
+        backend,
+        servers=providers.Singleton(KafkaReplayTarget, replay_producer, kafka_settings),
+        memory=providers.Singleton(MemoryReplayTarget, memory_topic),
+    )
+    replay_resources = providers.Selector(
+        backend, servers=providers.List(replay_producer), memory=providers.List()
+    )
 
     generator = providers.Singleton(RandomOrderGenerator)
 
-    # What reads single orders: this process's own cache, then the shared one, then the store.
-    near_cache = providers.Singleton(
-        InProcessCache,
-        cache,
-        max_bytes=settings.provided.cache_local_bytes,
-        capacity=settings.provided.cache_capacity,
+    local_cache = providers.Selector(
+        providers.Callable(_choose_local_cache, settings),
+        bounded=providers.Singleton(
+            BoundedLocalCache,
+            cache,
+            max_bytes=settings.provided.cache_local_bytes,
+            capacity=settings.provided.cache_capacity,
+        ),
+        none=providers.Singleton(NoLocalCache, cache),
     )
-    reader = providers.Singleton(CoalescedReader, repository, near_cache)
-    look_up = providers.Singleton(LookUpOrder, reader, near_cache)
+    reader = providers.Singleton(CachedOrderReader, repository, cache, local_cache)
+    look_up = providers.Singleton(LookUpOrder, reader, local_cache)
     list_orders = providers.Singleton(ListOrders, repository)
     publish_document = providers.Singleton(PublishDocument, publisher)
     publish_random = providers.Singleton(PublishRandom, generator, publisher)
@@ -136,15 +194,51 @@ class Container(containers.DeclarativeContainer):
     replay_dead_letters = providers.Singleton(
         ReplayDeadLetters, dead_letter_reader, replay_journal, replay_target
     )
-    required = providers.Dict(postgres=database)
-    optional = providers.Dict(kafka=producer, redis=cache)
+
+    storing = providers.Singleton(Storing)
+    commits = providers.Singleton(KafkaCommits, source)
+    required = providers.Selector(
+        backend, servers=providers.Dict(postgres=database), memory=providers.Dict()
+    )
+    optional = providers.Selector(
+        which_cache,
+        redis=providers.Dict(kafka=producer, redis=cache),
+        none=providers.Dict(kafka=producer),
+        memory=providers.Dict(),
+    )
     readiness = providers.Singleton(CheckReadiness, required, optional)
-    inspected = providers.Dict(
-        postgres=providers.Singleton(
-            PostgresInspection, settings.provided.postgres_dsn, settings.provided.postgres_pool_max
+    consumer_required = providers.Selector(
+        backend,
+        servers=providers.Dict(postgres=database, kafka=source, store=storing),
+        memory=providers.Dict(store=storing),
+    )
+    consumer_optional = providers.Selector(
+        which_cache,
+        redis=providers.Dict(commits=commits, redis=cache),
+        none=providers.Dict(commits=commits),
+        memory=providers.Dict(),
+    )
+    consumer_readiness = providers.Singleton(CheckReadiness, consumer_required, consumer_optional)
+
+    redis_inspection = providers.Selector(
+        which_cache,
+        redis=providers.Singleton(
+            RedisInspection, settings.provided.redis_url, settings.provided.cache_prefix
         ),
-        redis=redis_inspection,
-        kafka=providers.Singleton(KafkaInspection, kafka_settings),
+        none=providers.Singleton(NoCacheInspection),
+    )
+    inspected = providers.Selector(
+        backend,
+        servers=providers.Dict(
+            postgres=providers.Singleton(
+                PostgresInspection,
+                settings.provided.postgres_dsn,
+                settings.provided.postgres_pool_max,
+            ),
+            redis=redis_inspection,
+            kafka=providers.Singleton(KafkaInspection, kafka_settings),
+        ),
+        memory=providers.Dict(memory=providers.Singleton(MemoryInspection, "memory")),
     )
     dead_letters_inspection = providers.Singleton(InspectDeadLetters, list_dead_letters)
     inspect_system = providers.Singleton(
@@ -152,66 +246,21 @@ class Container(containers.DeclarativeContainer):
         inspected,
         providers.Dict(kafka=providers.Dict({"dead-letters": dead_letters_inspection})),
     )
-    storing = providers.Singleton(Storing)
-    commits = providers.Singleton(KafkaCommits, source)
-    consumer_required = providers.Dict(postgres=database, kafka=source, store=storing)
-    consumer_optional = providers.Dict(commits=commits, redis=cache)
-    consumer_readiness = providers.Singleton(CheckReadiness, consumer_required, consumer_optional)
 
-    cache_resources = providers.List(redis)
     # Opened before and closed along with the servers that they ask.
-    look_up_resources = providers.List(near_cache, reader)
+    look_up_resources = providers.List(local_cache, reader)
     api_resources = providers.List(database, producer)
     consumer_resources = providers.List(database, producer, source)
-    replay_resources = providers.List(replay_producer)
-
-
-def _new_container(settings: Settings) -> Container:
-    container = Container(settings=settings)
-    if not settings.cache_local_bytes:
-        container.near_cache.override(container.cache)
-        container.look_up.override(providers.Singleton(LookUpOrder, container.reader))
-        container.look_up_resources.override(providers.List(container.reader))
-    return container
 
 
 def build(settings: Settings) -> Container:
     """The container of a process on real servers."""
-    container = _new_container(settings)
-    if settings.redis_url is None:
-        container.cache.override(providers.Singleton(NoCache))
-        container.redis_inspection.override(providers.Singleton(NoCacheInspection))
-        container.cache_resources.override(providers.List())
-        container.optional.override(providers.Dict(kafka=container.producer))
-        container.consumer_optional.override(providers.Dict(commits=container.commits))
-    return container
+    return Container(settings=settings)
 
 
 def build_in_memory(settings: Settings) -> Container:
     """The container of one process that needs no server and forgets everything in the end."""
-    container = _new_container(settings)
-    topic = MemoryTopic()
-    container.repository.override(providers.Singleton(MemoryOrderRepository))
-    container.cache.override(providers.Singleton(MemoryCache, capacity=settings.cache_capacity))
-    container.publisher.override(providers.Singleton(MemoryPublisher, topic))
-    container.dead_letter_topic.override(providers.Singleton(MemoryDeadLetters))
-    container.source.override(providers.Singleton(MemoryMessageSource, topic))
-    container.dead_letter_reader.override(
-        providers.Singleton(MemoryDeadLetterReader, container.dead_letter_topic)
-    )
-    container.replay_journal.override(
-        providers.Singleton(MemoryReplayJournal, MemoryJournalStore())
-    )
-    container.replay_target.override(providers.Singleton(MemoryReplayTarget, topic))
-    container.replay_resources.override(providers.List())
-    container.inspected.override(
-        providers.Dict(memory=providers.Singleton(MemoryInspection, "memory"))
-    )
-    container.consumer_required.override(providers.Dict(store=container.storing))
-    container.consumer_optional.override(providers.Dict())
-    container.required.override(providers.Dict())
-    container.optional.override(providers.Dict())
-    return container
+    return Container(settings=settings, backend="memory")
 
 
 @asynccontextmanager

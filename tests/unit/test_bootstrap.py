@@ -5,9 +5,9 @@ import asyncio
 import msgspec
 import pytest
 
-from orders.adapters.circuit_breaker.cache import CircuitBreakerCache
-from orders.adapters.in_process.cache import InProcessCache
-from orders.adapters.no_cache.cache import NoCache
+from orders.adapters.read_path.circuit_breaker import CircuitBreakerCache
+from orders.adapters.read_path.local_cache import BoundedLocalCache
+from orders.adapters.read_path.no_cache import NoCache
 from orders.bootstrap import build, build_in_memory, opened
 from orders.config import Settings
 
@@ -45,8 +45,8 @@ async def test_without_redis_there_is_no_cache_and_none_is_asked_for_its_health(
 
 async def test_look_ups_have_a_cache_of_their_own_before_the_shared_one() -> None:
     container = build(SETTINGS)
-    near = container.near_cache()
-    assert isinstance(near, InProcessCache)
+    near = container.local_cache()
+    assert isinstance(near, BoundedLocalCache)
     assert near in container.look_up_resources()
     assert isinstance(container.cache(), CircuitBreakerCache)  # which the consumer puts into
     await near.put({"a": b"1"})
@@ -57,12 +57,12 @@ async def test_look_ups_have_a_cache_of_their_own_before_the_shared_one() -> Non
 
 async def test_the_cache_in_the_process_can_be_left_out() -> None:
     container = build(msgspec.structs.replace(SETTINGS, cache_local_bytes=0))
-    assert not isinstance(container.near_cache(), InProcessCache)
+    assert not isinstance(container.local_cache(), BoundedLocalCache)
     assert container.look_up().peek("a") is None
     in_memory = build_in_memory(Settings(cache_local_bytes=0))
     for built in (container, in_memory):
-        assert not any(isinstance(r, InProcessCache) for r in built.look_up_resources())
-        assert built.look_up_resources() == [built.reader()]
+        assert not any(isinstance(r, BoundedLocalCache) for r in built.look_up_resources())
+        assert built.look_up_resources() == [built.local_cache(), built.reader()]
 
 
 async def test_with_redis_the_consumer_says_how_it_is() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from orders.adapters.circuit_breaker.cache import CircuitBreakerCache
+from orders.adapters.read_path.circuit_breaker import CircuitBreakerCache
 from orders.adapters.redis_lru.cache import RedisCache
 from orders.domain.errors import Unavailable
 from tests.contracts.cache import documents

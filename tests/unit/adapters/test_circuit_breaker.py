@@ -7,8 +7,8 @@ from contextlib import suppress
 
 import pytest
 
-from orders.adapters.circuit_breaker.cache import CircuitBreakerCache
 from orders.adapters.memory.cache import MemoryCache
+from orders.adapters.read_path.circuit_breaker import CircuitBreakerCache
 from orders.domain.errors import Unavailable
 from orders.domain.ports import Cache
 from tests.contracts.cache import CacheContract, NewCache, document
@@ -91,7 +91,7 @@ async def test_failures_in_a_row_open_it_and_the_cache_is_left_alone() -> None:
     await setting.fail(100)
     with pytest.raises(Unavailable):
         await setting.breaker.put({"a": document("a")})
-    with pytest.raises(Unavailable, match="left alone"):
+    with pytest.raises(Unavailable, match="circuit is open"):
         await setting.breaker.check()
     assert setting.cache.calls == calls
 
@@ -263,5 +263,5 @@ async def test_while_it_is_left_alone_it_is_said_why() -> None:
     setting = Setting()
     setting.cache.available = False
     await setting.fail(3)
-    with pytest.raises(Unavailable, match="left alone for a while: the cache is away"):
+    with pytest.raises(Unavailable, match="the circuit is open: the cache is away"):
         await setting.breaker.check()

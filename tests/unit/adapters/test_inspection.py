@@ -3,7 +3,7 @@
 import pytest
 
 from orders.adapters.memory.inspection import MemoryInspection
-from orders.adapters.no_cache.inspection import NoCacheInspection
+from orders.adapters.read_path.no_cache import NoCacheInspection
 from orders.domain.ports import Finding, Inspection
 from tests.contracts.inspection import InspectionContract
 

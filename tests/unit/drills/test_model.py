@@ -20,8 +20,8 @@ from drills.mutations import messages
 from drills.stored import as_stored
 from orders.adapters.memory.dead_letters import MemoryDeadLetters
 from orders.adapters.memory.order_repository import MemoryOrderRepository
-from orders.adapters.no_cache.cache import NoCache
 from orders.adapters.random_orders.order_generator import RandomOrderGenerator
+from orders.adapters.read_path.no_cache import NoCache
 from orders.domain.intake.messages import Message, Origin
 from orders.domain.order.document import encode
 from orders.domain.order.model import Order

@@ -10,12 +10,12 @@ import httpx
 import msgspec
 from litestar import Litestar
 
-from orders.adapters.in_process.cache import InProcessCache
 from orders.adapters.memory.order_repository import MemoryOrderRepository
 from orders.adapters.memory.publisher import MemoryPublisher
 from orders.adapters.memory.topic import MemoryTopic
-from orders.adapters.no_cache.cache import NoCache
 from orders.adapters.random_orders.order_generator import RandomOrderGenerator
+from orders.adapters.read_path.local_cache import BoundedLocalCache
+from orders.adapters.read_path.no_cache import NoCache
 from orders.domain.errors import Unavailable
 from orders.domain.intake.messages import Message
 from orders.domain.order.document import encode
@@ -47,9 +47,9 @@ class Part(Dependency):
 
 @dataclass
 class Api:
-    """One application and what stands behind it; ``at_hand``: it holds what is stored."""
+    """One application and what stands behind it; ``is_cached``: what is stored is cached too."""
 
-    at_hand: bool = False
+    is_cached: bool = False
     repository: MemoryOrderRepository = field(default_factory=MemoryOrderRepository)
     topic: MemoryTopic = field(default_factory=MemoryTopic)
     limits: Limits = LIMITS
@@ -58,12 +58,12 @@ class Api:
 
     def __post_init__(self) -> None:
         self.publisher = MemoryPublisher(self.topic)
-        self.near_cache = InProcessCache(NoCache(), 1_000_000, 10)
+        self.local_cache = BoundedLocalCache(NoCache(), 1_000_000, 10)
 
     def use_cases(self, **others: Any) -> UseCases:
         return UseCases(
             **{
-                "look_up": LookUpOrder(self.repository, self.near_cache),
+                "look_up": LookUpOrder(self.repository, self.local_cache),
                 "list_orders": ListOrders(self.repository),
                 "publish_document": PublishDocument(self.publisher),
                 "publish_random": PublishRandom(RandomOrderGenerator(), self.publisher),
@@ -90,8 +90,8 @@ class Api:
     async def store(self, *orders: Order) -> None:
         report = await self.repository.save_many(orders)
         assert len(report.saved) == len(orders)
-        if self.at_hand:
-            await self.near_cache.put({order.order_uid: encode(order) for order in orders})
+        if self.is_cached:
+            await self.local_cache.put({order.order_uid: encode(order) for order in orders})
 
 
 def framework_app() -> Litestar:

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 
 from orders.adapters.memory.dead_letters import MemoryDeadLetters
 from orders.adapters.memory.order_repository import MemoryOrderRepository
-from orders.adapters.no_cache.cache import NoCache
+from orders.adapters.read_path.no_cache import NoCache
 from orders.domain.intake.messages import DeadLetter, ErrorCode
 from orders.domain.intake.reading import read
 from orders.domain.letter_headers import OWN, REPLAY_OF, headers_of

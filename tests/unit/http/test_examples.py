@@ -26,7 +26,7 @@ async def _fails(*_: object, **__: object) -> Any:
 class _Fails:
     __call__ = staticmethod(_fails)
 
-    def at_hand(self, _: str) -> None:
+    def peek(self, _: str) -> None:
         return None
 
     def stream(self, _: object) -> Any:

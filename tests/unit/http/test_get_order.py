@@ -16,7 +16,7 @@ from tests.unit.http.harness import Api, order, problem
 
 @pytest.fixture(params=[True, False], ids=["cached", "looked up"])
 def api(request: pytest.FixtureRequest) -> Api:
-    return Api(at_hand=request.param)
+    return Api(is_cached=request.param)
 
 
 async def test_the_stored_bytes_come_out(api: Api, client: httpx.AsyncClient) -> None:
@@ -93,18 +93,18 @@ async def test_the_store_is_away(api: Api, client: httpx.AsyncClient) -> None:
     answer = await client.get("/orders/uid")
     problem(answer, 503, "unavailable")
     assert int(answer.headers["retry-after"]) > 0
-    if api.at_hand:
+    if api.is_cached:
         assert (await client.get("/orders/held")).content == encode(order("held"))
 
 
-async def test_what_is_at_hand_is_answered_without_the_store() -> None:
-    for at_hand in (True, False):
-        api = Api(at_hand=at_hand)
+async def test_what_is_cached_is_answered_without_the_store() -> None:
+    for is_cached in (True, False):
+        api = Api(is_cached=is_cached)
         await api.store(order())
         api.repository.available = False
         async with api.client() as client:
             answered = (await client.get("/orders/uid")).status_code
-        assert answered == (200 if at_hand else 503)
+        assert answered == (200 if is_cached else 503)
 
 
 @pytest.mark.parametrize("given_id", [{}, {"X-Request-ID": "mine"}])
@@ -112,8 +112,8 @@ async def test_a_cached_order_is_answered_as_one_that_was_looked_up(
     given_id: dict[str, str],
 ) -> None:
     answers = []
-    for at_hand in (True, False):
-        api = Api(at_hand=at_hand)
+    for is_cached in (True, False):
+        api = Api(is_cached=is_cached)
         await api.store(order())
         async with api.client() as client:
             answers.append(masked(await client.get("/orders/uid", headers=given_id)))
@@ -128,9 +128,9 @@ def masked(answer: httpx.Response) -> tuple[str, list[tuple[str, str]]]:
     return answer.text.replace(made, "-"), headers
 
 
-async def test_a_path_that_is_not_ascii_is_none_at_hand() -> None:
+async def test_a_path_that_is_not_ascii_is_none_that_is_cached() -> None:
     for uid in ("\ufffd", "ÿ", "a/b", "%41"):
-        api = Api(at_hand=True)
+        api = Api(is_cached=True)
         await api.store(order(uid))
         assert await raw_status(b"/orders/\xff", api) == 400
         assert await raw_status(b"/orders/a/b", api) == 404

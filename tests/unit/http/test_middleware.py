@@ -9,6 +9,7 @@ from structlog.contextvars import get_contextvars
 from structlog.testing import capture_logs
 
 from orders.adapters.memory.order_repository import MemoryOrderRepository
+from orders.adapters.read_path.no_cache import NoCache, NoLocalCache
 from orders.domain.errors import OrdersError, UnknownSchema
 from orders.domain.use_cases.look_up_order import LookUpOrder
 from orders.entrypoints.http.request_id import IdSource
@@ -20,7 +21,7 @@ PATHS = ["/", "/orders", "/orders/uid", "/orders/none", "/health/live", "/docs",
 
 class Broken(LookUpOrder):
     def __init__(self, error: Exception) -> None:
-        super().__init__(MemoryOrderRepository())
+        super().__init__(MemoryOrderRepository(), NoLocalCache(NoCache()))
         self.error = error
 
     async def __call__(self, order_uid: str) -> bytes:
@@ -28,11 +29,11 @@ class Broken(LookUpOrder):
 
 
 @pytest.mark.parametrize("path", PATHS)
-@pytest.mark.parametrize("at_hand", [True, False])
+@pytest.mark.parametrize("is_cached", [True, False])
 async def test_the_request_id_comes_back(
-    api: Api, client: httpx.AsyncClient, path: str, at_hand: bool
+    api: Api, client: httpx.AsyncClient, path: str, is_cached: bool
 ) -> None:
-    api.at_hand = at_hand
+    api.is_cached = is_cached
     await api.store(order())
     for method in ("GET", "HEAD", "DELETE", "OPTIONS"):
         for sane in ("a", "trace-1:2/3", "~" * 128):
@@ -45,7 +46,7 @@ async def test_the_request_id_comes_back(
 async def test_an_insane_request_id_is_replaced(
     api: Api, client: httpx.AsyncClient, insane: str, path: str
 ) -> None:
-    api.at_hand = True
+    api.is_cached = True
     await api.store(order())
     headers = {b"X-Request-ID": insane.encode("latin-1")}
     ids = {(await client.get(path, headers=headers)).headers["x-request-id"] for _ in range(3)}
@@ -55,7 +56,7 @@ async def test_an_insane_request_id_is_replaced(
 
 @pytest.mark.parametrize("path", ["/health/live", "/orders/uid"])
 async def test_two_request_ids_are_none(api: Api, client: httpx.AsyncClient, path: str) -> None:
-    api.at_hand = True
+    api.is_cached = True
     await api.store(order())
     headers = httpx.Headers([("X-Request-ID", "a"), ("X-Request-ID", "b")])
     answer = await client.get(path, headers=headers)
@@ -168,7 +169,7 @@ async def test_one_line_a_request(  # noqa: PLR0917
     level: str,
     route: str,
 ) -> None:
-    api.at_hand = True
+    api.is_cached = True
     await api.store(order())
     caplog.set_level("DEBUG", "orders.http")
     with capture_logs() as lines:
@@ -181,9 +182,11 @@ async def test_one_line_a_request(  # noqa: PLR0917
     assert "private" not in str(line)
 
 
-@pytest.mark.parametrize("at_hand", [True, False])
-async def test_quiet_reads_make_no_line(api: Api, client: httpx.AsyncClient, at_hand: bool) -> None:
-    api.at_hand = at_hand
+@pytest.mark.parametrize("is_cached", [True, False])
+async def test_quiet_reads_make_no_line(
+    api: Api, client: httpx.AsyncClient, is_cached: bool
+) -> None:
+    api.is_cached = is_cached
     await api.store(order())
     with capture_logs() as lines:
         await client.get("/orders/uid")
@@ -195,7 +198,7 @@ async def test_lines_carry_the_request_id() -> None:
 
     class Looking(LookUpOrder):
         def __init__(self) -> None:
-            super().__init__(MemoryOrderRepository())
+            super().__init__(MemoryOrderRepository(), NoLocalCache(NoCache()))
 
         async def __call__(self, order_uid: str) -> bytes:
             seen.append(get_contextvars()["request_id"])

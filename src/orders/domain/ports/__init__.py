@@ -5,7 +5,7 @@ A port's adapters, its in-memory twin and its contract suite carry the name of i
 ``tests/contracts/order_repository.py``.
 """
 
-from orders.domain.ports.cache import AtHand, Cache, CachedDocument, NothingAtHand
+from orders.domain.ports.cache import Cache, CachedDocument, LocalCache
 from orders.domain.ports.dead_letter_reader import DeadLetterReader, Entry
 from orders.domain.ports.dead_letters import DeadLetters
 from orders.domain.ports.dependency import Dependency
@@ -18,7 +18,6 @@ from orders.domain.ports.replay_journal import ReplayJournal, Replays, Run
 from orders.domain.ports.replay_target import Mark, ReplayTarget
 
 __all__ = [
-    "AtHand",
     "Cache",
     "CachedDocument",
     "DeadLetterReader",
@@ -28,9 +27,9 @@ __all__ = [
     "Finding",
     "FindingState",
     "Inspection",
+    "LocalCache",
     "Mark",
     "MessageSource",
-    "NothingAtHand",
     "OrderGenerator",
     "OrderReader",
     "OrderRepository",

@@ -50,21 +50,12 @@ class CachedDocument(Struct, gc=False):
     digest: bytes
 
 
-class AtHand(Protocol):
-    """What this process holds of orders by itself."""
+class LocalCache(Protocol):
+    """The orders that this process has cached by itself."""
 
     @abstractmethod
-    def at_hand(self, order_uid: str) -> CachedDocument | None:
-        """The order, where it is held here; None says nothing about whether it exists.
+    def peek(self, order_uid: str) -> CachedDocument | None:
+        """The order, if it is cached here; None does not mean that it does not exist.
 
         Not to be changed. Does not wait, and so costs less than asking any reader.
         """
-
-
-class NothingAtHand(AtHand):
-    """Where nothing is held."""
-
-    def at_hand(self, order_uid: str) -> CachedDocument | None:
-        """None."""
-        del order_uid
-        return None

@@ -5,7 +5,7 @@ import pytest
 from orders.adapters.memory.order_repository import MemoryOrderRepository
 from orders.domain.errors import NotFound, Unavailable
 from orders.domain.order.document import encode, hex_digest
-from orders.domain.ports import AtHand, CachedDocument
+from orders.domain.ports import CachedDocument, LocalCache
 from orders.domain.use_cases.look_up_order import LookUpOrder
 from tests.unit.domain.order.reference import REFERENCE, read_document, the_order
 
@@ -15,10 +15,10 @@ ORDERS = {
 DOCUMENTS = {uid: encode(order) for uid, order in ORDERS.items()}
 
 
-class Hand(AtHand):
+class OneOrder(LocalCache):
     """Holds one of them."""
 
-    def at_hand(self, order_uid: str) -> CachedDocument | None:
+    def peek(self, order_uid: str) -> CachedDocument | None:
         return (
             CachedDocument(DOCUMENTS["a"], hex_digest(DOCUMENTS["a"])) if order_uid == "a" else None
         )
@@ -33,21 +33,21 @@ async def repository() -> MemoryOrderRepository:
 
 @pytest.mark.parametrize("uid", ORDERS)
 async def test_finds_its_canonical_bytes(repository: MemoryOrderRepository, uid: str) -> None:
-    assert await LookUpOrder(repository)(uid) == DOCUMENTS[uid]
+    assert await LookUpOrder(repository, OneOrder())(uid) == DOCUMENTS[uid]
 
 
 @pytest.mark.parametrize("uid", ["", "A", "a ", "unknown", "..", "\0"])
 async def test_what_is_not_there_is_not_found(repository: MemoryOrderRepository, uid: str) -> None:
     with pytest.raises(NotFound) as caught:
-        await LookUpOrder(repository)(uid)
+        await LookUpOrder(repository, OneOrder())(uid)
     assert str(caught.value) == "no order with this order_uid"
 
 
-async def test_with_the_store_away_only_what_is_at_hand_can_be_told(
+async def test_with_the_store_down_only_what_is_cached_is_known(
     repository: MemoryOrderRepository,
 ) -> None:
     repository.available = False
-    look_up = LookUpOrder(repository, Hand())
+    look_up = LookUpOrder(repository, OneOrder())
     cached = look_up.peek("a")
     assert cached is not None
     assert cached.document == DOCUMENTS["a"]

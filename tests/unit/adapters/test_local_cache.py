@@ -1,4 +1,4 @@
-"""The cache in the process: bounded in bytes, right whatever becomes of the one that it fronts."""
+"""The cache in the process: bounded in bytes, right whatever becomes of the shared one."""
 
 import asyncio
 import tracemalloc
@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from structlog.contextvars import bound_contextvars, get_contextvars
 from structlog.testing import capture_logs
 
-from orders.adapters.coalesced.order_reader import CoalescedReader
-from orders.adapters.in_process.cache import OVERHEAD, InProcessCache
 from orders.adapters.memory.cache import MemoryCache
+from orders.adapters.read_path.local_cache import OVERHEAD, BoundedLocalCache
+from orders.adapters.read_path.order_reader import CachedOrderReader
 from orders.domain.errors import Unavailable
 from orders.domain.order.document import hex_digest
-from orders.domain.ports import Cache, OrderReader
-from tests.contracts.cache import CacheBasics, NewCache, document, documents, uids_in
+from orders.domain.ports import OrderReader
+from tests.contracts.cache import document, documents, uids_in
 
 ROOM = 1_000_000
 CAPACITY = 3
@@ -77,8 +77,8 @@ def shared() -> SharedCache:
 
 
 @pytest.fixture
-async def cache(shared: SharedCache) -> AsyncIterator[InProcessCache]:
-    cache = InProcessCache(shared, ROOM, CAPACITY, pause=PAUSE)
+async def cache(shared: SharedCache) -> AsyncIterator[BoundedLocalCache]:
+    cache = BoundedLocalCache(shared, ROOM, CAPACITY, flush_interval=PAUSE)
     await cache.open()
     yield cache
     await cache.close()
@@ -90,108 +90,86 @@ async def quiet() -> None:
         await asyncio.sleep(0)
 
 
-class TestInProcessCache(CacheBasics):
-    @pytest.fixture
-    def new_cache(self) -> NewCache:
-        async def make(capacity: int) -> Cache:
-            return InProcessCache(MemoryCache(capacity), 100_000_000, capacity)
-
-        return make
-
-
 class TestHits:
     async def test_what_was_read_once_is_not_asked_for_again(
-        self, cache: InProcessCache, shared: SharedCache
-    ) -> None:
-        await shared.put(documents("a", "b"))
-        for _ in range(3):
-            assert await cache.get(["a", "b", "x"]) == documents("a", "b")
-        assert shared.asked == [["a", "b", "x"], ["x"], ["x"]]
-
-    async def test_it_is_at_hand_with_its_digest(
-        self, cache: InProcessCache, shared: SharedCache
-    ) -> None:
-        await shared.put(documents("a"))
-        assert cache.at_hand("a") is None  # nobody has asked for it here
-        await cache.get(["a"])
-        held = cache.at_hand("a")
-        assert held is not None
-        assert (held.document, held.digest) == (document("a"), hex_digest(document("a")))
-
-    async def test_with_the_shared_one_away_what_is_here_is_given(
-        self, cache: InProcessCache, shared: SharedCache
-    ) -> None:
-        await cache.put(documents("a"))
-        await quiet()
-        shared.available = False
-        assert await cache.get(["a"]) == documents("a")
-        assert await cache.get(["a", "b"]) == documents("a")
-        assert cache.at_hand("a")
-        assert await cache.get(["b"]) == {}
-        await cache.put(documents("b"))
-        assert await cache.get(["b"]) == documents("b")
-
-    async def test_with_the_shared_one_away_what_is_read_is_held_here(
-        self, cache: InProcessCache, shared: SharedCache
+        self, cache: BoundedLocalCache, shared: SharedCache
     ) -> None:
         store = Store()
-        reader = CoalescedReader(store, cache)
-        shared.available = False
-        for _ in range(3):
-            assert await reader.get(["a"]) == documents("a")
-        assert store.asked == [["a"]]
-        assert cache.at_hand("a")
+        reader = CachedOrderReader(store, shared, cache)
+        await shared.put(documents("a"))
+        assert await reader.get(["a", "b"]) == documents("a", "b")
+        assert (shared.asked, store.asked) == ([["a", "b"]], [["b"]])
+        assert cache.peek("a")
+        assert cache.peek("b")
 
-    async def test_a_hit_waits_for_nobody(self, cache: InProcessCache, shared: SharedCache) -> None:
+    async def test_it_comes_with_its_digest(self, cache: BoundedLocalCache) -> None:
+        assert cache.peek("a") is None
+        cache.keep(documents("a"))
+        cached = cache.peek("a")
+        assert cached is not None
+        assert (cached.document, cached.digest) == (document("a"), hex_digest(document("a")))
+
+    async def test_with_the_shared_one_down_what_is_read_is_kept_here(
+        self, cache: BoundedLocalCache, shared: SharedCache
+    ) -> None:
+        store = Store()
+        reader = CachedOrderReader(store, shared, cache)
+        shared.available = False
+        assert await reader.get(["a"]) == documents("a")
+        assert store.asked == [["a"]]
+        assert cache.peek("a")
+        await cache.put(documents("b"))
+        assert cache.peek("b")
+
+    async def test_a_hit_waits_for_nobody(
+        self, cache: BoundedLocalCache, shared: SharedCache
+    ) -> None:
         shared.frozen.clear()
         await cache.put(documents("a"))
         await quiet()
         assert shared.touched == [["a"]]  # and it hangs there
-        assert cache.at_hand("a")
-        assert await asyncio.wait_for(cache.get(["a"]), 1) == documents("a")
+        assert cache.peek("a")
 
 
 class TestRoom:
     async def test_what_was_used_least_recently_gives_way(self, shared: SharedCache) -> None:
         each = 1000 + OVERHEAD
-        cache = InProcessCache(shared, 10 * each, CAPACITY)
+        cache = BoundedLocalCache(shared, 10 * each, CAPACITY)
         for i in range(10):
             await cache.put({str(i): b"x" * 900})
-        assert all(cache.at_hand(str(i)) for i in range(10))
-        cache.at_hand("0")
+        assert all(cache.peek(str(i)) for i in range(10))
+        cache.peek("0")
         await cache.put({"new": b"x" * 900})
-        assert cache.at_hand("0")
-        assert not cache.at_hand("1")
-        assert cache.at_hand("2")
+        assert cache.peek("0")
+        assert not cache.peek("1")
+        assert cache.peek("2")
 
     async def test_a_document_that_is_too_large_goes_to_the_shared_one_alone(
         self, shared: SharedCache
     ) -> None:
-        cache = InProcessCache(shared, ROOM, CAPACITY)
+        cache = BoundedLocalCache(shared, ROOM, CAPACITY)
         await cache.put({"small": b"x"} | {"large": b"x" * (ROOM // 8)})
         assert shared.given == [["large"]]
-        assert cache.at_hand("small")
-        assert not cache.at_hand("large")
-        assert await cache.get(["large"]) == {"large": b"x" * (ROOM // 8)}
-        assert not cache.at_hand("large")
+        assert cache.peek("small")
+        assert not cache.peek("large")
         shared.available = False
         with pytest.raises(Unavailable):
             await cache.put({"large": b"x" * (ROOM // 8)})
 
     async def test_a_larger_one_in_the_place_of_a_small_one(self, shared: SharedCache) -> None:
-        cache = InProcessCache(shared, ROOM, CAPACITY)
+        cache = BoundedLocalCache(shared, ROOM, CAPACITY)
         await cache.put({"a": b"x"})
         await cache.put({"a": b"x" * (ROOM // 8)})
-        assert not cache.at_hand("a")
+        assert not cache.peek("a")
 
     async def test_it_takes_the_memory_that_it_says(self, shared: SharedCache) -> None:
         tracemalloc.start()
         try:
-            cache = InProcessCache(shared, ROOM, CAPACITY)
+            cache = BoundedLocalCache(shared, ROOM, CAPACITY)
             before, _ = tracemalloc.get_traced_memory()
             for i in range(2000):
                 await cache.put({f"uid-{i}-of-some-length-{i}": b"%1000d" % i})
-                cache.at_hand(f"uid-{i}-of-some-length-{i}")
+                cache.peek(f"uid-{i}-of-some-length-{i}")
             after, _ = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
@@ -204,55 +182,55 @@ class TestRoom:
     async def test_the_room_is_never_exceeded_and_what_is_held_is_the_latest(
         self, puts: list[tuple[str, int]]
     ) -> None:
-        cache = InProcessCache(MemoryCache(1), 12_000, 1)
+        cache = BoundedLocalCache(MemoryCache(1), 12_000, 1)
         latest: dict[str, bytes] = {}
         for uid, size in puts:
             latest[uid] = uid.encode() * size
             await cache.put({uid: latest[uid]})
-            held = {uid: found for uid in latest if (found := cache.at_hand(uid))}
+            held = {uid: found for uid in latest if (found := cache.peek(uid))}
             assert all(found.document == latest[uid] for uid, found in held.items())
             assert sum(len(found.document) + OVERHEAD for found in held.values()) <= 12_000
 
 
-class TestTelling:
+class TestFlush:
     async def test_a_document_that_was_put_is_told_at_once(
-        self, cache: InProcessCache, shared: SharedCache
+        self, cache: BoundedLocalCache, shared: SharedCache
     ) -> None:
         await cache.put(documents("a"))
         await quiet()
         assert await shared.holds("a")
 
-    async def test_hits_are_told(self, cache: InProcessCache, shared: SharedCache) -> None:
+    async def test_hits_are_told(self, cache: BoundedLocalCache, shared: SharedCache) -> None:
         await shared.put(documents(*"abc"))
-        await cache.get(["a"])
+        cache.keep(documents("a"))
         await shared.put(documents(*"bc"))
-        assert cache.at_hand("a")
+        assert cache.peek("a")
         assert await shared.holds(*"bca")
         await shared.put(documents("d"))
         assert await uids_in(shared, *"abcd") == set("acd")
 
     async def test_what_the_shared_one_has_lost_is_put_again(
-        self, cache: InProcessCache, shared: SharedCache
+        self, cache: BoundedLocalCache, shared: SharedCache
     ) -> None:
         await cache.put(documents("a"))
         assert await shared.holds("a")
         await shared.put(documents(*"xyz"))
-        assert cache.at_hand("a")
+        assert cache.peek("a")
         assert await shared.holds(*"yza")
 
     async def test_what_is_used_meanwhile_is_told_in_one_go(
-        self, cache: InProcessCache, shared: SharedCache
+        self, cache: BoundedLocalCache, shared: SharedCache
     ) -> None:
         await cache.put(documents("a"))
         await quiet()
         for _ in range(100):
-            cache.at_hand("a")
+            cache.peek("a")
             await cache.put(documents("b"))
         assert await shared.holds("a", "b")
         assert shared.touched == [["a"], ["a", "b"]]
 
     async def test_no_more_is_told_than_is_worth_it(
-        self, cache: InProcessCache, shared: SharedCache
+        self, cache: BoundedLocalCache, shared: SharedCache
     ) -> None:
         await cache.put(documents(*map(str, range(100))))
         assert await shared.holds("97", "98", "99")
@@ -260,16 +238,16 @@ class TestTelling:
         assert shared.given == [["97", "98", "99"]]
 
     async def test_what_was_not_used_since_is_not_told_again(
-        self, cache: InProcessCache, shared: SharedCache
+        self, cache: BoundedLocalCache, shared: SharedCache
     ) -> None:
         await cache.put(documents("a", "b"))
         assert await shared.holds("a", "b")
-        cache.at_hand("a")
+        cache.peek("a")
         assert await shared.holds("b", "a")
         assert shared.touched == [["a", "b"], ["a"]]
 
     async def test_when_nothing_is_used_it_ends(
-        self, cache: InProcessCache, shared: SharedCache
+        self, cache: BoundedLocalCache, shared: SharedCache
     ) -> None:
         await cache.put(documents("a"))
         await asyncio.sleep(3 * PAUSE)
@@ -277,60 +255,53 @@ class TestTelling:
         assert shared.touched == [["a"]]
 
     async def test_a_shared_one_that_is_away_is_told_later_uses(
-        self, cache: InProcessCache, shared: SharedCache
+        self, cache: BoundedLocalCache, shared: SharedCache
     ) -> None:
         shared.available = False
         await cache.put(documents("a"))
         await asyncio.sleep(2 * PAUSE)
         shared.available = True
-        cache.at_hand("a")
+        cache.peek("a")
         assert await shared.holds("a")
 
     async def test_an_unforeseen_error_is_logged_and_ends_nothing(
-        self, cache: InProcessCache, shared: SharedCache
+        self, cache: BoundedLocalCache, shared: SharedCache
     ) -> None:
         shared.failure = RuntimeError("?")
         shared.frozen.clear()
         with capture_logs() as lines:
             await cache.put(documents("a"))
             await quiet()
-            cache.at_hand("a")
+            cache.peek("a")
             shared.frozen.set()
             await quiet()
         assert [(line["event"], line["log_level"]) for line in lines] == [
             ("unforeseen error", "error")
         ]
         shared.failure = None
-        cache.at_hand("a")
+        cache.peek("a")
         assert await shared.holds("a")
-
-    async def test_touches_of_what_is_not_here_are_passed_on(
-        self, cache: InProcessCache, shared: SharedCache
-    ) -> None:
-        await shared.put(documents("b"))
-        await cache.put(documents("a"))
-        assert await cache.touch(["a", "b", "x"]) == ["x"]
 
     async def test_before_it_is_opened_and_after_it_is_closed_nothing_is_told(
         self, shared: SharedCache
     ) -> None:
-        cache = InProcessCache(shared, ROOM, CAPACITY, pause=PAUSE)
+        cache = BoundedLocalCache(shared, ROOM, CAPACITY, flush_interval=PAUSE)
         await cache.put(documents("a"))
         await quiet()
         assert shared.touched == []
         await cache.open()
         shared.frozen.clear()
-        cache.at_hand("a")
+        cache.peek("a")
         await quiet()
         assert shared.touched == [["a"]]
         await asyncio.wait_for(cache.close(), 1)
-        assert cache.at_hand("a")
+        assert cache.peek("a")
         await quiet()
         assert asyncio.all_tasks() == {asyncio.current_task()}
         assert shared.touched == [["a"]]
 
 
-async def test_lines_of_telling_are_not_those_of_a_request() -> None:
+async def test_lines_of_a_flush_are_not_those_of_a_request() -> None:
     seen: list[dict[str, object]] = []
 
     class Looking(SharedCache):
@@ -338,7 +309,7 @@ async def test_lines_of_telling_are_not_those_of_a_request() -> None:
             seen.append(get_contextvars())
             return []
 
-    cache = InProcessCache(Looking(), ROOM, CAPACITY, pause=PAUSE)
+    cache = BoundedLocalCache(Looking(), ROOM, CAPACITY, flush_interval=PAUSE)
     await cache.open()
     with bound_contextvars(request_id="mine"):
         await cache.put(documents("a"))

@@ -5,9 +5,10 @@ from collections.abc import AsyncIterator, Collection
 
 import pytest
 
-from orders.adapters.coalesced.order_reader import CoalescedReader
 from orders.adapters.memory.cache import MemoryCache
 from orders.adapters.memory.order_repository import MemoryOrderRepository
+from orders.adapters.read_path.no_cache import NoLocalCache
+from orders.adapters.read_path.order_reader import CachedOrderReader
 from orders.domain.errors import Unavailable
 from orders.domain.order.document import encode
 from tests.unit.domain.order.reference import REFERENCE, read_document, the_order
@@ -67,8 +68,10 @@ def cache() -> CountingCache:
 @pytest.fixture
 async def reader(
     repository: CountingRepository, cache: CountingCache
-) -> AsyncIterator[CoalescedReader]:
-    reader = CoalescedReader(repository, cache, pause=0.05, slow=0.1)
+) -> AsyncIterator[CachedOrderReader]:
+    reader = CachedOrderReader(
+        repository, cache, NoLocalCache(cache), bypass_seconds=0.05, slow_after=0.1
+    )
     await reader.open()
     yield reader
     await reader.close()
@@ -76,7 +79,7 @@ async def reader(
 
 
 async def test_the_store_is_asked_once(
-    reader: CoalescedReader, repository: CountingRepository
+    reader: CachedOrderReader, repository: CountingRepository
 ) -> None:
     for _ in range(5):
         assert await reader.get(["a"]) == {"a": DOCUMENTS["a"]}
@@ -84,7 +87,7 @@ async def test_the_store_is_asked_once(
 
 
 async def test_the_store_is_asked_for_what_is_missing_only(
-    reader: CoalescedReader, repository: CountingRepository
+    reader: CachedOrderReader, repository: CountingRepository
 ) -> None:
     await reader.get(["a"])
     assert await reader.get(["b", "a", "unknown"]) == {x: DOCUMENTS[x] for x in ("a", "b")}
@@ -92,7 +95,7 @@ async def test_the_store_is_asked_for_what_is_missing_only(
 
 
 async def test_what_does_not_exist_is_not_remembered(
-    reader: CoalescedReader, repository: CountingRepository
+    reader: CachedOrderReader, repository: CountingRepository
 ) -> None:
     assert await reader.get(["new"]) == {}
     order = the_order(read_document(REFERENCE | {"order_uid": "new"}))
@@ -101,7 +104,7 @@ async def test_what_does_not_exist_is_not_remembered(
 
 
 async def test_with_the_store_away_what_the_cache_holds_is_served(
-    reader: CoalescedReader, repository: CountingRepository
+    reader: CachedOrderReader, repository: CountingRepository
 ) -> None:
     await reader.get(["a"])
     repository.available = False
@@ -111,7 +114,7 @@ async def test_with_the_store_away_what_the_cache_holds_is_served(
 
 
 async def test_with_the_cache_away_the_store_answers(
-    reader: CoalescedReader, cache: MemoryCache
+    reader: CachedOrderReader, cache: MemoryCache
 ) -> None:
     cache.available = False
     assert await reader.get(list(DOCUMENTS)) == DOCUMENTS
@@ -126,11 +129,14 @@ async def test_a_cache_that_goes_away_meanwhile_does_not_matter(
             self.available = False
             return found
 
-    assert await CoalescedReader(repository, Fading(3)).get(["a"]) == {"a": DOCUMENTS["a"]}
+    fading = Fading(3)
+    assert await CachedOrderReader(repository, fading, NoLocalCache(fading)).get(["a"]) == {
+        "a": DOCUMENTS["a"]
+    }
 
 
 async def test_with_both_away_there_is_no_answer(
-    reader: CoalescedReader, repository: CountingRepository, cache: MemoryCache
+    reader: CachedOrderReader, repository: CountingRepository, cache: MemoryCache
 ) -> None:
     cache.available = repository.available = False
     with pytest.raises(Unavailable):
@@ -138,7 +144,7 @@ async def test_with_both_away_there_is_no_answer(
 
 
 async def test_many_look_ups_are_few_questions(
-    reader: CoalescedReader, repository: CountingRepository, cache: CountingCache
+    reader: CachedOrderReader, repository: CountingRepository, cache: CountingCache
 ) -> None:
     uids = [*DOCUMENTS, "x"]
     answers = await asyncio.gather(*(reader.get([uids[i % len(uids)]]) for i in range(600)))
@@ -149,7 +155,7 @@ async def test_many_look_ups_are_few_questions(
     assert len(cache.asked) + len(repository.asked) <= 4
 
 
-async def test_after_its_end_it_says_that_it_is_over(reader: CoalescedReader) -> None:
+async def test_after_its_end_it_says_that_it_is_over(reader: CachedOrderReader) -> None:
     await reader.close()
     with pytest.raises(Unavailable):
         await reader.get(["a"])
@@ -161,7 +167,7 @@ class TestUselessCache:
     """Where the cache has nothing of what is asked for."""
 
     @pytest.fixture(autouse=True)
-    async def in_vain(self, reader: CoalescedReader, cache: CountingCache) -> None:
+    async def in_vain(self, reader: CachedOrderReader, cache: CountingCache) -> None:
         await cache.put({"held": b"{}"})
         for uid in NOTHING:
             assert await reader.get([uid]) == {}
@@ -169,7 +175,7 @@ class TestUselessCache:
         cache.asked.clear()
 
     async def test_it_is_left_alone_for_a_while(
-        self, reader: CoalescedReader, cache: CountingCache
+        self, reader: CachedOrderReader, cache: CountingCache
     ) -> None:
         assert await reader.get(["a"]) == {"a": DOCUMENTS["a"]}
         assert cache.asked == []
@@ -178,13 +184,13 @@ class TestUselessCache:
         assert cache.asked == [["b"]]
 
     async def test_what_is_read_meanwhile_is_put(
-        self, reader: CoalescedReader, cache: CountingCache
+        self, reader: CachedOrderReader, cache: CountingCache
     ) -> None:
         await reader.get(["a"])
         assert await cache.get(["a"]) == {"a": DOCUMENTS["a"]}
 
     async def test_with_the_store_away_what_it_holds_is_served_all_the_same(
-        self, reader: CoalescedReader, repository: CountingRepository
+        self, reader: CachedOrderReader, repository: CountingRepository
     ) -> None:
         repository.available = False
         held, failed = await asyncio.gather(
@@ -194,7 +200,7 @@ class TestUselessCache:
         assert isinstance(failed, Unavailable)
 
     async def test_and_is_asked_first_again_until_the_store_is_back(
-        self, reader: CoalescedReader, repository: CountingRepository, cache: CountingCache
+        self, reader: CachedOrderReader, repository: CountingRepository, cache: CountingCache
     ) -> None:
         repository.available = False
         with pytest.raises(Unavailable):
@@ -209,7 +215,7 @@ class TestUselessCache:
         assert cache.asked == []
 
     async def test_with_a_store_that_does_not_answer_what_it_holds_is_served_all_the_same(
-        self, reader: CoalescedReader, repository: CountingRepository
+        self, reader: CachedOrderReader, repository: CountingRepository
     ) -> None:
         repository.answers.clear()
         stuck = [asyncio.create_task(reader.get([uid])) for uid in ("a", "b")]
@@ -223,7 +229,7 @@ class TestUselessCache:
         assert await asyncio.gather(*stuck, aboard) == [{u: DOCUMENTS[u]} for u in ("a", "b", "a")]
 
     async def test_who_is_out_with_a_question_to_such_a_store_is_served_too(
-        self, reader: CoalescedReader, repository: CountingRepository
+        self, reader: CachedOrderReader, repository: CountingRepository
     ) -> None:
         repository.answers.clear()
         early = asyncio.create_task(reader.get(["held"]))
@@ -234,7 +240,7 @@ class TestUselessCache:
         repository.answers.set()
 
     async def test_what_comes_to_be_held_meanwhile_is_served(
-        self, reader: CoalescedReader, repository: CountingRepository, cache: CountingCache
+        self, reader: CachedOrderReader, repository: CountingRepository, cache: CountingCache
     ) -> None:
         repository.answers.clear()
         cache.was_asked.clear()
@@ -245,7 +251,7 @@ class TestUselessCache:
         repository.answers.set()
 
     async def test_where_it_holds_something_again_it_is_asked_first(
-        self, reader: CoalescedReader, repository: CountingRepository, cache: CountingCache
+        self, reader: CachedOrderReader, repository: CountingRepository, cache: CountingCache
     ) -> None:
         await asyncio.sleep(0.06)
         await cache.put({"a": DOCUMENTS["a"]})

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from structlog.contextvars import bound_contextvars, get_contextvars
 
-from orders.adapters.coalesced.flights import Flights
+from orders.adapters.read_path.batch_loader import BatchLoader
 from orders.domain.errors import OrdersError, Unavailable
 from tests.contracts.cache import documents
 
@@ -53,10 +53,10 @@ def desk() -> Desk:
 
 
 @pytest.fixture
-async def flights(desk: Desk) -> AsyncIterator[Flights]:
-    flights = Flights(desk.ask, at_once=2, most=3, patience=60, slow=60)
-    yield flights
-    await flights.close()
+async def loader(desk: Desk) -> AsyncIterator[BatchLoader]:
+    loader = BatchLoader(desk.ask, workers=2, max_batch=3, queue_timeout=60, slow_after=60)
+    yield loader
+    await loader.close()
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
@@ -75,29 +75,29 @@ Start = Callable[..., "asyncio.Task[dict[str, bytes]]"]
 
 
 @pytest.fixture
-async def start(flights: Flights) -> AsyncIterator[Start]:
+async def start(loader: BatchLoader) -> AsyncIterator[Start]:
     begun: list[asyncio.Task[dict[str, bytes]]] = []
 
     def begin(*uids: str) -> asyncio.Task[dict[str, bytes]]:
-        begun.append(asyncio.create_task(flights.get(uids)))
+        begun.append(asyncio.create_task(loader.get(uids)))
         return begun[-1]
 
     yield begin
-    await flights.close()
+    await loader.close()
     await asyncio.gather(*begun, return_exceptions=True)
 
 
-async def test_a_lone_one_leaves_at_once(flights: Flights, desk: Desk, start: Start) -> None:
+async def test_a_lone_one_leaves_at_once(loader: BatchLoader, desk: Desk, start: Start) -> None:
     one = start("a")
     await asyncio.sleep(0)  # it asks
-    await asyncio.sleep(0)  # its flight leaves
+    await asyncio.sleep(0)  # its batch leaves
     assert desk.asked == [("a",)]
     await desk.answer(0)
     assert await one == documents("a")
 
 
 async def test_who_asks_in_the_turn_in_which_all_flights_land_does_not_wait(
-    flights: Flights, desk: Desk, start: Start
+    loader: BatchLoader, desk: Desk, start: Start
 ) -> None:
     callers = []
     for uid in ("a", "b"):
@@ -107,7 +107,7 @@ async def test_who_asks_in_the_turn_in_which_all_flights_land_does_not_wait(
 
     async def third() -> dict[str, bytes]:
         await landing.wait()
-        return await flights.get(["c"])
+        return await loader.get(["c"])
 
     late = asyncio.create_task(third())
     await quiet()
@@ -121,7 +121,7 @@ async def test_who_asks_in_the_turn_in_which_all_flights_land_does_not_wait(
 
 
 async def test_what_comes_at_the_same_time_is_one_question(
-    flights: Flights, desk: Desk, start: Start
+    loader: BatchLoader, desk: Desk, start: Start
 ) -> None:
     callers = [start("a"), start("b"), start("x"), start("a")]
     await quiet()
@@ -135,8 +135,8 @@ async def test_what_comes_at_the_same_time_is_one_question(
     ]
 
 
-async def test_newcomers_gather_while_all_flights_are_out(
-    flights: Flights, desk: Desk, start: Start
+async def test_newcomers_gather_while_all_flights_are_in_flight(
+    loader: BatchLoader, desk: Desk, start: Start
 ) -> None:
     start("a")
     await quiet()
@@ -151,7 +151,7 @@ async def test_newcomers_gather_while_all_flights_are_out(
     assert [await one for one in later] == [documents("c"), {}, documents("c")]
 
 
-async def test_batches_are_bounded(flights: Flights, desk: Desk, start: Start) -> None:
+async def test_batches_are_bounded(loader: BatchLoader, desk: Desk, start: Start) -> None:
     many = [start(str(i)) for i in range(8)]
     await quiet()
     assert desk.asked == [("0", "1", "2"), ("3", "4", "5")]
@@ -163,7 +163,7 @@ async def test_batches_are_bounded(flights: Flights, desk: Desk, start: Start) -
 
 
 async def test_many_uids_of_one_caller_may_take_several_flights(
-    flights: Flights, desk: Desk, start: Start
+    loader: BatchLoader, desk: Desk, start: Start
 ) -> None:
     one = start("a", "b", "x", "c", "a", "y")
     await quiet()
@@ -174,12 +174,12 @@ async def test_many_uids_of_one_caller_may_take_several_flights(
     assert await one == documents("a", "b", "c")
 
 
-async def test_nothing_asked_nothing_done(flights: Flights, desk: Desk) -> None:
-    assert await flights.get([]) == {}
+async def test_nothing_asked_nothing_done(loader: BatchLoader, desk: Desk) -> None:
+    assert await loader.get([]) == {}
     assert desk.asked == []
 
 
-async def test_one_flight_a_key(flights: Flights, desk: Desk, start: Start) -> None:
+async def test_one_flight_a_key(loader: BatchLoader, desk: Desk, start: Start) -> None:
     start("a")
     await quiet()
     late = start("a")
@@ -191,7 +191,7 @@ async def test_one_flight_a_key(flights: Flights, desk: Desk, start: Start) -> N
 
 
 async def test_an_order_stored_before_it_was_asked_for_is_never_missed(
-    flights: Flights, desk: Desk, start: Start
+    loader: BatchLoader, desk: Desk, start: Start
 ) -> None:
     early = start("new")
     await quiet()
@@ -210,7 +210,7 @@ async def test_an_order_stored_before_it_was_asked_for_is_never_missed(
 
 
 async def test_a_caller_that_is_cancelled_harms_no_other(
-    flights: Flights, desk: Desk, start: Start
+    loader: BatchLoader, desk: Desk, start: Start
 ) -> None:
     first, second = start("a"), start("a", "b")
     await quiet()
@@ -228,7 +228,7 @@ async def test_a_caller_that_is_cancelled_harms_no_other(
 
 
 async def test_when_all_callers_are_gone_others_are_served(
-    flights: Flights, desk: Desk, start: Start
+    loader: BatchLoader, desk: Desk, start: Start
 ) -> None:
     gone = [start("a"), start("x")]
     await quiet()
@@ -243,7 +243,7 @@ async def test_when_all_callers_are_gone_others_are_served(
 
 
 async def test_a_failure_reaches_all_of_the_flight_and_nobody_else(
-    flights: Flights, desk: Desk, start: Start
+    loader: BatchLoader, desk: Desk, start: Start
 ) -> None:
     failure = Unavailable("away")
     aboard = [start("a"), start("a", "b")]
@@ -274,18 +274,20 @@ async def test_what_is_wrong_with_one_harms_no_other() -> None:
             raise wrong
         return documents(*(uid for uid in uids if uid != "x"))
 
-    flights = Flights(ask, at_once=1, most=9)
-    asked = [asyncio.create_task(flights.get([uid])) for uid in ("a", "bad", "x", "b", "bad")]
+    loader = BatchLoader(ask, workers=1, max_batch=9)
+    asked = [asyncio.create_task(loader.get([uid])) for uid in ("a", "bad", "x", "b", "bad")]
     a, bad, missing, b, again = await asyncio.gather(*asked, return_exceptions=True)
     assert [a, missing, b] == [documents("a"), {}, documents("b")]
     for failure in (bad, again):
         assert isinstance(failure, OrdersError)
         assert not isinstance(failure, Unavailable)
         assert failure.__cause__ is wrong
-    await flights.close()
+    await loader.close()
 
 
-async def test_each_gets_a_failure_of_his_own(flights: Flights, desk: Desk, start: Start) -> None:
+async def test_each_gets_a_failure_of_his_own(
+    loader: BatchLoader, desk: Desk, start: Start
+) -> None:
     callers = [start("a"), start("a")]
     await quiet()
     away = Unavailable("away")
@@ -296,24 +298,24 @@ async def test_each_gets_a_failure_of_his_own(flights: Flights, desk: Desk, star
 
 
 async def test_a_caller_that_waits_for_a_turn_too_long_is_told_so(desk: Desk) -> None:
-    flights = Flights(desk.ask, at_once=1, most=3, patience=0.02)
-    slow = asyncio.create_task(flights.get("a"))
+    loader = BatchLoader(desk.ask, workers=1, max_batch=3, queue_timeout=0.02)
+    slow = asyncio.create_task(loader.get("a"))
     await quiet()
     with pytest.raises(Unavailable, match="slow"):
-        await flights.get("b")
+        await loader.get("b")
     with pytest.raises(Unavailable, match="slow"):
-        await flights.get(["b", "c"])
+        await loader.get(["b", "c"])
     await desk.answer(0)
     assert await slow == documents("a")
     assert desk.asked == [("a",)]
-    await flights.close()
+    await loader.close()
 
 
 SLOW = 0.5
 
 
 class Timers:
-    """Those after which a flight takes long; they run out when the test says so."""
+    """Those after which a batch takes long; they run out when the test says so."""
 
     def __init__(self) -> None:
         self.pending: dict[int, Callable[[], object]] = {}
@@ -327,7 +329,7 @@ class Timers:
         self.pending[number] = lambda: callback(*args)
         return SimpleNamespace(cancel=lambda: self.pending.pop(number, None))
 
-    async def run_out(self) -> None:
+    async def run_in_flight(self) -> None:
         """Those that run now."""
         for number in tuple(self.pending):
             self.pending.pop(number)()
@@ -343,13 +345,15 @@ async def timers(monkeypatch: pytest.MonkeyPatch) -> Timers:
 
 async def test_a_flight_that_takes_long_stops_nobody(desk: Desk, timers: Timers) -> None:
     told: list[str] = []
-    flying = Flights(desk.ask, at_once=1, most=3, slow=SLOW, on_slow=lambda: told.append("slow"))
+    flying = BatchLoader(
+        desk.ask, workers=1, max_batch=3, slow_after=SLOW, on_slow=lambda: told.append("slow")
+    )
     stuck = asyncio.create_task(flying.get("a"))
     await quiet()
     other = asyncio.create_task(flying.get("b"))
     await quiet()
     assert desk.asked == [("a",)]
-    await timers.run_out()
+    await timers.run_in_flight()
     assert desk.asked == [("a",), ("b",)]
     assert told == ["slow"]
     assert flying.is_slow
@@ -369,10 +373,10 @@ async def test_a_flight_that_takes_long_stops_nobody(desk: Desk, timers: Timers)
 
 
 async def test_so_many_that_take_long_and_no_more(desk: Desk, timers: Timers) -> None:
-    flying = Flights(desk.ask, at_once=1, most=1, slow=SLOW, spare=2)
+    flying = BatchLoader(desk.ask, workers=1, max_batch=1, slow_after=SLOW, spare_workers=2)
     callers = [asyncio.create_task(flying.get(uid)) for uid in "abcx"]
     for _ in range(5):
-        await timers.run_out()
+        await timers.run_in_flight()
     assert desk.asked == [("a",), ("b",), ("c",)]
     await desk.answer(1)
     assert desk.asked[3:] == [("x",)]
@@ -382,13 +386,13 @@ async def test_so_many_that_take_long_and_no_more(desk: Desk, timers: Timers) ->
     await flying.close()
 
 
-async def test_when_slow_ones_have_landed_there_are_no_more_than_before(
+async def test_when_slow_batches_have_landed_there_are_no_more_than_before(
     desk: Desk, timers: Timers
 ) -> None:
-    flying = Flights(desk.ask, at_once=1, most=1, slow=SLOW)
+    flying = BatchLoader(desk.ask, workers=1, max_batch=1, slow_after=SLOW)
     callers = [asyncio.create_task(flying.get(uid)) for uid in "abcx"]
     await quiet()
-    await timers.run_out()
+    await timers.run_in_flight()
     assert desk.asked == [("a",), ("b",)]
     await desk.answer(0)
     assert desk.asked == [("a",), ("b",)]  # its lane does not go on beside the other one
@@ -401,40 +405,40 @@ async def test_when_slow_ones_have_landed_there_are_no_more_than_before(
 
 
 async def test_closing_ends_all_of_it(desk: Desk) -> None:
-    flights = Flights(desk.ask, at_once=1, most=1)
-    flying = asyncio.create_task(flights.get("a"))
+    loader = BatchLoader(desk.ask, workers=1, max_batch=1)
+    flying = asyncio.create_task(loader.get("a"))
     await quiet()
-    late, waiting = asyncio.create_task(flights.get("a")), asyncio.create_task(flights.get("b"))
+    late, waiting = asyncio.create_task(loader.get("a")), asyncio.create_task(loader.get("b"))
     await quiet()
-    await asyncio.wait_for(flights.close(), 1)
+    await asyncio.wait_for(loader.close(), 1)
     for caller in (flying, late, waiting):
         with pytest.raises(Unavailable):
             await caller
     with pytest.raises(Unavailable):
-        await flights.get("a")
+        await loader.get("a")
     assert asyncio.all_tasks() == {asyncio.current_task()}
-    await flights.open()
-    again = asyncio.create_task(flights.get("a"))
+    await loader.open()
+    again = asyncio.create_task(loader.get("a"))
     await quiet()
     await desk.answer(1)
     assert await again == documents("a")
-    await flights.close()
+    await loader.close()
 
 
 async def test_closing_before_a_flight_has_left(desk: Desk) -> None:
-    flights = Flights(desk.ask, at_once=1, most=1)
-    one = asyncio.create_task(flights.get("a"))
+    loader = BatchLoader(desk.ask, workers=1, max_batch=1)
+    one = asyncio.create_task(loader.get("a"))
     await asyncio.sleep(0)
-    await flights.close()
+    await loader.close()
     with pytest.raises(Unavailable):
         await one
-    await flights.open()
-    again = asyncio.create_task(flights.get("a"))
+    await loader.open()
+    again = asyncio.create_task(loader.get("a"))
     await quiet()
     assert desk.asked == [("a",)]
     await desk.answer(0)
     assert await again == documents("a")
-    await flights.close()
+    await loader.close()
 
 
 async def test_lines_of_a_flight_are_not_those_of_its_first_caller() -> None:
@@ -444,35 +448,37 @@ async def test_lines_of_a_flight_are_not_those_of_its_first_caller() -> None:
         seen.append(get_contextvars())
         return {}
 
-    flights = Flights(ask, at_once=1, most=1)
+    loader = BatchLoader(ask, workers=1, max_batch=1)
     with bound_contextvars(request_id="mine"):
-        await flights.get("a")
-    await flights.close()
+        await loader.get("a")
+    await loader.close()
     assert seen == [{}]
 
 
 @pytest.fixture
-async def onward(desk: Desk) -> AsyncIterator[tuple[Flights, Desk, Flights]]:
-    """Flights, the desk where they go on to, and those that do."""
+async def onward(desk: Desk) -> AsyncIterator[tuple[BatchLoader, Desk, BatchLoader]]:
+    """BatchLoader, the desk where they go on to, and those that do."""
     there = Desk("far")
-    to_there = Flights(there.ask, at_once=2, most=3, patience=60, slow=60)
-    flights = Flights(desk.ask, at_once=2, most=3, patience=60, slow=60, onward=to_there)
-    yield flights, there, to_there
-    await flights.close()
+    to_there = BatchLoader(there.ask, workers=2, max_batch=3, queue_timeout=60, slow_after=60)
+    loader = BatchLoader(
+        desk.ask, workers=2, max_batch=3, queue_timeout=60, slow_after=60, fallback=to_there
+    )
+    yield loader, there, to_there
+    await loader.close()
     await to_there.close()
 
 
 async def test_for_whom_nothing_was_brought_goes_onward(
-    onward: tuple[Flights, Desk, Flights], desk: Desk
+    onward: tuple[BatchLoader, Desk, BatchLoader], desk: Desk
 ) -> None:
-    flights, there, _ = onward
-    callers = [asyncio.create_task(flights.get(uids)) for uids in (["a", "far"], ["x"])]
+    loader, there, _ = onward
+    callers = [asyncio.create_task(loader.get(uids)) for uids in (["a", "far"], ["x"])]
     await quiet()
-    late = asyncio.create_task(flights.get(["far"]))
+    late = asyncio.create_task(loader.get(["far"]))
     await quiet()
     await desk.answer(0)
     assert there.asked == [("far", "x")]
-    later = asyncio.create_task(flights.get(["x"]))  # by a flight that leaves after the other one
+    later = asyncio.create_task(loader.get(["x"]))  # by a batch that leaves after the other one
     await quiet()
     there.stored.add("x")
     await desk.answer(1)
@@ -484,10 +490,10 @@ async def test_for_whom_nothing_was_brought_goes_onward(
 
 
 async def test_a_failure_stops_those_who_would_have_gone_onward(
-    onward: tuple[Flights, Desk, Flights], desk: Desk
+    onward: tuple[BatchLoader, Desk, BatchLoader], desk: Desk
 ) -> None:
-    flights, there, _ = onward
-    one = asyncio.create_task(flights.get(["far"]))
+    loader, there, _ = onward
+    one = asyncio.create_task(loader.get(["far"]))
     await quiet()
     await desk.answer(0, Unavailable("away"))
     with pytest.raises(Unavailable):
@@ -496,10 +502,10 @@ async def test_a_failure_stops_those_who_would_have_gone_onward(
 
 
 async def test_where_onward_has_closed_it_is_told_so(
-    onward: tuple[Flights, Desk, Flights], desk: Desk
+    onward: tuple[BatchLoader, Desk, BatchLoader], desk: Desk
 ) -> None:
-    flights, there, to_there = onward
-    one = asyncio.create_task(flights.get(["far"]))
+    loader, there, to_there = onward
+    one = asyncio.create_task(loader.get(["far"]))
     await quiet()
     await to_there.close()
     await desk.answer(0)
@@ -515,14 +521,14 @@ async def test_what_failed_of_a_flight_is_told_to_those_who_asked_for_it() -> No
         await asyncio.sleep(0)
         return documents("a") | {"b": away}
 
-    flights = Flights(ask, at_once=1, most=3)
+    loader = BatchLoader(ask, workers=1, max_batch=3)
     found, failed, missing = await asyncio.gather(
-        *(flights.get([uid]) for uid in ("a", "b", "c")), return_exceptions=True
+        *(loader.get([uid]) for uid in ("a", "b", "c")), return_exceptions=True
     )
     assert (found, missing) == (documents("a"), {})
     assert isinstance(failed, Unavailable)
     assert failed.__cause__ is away
-    await flights.close()
+    await loader.close()
 
 
 class Scene:
@@ -532,7 +538,9 @@ class Scene:
 
     def __init__(self) -> None:
         self.stored: set[str] = set()
-        self.flights = Flights(self.ask, at_once=self.AT_ONCE, most=self.MOST, patience=60, slow=60)
+        self.loader = BatchLoader(
+            self.ask, workers=self.AT_ONCE, max_batch=self.MOST, queue_timeout=60, slow_after=60
+        )
         self.callers: list[tuple[asyncio.Task[dict[str, bytes]], set[str], set[str]]] = []
         self.questions: list[asyncio.Future[None]] = []
         self.in_hand: set[str] = set()
@@ -553,7 +561,7 @@ class Scene:
 
     async def play(self, kind: str, uids: set[str], number: int) -> None:
         if kind == "look up":
-            task = asyncio.create_task(self.flights.get(sorted(uids)))
+            task = asyncio.create_task(self.loader.get(sorted(uids)))
             self.callers.append((task, uids, uids & self.stored))
             await asyncio.sleep(0)
         elif kind == "store":
@@ -579,7 +587,7 @@ class Scene:
                 continue
             assert there <= set(caller.result()) <= wanted & self.stored
             assert caller.result() == documents(*caller.result())
-        await self.flights.close()
+        await self.loader.close()
 
 
 _STEPS = st.tuples(

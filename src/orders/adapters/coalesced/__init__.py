@@ -1,1 +1,0 @@
-"""Look-ups that wait at the same time become one question."""

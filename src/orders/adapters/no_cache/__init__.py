@@ -1,1 +1,0 @@
-"""What stands behind the cache's port where no cache is configured."""

@@ -1,0 +1,301 @@
+"""Combines concurrent look-ups into a few batches, as DataLoader does."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from contextvars import Context
+from itertools import chain, islice
+from typing import NamedTuple, Optional, cast
+
+from orders.domain.errors import OrdersError, Unavailable
+
+Load = Callable[[Sequence[str]], Awaitable[Mapping[str, bytes | Exception]]]
+"""Looks these keys up, each named once; gives what there is of them and what failed, or raises."""
+
+_CLOSED = "look-ups have ended"
+_QUEUE_TIMEOUT = "too many look-ups wait for others that are slow"
+
+
+class Waiter(NamedTuple):
+    """A caller that waits for one key in a queue or a batch, and since when.
+
+    A failure is its result, not its exception: nobody would retrieve that of a cancelled caller.
+    """
+
+    result: "asyncio.Future[bytes | Exception | None]"
+    since: float
+
+
+class Waiters(NamedTuple):
+    """Those who wait for a key of a batch: since before it was sent, and since then."""
+
+    before: list[Waiter]
+    after: list[Waiter]
+
+
+Batch = dict[str, Waiters]
+
+
+class BatchLoader:
+    """Loads keys in batches, of which only a few are in flight at a time.
+
+    A lone caller's batch is sent at once. While all workers are busy, callers queue and share the
+    next batch. No key is in two batches at a time. A caller that asks for a key in flight gets what
+    that batch finds. If it finds nothing, the caller goes into the next batch as well: the order
+    may have been stored after the batch was sent and before the caller asked.
+
+    A batch that is slow, as on a stalled connection, delays only its own callers: a spare worker
+    takes its place, for the same keys too.
+
+    Batches run in tasks of their own: a caller that is cancelled takes nothing away from others.
+
+    Args:
+        load: loads a batch.
+        workers: most batches in flight at a time.
+        max_batch: most keys in a batch.
+        queue_timeout: seconds that a caller may wait in the queue, and at most half as many more;
+            they count anew when it has to join another batch.
+        slow_after: seconds after which a batch counts as slow.
+        spare_workers: most workers that may replace those with a slow batch.
+        on_slow: called when a batch becomes slow.
+        fallback: where callers go on to for whom a batch from here found nothing.
+    """
+
+    def __init__(
+        self,
+        load: Load,
+        *,
+        workers: int,
+        max_batch: int,
+        queue_timeout: float = 2.5,
+        slow_after: float = 0.5,
+        spare_workers: int = 4,
+        on_slow: Callable[[], None] = lambda: None,
+        fallback: Optional["BatchLoader"] = None,
+    ) -> None:
+        self._load = load
+        self._max_workers = workers
+        self._max_batch = max_batch
+        self._queue_timeout = queue_timeout
+        self._slow_after = slow_after
+        self._spare_workers = spare_workers
+        self._on_slow = on_slow
+        self._fallback = fallback
+        self._queue: dict[str, list[Waiter]] = {}
+        self._in_flight: Batch = {}  # every key of a batch that is not slow
+        self._slow_batches: list[Batch] = []
+        self._workers: set[asyncio.Task[None]] = set()
+        self._is_starting = False  # a worker has been created and has not begun
+        self._timer: asyncio.TimerHandle | None = None
+        self._closed = False
+
+    async def open(self) -> None:
+        """Accept callers, also after ``close``."""
+        self._closed = False
+
+    async def close(self) -> None:
+        """Cancel all batches; callers that wait, or come later, get Unavailable."""
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        workers = tuple(self._workers)
+        for worker in workers:
+            worker.cancel()
+        await asyncio.gather(*workers, return_exceptions=True)
+        self._is_starting = False
+        for waiters in self._queue.values():
+            _resolve(waiters, Unavailable(_CLOSED))
+        self._queue.clear()
+
+    async def get(self, keys: Collection[str]) -> dict[str, bytes]:
+        """Load these; a key is only missing by a batch that was sent after this call.
+
+        Raises:
+            Unavailable: a batch failed with it, or none was sent in time.
+            OrdersError: a batch failed otherwise; that failure is the cause.
+        """
+        if self._closed:
+            raise Unavailable(_CLOSED)
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        waiters = {key: Waiter(loop.create_future(), now) for key in keys}
+        for key, waiter in waiters.items():
+            self._join(key, (waiter,))
+        found = {}
+        for key, waiter in waiters.items():
+            result = await waiter.result
+            if isinstance(result, bytes):
+                found[key] = result
+            elif result is not None:
+                raise _copy(result) from result
+        return found
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether a batch is slow."""
+        return bool(self._slow_batches)
+
+    @property
+    def pending(self) -> list[str]:
+        """The keys that callers wait for, in flight or queued."""
+        return list(dict.fromkeys(chain(self._queue, self._in_flight, *self._slow_batches)))
+
+    def resolve(self, found: Mapping[str, bytes]) -> None:
+        """Resolve all who wait for one of these keys, whose values became known elsewhere."""
+        for key, value in found.items():
+            _resolve(self._queue.pop(key, ()), value)
+            for batch in (self._in_flight, *self._slow_batches):
+                for waiters in batch.get(key, ()):
+                    _resolve(waiters, value)
+
+    def take_over(self, key: str, waiters: Iterable[Waiter]) -> None:
+        """Load ``key`` for callers that asked another loader for it."""
+        if self._closed:
+            _resolve(waiters, Unavailable(_CLOSED))
+        else:
+            now = asyncio.get_running_loop().time()
+            self._join(key, [Waiter(waiter.result, now) for waiter in waiters])
+
+    def _join(self, key: str, waiters: Iterable[Waiter]) -> None:
+        in_flight = self._in_flight.get(key)
+        if in_flight is None:
+            self._enqueue(key, waiters)
+        else:
+            in_flight.after.extend(waiters)
+
+    def _enqueue(self, key: str, waiters: Iterable[Waiter]) -> None:
+        queued = self._queue.get(key)
+        if queued is None:
+            self._queue[key] = list(waiters)
+        else:
+            queued.extend(waiters)
+        if not self._is_starting:
+            self._start_worker()
+
+    def _start_worker(self) -> None:
+        """Start a worker where there may be one more, else see that nobody queues for too long."""
+        loop = asyncio.get_running_loop()
+        if (
+            self._busy_workers < self._max_workers
+            and len(self._workers) < self._max_workers + self._spare_workers
+        ):
+            # It begins after what else happens in this turn of the loop, and takes that along. In a
+            # context of its own: its log lines are not those of the first caller.
+            worker = loop.create_task(self._work(), context=Context())
+            self._is_starting = True
+            self._workers.add(worker)
+            worker.add_done_callback(self._workers.discard)  # if it is cancelled before it begins
+        elif self._timer is None:
+            self._timer = loop.call_later(self._queue_timeout / 2, self._expire_waiters)
+
+    async def _work(self) -> None:
+        """Load one batch after another while callers queue and no others do it by now."""
+        try:
+            while self._queue and self._busy_workers <= self._max_workers:
+                self._is_starting = False
+                await self._load_batch()
+            self._is_starting = False
+        finally:  # the callback runs a turn later: a caller of that turn would wait in vain
+            self._workers.discard(cast("asyncio.Task[None]", asyncio.current_task()))
+
+    @property
+    def _busy_workers(self) -> int:
+        """Workers without those whose batch is slow."""
+        return len(self._workers) - len(self._slow_batches)
+
+    async def _load_batch(self) -> None:
+        keys = tuple(islice(self._queue, self._max_batch))
+        batch = {key: Waiters(self._queue.pop(key), []) for key in keys}
+        self._in_flight |= batch
+        slow = asyncio.get_running_loop().call_later(self._slow_after, self._mark_slow, batch)
+        if self._queue:
+            self._start_worker()
+        found: Mapping[str, bytes | Exception] = {}
+        failure: Exception | None = Unavailable(_CLOSED)
+        try:
+            found = await self._load_keys(keys)
+            failure = None
+        except Exception as error:  # noqa: BLE001, the callers deal with it
+            failure = error
+        finally:
+            slow.cancel()
+            self._remove(batch)
+            if failure is None:
+                self._deliver(batch, found)
+            else:
+                for waiters in chain.from_iterable(batch.values()):
+                    _resolve(waiters, failure)
+
+    async def _load_keys(self, keys: Sequence[str]) -> Mapping[str, bytes | Exception]:
+        """Load them together, and one by one if something is wrong with one of them."""
+        try:
+            return await self._load(keys)
+        except Unavailable:
+            raise
+        except Exception:
+            if len(keys) == 1:
+                raise
+        found: dict[str, bytes | Exception] = {}
+        for key in keys:
+            try:
+                found |= await self._load((key,))
+            except Exception as error:  # noqa: BLE001, its callers deal with it
+                found[key] = error
+        return found
+
+    def _mark_slow(self, batch: Batch) -> None:
+        self._remove(batch)
+        self._slow_batches.append(batch)
+        if self._queue and not self._is_starting:
+            self._start_worker()
+        self._on_slow()
+
+    def _remove(self, batch: Batch) -> None:
+        if any(each is batch for each in self._slow_batches):
+            self._slow_batches = [each for each in self._slow_batches if each is not batch]
+        else:
+            for key in batch:
+                del self._in_flight[key]
+
+    def _deliver(self, batch: Batch, found: Mapping[str, bytes | Exception]) -> None:
+        for key, (before, after) in batch.items():
+            value = found.get(key)
+            if value is not None:
+                _resolve(before, value)
+                _resolve(after, value)
+                if self._slow_batches and isinstance(value, bytes):
+                    self.resolve({key: value})
+            elif self._fallback is not None:
+                self._fallback.take_over(key, before + after)
+            else:
+                _resolve(before, None)
+                if after:
+                    self._enqueue(key, after)
+
+    def _expire_waiters(self) -> None:
+        """Fail those who have been in the queue for too long."""
+        self._timer = None
+        loop = asyncio.get_running_loop()
+        limit = loop.time() - self._queue_timeout
+        for key, waiters in tuple(self._queue.items()):
+            expired = (waiter for waiter in waiters if waiter.since <= limit)
+            _resolve(expired, Unavailable(_QUEUE_TIMEOUT))
+            self._queue[key] = [waiter for waiter in waiters if not waiter.result.done()]
+            if not self._queue[key]:
+                del self._queue[key]
+        if self._queue:
+            self._timer = loop.call_later(self._queue_timeout / 2, self._expire_waiters)
+
+
+def _resolve(waiters: Iterable[Waiter], result: bytes | Exception | None) -> None:
+    """Give them their result, except those who were cancelled or have one already."""
+    for waiter in waiters:
+        if not waiter.result.done():
+            waiter.result.set_result(result)
+
+
+def _copy(failure: Exception) -> OrdersError:
+    """A copy for one caller: raised by many tasks, one exception would gather all their traces."""
+    if isinstance(failure, Unavailable):
+        return Unavailable(str(failure), failure.since)
+    return OrdersError("a look-up has failed")

@@ -1,0 +1,175 @@
+"""A cache in this process's own memory, in front of the one that all processes share."""
+
+import asyncio
+from abc import abstractmethod
+from collections import OrderedDict
+from collections.abc import Mapping
+from contextlib import suppress
+from contextvars import Context
+from sys import getsizeof
+from typing import Protocol
+
+import structlog
+
+from orders.domain.errors import Unavailable
+from orders.domain.order.document import hex_digest
+from orders.domain.ports import Cache, CachedDocument, LocalCache
+
+OVERHEAD = 400
+"""Bytes that an entry takes besides its uid and its document, as measured."""
+
+_LARGEST_SHARE = 8
+"""A document that takes more than this part of all the room is not kept here."""
+
+_FLUSH_INTERVAL = 0.25
+
+log = structlog.get_logger(__name__)
+
+
+class ReadCache(Protocol):
+    """What a reader fills with the documents that it read."""
+
+    @abstractmethod
+    def keep(self, documents: Mapping[str, bytes]) -> None:
+        """Keep documents that the shared cache has."""
+
+    @abstractmethod
+    async def put(self, documents: Mapping[str, bytes]) -> None:
+        """Keep documents, and see that the shared cache gets them.
+
+        Raises:
+            Unavailable: that one had to be written to at once, and is down.
+        """
+
+
+class _Entry(CachedDocument, gc=False):
+    size: int
+    generation: int  # the one in which it was used last
+
+
+class BoundedLocalCache(LocalCache, ReadCache):
+    """Keeps the documents that were used last, up to a number of bytes.
+
+    Orders never change, so what is kept here stays right, whatever becomes of ``shared``. That one
+    learns of the uses here afterwards: at once when nothing was used for a while, then a few times
+    a second, in two calls: what was used is touched, and what it lacks of that is put. So nobody
+    waits for a put, and what its capacity would push out again does not travel.
+
+    Args:
+        shared: the cache that all processes share.
+        max_bytes: room for entries, with all that they take.
+        capacity: that of ``shared``, in documents; no more are flushed at a time.
+        flush_interval: least seconds between two flushes.
+    """
+
+    def __init__(
+        self,
+        shared: Cache,
+        max_bytes: int,
+        capacity: int,
+        *,
+        flush_interval: float = _FLUSH_INTERVAL,
+    ) -> None:
+        self._shared = shared
+        self._max_bytes = max_bytes
+        self._capacity = capacity
+        self._flush_interval = flush_interval
+        self._entries: OrderedDict[str, _Entry] = OrderedDict()  # least recently used first
+        self._bytes = 0
+        self._generation = 0
+        self._is_dirty = False
+        self._is_open = False
+        self._flushing: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """From now on flush uses to ``shared``."""
+        self._is_open = True
+
+    async def close(self) -> None:
+        """Flush nothing any more."""
+        self._is_open = False
+        if flushing := self._flushing:
+            flushing.cancel()
+            with suppress(asyncio.CancelledError):
+                await flushing
+
+    def peek(self, order_uid: str) -> CachedDocument | None:
+        """See ``LocalCache.peek``; counts as a use."""
+        entry = self._entries.get(order_uid)
+        if entry is not None:
+            self._entries.move_to_end(order_uid)
+            entry.generation = self._generation
+            if not self._is_dirty:
+                self._schedule_flush()
+            if not entry.digest:
+                entry.digest = hex_digest(entry.document)
+        return entry
+
+    def keep(self, documents: Mapping[str, bytes]) -> None:
+        """See ``ReadCache.keep``; those that are too large are left out."""
+        for uid, document in documents.items():
+            self._keep(uid, document)
+
+    async def put(self, documents: Mapping[str, bytes]) -> None:
+        """See ``ReadCache.put``; only documents that are too large to keep here are put at once."""
+        large = {uid: doc for uid, doc in documents.items() if not self._keep(uid, doc)}
+        if len(large) < len(documents):
+            self._schedule_flush()
+        if large:
+            await self._shared.put(large)
+
+    def _keep(self, uid: str, document: bytes) -> bool:
+        """Keep it as the most recently used; False when it is too large for that."""
+        if former := self._entries.pop(uid, None):
+            self._bytes -= former.size
+        size = getsizeof(uid) + getsizeof(document) + OVERHEAD
+        if size * _LARGEST_SHARE > self._max_bytes:
+            return False
+        self._entries[uid] = _Entry(document, b"", size, self._generation)
+        self._bytes += size
+        while self._bytes > self._max_bytes:
+            _, oldest = self._entries.popitem(last=False)
+            self._bytes -= oldest.size
+        return True
+
+    def _schedule_flush(self) -> None:
+        if not self._is_open:
+            return
+        self._is_dirty = True
+        if self._flushing is None:
+            # In a context of its own: its log lines are not those of the request that began it.
+            loop = asyncio.get_running_loop()
+            self._flushing = loop.create_task(self._flush_while_dirty(), context=Context())
+
+    async def _flush_while_dirty(self) -> None:
+        try:
+            while self._is_dirty:
+                with suppress(Unavailable):  # nobody could have used it
+                    await self._flush()
+                await asyncio.sleep(self._flush_interval)
+        except Exception:
+            log.exception("unforeseen error")
+        finally:
+            self._flushing = None
+            self._is_dirty = False  # else no later use would schedule a flush
+
+    async def _flush(self) -> None:
+        self._is_dirty = False
+        used = self._used_in_this_generation()
+        self._generation += 1
+        missing = await self._shared.touch(used)
+        documents = {
+            uid: entry.document for uid in missing if (entry := self._entries.get(uid)) is not None
+        }
+        if documents:
+            await self._shared.put(documents)
+
+    def _used_in_this_generation(self) -> list[str]:
+        """As many as ``shared`` can hold, the last used last."""
+        used: list[str] = []
+        for uid, entry in reversed(self._entries.items()):
+            if entry.generation != self._generation or len(used) == self._capacity:
+                break
+            used.append(uid)
+        used.reverse()
+        return used
