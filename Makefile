@@ -3,22 +3,26 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+RUN_READY := $(VENV)/.run-ready
 UNIT ?= tests/unit
 INTEGRATION ?= tests/integration
 
 .DEFAULT_GOAL := help
-.PHONY: help run test unit integration picture drill mutation-checks bench bench-quick bench-docs check lint types imports schemas format coverage lock dist clean
+.PHONY: help run test unit properties integration picture drill mutation-checks bench bench-quick bench-docs check lint types imports schemas format coverage lock dist clean
 
 help: ## list what make can do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
-run: $(READY) ## start all of it on real servers; Ctrl-C stops it, the data stays in .orders/
+run: $(RUN_READY) ## start all of it on real servers; Ctrl-C stops it, the data stays in .orders/
 	@exec $(BIN)/orders dev
 
-test: unit integration ## every test: unit, then integration on real servers
+test: unit properties integration ## every test: unit, properties, then integration on real servers
 
-unit: $(READY) ## tests that need no server
-	$(BIN)/python -m pytest $(UNIT)
+unit: $(READY) ## tests that need no server, side by side
+	$(BIN)/python -m pytest -n auto --dist worksteal -m 'not thorough' $(UNIT)
+
+properties: $(READY) ## the API against its document, and properties that take long
+	$(BIN)/python -m pytest -m thorough tests/unit
 
 integration: $(READY) ## tests on real servers (ORDERS_TEST_*, else Docker, else embedded ones)
 	$(BIN)/python -m pytest $(INTEGRATION)
@@ -66,8 +70,8 @@ coverage: $(READY) ## all tests again, with a report of the lines and branches t
 	$(BIN)/coverage combine
 	$(BIN)/coverage report --skip-covered --show-missing
 
-# uv writes locks without addresses and with hashes; one for what is installed here, one for the
-# image, one for building the wheel. PIP_FIND_LINKS is unset so that no local folder gets in.
+# uv writes locks without addresses and with hashes: for developing, for `make run`, for the image
+# and for building the wheel. PIP_FIND_LINKS is unset so that no local folder gets in.
 LOCK := env -u PIP_FIND_LINKS -u UV_FIND_LINKS $(BIN)/uv pip compile --quiet --universal \
 	--python-version 3.11 --generate-hashes --no-annotate --no-header --upgrade
 
@@ -75,6 +79,7 @@ lock: $(READY) ## resolve the dependencies anew
 	$(BIN)/python -m pip install --quiet 'uv>=0.7'
 	$(LOCK) pyproject.toml --extra embedded --group dev --output-file requirements/dev.lock
 	$(LOCK) pyproject.toml --constraint requirements/dev.lock --output-file requirements/runtime.lock
+	$(LOCK) pyproject.toml --extra embedded --constraint requirements/dev.lock --output-file requirements/run.lock
 	$(LOCK) --group build --constraint requirements/dev.lock --output-file requirements/build.lock
 
 dist: $(READY) ## build the wheel into dist/
@@ -83,11 +88,13 @@ dist: $(READY) ## build the wheel into dist/
 clean: ## remove what was made here, but for the data in .orders/
 	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-$(READY): pyproject.toml requirements/dev.lock
+$(READY): requirements/dev.lock
+$(RUN_READY): requirements/run.lock
+$(READY) $(RUN_READY): pyproject.toml requirements/build.lock
 	@echo "Installing into $(VENV) (the first time this takes a minute or two)"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is needed: make PYTHON=python3.12 ..."; exit 2; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --require-hashes --requirement requirements/dev.lock
+	$(BIN)/python -m pip install --require-hashes $(patsubst %,--requirement %,$(filter %.lock,$^))
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@

@@ -25,6 +25,7 @@ NOT_RUN = (
     NotRun("make run", "goes on until stopped", "tests/integration/dev/test_dev_command.py"),
     NotRun("make test", "runs this very test", ".ci/run"),
     NotRun("make unit", "is a part of make test", ".ci/run"),
+    NotRun("make properties", "is a part of make test", ".ci/run"),
     NotRun("make integration", "is a part of make test", ".ci/run"),
     NotRun("make check", "goes before make test", ".ci/run"),
     NotRun("make coverage", "runs all tests once more", ".ci/run"),
