@@ -37,10 +37,10 @@ def answer(query: bytes, headers: Iterable[Header], random_max: int) -> RawRespo
         uid_max=str(ID_MAX_LENGTH),
     )
     tag = etag(body)
-    headers = ((b"etag", tag), REVALIDATE, (b"vary", VARY), *document.SAFETY)
+    described = ((b"etag", tag), REVALIDATE, (b"vary", VARY), *document.SAFETY)
     if is_known(given, tag):
-        return RawResponse(304, headers)
-    return RawResponse.of(body, *headers, media_type=document.MEDIA_TYPE)
+        return RawResponse(304, described)
+    return RawResponse.of(body, *described, media_type=document.MEDIA_TYPE)
 
 
 def asked_order(query: bytes) -> str:
