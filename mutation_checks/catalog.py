@@ -83,30 +83,30 @@ SAFETIES = (
     ),
     Safety(
         "offsets are committed after the batch is stored (commit order)",
-        "entrypoints/consumer/loop.py",
+        "domain/intake/pipeline.py",
         """\
-        return await self._store(read.prepared, behind, stop)
+        return await self._store(pending.parsed, behind, stop)
 """,
         """\
-        await self._commit(read.batch)
-        return await self._store(read.prepared, behind, stop)
+        await self._commit(pending.batch)
+        return await self._store(pending.parsed, behind, stop)
 """,
-        "tests/unit/consumer/test_loop.py::test_crashes_anywhere_lose_nothing_and_double_nothing",
+        "tests/unit/domain/intake/test_pipeline.py::test_crashes_anywhere_lose_nothing_and_double_nothing",
     ),
     Safety(
         "of documents of one order the first is stored, also by two batches at a time",
-        "entrypoints/consumer/loop.py",
-        "        if last and not read.order_uids.isdisjoint(last.read.order_uids):\n",
-        "        if last and not last:\n",
-        "tests/unit/consumer/test_loop.py"
+        "domain/intake/pipeline.py",
+        "        if previous and not pending.order_uids.isdisjoint(previous.pending.order_uids):\n",
+        "        if previous and not previous:\n",
+        "tests/unit/domain/intake/test_pipeline.py"
         "::test_batches_with_an_order_in_common_are_stored_one_after_another",
     ),
     Safety(
         "behind a batch that is not stored nothing is committed",
-        "entrypoints/consumer/loop.py",
-        "        if not await in_hand[0].storing:\n",
-        "        if not await in_hand[0].storing and len(in_hand) == 1:\n",
-        "tests/unit/consumer/test_loop.py"
+        "domain/intake/pipeline.py",
+        "        if not await in_flight[0].store:\n",
+        "        if not await in_flight[0].store and len(in_flight) == 1:\n",
+        "tests/unit/domain/intake/test_pipeline.py"
         "::test_behind_a_batch_that_is_left_at_the_stop_nothing_is_committed",
     ),
     Safety(
@@ -155,8 +155,8 @@ SAFETIES = (
     Safety(
         "partitions are handed over when what is in hand is committed (revoke handling)",
         "adapters/kafka/consumer/consumer_thread.py",
-        "            (self._positions.in_hand or self._commits.in_flight)\n",
-        "            not self._positions\n",
+        "            (self._tracker.unprocessed or self._commits.in_flight)\n",
+        "            not self._tracker\n",
         f"{_KAFKA}test_rebalance.py"
         "::test_a_batch_in_hand_is_waited_for_and_committed_before_the_hand_over",
     ),
@@ -166,7 +166,7 @@ SAFETIES = (
         """\
         self.epoch += 1
         self._partitions = {partition: _Partition() for partition in partitions}
-        self._in_hand.clear()
+        self._unprocessed.clear()
 """,
         """\
         self._partitions |= {p: _Partition() for p in partitions if p not in self._partitions}
@@ -177,7 +177,7 @@ SAFETIES = (
     Safety(
         "what was read and is taken away is forgotten (revoke handling)",
         "adapters/kafka/consumer/consumer_thread.py",
-        "        self._read_ahead.clear()\n",
+        "        self._buffer.clear()\n",
         "",
         f"{_KAFKA}test_rebalance.py::test_what_was_read_ahead_of_others_partitions_is_forgotten",
     ),

@@ -1,6 +1,6 @@
 """The composition root: which adapter stands behind which port, said once.
 
-Nothing here connects. ``opened`` opens what a process needs, in order, and closes it again.
+Nothing here connects. ``open_all`` opens what a process needs, in order, and closes it again.
 """
 
 import asyncio
@@ -21,6 +21,8 @@ from orders.adapters.kafka.publisher import KafkaPublisher
 from orders.adapters.kafka.replay_journal import KafkaReplayJournal
 from orders.adapters.kafka.replay_target import KafkaReplayTarget
 from orders.adapters.logged.dead_letters import LoggedDeadLetters
+from orders.adapters.logged.ingest_observer import LoggedIngest
+from orders.adapters.logged.store_health import StoreHealth
 from orders.adapters.memory.cache import MemoryCache
 from orders.adapters.memory.dead_letter_reader import MemoryDeadLetterReader
 from orders.adapters.memory.dead_letters import MemoryDeadLetters
@@ -43,7 +45,8 @@ from orders.adapters.read_path.order_reader import CachedOrderReader
 from orders.adapters.redis_lru.cache import RedisCache
 from orders.adapters.redis_lru.inspection import RedisInspection
 from orders.config import Settings
-from orders.domain.storing import Storing
+from orders.daemon_thread import in_daemon_thread
+from orders.domain.intake.pipeline import CONCURRENT_STORES, IngestPipeline
 from orders.domain.use_cases.check_readiness import CheckReadiness
 from orders.domain.use_cases.ingest_batch import IngestBatch
 from orders.domain.use_cases.inspect_dead_letters import InspectDeadLetters
@@ -81,6 +84,11 @@ def _choose_cache(settings: Settings, backend: str) -> str:
 
 def _choose_local_cache(settings: Settings) -> str:
     return "bounded" if settings.cache_local_bytes else "none"
+
+
+def _concurrent_stores(pool_max: int) -> int:
+    """Leaves a connection for health checks, where there is more than one."""
+    return max(1, min(CONCURRENT_STORES, pool_max - 1))
 
 
 class Container(containers.DeclarativeContainer):
@@ -195,7 +203,7 @@ class Container(containers.DeclarativeContainer):
         ReplayDeadLetters, dead_letter_reader, replay_journal, replay_target
     )
 
-    storing = providers.Singleton(Storing)
+    store_health = providers.Singleton(StoreHealth)
     commits = providers.Singleton(KafkaCommits, source)
     required = providers.Selector(
         backend, servers=providers.Dict(postgres=database), memory=providers.Dict()
@@ -209,8 +217,8 @@ class Container(containers.DeclarativeContainer):
     readiness = providers.Singleton(CheckReadiness, required, optional)
     consumer_required = providers.Selector(
         backend,
-        servers=providers.Dict(postgres=database, kafka=source, store=storing),
-        memory=providers.Dict(store=storing),
+        servers=providers.Dict(postgres=database, kafka=source, store=store_health),
+        memory=providers.Dict(store=store_health),
     )
     consumer_optional = providers.Selector(
         which_cache,
@@ -246,6 +254,16 @@ class Container(containers.DeclarativeContainer):
         inspected,
         providers.Dict(kafka=providers.Dict({"dead-letters": dead_letters_inspection})),
     )
+    ingest_pipeline = providers.Factory(
+        IngestPipeline,
+        source,
+        ingest,
+        providers.Singleton(LoggedIngest, store_health),
+        run_in_thread=providers.Object(in_daemon_thread),
+        concurrent_stores=providers.Callable(
+            _concurrent_stores, settings.provided.postgres_pool_max
+        ),
+    )
 
     # Opened before and closed along with the servers that they ask.
     look_up_resources = providers.List(local_cache, reader)
@@ -264,7 +282,7 @@ def build_in_memory(settings: Settings) -> Container:
 
 
 @asynccontextmanager
-async def opened(*resources: Resource) -> AsyncIterator[None]:
+async def open_all(*resources: Resource) -> AsyncIterator[None]:
     """Hold these open. In the end close all of them at once: the slowest bounds it, not the sum."""
     held: list[Resource] = []
     try:

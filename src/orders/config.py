@@ -91,9 +91,6 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Meta(extra={"rule": "must be true or false"}),
         _about("api and consumer bring the schema up to date"),
     ] = True
-    consumer_heartbeat_file: Annotated[
-        str | None, _about("file that the consumer touches while it can store")
-    ] = None
     consumer_health_port: Annotated[
         Annotated[int, Meta(ge=1, le=65535, extra={"rule": "must be a port from 1 to 65535"})]
         | None,

@@ -8,7 +8,7 @@ import pytest
 from orders.adapters.read_path.circuit_breaker import CircuitBreakerCache
 from orders.adapters.read_path.local_cache import BoundedLocalCache
 from orders.adapters.read_path.no_cache import NoCache
-from orders.bootstrap import build, build_in_memory, opened
+from orders.bootstrap import build, build_in_memory, open_all
 from orders.config import Settings
 
 SETTINGS = Settings(
@@ -112,13 +112,13 @@ class Meeting:
 
 async def test_what_was_opened_is_closed_also_when_another_does_not_open() -> None:
     seen: list[str] = []
-    async with opened(Part("a", seen), Part("b", seen)):
+    async with open_all(Part("a", seen), Part("b", seen)):
         seen.append("work")
     assert seen[:3] == ["+a", "+b", "work"]
     assert set(seen[3:]) == {"-a", "-b"}
     seen.clear()
     with pytest.raises(ConnectionError):
-        async with opened(Part("a", seen), Part("b", seen, fails=True)):
+        async with open_all(Part("a", seen), Part("b", seen, fails=True)):
             seen.append("never")
     assert seen == ["+a", "-a"]
 
@@ -128,7 +128,7 @@ async def test_all_are_closed_at_once_and_one_that_fails_hides_nothing() -> None
     with pytest.raises(ConnectionError):
         async with (
             asyncio.timeout(5),
-            opened(Meeting(both), Meeting(both, fails=True), Meeting(both)),
+            open_all(Meeting(both), Meeting(both, fails=True), Meeting(both)),
         ):
             pass
     assert both.n_waiting == 0

@@ -1,7 +1,7 @@
-"""Looks at the servers all the time.
+"""Checks the servers periodically.
 
-Without it, readiness would know of nothing that happened while nobody asked, and the log would not
-tell of servers that no work needs just then.
+Without it, readiness would miss what happens between two requests for it, and the log would not
+report servers that are not in use at the moment.
 """
 
 import asyncio
@@ -15,20 +15,20 @@ from msgspec import Struct
 from orders.domain.use_cases.check_readiness import CheckReadiness, PartState
 
 SERVERS = {"kafka": "Kafka", "redis": "Redis"}
-"""Parts of readiness, and what the log calls them. Of PostgreSQL its pool tells, at once."""
+"""Parts of readiness, and their names in the log. PostgreSQL is reported by its pool, at once."""
 
 _END_SECONDS = 0.3
-"""How long the end waits for a look that does not stop."""
+"""How long the end waits for a check that does not stop."""
 
 _log = structlog.get_logger(__name__)
 
 
 class Pace(Struct, frozen=True):
-    """Seconds from the end of one look to the next.
+    """Seconds from the end of one check to the next.
 
-    ``interval``: as a rule. ``again``: after a look that found a server away, which may be no more
-    than a hiccup. ``at_start``: how long a server that was never seen may be away untold: processes
-    and servers are often started together.
+    ``interval``: as a rule. ``again``: after a check that found a server down, which may be no more
+    than a hiccup. ``at_start``: how long a server that was never up may be down before it is
+    reported: processes and servers are often started together.
     """
 
     interval: float = 3.0
@@ -37,15 +37,15 @@ class Pace(Struct, frozen=True):
 
 
 @asynccontextmanager
-async def health_watched(
+async def watch_health(
     readiness: CheckReadiness,
     servers: Mapping[str, str],
     pace: Pace = Pace(),  # noqa: B008 (immutable)
 ) -> AsyncIterator[None]:
     """Ask ``readiness`` again and again during the block, and log what comes of ``servers``.
 
-    ``servers``: the parts that the log tells of, and what it calls them. One line when a server
-    goes away, one when it is back.
+    ``servers``: the parts that the log reports, and their names in it. One line when a server goes
+    down, one when it has recovered.
     """
     watching = asyncio.create_task(_watch(readiness, servers, pace))
     try:
@@ -76,26 +76,26 @@ async def _watch(readiness: CheckReadiness, servers: Mapping[str, str], pace: Pa
 
 
 class _Server:
-    """What is known, and was told, of one server."""
+    """What is known of one server, and what was reported."""
 
     def __init__(self, name: str, pace: Pace) -> None:
         self._name = name
         self._pace = pace
         self._begun = time.monotonic()
         self._was_up = False
-        self._is_told_away = False
+        self._is_reported_down = False
         self.is_in_doubt = False
 
     def note(self, found: PartState) -> None:
         if found.state == "up":
-            if self._is_told_away:
+            if self._is_reported_down:
                 _log.info(f"{self._name} is back")
-            self._was_up, self._is_told_away, self.is_in_doubt = True, False, False
+            self._was_up, self._is_reported_down, self.is_in_doubt = True, False, False
             return
-        if self._is_told_away:
+        if self._is_reported_down:
             return
         is_starting = not self._was_up and time.monotonic() - self._begun < self._pace.at_start
         if self.is_in_doubt and not is_starting:
             _log.warning(f"{self._name} is away", reason=found.reason)
-            self._is_told_away = True
-        self.is_in_doubt = not self._is_told_away
+            self._is_reported_down = True
+        self.is_in_doubt = not self._is_reported_down

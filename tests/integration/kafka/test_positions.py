@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from kafka.structs import TopicPartition
 
-from orders.adapters.kafka.consumer.offset_tracker import Positions, Receipt
-from orders.adapters.kafka.consumer.record_buffer import ReadAhead
+from orders.adapters.kafka.consumer.offset_tracker import AckToken, OffsetTracker
+from orders.adapters.kafka.consumer.record_buffer import RecordBuffer
 from orders.adapters.kafka.wire.record_batches import Record
 from orders.domain.intake.messages import BATCH_BYTES, BATCH_MESSAGES, Batch
 
@@ -19,19 +19,19 @@ class Books(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.positions = Positions()
-        self.read_ahead = ReadAhead(self.positions)
+        self.tracker = OffsetTracker()
+        self.buffer = RecordBuffer(self.tracker)
         self.next = dict.fromkeys(PARTITIONS, 0)
-        self.stale: list[Receipt] = []
+        self.stale: list[AckToken] = []
         self.take_over()
 
     @rule()
     def take_over(self) -> None:
         """All partitions are assigned anew; what is in hand and read ahead counts no more."""
-        self.stale += [receipt for receipt, _ in getattr(self, "in_hand", [])]
-        self.positions.assign(PARTITIONS)
-        self.read_ahead.clear()
-        self.in_hand: list[tuple[Receipt, Batch]] = []
+        self.stale += [token for token, _ in getattr(self, "in_hand", [])]
+        self.tracker.assign(PARTITIONS)
+        self.buffer.clear()
+        self.in_hand: list[tuple[AckToken, Batch]] = []
         self.undone: dict[TopicPartition, list[int]] = {p: [] for p in PARTITIONS}
         self.buffered = 0
         self.offered = dict.fromkeys(PARTITIONS, 0)
@@ -46,22 +46,22 @@ class Books(RuleBasedStateMachine):
             if is_message:
                 self.undone[partition].append(offset)
                 self.buffered += 1
-        self.read_ahead.add({partition: records})
+        self.buffer.add({partition: records})
 
     @rule()
     def give(self) -> None:
-        batch = self.read_ahead.cut()
+        batch = self.buffer.cut()
         assert (batch is None) == (self.buffered == 0)
         if batch is not None:
-            assert isinstance(batch.receipt, Receipt)
+            assert isinstance(batch.ack_token, AckToken)
             self.buffered -= len(batch.messages)
-            self.in_hand.append((batch.receipt, batch))
+            self.in_hand.append((batch.ack_token, batch))
 
     @precondition(lambda self: self.in_hand)
     @rule(data=st.data())
     def finish(self, data: st.DataObject) -> None:
         chosen = data.draw(st.integers(0, len(self.in_hand) - 1))
-        self.positions.finish(self.in_hand[chosen][0])
+        self.tracker.mark_processed(self.in_hand[chosen][0])
         for _, batch in self.in_hand[: chosen + 1]:
             for message in batch.messages:
                 self.undone[PARTITIONS[message.origin.partition]].remove(message.origin.offset)
@@ -70,37 +70,37 @@ class Books(RuleBasedStateMachine):
     @precondition(lambda self: self.stale)
     @rule(data=st.data())
     def finish_what_was_taken_away(self, data: st.DataObject) -> None:
-        receipt = data.draw(st.sampled_from(self.stale))
-        before = self.positions.to_commit()
-        assert not self.positions.is_current(receipt)
-        self.positions.finish(receipt)
-        assert self.positions.to_commit() == before
+        token = data.draw(st.sampled_from(self.stale))
+        before = self.tracker.to_commit()
+        assert not self.tracker.is_current(token)
+        self.tracker.mark_processed(token)
+        assert self.tracker.to_commit() == before
 
     @rule(is_confirmed=st.booleans())
     def commit(self, is_confirmed: bool) -> None:
         if is_confirmed:
-            self.positions.committed(self.positions.epoch, self.positions.to_commit())
-            assert self.positions.to_commit() == {}
+            self.tracker.committed(self.tracker.epoch, self.tracker.to_commit())
+            assert self.tracker.to_commit() == {}
 
     @invariant()
     def nothing_is_committed_that_is_not_dealt_with(self) -> None:
-        for partition, position in self.positions.to_commit().items():
+        for partition, position in self.tracker.to_commit().items():
             assert all(offset >= position for offset in self.undone[partition])
 
     @invariant()
     def what_may_be_committed_never_goes_back(self) -> None:
-        for partition, position in self.positions.to_commit().items():
+        for partition, position in self.tracker.to_commit().items():
             assert position >= self.offered[partition]
             self.offered[partition] = position
 
     @invariant()
     def counts_what_is_in_hand(self) -> None:
-        assert self.positions.in_hand == len(self.in_hand)
+        assert self.tracker.unprocessed == len(self.in_hand)
 
     @invariant()
     def all_that_is_dealt_with_may_be_committed(self) -> None:
-        left = self.positions.to_commit()
-        for partition, read in self.positions.to_read().items():
+        left = self.tracker.to_commit()
+        for partition, read in self.tracker.to_read().items():
             if read is not None and not self.undone[partition]:
                 assert left.get(partition, read) == read
 
@@ -114,23 +114,23 @@ def records(amount: int, size: int) -> dict[TopicPartition, list[Record]]:
 
 
 def test_a_batch_is_bounded_in_messages_and_bytes() -> None:
-    positions = Positions()
-    positions.assign(PARTITIONS)
-    read_ahead = ReadAhead(positions)
-    read_ahead.add(records(BATCH_MESSAGES + 1, 1))
-    assert read_ahead.is_full
-    first, second = read_ahead.cut(), read_ahead.cut()
+    tracker = OffsetTracker()
+    tracker.assign(PARTITIONS)
+    buffer = RecordBuffer(tracker)
+    buffer.add(records(BATCH_MESSAGES + 1, 1))
+    assert buffer.is_full
+    first, second = buffer.cut(), buffer.cut()
     assert first is not None
     assert second is not None
     assert (len(first.messages), len(second.messages)) == (BATCH_MESSAGES, 1)
-    assert not read_ahead.is_full
-    read_ahead.add(records(3, BATCH_BYTES // 2))
-    assert read_ahead.is_full
+    assert not buffer.is_full
+    buffer.add(records(3, BATCH_BYTES // 2))
+    assert buffer.is_full
     sizes = []
-    while batch := read_ahead.cut():
+    while batch := buffer.cut():
         sizes.append(len(batch.messages))
     assert sizes == [2, 1]
-    read_ahead.add(records(1, 9_000_000))
-    batch = read_ahead.cut()
+    buffer.add(records(1, 9_000_000))
+    batch = buffer.cut()
     assert batch is not None
     assert len(batch.messages) == 1

@@ -113,7 +113,7 @@ async def test_what_was_read_ahead_of_others_partitions_is_forgotten(
         await asyncio.to_thread(other_client.send_many, topics.topic, values)
         thread = first._thread
         assert thread is not None
-        ahead = thread._read_ahead._messages
+        ahead = thread._buffer._messages
         await until(lambda: len(ahead) == len(values), "it reads ahead, and nobody asks")
         async with opened(second):
             await until(lambda: works(second), "the hand-over")

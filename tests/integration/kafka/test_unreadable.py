@@ -13,7 +13,7 @@ from kafka.structs import TopicPartition
 
 from orders.adapters.kafka.client.settings import KafkaSettings
 from orders.adapters.kafka.consumer import fetches
-from orders.adapters.kafka.consumer.offset_tracker import Positions
+from orders.adapters.kafka.consumer.offset_tracker import OffsetTracker
 from orders.adapters.kafka.message_source import KafkaMessageSource
 from orders.adapters.kafka.wire import record_batches
 from orders.adapters.kafka.wire.record_batches import Record, UnreadableBatch, read_records
@@ -135,10 +135,10 @@ async def test_what_stands_before_it_is_waited_for_while_it_is_being_stored(
 async def test_a_mistake_of_ours_in_a_rebalance_is_not_hidden(
     topics: KafkaSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(_positions: Positions, _partitions: object) -> None:
+    def fail(tracker: OffsetTracker, _partitions: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(Positions, "assign", fail)
+    monkeypatch.setattr(OffsetTracker, "assign", fail)
     async with opened(KafkaMessageSource(topics)) as source, asyncio.timeout(15):
         with pytest.raises(ZeroDivisionError):
             await source.receive()

@@ -15,9 +15,9 @@ from dependency_injector import providers
 from orders.bootstrap import Container, build_in_memory
 from orders.config import Settings
 from orders.domain.intake.messages import Message
-from orders.domain.use_cases.ingest_batch import IngestBatch, Prepared
+from orders.domain.intake.prefetcher import INLINE_BYTES
+from orders.domain.use_cases.ingest_batch import IngestBatch, ParsedBatch
 from orders.entrypoints.consumer.command import consume
-from orders.entrypoints.consumer.reading_ahead import INLINE_BYTES
 from orders.entrypoints.startup import start_logging
 from tests.unit.http.harness import order
 
@@ -38,7 +38,7 @@ def log_without_end() -> None:
 
 
 class SlowReading(IngestBatch):
-    def prepare(self, messages: Sequence[Message]) -> Prepared:
+    def prepare(self, messages: Sequence[Message]) -> ParsedBatch:
         hold_up()
         return super().prepare(messages)
 

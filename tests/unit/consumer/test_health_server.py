@@ -12,7 +12,7 @@ import pytest
 
 from orders.domain.use_cases.check_readiness import PartState
 from orders.entrypoints.consumer import health_server
-from orders.entrypoints.consumer.health_server import ConsumerReadiness, health_served
+from orders.entrypoints.consumer.health_server import ConsumerReadiness, serve_health
 
 SINCE = datetime(2024, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -40,7 +40,7 @@ class Consumer:
 @pytest.fixture
 async def consumer() -> AsyncIterator[Consumer]:
     made = Consumer()
-    async with health_served("127.0.0.1", 0, made.report) as made.port:
+    async with serve_health("127.0.0.1", 0, made.report) as made.port:
         yield made
 
 
@@ -143,14 +143,14 @@ async def test_nonsense_does_no_harm(consumer: Consumer) -> None:
 
 async def test_a_port_that_is_taken_is_an_error(consumer: Consumer) -> None:
     with pytest.raises(OSError, match="in use"):
-        async with health_served("127.0.0.1", consumer.port, consumer.report):
+        async with serve_health("127.0.0.1", consumer.port, consumer.report):
             pass
 
 
 async def test_in_the_end_the_port_is_free_again() -> None:
     consumer = Consumer()
     for _ in range(2):
-        async with health_served("127.0.0.1", consumer.port, consumer.report) as consumer.port:
+        async with serve_health("127.0.0.1", consumer.port, consumer.report) as consumer.port:
             assert (await consumer.ask("/health/ready")).status_code == 200
     with pytest.raises(ConnectionRefusedError):
         consumer.connect()

@@ -25,7 +25,7 @@ from orders.adapters.read_path.no_cache import NoCache
 from orders.domain.intake.messages import Message, Origin
 from orders.domain.order.document import encode
 from orders.domain.order.model import Order
-from orders.domain.use_cases.ingest_batch import IngestBatch, Prepared
+from orders.domain.use_cases.ingest_batch import IngestBatch, ParsedBatch
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**64), 2**64) | st.text(),
@@ -53,7 +53,7 @@ SCRAPS = [
 ]
 
 
-def prepared(value: bytes) -> Prepared:
+def prepared(value: bytes) -> ParsedBatch:
     ingest = IngestBatch(MemoryOrderRepository(), MemoryDeadLetters(), NoCache(), 1)
     return ingest.prepare([Message(Origin("orders", 0, 0), value)])
 

@@ -12,7 +12,7 @@ from structlog.typing import EventDict
 from orders.adapters.memory.cache import MemoryCache
 from orders.domain.ports import Dependency
 from orders.domain.use_cases.check_readiness import CheckReadiness
-from orders.entrypoints.health_watch import SERVERS, Pace, health_watched
+from orders.entrypoints.health_watch import SERVERS, Pace, watch_health
 
 QUICK = Pace(interval=0.02, again=0.005, at_start=0.2)
 
@@ -66,7 +66,7 @@ def told(lines: list[EventDict]) -> list[tuple[str, str]]:
 async def test_each_change_is_one_line(
     cache: MemoryCache, readiness: CheckReadiness, lines: list[EventDict]
 ) -> None:
-    async with health_watched(readiness, SERVERS, QUICK):
+    async with watch_health(readiness, SERVERS, QUICK):
         await asyncio.sleep(0.06)
         assert lines == []
         for _ in range(2):
@@ -91,7 +91,7 @@ async def test_one_answer_that_fails_is_no_news(lines: list[EventDict]) -> None:
             await super().check()
 
     cache = Hiccups(1)
-    async with health_watched(CheckReadiness({}, {"redis": cache}), SERVERS, QUICK):
+    async with watch_health(CheckReadiness({}, {"redis": cache}), SERVERS, QUICK):
         await until(lambda: cache.calls > 8)
     assert lines == []
 
@@ -101,14 +101,14 @@ async def test_at_the_start_it_is_told_only_if_it_stays_away(
 ) -> None:
     cache.available = False
     began = time.monotonic()
-    async with health_watched(readiness, SERVERS, QUICK):
+    async with watch_health(readiness, SERVERS, QUICK):
         await until(lambda: bool(lines))
         assert time.monotonic() - began > QUICK.at_start
         cache.available = True
         await until(lambda: len(lines) == 2)
     lines.clear()
     cache.available = False
-    async with health_watched(readiness, SERVERS, QUICK):
+    async with watch_health(readiness, SERVERS, QUICK):
         await asyncio.sleep(0.06)
         cache.available = True
         await asyncio.sleep(0.3)
@@ -118,7 +118,7 @@ async def test_at_the_start_it_is_told_only_if_it_stays_away(
 async def test_since_is_right_with_nobody_asking(
     cache: MemoryCache, readiness: CheckReadiness, lines: list[EventDict]
 ) -> None:
-    async with health_watched(readiness, SERVERS, QUICK):
+    async with watch_health(readiness, SERVERS, QUICK):
         await asyncio.sleep(0.06)
         cache.available = False
         gone = datetime.now(UTC)
@@ -134,7 +134,7 @@ async def test_since_is_right_with_nobody_asking(
 
 async def test_what_was_not_foreseen_does_not_end_it(lines: list[EventDict]) -> None:
     cache = Broken(1)
-    async with health_watched(CheckReadiness({}, {"redis": cache}), SERVERS, QUICK):
+    async with watch_health(CheckReadiness({}, {"redis": cache}), SERVERS, QUICK):
         await until(lambda: cache.calls > 5)
     assert told(lines) == [("error", "looking at the servers failed")]
 
@@ -142,6 +142,6 @@ async def test_what_was_not_foreseen_does_not_end_it(lines: list[EventDict]) -> 
 async def test_it_does_not_hold_up_the_end() -> None:
     readiness = CheckReadiness({}, {"redis": Frozen()})
     began = time.monotonic()
-    async with health_watched(readiness, SERVERS, QUICK):
+    async with watch_health(readiness, SERVERS, QUICK):
         await asyncio.sleep(0.05)
     assert time.monotonic() - began < 1

@@ -2,7 +2,11 @@
 
 from collections.abc import Sequence
 
-from orders.adapters.kafka.client.cluster_view import ClusterView, UnreachableError, look
+from orders.adapters.kafka.client.cluster_view import (
+    ClusterView,
+    UnreachableError,
+    describe_cluster,
+)
 from orders.adapters.kafka.client.settings import KafkaSettings
 from orders.adapters.kafka.diagnostics.group_findings import group_findings
 from orders.adapters.kafka.diagnostics.topic_findings import topic_findings
@@ -21,7 +25,7 @@ class KafkaInspection(Inspection):
     async def inspect(self) -> Sequence[Finding]:
         """See ``Inspection.inspect``."""
         try:
-            view = await in_daemon_thread(lambda: look(self._settings))
+            view = await in_daemon_thread(lambda: describe_cluster(self._settings))
         except UnreachableError as error:
             return [Finding(PART, "reachable", "problem", str(error), error.advice)]
         return [_reached(view), *topic_findings(view), *group_findings(view)]

@@ -10,7 +10,7 @@ from typing import Any
 from orders.adapters.kafka.client.loop_callbacks import call_in_loop
 from orders.adapters.kafka.client.settings import KafkaSettings
 from orders.adapters.kafka.consumer.consumer_thread import ConsumerThread
-from orders.adapters.kafka.consumer.offset_tracker import Receipt
+from orders.adapters.kafka.consumer.offset_tracker import AckToken
 from orders.domain.errors import OrdersError, Unavailable
 from orders.domain.intake.messages import Batch
 from orders.domain.ports import Dependency, MessageSource
@@ -19,8 +19,8 @@ COMMIT_TIMEOUT = 5.0
 """Seconds that a commit has to be confirmed in."""
 CLOSE_TIMEOUT = 3.0
 """Seconds that leaving the group may take; after them the brokers find out by themselves."""
-PATIENCE = 8.0
-"""Seconds without a sign of the brokers after which they count as away."""
+CONTACT_TIMEOUT = 8.0
+"""Seconds without a sign of the brokers after which they count as unreachable."""
 
 
 class KafkaMessageSource(MessageSource, Dependency):
@@ -73,7 +73,7 @@ class KafkaMessageSource(MessageSource, Dependency):
                     raise self._failure
                 if not self._is_asked:
                     self._is_asked = True
-                    self._opened().want()
+                    self._opened().request_batch()
                 self._changed.clear()
                 await self._changed.wait()
 
@@ -90,9 +90,9 @@ class KafkaMessageSource(MessageSource, Dependency):
             else:
                 confirmed.set_exception(error)
 
-        receipt = batch.receipt
-        assert isinstance(receipt, Receipt)
-        self._opened().commit(receipt, lambda error: call_in_loop(loop, settle, error))
+        token = batch.ack_token
+        assert isinstance(token, AckToken)
+        self._opened().commit(token, lambda error: call_in_loop(loop, settle, error))
         try:
             async with asyncio.timeout(COMMIT_TIMEOUT):
                 await confirmed
@@ -103,16 +103,18 @@ class KafkaMessageSource(MessageSource, Dependency):
         """See ``Dependency.check``: it has joined the group, and the brokers answer."""
         if self._failure is not None:
             raise Unavailable("reading has ended after an error")
-        if trouble := self._opened().trouble(PATIENCE):
+        if problem := self._opened().health_problem(CONTACT_TIMEOUT):
             since = None
-            if trouble.silence is not None:
-                since = datetime.fromtimestamp(time.time() - trouble.silence, UTC)
-            raise Unavailable(trouble.reason, since)
+            if problem.seconds_since_last_contact is not None:
+                since = datetime.fromtimestamp(
+                    time.time() - problem.seconds_since_last_contact, UTC
+                )
+            raise Unavailable(problem.reason, since)
 
-    def unconfirmed_since(self, patience: float) -> datetime | None:
-        """When the commit was sent that has not been confirmed for ``patience`` s; None: none."""
+    def unconfirmed_since(self, timeout: float) -> datetime | None:
+        """When the commit was sent that has not been confirmed for ``timeout`` s; None: none."""
         since = self._opened().unconfirmed_since()
-        if since is None or time.time() - since < patience:
+        if since is None or time.time() - since < timeout:
             return None
         return datetime.fromtimestamp(since, UTC)
 
@@ -122,8 +124,8 @@ class KafkaMessageSource(MessageSource, Dependency):
         return self._thread
 
     def _is_current(self, batch: Batch) -> bool:
-        receipt = batch.receipt
-        return isinstance(receipt, Receipt) and self._opened().is_current(receipt)
+        token = batch.ack_token
+        return isinstance(token, AckToken) and self._opened().is_current(token)
 
     def _arrived(self, batch: Batch) -> None:
         self._is_asked = False

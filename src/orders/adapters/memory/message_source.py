@@ -10,7 +10,7 @@ from orders.domain.intake.messages import BATCH_BYTES, BATCH_MESSAGES, Batch, Me
 from orders.domain.ports import Dependency, MessageSource
 
 
-class _Receipt(Struct, frozen=True):
+class _AckToken(Struct, frozen=True):
     positions: tuple[int, ...]
 
 
@@ -43,18 +43,18 @@ class MemoryMessageSource(MessageSource, Dependency):
         while True:
             self._changed.clear()
             if self._is_available and self._topic.reader is self and (messages := self._take()):
-                return Batch(messages, _Receipt(tuple(self._positions)))
+                return Batch(messages, _AckToken(tuple(self._positions)))
             await self._changed.wait()
 
     async def commit(self, batch: Batch) -> None:
         """See ``MessageSource.commit``."""
         await self.check()
-        assert isinstance(batch.receipt, _Receipt)
+        assert isinstance(batch.ack_token, _AckToken)
         if self._topic.reader is not self:
             return
         self._topic.committed = [
             max(old, new)
-            for old, new in zip(self._topic.committed, batch.receipt.positions, strict=True)
+            for old, new in zip(self._topic.committed, batch.ack_token.positions, strict=True)
         ]
 
     async def check(self) -> None:

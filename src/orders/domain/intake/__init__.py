@@ -1,1 +1,1 @@
-"""From the bytes of a message to valid orders, and to what is wrong with the rest."""
+"""From a received message to a stored order or a dead letter."""

@@ -72,11 +72,11 @@ class Message(Struct, frozen=True, gc=False):
 class Batch(Struct, frozen=True):
     """Messages that were received together and will be committed together.
 
-    ``receipt`` is the source's own; whoever received the batch hands it back unread.
+    ``ack_token`` is the source's own; whoever received the batch hands it back unread.
     """
 
     messages: tuple[Message, ...]
-    receipt: object = None
+    ack_token: object = None
 
 
 class DeadLetter(Struct, frozen=True):

@@ -40,16 +40,16 @@ class Candidate(Struct, frozen=True, gc=False):
     in_array: bool
 
 
-class Prepared(Struct, frozen=True):
+class ParsedBatch(Struct, frozen=True):
     """A batch after reading: what to store, in the order it came, and what cannot be stored."""
 
     candidates: tuple[Candidate, ...]
     letters: tuple[DeadLetter, ...]
     messages: int
 
-    def followed_by(self, later: "Prepared") -> "Prepared":
+    def followed_by(self, later: "ParsedBatch") -> "ParsedBatch":
         """Both as one batch, as if they had been received together."""
-        return Prepared(
+        return ParsedBatch(
             self.candidates + later.candidates,
             self.letters + later.letters,
             self.messages + later.messages,
@@ -82,7 +82,7 @@ class IngestBatch:
         self._cache_capacity = cache_capacity
         self._now = now
 
-    def prepare(self, messages: Sequence[Message]) -> Prepared:
+    def prepare(self, messages: Sequence[Message]) -> ParsedBatch:
         """Read every message. Pure computation; may run in another thread."""
         candidates: list[Candidate] = []
         letters: list[DeadLetter] = []
@@ -96,33 +96,33 @@ class IngestBatch:
                 value = None if message.value is None else refused.raw
                 detail = _detail(refused.faults)
                 letters.append(self._letter(message, refused.index, value, refused.code, detail))
-        return Prepared(tuple(candidates), tuple(letters), len(messages))
+        return ParsedBatch(tuple(candidates), tuple(letters), len(messages))
 
     async def store(
-        self, prepared: Prepared, behind: Callable[[], int] = lambda: 0
+        self, parsed: ParsedBatch, behind: Callable[[], int] = lambda: 0
     ) -> IngestReport:
-        """Store and dead-letter what was prepared; doing it again changes nothing.
+        """Store and dead-letter what was parsed; doing it again changes nothing.
 
         Args:
-            prepared: the batch.
+            parsed: the batch.
             behind: how many orders of later batches are in hand by now. As a rule they push as
                 many of these out of the cache, which therefore are not put there: of a backlog
                 that was a fifteenth of the time.
 
         Raises:
-            Unavailable: the database or the dead letters are away; nothing may be committed.
+            Unavailable: the database or the dead letters are unreachable; nothing may be committed.
         """
         outcomes = _Outcomes()
-        waiting = prepared.candidates
+        waiting = parsed.candidates
         while waiting:
             waiting = await self._save_round(waiting, outcomes)
-        letters = list(prepared.letters)
+        letters = list(parsed.letters)
         letters += self._not_stored(outcomes)
         for start in range(0, len(letters), LETTERS_AT_ONCE):
             await self._dead_letters.put(letters[start : start + LETTERS_AT_ONCE])
         await self._remember(outcomes.saved, max(0, self._cache_capacity - behind()))
         return IngestReport(
-            messages=prepared.messages,
+            messages=parsed.messages,
             saved=len(outcomes.saved),
             unchanged=outcomes.unchanged,
             dead=Counter(letter.code for letter in letters),

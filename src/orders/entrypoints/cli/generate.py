@@ -7,7 +7,7 @@ import click
 from rich.console import Console
 from rich.progress import track
 
-from orders.bootstrap import build, opened
+from orders.bootstrap import build, open_all
 from orders.config import Settings
 from orders.domain.errors import Unavailable
 from orders.domain.order.document import encode
@@ -49,7 +49,7 @@ def _print(settings: Settings, amount: int) -> None:
 async def _send(settings: Settings, amount: int) -> None:
     container = build(settings)
     chunks = _chunks(amount)
-    async with opened(container.producer()):
+    async with open_all(container.producer()):
         publish = container.publish_random()
         console = Console(stderr=True)
         for size in track(chunks, description=f"sending {amount} orders", console=console):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import click
 
-from orders.bootstrap import build, opened
+from orders.bootstrap import build, open_all
 from orders.config import Settings
 from orders.domain.errors import Unavailable, UnknownSchema
 from orders.entrypoints.startup import EXIT_CONFIG, settings_or_exit, start_logging
@@ -39,6 +39,6 @@ def migrate() -> None:
 
 async def _migrate(settings: Settings) -> Sequence[str]:
     container = build(settings)
-    async with opened(container.database()):
+    async with open_all(container.database()):
         applied: Sequence[str] = await container.migrator().migrate()
         return applied

@@ -6,20 +6,17 @@ import sys
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
-from pathlib import Path
 
 import click
 import structlog
 
-from orders.bootstrap import Container, build, opened
+from orders.bootstrap import Container, build, open_all
 from orders.config import Settings
 from orders.domain.errors import UnknownSchema
 from orders.entrypoints.consumer.allocator import keep_one_heap
-from orders.entrypoints.consumer.health_server import ConsumerReadiness, health_served
-from orders.entrypoints.consumer.heartbeat import heartbeat
-from orders.entrypoints.consumer.loop import STORED_AT_ONCE, ConsumerLoop
+from orders.entrypoints.consumer.health_server import ConsumerReadiness, serve_health
 from orders.entrypoints.consumer.stop_signals import stop_signals
-from orders.entrypoints.health_watch import SERVERS, health_watched
+from orders.entrypoints.health_watch import SERVERS, watch_health
 from orders.entrypoints.startup import (
     EXIT_CONFIG,
     EXIT_FAILED,
@@ -30,7 +27,7 @@ from orders.entrypoints.startup import (
 )
 
 SWITCH_INTERVAL = 0.000_5
-"""Seconds after which a thread that computes lets another one go on. The loop feeds PostgreSQL
+"""Seconds after which a thread that computes yields to another one. The event loop feeds PostgreSQL
 while other threads read messages. At Python's 5 ms it waited for them at each of some 15 steps of a
 transaction, and PostgreSQL for it: a quarter of the transaction's time, and now a seventh."""
 
@@ -68,11 +65,11 @@ def consumer() -> None:
 
 
 async def consume(settings: Settings, container: Container) -> None:
-    """Work on what ``container`` holds until the first SIGTERM or SIGINT.
+    """Run the ingest pipeline of ``container`` until the first SIGTERM or SIGINT.
 
     Raises:
         UnknownSchema: the database has a schema that this version does not know.
-        OrdersError: the source of messages cannot go on.
+        OrdersError: the source of messages has failed for good.
     """
     stop = asyncio.Event()
     running = asyncio.get_running_loop()
@@ -88,38 +85,30 @@ async def consume(settings: Settings, container: Container) -> None:
 
 async def _work(settings: Settings, container: Container, stop: asyncio.Event) -> None:
     async with (
-        opened(*container.cache_resources(), *container.consumer_resources()),
-        health_watched(container.consumer_readiness(), SERVERS),
+        open_all(*container.cache_resources(), *container.consumer_resources()),
+        watch_health(container.consumer_readiness(), SERVERS),
     ):
         log.info("started", topic=settings.kafka_topic, group=settings.kafka_group)
         if settings.migrate_on_start:
             await _unless_stopped(migrate_patiently(container.migrator()), stop)
         if not stop.is_set():
-            # Health is to find a connection, too.
-            at_once = max(1, min(STORED_AT_ONCE, settings.postgres_pool_max - 1))
-            loop = ConsumerLoop(
-                container.source(), container.ingest(), container.storing(), at_once=at_once
-            )
-            await loop.run(stop)
+            await container.ingest_pipeline().run(stop)
 
 
 @asynccontextmanager
 async def _health(settings: Settings, container: Container) -> AsyncIterator[None]:
-    """Say how the consumer is, in the ways that are asked for, from the start on to the end."""
+    """Serve health checks during the block, if a port is set for them."""
     readiness = container.consumer_readiness()
+    host, port = settings.consumer_health_host, settings.consumer_health_port
 
     async def report() -> ConsumerReadiness:
         found = await readiness()
-        return ConsumerReadiness(found.state, found.parts, not container.storing().is_stuck)
+        return ConsumerReadiness(found.state, found.parts, not container.store_health().is_stuck)
 
     async with AsyncExitStack() as stack:
-        if settings.consumer_heartbeat_file is not None:
-            path = Path(settings.consumer_heartbeat_file)
-            await stack.enter_async_context(heartbeat(path, readiness))
-        if settings.consumer_health_port is not None:
-            host, port = settings.consumer_health_host, settings.consumer_health_port
+        if port is not None:
             try:
-                await stack.enter_async_context(health_served(host, port, report))
+                await stack.enter_async_context(serve_health(host, port, report))
             except OSError as error:
                 log.critical("cannot listen", host=host, port=port, reason=error.strerror)
                 raise SystemExit(EXIT_FAILED) from None

@@ -46,7 +46,7 @@ class _Liveness(Struct, frozen=True):
 
 
 @asynccontextmanager
-async def health_served(
+async def serve_health(
     host: str, port: int, report: Callable[[], Awaitable[ConsumerReadiness]]
 ) -> AsyncIterator[int]:
     """Serve health during the block; gives the port.

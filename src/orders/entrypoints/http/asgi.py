@@ -7,11 +7,11 @@ from functools import partial
 
 import structlog
 
-from orders.bootstrap import Container, build, build_in_memory, opened
+from orders.bootstrap import Container, build, build_in_memory, open_all
 from orders.config import Settings
+from orders.daemon_thread import in_daemon_thread
 from orders.domain.errors import Unavailable, UnknownSchema
-from orders.entrypoints.consumer.loop import ConsumerLoop
-from orders.entrypoints.health_watch import SERVERS, health_watched
+from orders.entrypoints.health_watch import SERVERS, watch_health
 from orders.entrypoints.http.app import create_app
 from orders.entrypoints.http.asgi_types import ASGIApp
 from orders.entrypoints.http.lifespan import Lifespan
@@ -56,13 +56,13 @@ def _app(container: Container, settings: Settings, lifespan: Lifespan) -> ASGIAp
 @asynccontextmanager
 async def _on_servers(container: Container, settings: Settings) -> AsyncIterator[None]:
     async with (
-        opened(
+        open_all(
             *container.cache_resources(),
             *container.look_up_resources(),
             *container.api_resources(),
         ),
         _in_background(_prepare(container, settings)),
-        health_watched(container.readiness(), SERVERS),
+        watch_health(container.readiness(), SERVERS),
     ):
         yield
 
@@ -71,8 +71,8 @@ async def _on_servers(container: Container, settings: Settings) -> AsyncIterator
 async def _in_memory(container: Container) -> AsyncIterator[None]:
     stop = asyncio.Event()
     async with (
-        opened(*container.look_up_resources()),
-        _in_background(ConsumerLoop(container.source(), container.ingest()).run(stop)),
+        open_all(*container.look_up_resources()),
+        _in_background(container.ingest_pipeline(run_in_thread=in_daemon_thread).run(stop)),
     ):
         yield
         stop.set()

@@ -27,7 +27,7 @@ from orders.adapters.kafka.client.settings import KafkaSettings, client_options
 
 T = TypeVar("T")
 
-_KNOCK_SECONDS = 1.0
+_PROBE_SECONDS = 1.0
 _CONNECT_SECONDS = 1.0
 _REQUEST_TIMEOUT_MS = 2_000
 _RETRY_SECONDS = 1.5
@@ -72,7 +72,7 @@ class PartitionView(Struct, frozen=True):
 
 
 class TopicView(Struct, frozen=True):
-    """A topic. ``config`` is empty where it is not told."""
+    """A topic. ``config`` is empty where the brokers deny it."""
 
     name: str
     partitions: Mapping[int, PartitionView]
@@ -81,10 +81,10 @@ class TopicView(Struct, frozen=True):
 
 
 class ClusterView(Struct, frozen=True):
-    """All of it. ``untold`` names what the brokers do not tell, and their error.
+    """All of it. ``denied`` names what the brokers deny, and their error.
 
-    ``source`` and ``dead_letters`` are None where the topic is missing or not told of, ``members``
-    where the group is not told of.
+    ``source`` and ``dead_letters`` are None where the topic is missing or denied, ``members``
+    where the group is denied.
     """
 
     settings: KafkaSettings
@@ -93,18 +93,18 @@ class ClusterView(Struct, frozen=True):
     dead_letters: TopicView | None
     group_state: str
     members: int | None
-    untold: tuple[str, ...] = ()
+    denied: tuple[str, ...] = ()
 
 
-def look(settings: KafkaSettings) -> ClusterView:
+def describe_cluster(settings: KafkaSettings) -> ClusterView:
     """Ask the brokers.
 
     Raises:
         UnreachableError: none answers.
     """
-    _knock(settings)
+    _probe_tcp(settings)
     try:
-        return _passing(KafkaError, lambda: _look(settings))
+        return _passing(KafkaError, lambda: _describe(settings))
     except KafkaConfigurationError as error:
         raise UnreachableError(
             f"the settings do not fit together ({type(error).__name__})",
@@ -118,10 +118,10 @@ def look(settings: KafkaSettings) -> ClusterView:
         ) from error
 
 
-def _look(settings: KafkaSettings) -> ClusterView:
+def _describe(settings: KafkaSettings) -> ClusterView:
     options = client_options(settings)
     with closing(_BoundedAdmin(**options, request_timeout_ms=_REQUEST_TIMEOUT_MS)) as admin:
-        return _Look(settings, admin).view()
+        return _Description(settings, admin).view()
 
 
 def _passing(error: type[Exception] | tuple[type[Exception], ...], ask: Callable[[], T]) -> T:
@@ -135,13 +135,13 @@ def _passing(error: type[Exception] | tuple[type[Exception], ...], ask: Callable
     return retrying(ask)
 
 
-def _knock(settings: KafkaSettings) -> None:
+def _probe_tcp(settings: KafkaSettings) -> None:
     """Return when one of the addresses takes a connection."""
     reasons = []
     for server in client_options(settings)["bootstrap_servers"]:
         host, _, port = server.rpartition(":")
         try:
-            socket.create_connection((host.strip("[]"), int(port)), _KNOCK_SECONDS).close()
+            socket.create_connection((host.strip("[]"), int(port)), _PROBE_SECONDS).close()
         except TimeoutError:
             reasons.append(f"{server} does not answer")
         except socket.gaierror:
@@ -167,13 +167,13 @@ class _BoundedAdmin(KafkaAdminClient):  # type: ignore[misc]
         return self._client.send(node_id, request, wakeup)
 
 
-class _Look:
-    """One look, by one admin client. What is not told is noted, and the rest seen."""
+class _Description:
+    """Describes the cluster by one admin client; notes what the brokers deny."""
 
     def __init__(self, settings: KafkaSettings, admin: KafkaAdminClient) -> None:
         self._settings = settings
         self._admin = admin
-        self._untold: list[str] = []
+        self._denied: list[str] = []
 
     def view(self) -> ClusterView:
         names = (self._settings.topic, self._settings.dlq_topic)
@@ -183,8 +183,8 @@ class _Look:
         if source:
             source = self._with_offsets(source)
         brokers = len(self._admin.describe_cluster()["brokers"])
-        untold = tuple(self._untold)
-        return ClusterView(self._settings, brokers, source, letters, state, members, untold)
+        denied = tuple(self._denied)
+        return ClusterView(self._settings, brokers, source, letters, state, members, denied)
 
     def _partitions(self, name: str) -> dict[int, PartitionView] | None:
         [found] = self._admin.describe_topics([name])
@@ -192,7 +192,7 @@ class _Look:
         if error is UnknownTopicOrPartitionError:
             return None
         if error is TopicAuthorizationFailedError:
-            self._untold.append(f"topic {name} ({error.__name__})")
+            self._denied.append(f"topic {name} ({error.__name__})")
             return None
         if found["error_code"]:
             raise error(name)
@@ -210,7 +210,7 @@ class _Look:
         [response] = self._admin.describe_configs([wanted])
         [(error_code, _message, _type, _name, entries)] = response.resources
         if error_code:
-            self._untold.append(f"configuration of {name} ({for_code(error_code).__name__})")
+            self._denied.append(f"configuration of {name} ({for_code(error_code).__name__})")
             return TopicView(name, partitions, {})
         return TopicView(name, partitions, {entry[0]: entry[1] for entry in entries})
 
@@ -251,7 +251,7 @@ class _Look:
         return replace(topic, partitions=seen, has_offsets=True)
 
     def _note(self, what: str, error: KafkaError) -> None:
-        self._untold.append(f"{what} ({type(error).__name__})")
+        self._denied.append(f"{what} ({type(error).__name__})")
 
     @staticmethod
     def _of_group(ask: Callable[[], T]) -> T:

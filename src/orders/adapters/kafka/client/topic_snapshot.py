@@ -17,10 +17,10 @@ from orders.domain.errors import Unavailable
 
 T = TypeVar("T")
 
-PATIENCE = 10.0
-"""Seconds without a record after which the brokers count as away."""
+RECORD_TIMEOUT = 10.0
+"""Seconds without a record after which the brokers count as unreachable."""
 
-_LOOK_AGAIN = 2.0
+_REFRESH_INTERVAL = 2.0
 _POLL_MS = 500
 _FETCH_BYTES = 512 * 1024  # packed; letters are often alike, and unpack to thirty times as much
 
@@ -31,30 +31,30 @@ _OPTIONS: dict[str, Any] = {
     "fetch_max_bytes": _FETCH_BYTES,
     "max_partition_fetch_bytes": _FETCH_BYTES,
     "max_poll_records": 1 << 30,  # all of a fetch at once: a remainder may be dropped by a pause
-    "request_timeout_ms": int(PATIENCE * 1000),
+    "request_timeout_ms": int(RECORD_TIMEOUT * 1000),
     "sock_chunk_bytes": 256 * 1024,
 }
 
 
-class Extent(NamedTuple):
+class OffsetRange(NamedTuple):
     """The offsets that a partition holds: from ``start`` up to, and not with, ``end``."""
 
     start: int
     end: int
 
 
-async def extents(settings: KafkaSettings, topic: str) -> dict[int, Extent]:
+async def extents(settings: KafkaSettings, topic: str) -> dict[int, OffsetRange]:
     """What each partition of the topic holds now; nothing where there is no such topic.
 
     Raises:
         Unavailable: no broker answers.
     """
 
-    def ask() -> dict[int, Extent]:
+    def ask() -> dict[int, OffsetRange]:
         with closing(_new_consumer(settings)) as consumer:
-            return _extents(consumer, topic)
+            return _offset_ranges(consumer, topic)
 
-    return await asyncio.to_thread(_translated, ask)
+    return await asyncio.to_thread(_map_errors, ask)
 
 
 async def read_present(
@@ -74,7 +74,7 @@ async def read_present(
     pages = _pages(settings, topic, since or {})
     try:
         while page := await loop.run_in_executor(
-            with_thread, _translated, lambda: next(pages, None)
+            with_thread, _map_errors, lambda: next(pages, None)
         ):
             for found in page:
                 yield found
@@ -88,14 +88,14 @@ def _pages(
 ) -> Generator[list[tuple[int, Record]], None, None]:
     with closing(_new_consumer(settings)) as consumer:
         left = {
-            number: extent
-            for number, extent in _extents(consumer, topic).items()
-            if max(extent.start, since.get(number, 0)) < extent.end
+            number: held
+            for number, held in _offset_ranges(consumer, topic).items()
+            if max(held.start, since.get(number, 0)) < held.end
         }
         consumer.assign([TopicPartition(topic, number) for number in left])
-        for number, extent in left.items():
-            consumer.seek(TopicPartition(topic, number), max(extent.start, since.get(number, 0)))
-        last_record = last_look = time.monotonic()
+        for number, held in left.items():
+            consumer.seek(TopicPartition(topic, number), max(held.start, since.get(number, 0)))
+        last_record = last_refresh = time.monotonic()
         while left:
             fetched: dict[TopicPartition, list[Record]] = consumer.poll(_POLL_MS)
             now = time.monotonic()
@@ -109,25 +109,25 @@ def _pages(
                     consumer.pause(partition)
             if fetched:
                 last_record = now
-            elif now - last_look > _LOOK_AGAIN:
-                last_look = now
+            elif now - last_refresh > _REFRESH_INTERVAL:
+                last_refresh = now
                 # What was to be read may have been deleted meanwhile; then nothing of it comes.
-                starts = _extents(consumer, topic)
+                starts = _offset_ranges(consumer, topic)
                 left = {n: e for n, e in left.items() if n in starts and starts[n].start < e.end}
-            if left and now - last_record > PATIENCE:
+            if left and now - last_record > RECORD_TIMEOUT:
                 raise Unavailable("the brokers do not answer")
             if page:
                 yield page
 
 
-def _extents(consumer: KafkaConsumer, topic: str) -> dict[int, Extent]:
+def _offset_ranges(consumer: KafkaConsumer, topic: str) -> dict[int, OffsetRange]:
     # Asked like this, brokers do not make a topic that is missing.
     numbers = consumer.partitions_for_topic(topic) or set()
     partitions = [TopicPartition(topic, number) for number in sorted(numbers)]
     if not partitions:
         return {}
     starts, ends = consumer.beginning_offsets(partitions), consumer.end_offsets(partitions)
-    return {p.partition: Extent(starts[p], ends[p]) for p in partitions}
+    return {p.partition: OffsetRange(starts[p], ends[p]) for p in partitions}
 
 
 def _new_consumer(settings: KafkaSettings) -> KafkaConsumer:
@@ -137,7 +137,7 @@ def _new_consumer(settings: KafkaSettings) -> KafkaConsumer:
     return consumer
 
 
-def _translated(ask: Callable[[], T]) -> T:
+def _map_errors(ask: Callable[[], T]) -> T:
     try:
         return ask()
     except (KafkaError, OSError) as error:

@@ -4,7 +4,7 @@ from orders.adapters.kafka.message_source import KafkaMessageSource
 from orders.domain.errors import Unavailable
 from orders.domain.ports import Dependency
 
-PATIENCE = 5.0
+UNCONFIRMED_TIMEOUT = 5.0
 """Seconds that a commit may be on its way; it is tried again all the while."""
 
 
@@ -16,6 +16,8 @@ class KafkaCommits(Dependency):
 
     async def check(self) -> None:
         """See ``Dependency.check``: no commit is long unconfirmed."""
-        since = self._source.unconfirmed_since(PATIENCE)
+        since = self._source.unconfirmed_since(UNCONFIRMED_TIMEOUT)
         if since is not None:
-            raise Unavailable(f"no commit has been confirmed for more than {PATIENCE:g} s", since)
+            raise Unavailable(
+                f"no commit has been confirmed for more than {UNCONFIRMED_TIMEOUT:g} s", since
+            )

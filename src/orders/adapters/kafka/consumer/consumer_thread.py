@@ -21,9 +21,9 @@ from orders.adapters.kafka.client.settings import KafkaSettings
 from orders.adapters.kafka.client.topics import TopicAdmin
 from orders.adapters.kafka.consumer.commits import Commits, Done
 from orders.adapters.kafka.consumer.fetches import refresh_topic
-from orders.adapters.kafka.consumer.offset_tracker import Positions, Receipt
+from orders.adapters.kafka.consumer.offset_tracker import AckToken, OffsetTracker
 from orders.adapters.kafka.consumer.rebalance_listener import RebalanceListener
-from orders.adapters.kafka.consumer.record_buffer import ReadAhead
+from orders.adapters.kafka.consumer.record_buffer import RecordBuffer
 from orders.adapters.kafka.consumer.retries import Retries
 from orders.adapters.kafka.wire.record_batches import Record, UnreadableBatch
 from orders.domain.intake.messages import Batch
@@ -44,18 +44,18 @@ class _ClosingError(Exception):
     """The thread was asked to end."""
 
 
-class Trouble(NamedTuple):
-    """Why the consumer cannot work; ``silence``: for how many seconds already, where known."""
+class HealthProblem(NamedTuple):
+    """Why the consumer cannot work; where known, how long it has lasted."""
 
     reason: str
-    silence: float | None = None
+    seconds_since_last_contact: float | None = None
 
 
 class ConsumerThread(threading.Thread):
     """Owns a consumer from connecting to leaving; see the module.
 
-    ``on_batch`` gets each batch that was wanted. ``on_end`` is told when the thread has left the
-    group, or given it up, with the error that made it, or None if it was asked to.
+    ``on_batch`` gets each batch that was requested. ``on_end`` is called when the thread has left
+    the group, or given it up, with the error that made it, or None if it was asked to.
     A daemon: where the client hangs, the process can end all the same.
     """
 
@@ -73,9 +73,9 @@ class ConsumerThread(threading.Thread):
         self._client_options = client_options
         self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._is_closing = threading.Event()
-        self._positions = Positions()
-        self._read_ahead = ReadAhead(self._positions)
-        self._is_wanted = False
+        self._tracker = OffsetTracker()
+        self._buffer = RecordBuffer(self._tracker)
+        self._is_requested = False
         self._is_paused = False
         self._must_rewind = False
         self._must_start_over = False
@@ -89,36 +89,36 @@ class ConsumerThread(threading.Thread):
 
     # For other threads.
 
-    def want(self) -> None:
+    def request_batch(self) -> None:
         """Ask for one more batch."""
-        self._commands.put(self._note_want)
+        self._commands.put(self._note_request)
 
-    def commit(self, receipt: Receipt, done: Done) -> None:
-        """Say that a batch is dealt with; ``done`` gets None once that is confirmed."""
-        self._commands.put(lambda: self._commits.commit(receipt, done))
+    def commit(self, token: AckToken, done: Done) -> None:
+        """Say that a batch is processed; ``done`` gets None once that is confirmed."""
+        self._commands.put(lambda: self._commits.commit(token, done))
 
     def ask_to_close(self) -> None:
         """Let it leave the group and end as soon as the client lets it."""
         self._is_closing.set()
         self._commands.put(lambda: None)
 
-    def is_current(self, receipt: Receipt) -> bool:
+    def is_current(self, token: AckToken) -> bool:
         """Whether the batch's partitions are still ours, as far as is known now."""
-        return self._positions.is_current(receipt)
+        return self._tracker.is_current(token)
 
-    def trouble(self, patience: float) -> Trouble | None:
-        """Why it cannot do its work now, or did not for ``patience`` seconds; None if it can."""
+    def health_problem(self, timeout: float) -> HealthProblem | None:
+        """Why it cannot do its work now, or did not for ``timeout`` seconds; None if it can."""
         if self._failing:
-            return Trouble(self._failing)
+            return HealthProblem(self._failing)
         if not self._is_member:
-            return Trouble("waiting for the group")
+            return HealthProblem("waiting for the group")
         silence = time.monotonic() - self._last_poll
-        if silence > patience:
-            return Trouble(f"the brokers have not answered for {silence:.0f} s", silence)
-        heartbeat = self._consumer._coordinator.heartbeat  # noqa: SLF001 (told nowhere else)
+        if silence > timeout:
+            return HealthProblem(f"the brokers have not answered for {silence:.0f} s", silence)
+        heartbeat = self._consumer._coordinator.heartbeat  # noqa: SLF001 (not public)
         silence = time.time() - max(heartbeat.last_receive, heartbeat.last_reset)
-        if silence > patience:
-            return Trouble(f"no heartbeat has been answered for {silence:.0f} s", silence)
+        if silence > timeout:
+            return HealthProblem(f"no heartbeat has been answered for {silence:.0f} s", silence)
         return None
 
     def unconfirmed_since(self) -> float | None:
@@ -144,22 +144,22 @@ class ConsumerThread(threading.Thread):
         self._connect()
         poll = self._retries.of_polling()
         while not self._is_closing.is_set():
-            self._pause_or_resume(pause=self._read_ahead.is_full)
+            self._pause_or_resume(pause=self._buffer.is_full)
             if self._is_paused and not self._commits.in_flight:
                 self._serve(_PAUSED_WAIT)  # the network has nothing for us: commands come first
                 timeout = 0
             else:
                 self._serve(0)
-                is_busy = self._positions.in_hand or self._commits.in_flight
+                is_busy = self._tracker.unprocessed or self._commits.in_flight
                 timeout = _BUSY_POLL_MS if is_busy else _IDLE_POLL_MS
             try:
                 fetched = poll(self._poll, timeout)
             except UnreadableBatch:
                 self._finish_what_was_read()
                 raise
-            self._read_ahead.add(fetched)
+            self._buffer.add(fetched)
             self._listener.raise_failure()
-            self._hand_out()
+            self._deliver()
             self._commits.commit_what_is_left()
 
     def _connect(self) -> None:
@@ -167,7 +167,7 @@ class ConsumerThread(threading.Thread):
         retrying(TopicAdmin(self._settings).ensure)
         self._listener = RebalanceListener(self._revoked, self._assigned)
         consumer = retrying(new_consumer, self._settings, self._listener, **self._client_options)
-        self._commits = Commits(consumer, self._positions)
+        self._commits = Commits(consumer, self._tracker)
         self._consumer = consumer
         self._failing = None
 
@@ -175,13 +175,13 @@ class ConsumerThread(threading.Thread):
         """Have all that is in front of what cannot be read dealt with and committed, in time."""
         deadline = time.monotonic() + _LAST_BATCHES_WAIT
         while (
-            (self._read_ahead.has_messages or self._positions.in_hand or self._commits.in_flight)
+            (self._buffer.has_messages or self._tracker.unprocessed or self._commits.in_flight)
             and time.monotonic() < deadline
             and not self._is_closing.is_set()
         ):
             self._serve(0)
-            self._hand_out()
-            self._commits.drive()
+            self._deliver()
+            self._commits.pump()
         self._commits.commit_what_is_left()
 
     def _leave(self) -> None:
@@ -190,7 +190,7 @@ class ConsumerThread(threading.Thread):
         try:
             deadline = time.monotonic() + _LAST_COMMITS_WAIT
             while self._commits.in_flight and time.monotonic() < deadline:
-                self._commits.drive()
+                self._commits.pump()
             self._consumer.close(autocommit=False)
         except Exception as error:  # noqa: BLE001 (the brokers find out by themselves)
             _log.warning("leaving the group failed", error=type(error).__name__)
@@ -208,20 +208,20 @@ class ConsumerThread(threading.Thread):
             return
 
     def _wait(self, seconds: float) -> None:
-        """Sleep, but go on serving commands; an end of the thread ends it at once."""
+        """Sleep, but keep serving commands; an end of the thread ends it at once."""
         deadline = time.monotonic() + seconds
         while (rest := deadline - time.monotonic()) > 0:
             self._serve(rest)
             if self._is_closing.is_set():
                 raise _ClosingError
 
-    def _note_want(self) -> None:
-        self._is_wanted = True
-        self._hand_out()
+    def _note_request(self) -> None:
+        self._is_requested = True
+        self._deliver()
 
-    def _hand_out(self) -> None:
-        if self._is_wanted and (batch := self._read_ahead.cut()):
-            self._is_wanted = False
+    def _deliver(self) -> None:
+        if self._is_requested and (batch := self._buffer.cut()):
+            self._is_requested = False
             self._on_batch(batch)
 
     # Reading.
@@ -253,7 +253,7 @@ class ConsumerThread(threading.Thread):
         self._begin_anew(self._consumer.assignment())
 
     def _rewind(self) -> None:
-        positions = self._positions.to_read()
+        positions = self._tracker.to_read()
         unread = [partition for partition, position in positions.items() if position is None]
         committed = self._consumer._coordinator.fetch_committed_offsets(unread)  # noqa: SLF001
         for partition, position in positions.items():
@@ -277,18 +277,19 @@ class ConsumerThread(threading.Thread):
 
     def _revoked(self) -> None:
         """Hold the partitions until what is in hand of them is committed, but not for ever."""
-        self._read_ahead.clear()
+        self._buffer.clear()
         deadline = time.monotonic() + REVOKE_WAIT
         while (
-            (self._positions.in_hand or self._commits.in_flight)
+            (self._tracker.unprocessed or self._commits.in_flight)
             and time.monotonic() < deadline
             and not self._is_closing.is_set()
         ):
             self._serve(0)
-            self._commits.drive()
-        if self._positions.in_hand:
+            self._commits.pump()
+        if self._tracker.unprocessed:
             _log.warning(
-                "batches given up, their partitions are taken away", batches=self._positions.in_hand
+                "batches given up, their partitions are taken away",
+                batches=self._tracker.unprocessed,
             )
         self._begin_anew(())
         self._is_member = False
@@ -300,6 +301,6 @@ class ConsumerThread(threading.Thread):
         _log.info("partitions assigned", partitions=sorted(p.partition for p in partitions))
 
     def _begin_anew(self, partitions: Iterable[TopicPartition]) -> None:
-        self._positions.assign(partitions)
-        self._commits.forget()
-        self._read_ahead.clear()
+        self._tracker.assign(partitions)
+        self._commits.reset()
+        self._buffer.clear()

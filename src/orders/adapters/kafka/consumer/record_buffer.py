@@ -1,26 +1,26 @@
-"""What was read from the topic and nobody has asked for yet: about one batch."""
+"""Buffers records that were read and not delivered yet: about one batch."""
 
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 
 from kafka.structs import TopicPartition
 
-from orders.adapters.kafka.consumer.offset_tracker import Positions
+from orders.adapters.kafka.consumer.offset_tracker import OffsetTracker
 from orders.adapters.kafka.wire.record_batches import Record
 from orders.domain.intake.messages import BATCH_BYTES, BATCH_MESSAGES, Batch, Message, Origin
 
 
-class ReadAhead:
+class RecordBuffer:
     """Messages in the order in which they were read, cut into batches on demand."""
 
-    def __init__(self, positions: Positions) -> None:
-        self._positions = positions
+    def __init__(self, tracker: OffsetTracker) -> None:
+        self._tracker = tracker
         self._messages: deque[Message] = deque()
         self._bytes = 0
 
     @property
     def has_messages(self) -> bool:
-        """Whether anything waits to be asked for."""
+        """Whether anything is buffered."""
         return bool(self._messages)
 
     @property
@@ -29,15 +29,15 @@ class ReadAhead:
         return len(self._messages) >= BATCH_MESSAGES or self._bytes >= BATCH_BYTES
 
     def add(self, fetched: Mapping[TopicPartition, Sequence[Record]]) -> None:
-        """Take in what a poll gave. Places without a message count as read."""
+        """Take in what a poll gave. Offsets without a message count as read."""
         for partition, records in fetched.items():
             messages = [_message(partition, record) for record in records if record.is_message]
             self._messages.extend(messages)
             self._bytes += sum(map(_size, messages))
-            self._positions.read(partition, len(messages), records[-1].offset + 1)
+            self._tracker.read(partition, len(messages), records[-1].offset + 1)
 
     def cut(self) -> Batch | None:
-        """The next batch, with its receipt; None if there are no messages."""
+        """The next batch, with its token; None if there are no messages."""
         if not self._messages:
             return None
         messages: list[Message] = []
@@ -54,7 +54,7 @@ class ReadAhead:
             counts[partition] += 1
             ends[partition] = message.origin.offset + 1
         self._bytes -= size
-        return Batch(tuple(messages), self._positions.give(counts, ends))
+        return Batch(tuple(messages), self._tracker.deliver(counts, ends))
 
     def clear(self) -> None:
         """Forget all of it; whoever gets the partitions reads it again."""

@@ -20,7 +20,7 @@ _KEEP_ALL = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes"
 
 def topic_findings(view: ClusterView) -> Iterator[Finding]:
     """What is to be said of the topic of orders, then of that of dead letters."""
-    for name in view.untold:
+    for name in view.denied:
         advice = "grant this user DESCRIBE where that is the error; else look into the brokers' log"
         yield _finding("untold", "warning", f"the brokers do not tell: {name}", advice)
     names = {view.settings.topic: view.source, view.settings.dlq_topic: view.dead_letters}
@@ -28,7 +28,7 @@ def topic_findings(view: ClusterView) -> Iterator[Finding]:
         if topic:
             yield _copies(topic)
             yield from _leaders(topic)
-        elif not any(untold.startswith(f"topic {name} ") for untold in view.untold):
+        elif not any(denied.startswith(f"topic {name} ") for denied in view.denied):
             advice = "start `orders consumer` or `orders api`: they make it"
             yield _finding(f"topic {name}", "problem", "is missing", advice)
     if view.source and view.source.config:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from orders.bootstrap import Container, opened
+from orders.bootstrap import Container, open_all
 from orders.domain.intake.messages import ErrorCode, Identity
 from orders.domain.letter_index import Reference, Selection
 from orders.domain.use_cases.replay_dead_letters import ReplayReport, Wish
@@ -95,7 +95,7 @@ async def _replay(container: Container, wish: Wish, stop: StopFlag) -> ReplayRep
             advance(phase, done, total)
 
         resources = () if wish.dry_run else container.replay_resources()
-        async with cancelled_by(stop, unless=lambda: is_sending), opened(*resources):
+        async with cancelled_by(stop, unless=lambda: is_sending), open_all(*resources):
             use_case: Callable[..., Any] = container.replay_dead_letters()
             report: ReplayReport = await use_case(wish, told, lambda: stop.is_set)
             return report

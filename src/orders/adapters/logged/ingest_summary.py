@@ -1,4 +1,4 @@
-"""What the consumer says about its work: numbers only, and not for every batch aloud."""
+"""Numbers of stored batches in the log: each at debug, sums at info."""
 
 import asyncio
 import time
@@ -10,22 +10,22 @@ import structlog
 from orders.domain.use_cases.ingest_batch import IngestReport
 
 SUMMARY_INTERVAL = 10.0
-"""Seconds that lie between two lines at level info, at least; and at most, where there was work."""
+"""Least seconds between two lines at info; also the most, where batches were stored."""
 
 _log = structlog.get_logger(__name__)
 
 
-class Progress:
+class IngestSummary:
     """Logs every batch at debug, and sums at info; ``clock`` is in seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._last = float("-inf")
         self._sums: Counter[str] = Counter()
-        self._later: asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
-    def stored(self, report: IngestReport, seconds: float) -> None:
-        """Note a batch that was stored, and how long that took."""
+    def add(self, report: IngestReport, seconds: float) -> None:
+        """Count a batch that was stored in ``seconds``."""
         numbers = {
             "messages": report.messages,
             "saved": report.saved,
@@ -37,20 +37,20 @@ class Progress:
         self._sums["batches"] += 1
         rest = self._last + SUMMARY_INTERVAL - self._clock()
         if rest <= 0:
-            self.summarise()
-        elif self._later is None:  # nothing may come after it, so it is not left to the next batch
-            self._later = asyncio.get_running_loop().call_later(rest, self.summarise)
+            self.flush()
+        elif self._timer is None:  # a next batch may never come, so it does not wait for one
+            self._timer = asyncio.get_running_loop().call_later(rest, self.flush)
 
     @property
-    def is_summed_up(self) -> bool:
+    def is_flushed(self) -> bool:
         """Whether all that was stored has been logged at info."""
         return not self._sums
 
-    def summarise(self) -> None:
-        """Log what was not summed up yet, if anything."""
-        if self._later:
-            self._later.cancel()
-            self._later = None
+    def flush(self) -> None:
+        """Log the sums since the last time, if any."""
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
         if self._sums:
             _log.info("stored", **self._sums)
         self._sums.clear()

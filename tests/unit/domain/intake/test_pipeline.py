@@ -1,4 +1,4 @@
-"""The consumer's loop, on the adapters in memory."""
+"""The ingest pipeline, on the adapters in memory."""
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -7,20 +7,21 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
+from orders.adapters.logged.ingest_observer import LoggedIngest
+from orders.adapters.logged.store_health import StoreHealth
 from orders.adapters.memory.cache import MemoryCache
 from orders.adapters.memory.dead_letters import MemoryDeadLetters
 from orders.adapters.memory.message_source import MemoryMessageSource
 from orders.adapters.memory.topic import MemoryTopic
 from orders.domain.errors import OrdersError, Unavailable
 from orders.domain.intake.messages import Batch
+from orders.domain.intake.pipeline import IngestPipeline
 from orders.domain.intake.reading import read
 from orders.domain.order.document import StoredOrder, encode
 from orders.domain.order.model import Order
 from orders.domain.order.queries import Cursor, OrderQuery, Page
 from orders.domain.ports import MessageSource, OrderRepository, SaveReport
-from orders.domain.storing import Storing
 from orders.domain.use_cases.ingest_batch import IngestBatch
-from orders.entrypoints.consumer.loop import ConsumerLoop
 from tests.contracts.publisher import ORDER_FILE
 
 ORDER = read(ORDER_FILE.read_bytes()).accepted[0].order
@@ -99,7 +100,7 @@ class Source(MessageSource):
 
 
 class Rig:
-    """The loop with all that it works on."""
+    """The pipeline with all that it works on."""
 
     def __init__(self, store: Store | None = None) -> None:
         self.topic = MemoryTopic()
@@ -108,20 +109,30 @@ class Rig:
         self.source = Source(MemoryMessageSource(self.topic), self.store)
         self.cache = MemoryCache(10)
         ingest = IngestBatch(self.store, self.letters, self.cache, 10)
-        self.storing = Storing()
-        self.loop = ConsumerLoop(
-            self.source, ingest, self.storing, stop_timeout=0.5, retry_max_wait=0.01
-        )
+        self.health = StoreHealth()
+        self.pipeline = self.made(ingest)
         self.stop = asyncio.Event()
         self.running: asyncio.Task[None] | None = None
         self.sent = 0
 
+    def made(
+        self, ingest: IngestBatch, stop_timeout: float = 0.5, retry_max_wait: float = 0.01
+    ) -> IngestPipeline:
+        return IngestPipeline(
+            self.source,
+            ingest,
+            LoggedIngest(self.health),
+            run_in_thread=asyncio.to_thread,
+            stop_timeout=stop_timeout,
+            retry_max_wait=retry_max_wait,
+        )
+
     def start(self) -> asyncio.Task[None]:
-        self.running = asyncio.create_task(self.loop.run(self.stop))
+        self.running = asyncio.create_task(self.pipeline.run(self.stop))
         return self.running
 
     async def end(self) -> None:
-        """Stop the loop and wait for its end."""
+        """Stop the pipeline and wait for its end."""
         self.stop.set()
         assert self.running is not None
         async with asyncio.timeout(DEADLINE):
@@ -136,7 +147,7 @@ class Rig:
     async def until(self, condition: Callable[[], bool]) -> None:
         async with asyncio.timeout(DEADLINE):
             while not condition():
-                assert self.running is None or not self.running.done(), "the loop has ended"
+                assert self.running is None or not self.running.done(), "the pipeline has ended"
                 await asyncio.sleep(0.001)
 
 
@@ -286,7 +297,7 @@ async def test_behind_a_batch_that_is_left_at_the_stop_nothing_is_committed() ->
     assert rig.topic.committed == [0]
 
 
-async def test_a_fault_in_the_second_batch_ends_the_loop_though_the_first_waits() -> None:
+async def test_a_fault_in_the_second_batch_ends_the_pipeline_though_the_first_waits() -> None:
     class Faulty(HeldUp):
         async def save_many(self, orders: Sequence[Order]) -> SaveReport:
             if any(order.order_uid == "uid-1" for order in orders):
@@ -355,6 +366,28 @@ async def test_tries_again_until_the_database_is_back(rig: Rig) -> None:
     await rig.end()
 
 
+async def test_waits_between_two_tries_are_random_and_double_up_to_a_bound(rig: Rig) -> None:
+    bounds: list[tuple[float, float]] = []
+
+    def jitter(low: float, high: float) -> float:
+        bounds.append((low, high))
+        return 0
+
+    rig.pipeline = IngestPipeline(
+        rig.source,
+        rig.pipeline._ingest,
+        LoggedIngest(rig.health),
+        jitter=jitter,
+        retry_max_wait=0.3,
+    )
+    rig.store.failures = [Unavailable("the database is away")] * 4
+    rig.send()
+    rig.start()
+    await rig.until(lambda: rig.topic.committed == [1])
+    assert bounds == [(0, 0.1), (0, 0.2), (0, 0.3), (0, 0.3)]
+    await rig.end()
+
+
 async def test_a_commit_that_is_not_confirmed_does_not_stop_the_work(rig: Rig) -> None:
     rig.source.commit_failures = [Unavailable("not confirmed")]
     rig.send()
@@ -403,7 +436,7 @@ async def test_the_stop_does_not_wait_for_messages(rig: Rig) -> None:
 
 
 async def test_the_stop_does_not_wait_for_a_database_that_is_away(rig: Rig) -> None:
-    rig.loop = ConsumerLoop(rig.loop._source, rig.loop._ingest, stop_timeout=5, retry_max_wait=60)
+    rig.pipeline = rig.made(rig.pipeline._ingest, stop_timeout=5, retry_max_wait=60)
     rig.store.is_away = True
     rig.send()
     rig.start()
@@ -426,7 +459,7 @@ async def test_the_stop_does_not_wait_for_ever(rig: Rig, what: str) -> None:
     assert rig.topic.committed == [0]
 
 
-async def test_what_nobody_foresaw_ends_the_loop_uncommitted(rig: Rig) -> None:
+async def test_what_nobody_foresaw_ends_the_pipeline_uncommitted(rig: Rig) -> None:
     rig.store.failures = [ZeroDivisionError()]
     rig.send()
     with pytest.raises(ZeroDivisionError):
@@ -434,7 +467,7 @@ async def test_what_nobody_foresaw_ends_the_loop_uncommitted(rig: Rig) -> None:
     assert rig.topic.committed == [0]
 
 
-async def test_what_nobody_foresaw_in_a_commit_ends_the_loop(rig: Rig) -> None:
+async def test_what_nobody_foresaw_in_a_commit_ends_the_pipeline(rig: Rig) -> None:
     rig.source.commit_failures = [ZeroDivisionError()]
     rig.send()
     running = rig.start()
@@ -444,7 +477,9 @@ async def test_what_nobody_foresaw_in_a_commit_ends_the_loop(rig: Rig) -> None:
         await asyncio.wait_for(running, DEADLINE)
 
 
-async def test_a_source_that_cannot_go_on_ends_the_loop_after_the_batch_in_hand(rig: Rig) -> None:
+async def test_a_source_that_cannot_go_on_ends_the_pipeline_after_the_batch_in_hand(
+    rig: Rig,
+) -> None:
     rig.store.open.clear()
     rig.send()
     running = rig.start()
@@ -460,7 +495,7 @@ async def test_a_source_that_cannot_go_on_ends_the_loop_after_the_batch_in_hand(
     assert rig.topic.committed == [2]
 
 
-async def test_a_cancelled_loop_leaves_nothing_running(rig: Rig) -> None:
+async def test_a_cancelled_pipeline_leaves_nothing_running(rig: Rig) -> None:
     rig.store.open.clear()
     rig.send()
     running = rig.start()
@@ -475,7 +510,7 @@ async def test_a_cancelled_loop_leaves_nothing_running(rig: Rig) -> None:
 async def trouble(rig: Rig) -> Unavailable | None:
     """Why it cannot store; None where it can."""
     try:
-        await rig.storing.check()
+        await rig.health.check()
     except Unavailable as error:
         return error
     return None
@@ -484,16 +519,16 @@ async def trouble(rig: Rig) -> Unavailable | None:
 async def test_it_can_store_unless_it_is_long_at_one_batch(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("orders.domain.storing.STUCK_AFTER", 0.05)
+    monkeypatch.setattr("orders.adapters.logged.store_health.STUCK_AFTER", 0.05)
     rig.start()
     await asyncio.sleep(0.1)
     assert await trouble(rig) is None
     rig.store.open.clear()
     rig.send()
-    await rig.until(lambda: rig.storing.is_stuck)
+    await rig.until(lambda: rig.health.is_stuck)
     assert "one batch has not been stored" in str(await trouble(rig))
     rig.store.open.set()
-    await rig.until(lambda: not rig.storing.is_stuck)
+    await rig.until(lambda: not rig.health.is_stuck)
     assert await trouble(rig) is None
     await rig.end()
 
@@ -529,7 +564,7 @@ async def test_it_is_known_why_it_cannot_store_and_since_when(rig: Rig) -> None:
 
 
 async def test_crashes_anywhere_lose_nothing_and_double_nothing() -> None:
-    """Kill the loop at every point in turn; a new one on the same topic makes up for it."""
+    """Kill the pipeline at every point in turn; a new one on the same topic makes up for it."""
     topic, store, letters = MemoryTopic(), Store(), MemoryDeadLetters()
     expected = set()
     for steps in range(60):
@@ -537,7 +572,7 @@ async def test_crashes_anywhere_lose_nothing_and_double_nothing() -> None:
         rig.topic, rig.store, rig.letters, rig.sent = topic, store, letters, steps
         rig.source = Source(MemoryMessageSource(topic), store)
         ingest = IngestBatch(store, letters, MemoryCache(10), 10)
-        rig.loop = ConsumerLoop(rig.source, ingest, stop_timeout=0.5)
+        rig.pipeline = rig.made(ingest)
         rig.send()
         expected.add(f"uid-{steps}")
         running = rig.start()
@@ -548,7 +583,7 @@ async def test_crashes_anywhere_lose_nothing_and_double_nothing() -> None:
     rig = Rig()
     rig.topic = topic
     rig.source = Source(MemoryMessageSource(topic), store)
-    rig.loop = ConsumerLoop(rig.source, IngestBatch(store, letters, MemoryCache(10), 10))
+    rig.pipeline = rig.made(IngestBatch(store, letters, MemoryCache(10), 10))
     rig.start()
     await rig.until(lambda: topic.committed == [60])
     await rig.end()

@@ -1,4 +1,4 @@
-"""What is received ahead and waits to be stored, on the adapters in memory."""
+"""Batches that are received and parsed while others are stored, on the adapters in memory."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -12,8 +12,8 @@ from orders.adapters.memory.order_repository import MemoryOrderRepository
 from orders.adapters.memory.topic import MemoryTopic
 from orders.domain.errors import OrdersError
 from orders.domain.intake.messages import Batch
+from orders.domain.intake.prefetcher import PendingBatch, Prefetcher
 from orders.domain.use_cases.ingest_batch import IngestBatch
-from orders.entrypoints.consumer.reading_ahead import Read, ReadingAhead
 from tests.contracts.publisher import ORDER_FILE
 
 
@@ -34,12 +34,12 @@ class Source(MemoryMessageSource):
 
 
 class Rig:
-    def __init__(self, most_messages: int = 3) -> None:
+    def __init__(self, max_pending_messages: int = 3) -> None:
         self.topic = MemoryTopic()
         self.source = Source(self.topic)
         ingest = IngestBatch(MemoryOrderRepository(), MemoryDeadLetters(), MemoryCache(1), 1)
-        self.ahead = ReadingAhead(self.source, ingest, most_messages)
-        self.running = asyncio.create_task(self.ahead.run())
+        self.prefetcher = Prefetcher(self.source, ingest, asyncio.to_thread, max_pending_messages)
+        self.running = asyncio.create_task(self.prefetcher.run())
 
     async def send(self, *values: bytes) -> None:
         """Append these, and give the reader the time to take what it wants."""
@@ -47,10 +47,10 @@ class Rig:
             self.topic.append(value)
         await asyncio.sleep(0.01)
 
-    def take(self) -> Read:
-        read = self.ahead.take()
-        assert read is not None
-        return read
+    def take(self) -> PendingBatch:
+        pending = self.prefetcher.take()
+        assert pending is not None
+        return pending
 
 
 @pytest.fixture
@@ -63,26 +63,26 @@ async def rig() -> AsyncIterator[Rig]:
 
 
 async def test_nothing_waits_at_first(rig: Rig) -> None:
-    assert rig.ahead.take() is None
+    assert rig.prefetcher.take() is None
 
 
 async def test_a_lone_message_is_there_at_once(rig: Rig) -> None:
     rig.topic.append(ORDER_FILE.read_bytes())
     async with asyncio.timeout(5):
-        await rig.ahead.arrived()
-    assert rig.take().prepared.messages == 1
-    assert rig.ahead.take() is None
+        await rig.prefetcher.arrived()
+    assert rig.take().parsed.messages == 1
+    assert rig.prefetcher.take() is None
 
 
 async def test_later_ones_are_joined_to_what_waits(rig: Rig) -> None:
     good = ORDER_FILE.read_bytes()
     await rig.send(good)
     await rig.send(b"bad")
-    read = rig.take()
-    assert (read.prepared.messages, read.size) == (2, len(good) + 3)
-    assert [c.message.origin.offset for c in read.prepared.candidates] == [0]
-    assert [letter.message.origin.offset for letter in read.prepared.letters] == [1]
-    await rig.source.commit(read.batch)
+    pending = rig.take()
+    assert (pending.parsed.messages, pending.size) == (2, len(good) + 3)
+    assert [c.message.origin.offset for c in pending.parsed.candidates] == [0]
+    assert [letter.message.origin.offset for letter in pending.parsed.letters] == [1]
+    await rig.source.commit(pending.batch)
     assert rig.topic.committed == [2]
 
 
@@ -90,16 +90,16 @@ async def test_when_enough_waits_no_more_is_received(rig: Rig) -> None:
     for _ in range(5):
         await rig.send(b"[]")
     assert rig.source.given == 3
-    assert rig.take().prepared.messages == 3
+    assert rig.take().parsed.messages == 3
     await rig.send()
-    assert rig.take().prepared.messages == 2
+    assert rig.take().parsed.messages == 2
 
 
 async def test_large_values_are_joined_up_to_a_bound_of_bytes(rig: Rig) -> None:
     for _ in range(2):
         await rig.send(b" " * (4 * 1024 * 1024 + 1))
     assert rig.source.given == 1
-    assert rig.take().prepared.messages == 1
+    assert rig.take().parsed.messages == 1
 
 
 async def test_what_waits_may_be_taken_after_the_source_has_failed(rig: Rig) -> None:
@@ -107,4 +107,4 @@ async def test_what_waits_may_be_taken_after_the_source_has_failed(rig: Rig) -> 
     await rig.send(b"[]")
     with pytest.raises(OrdersError, match="cannot go on"):
         await rig.running
-    assert rig.take().prepared.messages == 1
+    assert rig.take().parsed.messages == 1

@@ -5,21 +5,21 @@ import asyncio
 import pytest
 from structlog.testing import capture_logs
 
+from orders.adapters.logged.ingest_summary import SUMMARY_INTERVAL, IngestSummary
 from orders.domain.use_cases.ingest_batch import IngestReport
-from orders.entrypoints.consumer.progress import SUMMARY_INTERVAL, Progress
 
 REPORT = IngestReport(messages=3, saved=2, unchanged=1, dead={"invalid": 4})
 
 
 async def test_every_batch_at_debug_and_sums_now_and_then_at_info() -> None:
     now = 0.0
-    progress = Progress(lambda: now)
+    summary = IngestSummary(lambda: now)
     with capture_logs() as logs:
-        progress.stored(REPORT, 0.0123)
-        progress.stored(REPORT, 0.5)
+        summary.add(REPORT, 0.0123)
+        summary.add(REPORT, 0.5)
         now = SUMMARY_INTERVAL
-        progress.stored(REPORT, 0.5)
-        progress.summarise()
+        summary.add(REPORT, 0.5)
+        summary.flush()
     single = {"messages": 3, "saved": 2, "unchanged": 1, "dead_invalid": 4}
     double = {name: 2 * number for name, number in single.items()}
     assert [entry for entry in logs if entry["log_level"] == "debug"] == [
@@ -32,22 +32,22 @@ async def test_every_batch_at_debug_and_sums_now_and_then_at_info() -> None:
     ]
 
 
-async def test_the_last_batch_of_a_burst_is_summed_up_though_none_follows(
+async def test_the_last_batch_of_a_burst_is_flushed_though_none_follows(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("orders.entrypoints.consumer.progress.SUMMARY_INTERVAL", 0.05)
-    progress = Progress()
+    monkeypatch.setattr("orders.adapters.logged.ingest_summary.SUMMARY_INTERVAL", 0.05)
+    summary = IngestSummary()
     with capture_logs() as logs:
-        progress.stored(REPORT, 0.1)
-        progress.stored(REPORT, 0.1)
-        progress.stored(REPORT, 0.1)
+        summary.add(REPORT, 0.1)
+        summary.add(REPORT, 0.1)
+        summary.add(REPORT, 0.1)
         async with asyncio.timeout(10):
-            while not progress.is_summed_up:  # noqa: ASYNC110 (nothing tells when a timer is done)
+            while not summary.is_flushed:  # noqa: ASYNC110 (nothing tells when a timer is done)
                 await asyncio.sleep(0.005)
     assert [line["batches"] for line in logs if line["event"] == "stored"] == [1, 2]
 
 
 def test_nothing_to_sum_up_is_not_said() -> None:
     with capture_logs() as logs:
-        Progress().summarise()
+        IngestSummary().flush()
     assert logs == []

@@ -1,0 +1,244 @@
+"""The pipeline from the topic to the database.
+
+While batches are stored, the next is received and parsed, and the one before is committed. Two are
+stored at a time, so that one is encoded and sent while PostgreSQL checks the other. Commits go in
+the order of the topic, each when its batch and all before it are stored.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import Any, NamedTuple
+
+from orders.domain.errors import Unavailable
+from orders.domain.intake.messages import Batch
+from orders.domain.intake.observer import IngestObserver
+from orders.domain.intake.prefetcher import PendingBatch, Prefetcher, RunInThread
+from orders.domain.ports import MessageSource
+from orders.domain.use_cases.ingest_batch import IngestBatch, ParsedBatch
+
+STOP_TIMEOUT = 4.0
+"""Seconds after the stop in which the batches in flight may be stored and committed: several times
+what the largest takes, and short enough to close everything within 10 s of the signal."""
+RETRY_FIRST_WAIT = 0.1
+"""Upper bound of the seconds before the first retry of a store; it doubles with each."""
+RETRY_MAX_WAIT = 5.0
+"""Upper bound of the seconds before any retry."""
+CONCURRENT_STORES = 2
+"""Batches that are stored at the same time, each in a transaction of its own."""
+_FIRST = asyncio.FIRST_COMPLETED
+
+
+class _InFlight(NamedTuple):
+    """A batch that is being stored; the task's result is False if the stop came first."""
+
+    pending: PendingBatch
+    store: "asyncio.Task[bool]"
+
+
+async def _run_inline(parse: Callable[[], ParsedBatch]) -> ParsedBatch:
+    return parse()
+
+
+class IngestPipeline:
+    """Moves batches from ``source`` through ``ingest`` and commits them.
+
+    Args:
+        source: gives the batches and takes their commits.
+        ingest: parses and stores one batch.
+        observer: receives what happens.
+        run_in_thread: runs the parsing of a large batch outside the event loop.
+        jitter: a random number between two bounds.
+        stop_timeout: see ``STOP_TIMEOUT``.
+        retry_max_wait: see ``RETRY_MAX_WAIT``.
+        concurrent_stores: see ``CONCURRENT_STORES``.
+    """
+
+    def __init__(
+        self,
+        source: MessageSource,
+        ingest: IngestBatch,
+        observer: IngestObserver,
+        *,
+        run_in_thread: RunInThread = _run_inline,
+        jitter: Callable[[float, float], float] = random.uniform,
+        stop_timeout: float = STOP_TIMEOUT,
+        retry_max_wait: float = RETRY_MAX_WAIT,
+        concurrent_stores: int = CONCURRENT_STORES,
+    ) -> None:
+        self._source = source
+        self._ingest = ingest
+        self._observer = observer
+        self._run_in_thread = run_in_thread
+        self._jitter = jitter
+        self._stop_timeout = stop_timeout
+        self._retry_max_wait = retry_max_wait
+        self._concurrent_stores = concurrent_stores
+        self._commit_task: asyncio.Task[None] | None = None
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until ``stop``; then finish the batches in flight, or leave them uncommitted.
+
+        Raises:
+            OrdersError: the source has failed for good.
+            Exception: any unforeseen error; nothing that was not stored is committed.
+        """
+        work = asyncio.create_task(self._work(stop))
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait({work, stopping}, return_when=_FIRST)
+            await asyncio.wait({work}, timeout=self._stop_timeout)
+            if work.done():
+                work.result()
+            else:
+                self._observer.batch_abandoned("out of time")
+        finally:
+            await _cancel(work, stopping)
+            self._observer.stopped()
+
+    async def _work(self, stop: asyncio.Event) -> None:
+        prefetcher = Prefetcher(self._source, self._ingest, self._run_in_thread)
+        stopping = asyncio.create_task(stop.wait())
+        prefetching = asyncio.create_task(prefetcher.run())
+        arrived = asyncio.create_task(prefetcher.arrived())
+        in_flight: list[_InFlight] = []
+        try:
+            while not stop.is_set():
+                running = [each.store for each in in_flight if not _is_done(each.store)]
+                if in_flight and in_flight[0].store.done():
+                    await self._finish_first(in_flight)
+                    continue
+                waited_for: set[asyncio.Task[Any]] = {stopping, *running}
+                if len(in_flight) < self._concurrent_stores:
+                    # What was received before the source failed is stored first.
+                    is_last = in_flight and prefetching.done()
+                    waited_for |= {arrived} if is_last else {arrived, prefetching}
+                await asyncio.wait(waited_for, return_when=_FIRST)
+                if stop.is_set():
+                    break
+                if self._start_store(prefetcher, in_flight, stop):
+                    await _cancel(arrived)
+                    arrived = asyncio.create_task(prefetcher.arrived())
+                elif not in_flight:
+                    prefetching.result()  # raises
+            while in_flight:
+                await self._finish_first(in_flight)
+        except asyncio.CancelledError:  # out of time
+            await self._cancel_commit()
+            raise
+        finally:
+            await _cancel(prefetching, stopping, arrived, *(each.store for each in in_flight))
+            if self._commit_task:
+                await self._commit_task
+
+    def _start_store(
+        self, prefetcher: Prefetcher, in_flight: "list[_InFlight]", stop: asyncio.Event
+    ) -> bool:
+        """Start storing what is pending; False where nothing is."""
+        pending = prefetcher.take()
+        if pending is None:
+            return False
+        previous = in_flight[-1] if in_flight else None
+        behind = partial(_orders_behind, pending, in_flight)
+        store = asyncio.create_task(self._store_in_turn(pending, previous, behind, stop))
+        in_flight.append(_InFlight(pending, store))
+        return True
+
+    async def _finish_first(self, in_flight: "list[_InFlight]") -> None:
+        """Wait until the first batch in flight is stored, and commit it after those before.
+
+        If it is abandoned, nothing behind it is committed either.
+        """
+        if not await in_flight[0].store:
+            await _cancel(*(each.store for each in in_flight))
+            in_flight.clear()
+            return
+        batch = in_flight.pop(0).pending.batch
+        if self._commit_task:
+            await self._commit_task
+        self._commit_task = asyncio.create_task(self._commit(batch))
+
+    async def _cancel_commit(self) -> None:
+        if self._commit_task:
+            await _cancel(self._commit_task)
+            self._commit_task = None
+
+    async def _store_in_turn(
+        self,
+        pending: PendingBatch,
+        previous: "_InFlight | None",
+        behind: Callable[[], int],
+        stop: asyncio.Event,
+    ) -> bool:
+        """Store a batch beside the previous one, or after it if they have an order in common.
+
+        Of documents of one order, the first in the topic is the one that is stored.
+        """
+        if previous and not pending.order_uids.isdisjoint(previous.pending.order_uids):
+            await asyncio.wait({previous.store})
+            if stop.is_set():
+                return False
+        del previous  # a large batch, and the store may take long
+        return await self._store(pending.parsed, behind, stop)
+
+    async def _store(
+        self, parsed: ParsedBatch, behind: Callable[[], int], stop: asyncio.Event
+    ) -> bool:
+        """Store a batch, with retries until it succeeds; False if the stop came first."""
+        attempt = self._observer.store_started()
+        max_wait = min(RETRY_FIRST_WAIT, self._retry_max_wait)
+        while True:
+            try:
+                report = await self._ingest.store(parsed, behind)
+            except Unavailable as error:
+                reason = str(error)
+            else:
+                attempt.stored(report)
+                return True
+            if stop.is_set():
+                self._observer.batch_abandoned(reason)
+                return False
+            attempt.failed(reason)
+            await _sleep(self._jitter(0, max_wait), stop)
+            max_wait = min(2 * max_wait, self._retry_max_wait)
+
+    async def _commit(self, batch: Batch) -> None:
+        try:
+            await self._source.commit(batch)
+        except Unavailable as error:
+            # A later commit covers this one, and orders that are received again change nothing.
+            self._observer.commit_unconfirmed(str(error))
+
+
+def _orders_behind(pending: PendingBatch, in_flight: Sequence[_InFlight]) -> int:
+    """How many orders the batches in flight behind this one hold."""
+    orders = 0
+    for each in reversed(in_flight):
+        if each.pending is pending:
+            break
+        orders += len(each.pending.parsed.candidates)
+    return orders
+
+
+async def _sleep(seconds: float, stop: asyncio.Event) -> None:
+    """Sleep, but not beyond the stop."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await stop.wait()
+
+
+def _is_done(store: "asyncio.Task[bool]") -> bool:
+    """Whether it is; raises its error, even while batches before it are still being stored."""
+    if not store.done():
+        return False
+    store.result()
+    return True
+
+
+async def _cancel(*tasks: asyncio.Task[object]) -> None:
+    """Cancel these tasks and wait for them; their results and errors no longer matter."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

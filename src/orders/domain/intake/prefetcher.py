@@ -1,0 +1,109 @@
+"""Receives and parses batches while others are stored."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import NamedTuple
+
+from orders.domain.intake.messages import BATCH_BYTES, BATCH_MESSAGES, Batch
+from orders.domain.ports import MessageSource
+from orders.domain.use_cases.ingest_batch import IngestBatch, ParsedBatch
+
+MAX_PENDING_MESSAGES = BATCH_MESSAGES // 2
+"""Pending messages from which on no more are received: half a full batch, so that what is stored
+together, and held in memory, never is much more than one batch."""
+MAX_PENDING_BYTES = BATCH_BYTES // 2
+"""The same for the bytes of their values."""
+INLINE_BYTES = 65_536
+"""Size of a batch up to which it is parsed in the event loop. Larger ones are parsed in a thread: a
+megabyte of brackets takes seconds, in which timeouts would expire for servers that do answer."""
+
+RunInThread = Callable[[Callable[[], ParsedBatch]], Awaitable[ParsedBatch]]
+
+
+class PendingBatch(NamedTuple):
+    """Received batches that are stored together.
+
+    ``batch`` is the last of them: committing it commits all.
+    """
+
+    batch: Batch
+    parsed: ParsedBatch
+    size: int
+
+    @property
+    def order_uids(self) -> frozenset[str]:
+        """Of all valid orders in it."""
+        return frozenset([each.order.order_uid for each in self.parsed.candidates])
+
+    def joined_with(self, later: "PendingBatch") -> "PendingBatch":
+        """Both as one."""
+        return PendingBatch(
+            later.batch, self.parsed.followed_by(later.parsed), self.size + later.size
+        )
+
+
+class Prefetcher:
+    """Receives and parses for as long as ``run`` runs.
+
+    Batches that arrive while one is pending are joined to it, up to half a full batch: a lone
+    message can be taken at once, and messages that arrive while the database is busy share one
+    transaction.
+    """
+
+    def __init__(
+        self,
+        source: MessageSource,
+        ingest: IngestBatch,
+        run_in_thread: RunInThread,
+        max_pending_messages: int = MAX_PENDING_MESSAGES,
+    ) -> None:
+        self._source = source
+        self._ingest = ingest
+        self._run_in_thread = run_in_thread
+        self._max_pending_messages = max_pending_messages
+        self._pending: PendingBatch | None = None
+        self._arrived = asyncio.Event()
+        self._taken = asyncio.Event()
+
+    async def run(self) -> None:
+        """Receive until cancelled.
+
+        Raises:
+            OrdersError: the source has failed for good; what is pending may still be taken.
+        """
+        while True:
+            while self._is_full:
+                self._taken.clear()
+                await self._taken.wait()
+            received = await self._receive()
+            self._pending = self._pending.joined_with(received) if self._pending else received
+            del received  # it is large, and the next may take long to arrive
+            self._arrived.set()
+
+    async def arrived(self) -> None:
+        """Wait until there is something to take."""
+        await self._arrived.wait()
+
+    def take(self) -> PendingBatch | None:
+        """All that is pending; None if nothing is."""
+        pending, self._pending = self._pending, None
+        self._arrived.clear()
+        self._taken.set()
+        return pending
+
+    @property
+    def _is_full(self) -> bool:
+        pending = self._pending
+        return pending is not None and (
+            pending.parsed.messages >= self._max_pending_messages
+            or pending.size >= MAX_PENDING_BYTES
+        )
+
+    async def _receive(self) -> PendingBatch:
+        batch = await self._source.receive()
+        size = sum([len(message.value or b"") for message in batch.messages])
+        if size <= INLINE_BYTES:
+            return PendingBatch(batch, self._ingest.prepare(batch.messages), size)
+        parse = partial(self._ingest.prepare, batch.messages)
+        return PendingBatch(batch, await self._run_in_thread(parse), size)
