@@ -158,10 +158,7 @@ class Container(containers.DeclarativeContainer):
         servers=providers.Singleton(KafkaDeadLetterReader, kafka_settings),
         memory=providers.Singleton(MemoryDeadLetterReader, memory_dead_letters),
     )
-    # A message whose acknowledgement got lost would be sent twice by trying again.
-    replay_producer = providers.Singleton(
-        KafkaProducerClient, kafka_settings, makes_topics=False, retries=0
-    )
+    replay_producer = providers.Singleton(KafkaProducerClient, kafka_settings, makes_topics=False)
     replay_journal = providers.Selector(
         backend,
         servers=providers.Singleton(KafkaReplayJournal, replay_producer, kafka_settings),

@@ -58,12 +58,6 @@ class Unavailable(OrdersError):
         self.since = since
 
 
-class ReplayInProgress(OrdersError):
-    """Somebody else replays dead letters; two at once would send some of them twice."""
-
-    code = "replay-in-progress"
-
-
 class UnknownSchema(OrdersError):
     """The database has a schema that this version does not know; only an operator can help."""
 

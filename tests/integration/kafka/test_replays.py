@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 
 import pytest
 
@@ -11,8 +12,8 @@ from orders.adapters.kafka.dead_letter_reader import KafkaDeadLetterReader
 from orders.adapters.kafka.dead_letters import KafkaDeadLetters
 from orders.adapters.kafka.replay_journal import KafkaReplayJournal
 from orders.adapters.kafka.replay_target import KafkaReplayTarget
-from orders.domain.intake.messages import DeadLetter, Message
-from orders.domain.ports import ReplayJournal
+from orders.domain.intake.messages import MAX_ATTEMPT, DeadLetter, Identity, Message, Origin
+from orders.domain.ports import ReplayJournal, ReplayNote
 from tests.contracts.dead_letter_reader import DeadLetterReaderContract, DeadLetterReaderSide
 from tests.contracts.replay_journal import ReplayJournalContract, ReplayJournalSide
 from tests.contracts.replay_target import ReplayTargetContract, ReplayTargetSide
@@ -21,7 +22,7 @@ from tests.integration.kafka.other_client import OtherClient
 
 @pytest.fixture
 async def client(topics: KafkaSettings) -> AsyncIterator[KafkaProducerClient]:
-    client = KafkaProducerClient(topics, retries=0)
+    client = KafkaProducerClient(topics)
     await client.open()
     yield client
     await client.close()
@@ -53,7 +54,7 @@ class TestKafkaDeadLetterReader(DeadLetterReaderContract):
 
 
 async def test_a_topic_that_is_missing_is_no_empty_one(kafka_settings: KafkaSettings) -> None:
-    assert await KafkaDeadLetterReader(kafka_settings).places() is None
+    assert await KafkaDeadLetterReader(kafka_settings).approximate_count() is None
 
 
 class KafkaJournalSide(ReplayJournalSide):
@@ -74,12 +75,22 @@ class TestKafkaReplayJournal(ReplayJournalContract):
     async def test_its_topic_keeps_the_latest_of_each_identity(
         self, side: KafkaJournalSide, other_client: OtherClient
     ) -> None:
-        async with side.journal.hold():
-            pass
+        await side.journal.note({})
         topic = side.settings.replays_topic
         assert topic == f"{side.settings.dlq_topic}.replays"
         assert other_client.partitions(topic) == 1
         assert other_client.config(topic)["cleanup.policy"] == "compact"
+
+    async def test_notes_of_former_versions_are_read(
+        self, side: KafkaJournalSide, other_client: OtherClient
+    ) -> None:
+        await side.journal.note({})
+        topic, value = side.settings.replays_topic, b'{"replayed_at":"2026-01-02T03:04:05Z"}'
+        for key, written in ((b"orders/0:1:0", value), (b"unfinished-run", b"{}")):
+            await asyncio.to_thread(other_client.send, topic, written, key=key)
+        at = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+        expected = {Identity(Origin("orders", 0, 1), 0): ReplayNote(at, MAX_ATTEMPT)}
+        assert await side.journal.read() == expected
 
 
 class KafkaTargetSide(ReplayTargetSide):
@@ -92,9 +103,6 @@ class KafkaTargetSide(ReplayTargetSide):
 
     async def arrived(self) -> list[Message]:
         return await asyncio.to_thread(self.other_client.read_all, self.settings.topic)
-
-    async def send_another(self) -> None:
-        await asyncio.to_thread(self.other_client.send, self.settings.topic, b"{}")
 
 
 class TestKafkaReplayTarget(ReplayTargetContract):

@@ -1,4 +1,4 @@
-"""`orders dlq` as operators use it: on a real broker, killed in the middle, two at once."""
+"""`orders dlq` as operators use it: on a real broker, killed in the middle."""
 
 import json
 import os
@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
+from orders.domain.use_cases.replay_dead_letters import CHUNK_RECORDS
 from tests.integration.kafka.other_client import OtherClient
 from tests.integration.system.processes import System, free_port, wait_until
 
@@ -109,13 +110,13 @@ def seed(operator: Operator, amount: int = LETTERS) -> set[bytes]:
     return {f"{operator.topic}/0:{offset}:0".encode() for offset in range(amount)}
 
 
-def test_killed_again_and_again_it_sends_each_once(operator: Operator) -> None:
+def test_killed_again_and_again_it_forgets_none(operator: Operator) -> None:
     # So many that the last is far when it is killed, however fast the machine is.
     identities = seed(operator, 4 * LETTERS)
     chance = random.Random(4)
     for _ in range(2):
         killed_at = operator.end() + chance.randint(1, LETTERS // 2)
-        process = operator.start("replay")
+        process = operator.start("replay", "--all")
         wait_until(
             lambda: operator.end() >= killed_at or process.poll() is not None,  # noqa: B023
             40,
@@ -125,88 +126,72 @@ def test_killed_again_and_again_it_sends_each_once(operator: Operator) -> None:
         process.communicate()
         assert process.returncode == -signal.SIGKILL, "it had ended before it was killed"
     assert 0 < operator.end() < len(identities)
-    assert "cut off" in operator.run("list")
-    said = operator.run("replay")
+    said = operator.run("replay", "--all")
     assert f"to topic {operator.topic}" in said
-    assert operator.replayed() == Counter(identities)
-    assert "nothing to replay" in operator.run("replay")
+    replayed = operator.replayed()
+    assert replayed.keys() == identities
+    assert replayed.total() - len(identities) <= 2 * CHUNK_RECORDS
+    assert "nothing to replay" in operator.run("replay", "--all")
     assert {listed["state"] for listed in operator.list()} == {"replayed"}
-    assert operator.replayed() == Counter(identities)
+    assert operator.replayed() == replayed
 
 
-def test_stopped_by_a_signal_it_notes_what_it_sent_and_goes_on_at_once(operator: Operator) -> None:
+def test_stopped_by_a_signal_it_notes_what_it_sent(operator: Operator) -> None:
     identities = seed(operator, 3 * LETTERS)  # not done yet when it is told to stop
-    process = operator.start("replay")
+    process = operator.start("replay", "--all")
     wait_until(lambda: operator.end() > 0, 40, "it begins to send")
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 1
     assert "run the same command again" in errors
-    begun = time.monotonic()
-    said = operator.run("replay")
-    assert "cut off" not in said
-    assert time.monotonic() - begun < 40
+    operator.run("replay", "--all")
     assert operator.replayed() == Counter(identities)
 
 
-def test_two_at_once_exclude_each_other(operator: Operator) -> None:
-    identities = seed(operator, 10_000)
-    processes = [operator.start("replay") for _ in range(2)]
-    ends = [process.communicate(timeout=90) for process in processes]
-    codes = [process.returncode for process in processes]
-    assert codes.count(0) >= 1, ends
-    for code, (said, errors) in zip(codes, ends, strict=True):
-        if code:
-            assert "another replay is running" in errors
-        else:  # the other one had come too late to meet it
-            assert "sent 10000 letters" in said or "nothing to replay" in said
-    assert operator.replayed() == Counter(identities)
-
-
-def test_what_fails_again_counts_on_until_it_is_given_up(
+def test_what_fails_again_counts_on_until_it_is_exhausted(
     running: System, operator: Operator
 ) -> None:
     running.start("consumer")
     running.send(b'{"order_uid": 5}', key=b"k", headers={"x-request-id": b"r1"})
 
-    def attempts(*expected: int) -> list[dict[str, Any]]:
+    def after(attempt: int) -> dict[str, Any]:
         wait_until(
-            lambda: operator.end(running.dlq_topic) == len(expected),
+            lambda: operator.end(running.dlq_topic) == attempt,
             40,
-            f"{len(expected)} dead letters",
+            f"{attempt} records",
             lambda: running.log("consumer"),
         )
-        found = operator.list()
-        assert [x["attempt"] for x in found] == list(expected)
+        [found] = operator.list()
+        assert found["attempt"] == attempt
+        assert found["identity"] == f"{running.topic}/0:0:0"
         return found
 
     wait_until(lambda: "partitions assigned" in running.log("consumer"), 40, "it has joined")
-    [first] = attempts(1)
-    assert (first["code"], first["state"], first["identity"]) == (
-        "invalid", "waiting", f"{running.topic}/0:0:0"
-    )  # fmt: skip
-    assert "sent 1 letter" in operator.run("replay")
-    assert [x["state"] for x in attempts(1, 2)] == ["replayed", "waiting"]
-    assert "sent 1 letter" in operator.run("replay")
-    *_, third = attempts(1, 2, 3)
-    assert third["state"] == "given-up"
-    said = operator.run("replay")
+    first = after(1)
+    assert (first["code"], first["state"]) == ("invalid", "waiting")
+    assert "sent 1 dead letter" in operator.run("replay", "--all")
+    assert after(2)["state"] == "waiting"
+    assert "sent 1 dead letter" in operator.run("replay", "--all")
+    assert after(3)["state"] == "exhausted"
+    said = operator.run("replay", "--all")
     assert "nothing to replay" in said
     assert (
-        f"1 letter failed 3 times or more, left alone: --max-attempts\n  {third['identity']}"
-        in said
+        "1 dead letter failed 3 times or more, skipped: --max-attempts\n"
+        f"  {first['identity']}" in said
     )
-    shown = json.loads(operator.run("show", "0:2", "--json", "--unmask"))
-    assert shown["replay_of"] == f"{running.topic}/0:1:0"
+    shown = json.loads(operator.run("show", "0:0", "--json", "--unmask"))
+    assert shown["replay_of"] == first["identity"]
+    assert shown["source"] == f"{running.topic}/0:2:0"
     assert {h["name"]: h["value"] for h in shown["headers"]}["x-request-id"] == "cjE="
-    assert operator.run("show", "0:2", "--raw") == '{"order_uid": 5}'
-    assert "sent 1 letter" in operator.run("replay", "--max-attempts", "4", "--offset", "0:2")
-    attempts(1, 2, 3, 4)
+    assert operator.run("show", "0:0", "--raw") == '{"order_uid": 5}'
+    more = ("--max-attempts", "4", "--offset", "0:0")
+    assert "sent 1 dead letter" in operator.run("replay", *more)
+    after(4)
 
 
 def test_without_a_broker_it_ends_with_1(operator: Operator) -> None:
     operator._environment["ORDERS_KAFKA_BOOTSTRAP"] = f"127.0.0.1:{free_port()}"
-    for arguments in (["list"], ["show", "0:1"], ["replay"], ["replay", "--dry-run"]):
+    for arguments in (["list"], ["show", "0:1"], ["replay", "--all"]):
         begun = time.monotonic()
         assert "brokers do not answer" in operator.run(*arguments, code=1)
         assert time.monotonic() - begun < 30
@@ -215,14 +200,14 @@ def test_without_a_broker_it_ends_with_1(operator: Operator) -> None:
 def test_looking_makes_no_topic(operator: Operator) -> None:
     client = OtherClient(operator.bootstrap)
     told = f"topic {operator.dlq_topic} does not exist"
-    for arguments in (["list"], ["show", "0:1"], ["replay", "--dry-run"]):
+    for arguments in (["list"], ["show", "0:1"], ["replay", "--all", "--dry-run"]):
         assert told in operator.run(*arguments, code=1)
     for topic in (operator.topic, operator.dlq_topic, f"{operator.dlq_topic}.replays"):
         assert client.partitions(topic) == 0
 
 
 def test_without_its_topic_a_replay_makes_nothing(operator: Operator) -> None:
-    assert f"topic {operator.dlq_topic} does not exist" in operator.run("replay", code=1)
+    assert f"topic {operator.dlq_topic} does not exist" in operator.run("replay", "--all", code=1)
     client = Consumer({"bootstrap.servers": operator.bootstrap, "group.id": "unused"})
     try:
         topics = client.list_topics(timeout=10).topics

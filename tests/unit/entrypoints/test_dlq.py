@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Collection, Sequence
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -23,11 +22,11 @@ from orders.adapters.memory.replay_target import MemoryReplayTarget
 from orders.adapters.memory.topic import MemoryTopic
 from orders.bootstrap import Container, build_in_memory
 from orders.config import Settings
-from orders.domain.intake.messages import DeadLetter, ErrorCode, Identity, Message, Origin
-from orders.domain.ports import Entry, Run
+from orders.domain.intake.messages import DeadLetter, ErrorCode, Message, Origin
+from orders.domain.ports import Entry
 from orders.domain.use_cases import replay_dead_letters
+from orders.entrypoints.cli.dlq.terminal import safe
 from orders.entrypoints.cli.main import main
-from orders.entrypoints.tools.dlq.terminal import safe
 from tests.unit.domain.order.reference import REFERENCE
 
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -119,7 +118,7 @@ class TestList:
     def test_json_has_one_letter_a_line(self, container: Container) -> None:
         put(container, letter(17, detail="ы"), letter(18, code="empty", attempt=3, value=None))
         lines = dlq(container, "list", "--json").stdout.splitlines()
-        assert [json.loads(line)["state"] for line in lines] == ["waiting", "given-up"]
+        assert [json.loads(line)["state"] for line in lines] == ["waiting", "exhausted"]
         assert json.loads(lines[0]) == {
             "identity": "orders/0:17:0", "topic": "orders", "partition": 0, "offset": 17,
             "index": 0, "code": "invalid", "detail": "ы", "failed_at": "2026-01-01T12:00:00+00:00",
@@ -136,7 +135,7 @@ class TestList:
             (("--since", "2026-01-01T16:00+03:00"), [2, 3]),
             (("--until", "2026-01-01T13:00:00Z"), [1]),
             (("--since", "1h"), []),
-            (("--state", "given-up"), [3]),
+            (("--state", "exhausted"), [3]),
             (("--max-attempts", "1", "--state", "waiting"), []),
             (("--limit", "1"), [1, 2, 3]),
         ],
@@ -176,10 +175,6 @@ class TestList:
         assert json.loads(dlq(container, "list", "--json").stdout.splitlines()[0])["detail"] == long
         assert long in dlq(container, "show", "0:12345").stdout
 
-    def test_a_replay_that_was_cut_off_is_told(self, container: Container) -> None:
-        journal(container).unfinished = Run(START, {})
-        assert "a replay was cut off" in dlq(container, "list").stdout
-
     def test_what_others_wrote_is_only_text(self, container: Container) -> None:
         put(container, letter(1, detail=HOSTILE))
         assert_harmless(dlq(container, "list").stdout)
@@ -194,11 +189,16 @@ class TestList:
 
 def test_a_topic_that_is_missing_is_not_empty(container: Container) -> None:
     class Reader(MemoryDeadLetterReader):
-        async def places(self) -> int | None:
+        async def approximate_count(self) -> int | None:
             return None
 
     container.dead_letter_reader.override(Reader(kept(container)))
-    for arguments in (["list"], ["show", "0:1"], ["replay", "--dry-run"], ["replay"]):
+    for arguments in (
+        ["list"],
+        ["show", "0:1"],
+        ["replay", "--all", "--dry-run"],
+        ["replay", "--all"],
+    ):
         ended = dlq(container, *arguments)
         assert (ended.exit_code, ended.stdout) == (1, "")
         assert "topic orders.dlq does not exist" in ended.stderr
@@ -235,10 +235,10 @@ class TestShow:
     def test_all_about_it_but_what_is_personal(self, container: Container) -> None:
         headers = (("x-request-id", b"abc"), ("orders-replay-of", b"orders/0:3:0"))
         put(container, letter(17, bad_document(), headers=headers, attempt=2, key=b"Test"))
-        shown = dlq(container, "show", "0:17")
+        shown = dlq(container, "show", "0:3")
         assert shown.exit_code == 0
-        for text in ("Dead letter orders/0:17:0", "$.sm_id: expected int, got str", "<str 4>",
-                     "WBILMTESTTRACK", "x-request-id = <3 bytes>", "replay of  orders/0:3:0",
+        for text in ("Dead letter orders/0:3:0", "$.sm_id: expected int, got str", "<str 4>",
+                     "WBILMTESTTRACK", "x-request-id = <3 bytes>", "source     orders/0:17:0",
                      "sha256", "--unmask"):  # fmt: skip
             assert text in shown.stdout, text
         for text in [*PERSONAL, "Testov", "abc"]:
@@ -335,62 +335,87 @@ class TestShow:
 
 class TestReplay:
     def test_nothing(self, container: Container) -> None:
-        shown = dlq(container, "replay")
+        shown = dlq(container, "replay", "--all")
         assert (shown.exit_code, shown.stdout) == (0, "nothing to replay\n")
 
     def test_one_that_is_not_there_is_told(self, container: Container) -> None:
         put(container, letter(1))
         shown = dlq(container, "replay", "--offset", "0:999", "--offset", "0:1")
         assert shown.exit_code == 1
-        assert shown.stdout.splitlines()[0] == "sent 1 letter to topic orders"
+        assert shown.stdout.splitlines()[0] == "sent 1 dead letter to topic orders"
         assert shown.stderr == "Error: there is no such dead letter: 0:999\n"
 
     def test_all_that_waits_and_not_twice(self, container: Container) -> None:
-        put(container, letter(1), letter(2, code="empty"), letter(2, code="empty"), None)
-        shown = dlq(container, "replay")
+        put(container, letter(1), letter(2, code="conflict"), letter(2, code="conflict"), None)
+        shown = dlq(container, "replay", "--all")
         assert shown.exit_code == 0
         assert shown.stdout.splitlines() == [
-            "sent 2 letters to topic orders", "  empty        1", "  invalid      1",
+            "sent 2 dead letters to topic orders", "  conflict     1", "  invalid      1",
             "messages on the topic that are no dead letters of ours: 1",
         ]  # fmt: skip
-        assert "2 letters replayed before" in dlq(container, "replay").stdout
+        assert "2 dead letters replayed before" in dlq(container, "replay", "--all").stdout
         assert len(messages(container)) == 2
         assert "2 replayed" in dlq(container, "list").stdout
-        assert "sent 1 letter " in dlq(container, "replay", "--again", "--code", "empty").stdout
+        assert (
+            "sent 1 dead letter "
+            in dlq(container, "replay", "--again", "--code", "conflict").stdout
+        )
+
+    @pytest.mark.parametrize("options", [(), ("--dry-run",), ("--again", "--max-attempts", "9")])
+    def test_without_a_choice_nothing_is_sent(
+        self, container: Container, options: tuple[str, ...]
+    ) -> None:
+        put(container, letter(1))
+        ended = dlq(container, "replay", *options)
+        assert (ended.exit_code, ended.stdout) == (2, "")
+        assert "nothing is sent without a choice: --all" in ended.stderr
+        assert messages(container) == []
+
+    @pytest.mark.parametrize("code", ["undecodable", "empty"])
+    def test_what_fails_as_it_is_is_sent_only_where_it_is_named(
+        self, container: Container, code: ErrorCode
+    ) -> None:
+        put(container, letter(1, code=code))
+        said = dlq(container, "replay", "--all").stdout
+        assert f"1 dead letter with code {code} would fail again, skipped: --code {code}" in said
+        assert messages(container) == []
+        assert "sent 1 dead letter" in dlq(container, "replay", "--code", code).stdout
+        assert "sent 1 " in dlq(container, "replay", "--offset", "0:1", "--again").stdout
 
     def test_a_dry_run(self, container: Container) -> None:
         put(container, letter(1), letter(2))
         shown = dlq(container, "replay", "--dry-run", "--offset", "0:2").stdout
-        assert shown.startswith("would send 1 letter to topic orders\n")
+        assert shown.startswith("would send 1 dead letter to topic orders\n")
         assert "deleted" not in shown
         assert messages(container) == []
 
     def test_what_is_left_alone_is_named(self, container: Container) -> None:
         put(container, *(letter(n, attempt=3) for n in range(8)), letter(9, topic="elsewhere"))
-        shown = dlq(container, "replay").stdout
-        assert "8 letters failed 3 times or more" in shown
+        shown = dlq(container, "replay", "--all").stdout
+        assert "8 dead letters failed 3 times or more" in shown
         assert "  orders/0:4:0\n  and 3 more" in shown
         assert "orders/0:5:0" not in shown
         assert (
-            "1 letter refused, since they did not come from topic orders\n  elsewhere/0:9:0"
+            "1 dead letter refused, since they did not come from topic orders\n  elsewhere/0:9:0"
             in shown
         )
-        assert "sent 8 letters" in dlq(container, "replay", "--max-attempts", "4").stdout
-
-    def test_somebody_else_is_at_it(self, container: Container) -> None:
-        journal(container).holder = object()
-        ended = dlq(container, "replay")
-        assert ended.exit_code == 1
-        assert "another replay is running" in ended.stderr
+        assert (
+            "sent 8 dead letters" in dlq(container, "replay", "--all", "--max-attempts", "4").stdout
+        )
 
     def test_kafka_is_away(self, container: Container) -> None:
         put(container, letter(1))
         kept(container).available = False
-        for arguments in (["list"], ["show", "0:1"], ["replay"], ["replay", "--dry-run"]):
+        for arguments in (
+            ["list"],
+            ["show", "0:1"],
+            ["replay", "--all"],
+            ["replay", "--all", "--dry-run"],
+        ):
             ended = dlq(container, *arguments)
             assert ended.exit_code == 1
             assert "away" in ended.stderr
-        assert "run the same command again" in dlq(container, "replay").stderr
+        assert "run the same command again" in dlq(container, "replay", "--all").stderr
 
     @pytest.mark.parametrize("arguments", [("--offset", "x"), ("--code", "x"), ("x",)])
     def test_wrong_usage(self, container: Container, arguments: tuple[str, ...]) -> None:
@@ -431,34 +456,34 @@ def test_safe_text() -> None:
 
 
 def test_asyncio_is_left_as_it_was(container: Container) -> None:
-    dlq(container, "replay")
+    dlq(container, "replay", "--all")
     asyncio.run(asyncio.sleep(0))
 
 
 class Signalled(MemoryReplayTarget):
     """Asks for the end, while the loop's own way to hear of signals is full."""
 
-    async def send(self, letters: Sequence[DeadLetter]) -> Collection[Identity]:
+    async def send(self, dead_letters: Sequence[DeadLetter]) -> Collection[DeadLetter]:
         for _ in range(5_000):
             asyncio.get_running_loop().call_soon_threadsafe(int)
         os.kill(os.getpid(), signal.SIGTERM)
-        return await super().send(letters)
+        return await super().send(dead_letters)
 
 
 class TestStopping:
     @pytest.fixture
     def container(self, container: Container, monkeypatch: pytest.MonkeyPatch) -> Container:
-        monkeypatch.setattr(replay_dead_letters, "CHUNK_LETTERS", 2)
+        monkeypatch.setattr(replay_dead_letters, "CHUNK_RECORDS", 2)
         put(container, *(letter(n) for n in range(6)))
         return container
 
     def test_a_signal_while_the_loop_is_busy_is_not_lost(self, container: Container) -> None:
         before = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)]
         container.replay_target.override(Signalled(MemoryTopic("orders")))
-        ended = dlq(container, "replay")
+        ended = dlq(container, "replay", "--all")
         assert ended.exit_code == 1
-        assert "sent 2 letters" in ended.stdout
-        assert "stopped, 4 letters are left; nothing is lost" in ended.stderr
+        assert "sent 2 dead letters" in ended.stdout
+        assert "stopped, 4 dead letters are left; nothing is lost" in ended.stderr
         assert [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)] == before
 
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -470,19 +495,6 @@ class TestStopping:
                 os.kill(os.getpid(), number)
 
         container.dead_letter_reader.override(Reader(kept(container)))
-        ended = dlq(container, "replay")
+        ended = dlq(container, "replay", "--all")
         assert (ended.exit_code, ended.stdout) == (1, "")
-        assert "stopped before anything was sent, 6 letters are left;" in ended.stderr
-
-    def test_while_it_waits_for_somebody(self, container: Container) -> None:
-        class Waiting(MemoryReplayJournal):
-            @asynccontextmanager
-            async def hold(self) -> AsyncIterator[None]:
-                os.kill(os.getpid(), signal.SIGINT)
-                await asyncio.sleep(60)
-                yield
-
-        container.replay_journal.override(Waiting(journal(container)))
-        ended = dlq(container, "replay")
-        assert ended.exit_code == 1
-        assert "stopped before anything was sent; nothing is lost" in ended.stderr
+        assert "stopped before anything was sent, 6 dead letters are left;" in ended.stderr

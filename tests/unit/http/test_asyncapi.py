@@ -16,9 +16,9 @@ from hypothesis import given, settings
 from orders.adapters.memory.dead_letters import MemoryDeadLetters
 from orders.adapters.memory.order_repository import MemoryOrderRepository
 from orders.adapters.read_path.no_cache import NoCache
+from orders.domain.dead_letters.headers import OWN, REPLAY_OF, headers_of
 from orders.domain.intake.messages import DeadLetter, ErrorCode
 from orders.domain.intake.reading import read
-from orders.domain.letter_headers import OWN, REPLAY_OF, headers_of
 from orders.domain.order.document import encode
 from orders.domain.order.model import Order
 from orders.domain.use_cases.ingest_batch import IngestBatch
@@ -28,7 +28,7 @@ from orders.entrypoints.http.docs.openapi.examples import ORDER
 from orders.entrypoints.http.use_cases import Topics
 from tests import asyncapi
 from tests.strategies import documents, orders
-from tests.unit.domain.test_letter_headers import letters
+from tests.unit.domain.dead_letters.test_headers import letters
 from tests.unit.http.harness import openapi
 
 TOPICS = Topics("shop.orders", "shop.orders.dead", "shop-group")

@@ -5,8 +5,8 @@ from contextlib import aclosing
 
 from orders.adapters.kafka.client.settings import KafkaSettings
 from orders.adapters.kafka.client.topic_snapshot import extents, read_present
+from orders.domain.dead_letters.headers import dead_letter_in
 from orders.domain.intake.messages import Message, Origin
-from orders.domain.letter_headers import letter_in
 from orders.domain.ports import DeadLetterReader, Entry
 
 
@@ -22,8 +22,8 @@ class KafkaDeadLetterReader(DeadLetterReader):
         """See ``DeadLetterReader.topic``."""
         return self._topic
 
-    async def places(self) -> int | None:
-        """See ``DeadLetterReader.places``; None where the topic is missing or not told of."""
+    async def approximate_count(self) -> int | None:
+        """See ``DeadLetterReader.approximate_count``; None where there is no topic."""
         found = await extents(self._settings, self._topic)
         if not found:
             return None
@@ -37,4 +37,4 @@ class KafkaDeadLetterReader(DeadLetterReader):
                 message = Message(
                     origin, record.value, record.key, record.timestamp, record.headers
                 )
-                yield Entry((partition, record.offset), letter_in(message))
+                yield Entry((partition, record.offset), dead_letter_in(message))

@@ -6,9 +6,9 @@ import structlog
 
 from orders.adapters.kafka.client.producer import KafkaProducerClient, Outgoing
 from orders.adapters.kafka.client.settings import KafkaSettings
+from orders.domain.dead_letters.headers import headers_of
 from orders.domain.errors import TooLarge, Unavailable
 from orders.domain.intake.messages import DeadLetter
-from orders.domain.letter_headers import headers_of
 from orders.domain.ports import DeadLetters, Dependency
 
 _log = structlog.get_logger(__name__)

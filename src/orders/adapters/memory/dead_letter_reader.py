@@ -20,8 +20,8 @@ class MemoryDeadLetterReader(DeadLetterReader):
         """See ``DeadLetterReader.topic``."""
         return "orders.dlq"
 
-    async def places(self) -> int | None:
-        """See ``DeadLetterReader.places``."""
+    async def approximate_count(self) -> int | None:
+        """See ``DeadLetterReader.approximate_count``."""
         await self._dead_letters.check()
         return len(self._dead_letters.written)
 

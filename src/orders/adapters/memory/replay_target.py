@@ -1,19 +1,19 @@
 """Dead letters back into a topic in memory."""
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import Collection, Sequence
 
 from orders.adapters.memory.topic import MAX_MESSAGE_BYTES, MemoryTopic, size_in_topic
+from orders.domain.dead_letters.headers import headers_of_replay
 from orders.domain.errors import Unavailable
-from orders.domain.intake.messages import DeadLetter, Identity
-from orders.domain.letter_headers import headers_of_replay, replayed_identity
-from orders.domain.ports import Mark, ReplayTarget
+from orders.domain.intake.messages import DeadLetter
+from orders.domain.ports import ReplayTarget
 
 
 class MemoryReplayTarget(ReplayTarget):
     """Sends into a ``MemoryTopic``.
 
     Attributes:
-        available: set it to False to have the topic be away.
+        available: set it to False to make the topic unreachable.
     """
 
     def __init__(self, topic: MemoryTopic) -> None:
@@ -25,32 +25,16 @@ class MemoryReplayTarget(ReplayTarget):
         """See ``ReplayTarget.topic``."""
         return self._topic.name
 
-    async def mark(self) -> Mark:
-        """See ``ReplayTarget.mark``."""
-        self._check()
-        return {number: len(messages) for number, messages in enumerate(self._topic.partitions)}
-
-    async def replayed_since(self, mark: Mark) -> AsyncIterator[Identity]:
-        """See ``ReplayTarget.replayed_since``."""
-        self._check()
-        for number, messages in enumerate(self._topic.partitions):
-            for message in messages[mark.get(number, 0) :]:
-                if identity := replayed_identity(message.headers):
-                    yield identity
-
-    async def send(self, letters: Sequence[DeadLetter]) -> Collection[Identity]:
+    async def send(self, dead_letters: Sequence[DeadLetter]) -> Collection[DeadLetter]:
         """See ``ReplayTarget.send``."""
-        self._check()
-        too_large = set()
-        for letter in letters:
-            key, headers = letter.message.key, headers_of_replay(letter)
-            value = letter.as_message
+        if not self.available:
+            raise Unavailable("the topic is away")
+        too_large = []
+        for dead_letter in dead_letters:
+            key, headers = dead_letter.message.key, headers_of_replay(dead_letter)
+            value = dead_letter.as_message
             if size_in_topic(value or b"", key or b"", headers) > MAX_MESSAGE_BYTES:
-                too_large.add(letter.identity)
+                too_large.append(dead_letter)
             else:
                 self._topic.append(value, key, headers)
         return too_large
-
-    def _check(self) -> None:
-        if not self.available:
-            raise Unavailable("the topic is away")

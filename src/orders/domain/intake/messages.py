@@ -79,6 +79,10 @@ class Batch(Struct, frozen=True):
     ack_token: object = None
 
 
+MAX_ATTEMPT = 999
+"""Attempts are not counted beyond this: the number may come from anybody."""
+
+
 class DeadLetter(Struct, frozen=True):
     """A message, or one element of it, that was not stored, and why.
 

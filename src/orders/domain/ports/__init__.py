@@ -14,8 +14,8 @@ from orders.domain.ports.message_source import MessageSource
 from orders.domain.ports.order_generator import OrderGenerator
 from orders.domain.ports.order_repository import OrderReader, OrderRepository, SaveReport
 from orders.domain.ports.publisher import Publisher
-from orders.domain.ports.replay_journal import ReplayJournal, Replays, Run
-from orders.domain.ports.replay_target import Mark, ReplayTarget
+from orders.domain.ports.replay_journal import ReplayJournal, ReplayNote
+from orders.domain.ports.replay_target import ReplayTarget
 
 __all__ = [
     "Cache",
@@ -28,15 +28,13 @@ __all__ = [
     "FindingState",
     "Inspection",
     "LocalCache",
-    "Mark",
     "MessageSource",
     "OrderGenerator",
     "OrderReader",
     "OrderRepository",
     "Publisher",
     "ReplayJournal",
+    "ReplayNote",
     "ReplayTarget",
-    "Replays",
-    "Run",
     "SaveReport",
 ]

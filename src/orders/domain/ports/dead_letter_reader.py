@@ -28,7 +28,7 @@ class DeadLetterReader(Protocol):
         """The name of the topic that they are kept on."""
 
     @abstractmethod
-    async def places(self) -> int | None:
+    async def approximate_count(self) -> int | None:
         """About how many entries there are now; cheap. None: no place for them is known (yet).
 
         Raises:

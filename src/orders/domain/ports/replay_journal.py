@@ -1,80 +1,37 @@
-"""What has been replayed: kept by identity, so that a replay that was cut off can go on."""
+"""Which dead letters were replayed, and when."""
 
 from abc import abstractmethod
-from collections.abc import Collection, Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Protocol
 
 from msgspec import Struct
 
-from orders.domain.intake.messages import Identity
-from orders.domain.ports.replay_target import Mark
+from orders.domain.intake.messages import MAX_ATTEMPT, Identity
 
 
-class Run(Struct, frozen=True):
-    """A replay that has begun to send and has not said how that went.
+class ReplayNote(Struct, frozen=True):
+    """When a dead letter was last replayed, and which of its attempts that was."""
 
-    What it sent stands behind ``mark``. ``again`` says that it sends what was replayed before.
-    """
-
-    started_at: datetime
-    mark: Mark
-    again: bool = False
-
-
-class Replays(Struct, frozen=True):
-    """What a journal holds: when each letter was replayed last, and a run that was cut off."""
-
-    replayed: Mapping[Identity, datetime]
-    unfinished: Run | None = None
+    replayed_at: datetime
+    attempt: int = MAX_ATTEMPT
 
 
 class ReplayJournal(Protocol):
-    """Anybody may read it; only who holds it writes."""
+    """Notes by root identity; a lost note only means that a dead letter may be sent once more."""
 
     @abstractmethod
-    async def read(self) -> Replays:
-        """All that is noted now.
+    async def read(self) -> Mapping[Identity, ReplayNote]:
+        """The latest note of each dead letter.
 
         Raises:
-            Unavailable: the journal is away.
+            Unavailable: the journal is unreachable.
         """
 
     @abstractmethod
-    def hold(self) -> AbstractAsyncContextManager[None]:
-        """Keep others from replaying meanwhile.
-
-        Waits until it is clear that nobody does: one that was killed counts until its time is up.
-        What is left by an error stays closed to others for as long, since what was sent may still
-        be on its way.
-
-        Raises:
-            ReplayInProgress: somebody else holds it.
-            Unavailable: the journal is away.
-        """
-
-    @abstractmethod
-    async def begin(self, run: Run) -> None:
-        """Note that letters will be sent now; in place of what was noted of a run before.
-
-        Raises:
-            ReplayInProgress: the journal is no longer ours; nothing may be sent.
-            Unavailable: not confirmed.
-        """
-
-    @abstractmethod
-    async def note(self, identities: Collection[Identity], at: datetime) -> None:
-        """Note that these were replayed.
+    async def note(self, notes: Mapping[Identity, ReplayNote]) -> None:
+        """Note that these were replayed, once their messages are confirmed.
 
         Raises:
             Unavailable: not confirmed; noting it again is safe.
-        """
-
-    @abstractmethod
-    async def finish(self) -> None:
-        """Note that all that was sent is noted.
-
-        Raises:
-            Unavailable: not confirmed.
         """

@@ -13,11 +13,11 @@ from itertools import islice
 
 from msgspec import Struct
 
+from orders.domain.dead_letters.headers import failures_before
 from orders.domain.errors import Unavailable
 from orders.domain.intake.faults import Fault
 from orders.domain.intake.messages import DeadLetter, ErrorCode, Message, Origin
 from orders.domain.intake.reading import elements, read
-from orders.domain.letter_headers import failures_before
 from orders.domain.order.document import encode
 from orders.domain.order.model import Order
 from orders.domain.ports import Cache, DeadLetters, OrderRepository

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from orders.domain.letter_index import MAX_ATTEMPTS
+from orders.domain.dead_letters.index import MAX_ATTEMPTS
 from orders.domain.ports import Finding, Inspection
-from orders.domain.use_cases.list_dead_letters import LetterCounts, ListDeadLetters
+from orders.domain.use_cases.list_dead_letters import DeadLetterCounts, ListDeadLetters
 
 PART = "dead-letters"
 
@@ -13,7 +13,7 @@ READING_SECONDS = 3.0
 
 
 class InspectDeadLetters(Inspection):
-    """Counts those that wait, by code, and those that replays leave alone for good."""
+    """Counts those that wait, by code, and those that have failed too often."""
 
     def __init__(
         self, dead_letters: ListDeadLetters, reading_seconds: float = READING_SECONDS
@@ -28,16 +28,14 @@ class InspectDeadLetters(Inspection):
             text = "not known: their topic is missing, or the brokers do not tell of it"
             return [Finding(PART, "waiting", "warning", text, "see to their topic first")]
         findings = [_waiting(counts)]
-        if counts.given_up:
-            text = (
-                f"{counts.given_up} failed {MAX_ATTEMPTS} times or more; replays leave them alone"
-            )
-            advice = "see them by `orders dlq list --state given-up`; try again by --max-attempts"
-            findings.append(Finding(PART, "given up", "warning", text, advice))
+        if counts.exhausted:
+            text = f"{counts.exhausted} failed {MAX_ATTEMPTS} times or more; replays skip them"
+            advice = "see them by `orders dlq list --state exhausted`; try again by --max-attempts"
+            findings.append(Finding(PART, "exhausted", "warning", text, advice))
         return findings
 
 
-def _waiting(counts: LetterCounts) -> Finding:
+def _waiting(counts: DeadLetterCounts) -> Finding:
     extent = ""
     if not counts.is_complete:
         extent = f" (among the first {counts.read} of about {counts.places} messages)"

@@ -4,34 +4,36 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from orders.domain.errors import Invalid, NotFound
-from orders.domain.intake.faults import Fault
-from orders.domain.intake.messages import DeadLetter, Identity
-from orders.domain.intake.reading import ReadingCode, read
-from orders.domain.letter_index import (
+from orders.domain.dead_letters.headers import root_of
+from orders.domain.dead_letters.index import (
     MAX_ATTEMPTS,
-    LetterSummary,
+    DeadLetterSummary,
     Progress,
     Reference,
     State,
-    amount_in,
+    approximate_count,
     state_of,
     summary_of,
     with_copy,
 )
+from orders.domain.errors import Invalid, NotFound
+from orders.domain.intake.faults import Fault
+from orders.domain.intake.messages import DeadLetter, Identity
+from orders.domain.intake.reading import ReadingCode, read
 from orders.domain.ports import DeadLetterReader, ReplayJournal
 
 _NAMED = 5
 
 
-class ShownLetter(Struct, frozen=True):
-    """One letter.
+class ShownDeadLetter(Struct, frozen=True):
+    """One dead letter, as its highest attempt.
 
-    ``copies`` says how often it is written. ``code_now`` and ``faults`` are what reading its bytes
-    says today; ``orders`` how many valid orders they hold: one, without any faults, is a letter
-    that would be stored if nothing but the rules had stood against it.
+    ``copies`` says how often that is written. ``code_now`` and ``faults`` are what reading its
+    bytes says today; ``orders`` how many valid orders they hold: one, without any faults, is a dead
+    letter that would be stored if nothing but the rules had stood against it.
     """
 
+    root: Identity
     letter: DeadLetter
     copies: int
     state: State
@@ -53,41 +55,43 @@ class ShowDeadLetter:
         reference: Reference,
         max_attempts: int = MAX_ATTEMPTS,
         progress: Progress = lambda _done, _total: None,
-    ) -> ShownLetter:
-        """The letter that ``reference`` names, its newest copy.
+    ) -> ShownDeadLetter:
+        """The dead letter that ``reference`` names, its highest attempt.
 
         Raises:
             NotFound: there is none, or no topic of them.
             Invalid: there are several; the text names some.
             Unavailable: the dead letters or the journal are away.
         """
-        replays = await self._journal.read()
-        found: dict[Identity, tuple[list[LetterSummary], DeadLetter]] = {}
-        total = await amount_in(self._reader)
+        notes = await self._journal.read()
+        found: dict[Identity, tuple[list[DeadLetterSummary], DeadLetter]] = {}
+        total = await approximate_count(self._reader)
         done = 0
         async for entry in self._reader.read():
             done += 1
             progress(done, max(done, total))
             letter = entry.letter
-            if letter and reference.names(letter.identity):
+            if letter and reference.names(root := root_of(letter)):
                 new = summary_of(entry.place, letter)
-                known, kept = found.get(letter.identity, ([], letter))
+                known, kept = found.get(root, ([], letter))
                 messages = with_copy(known, new)
                 newest = letter if messages[0].place == new.place else kept
-                found[letter.identity] = (messages, newest)
+                found[root] = (messages, newest)
         if not found:
             raise NotFound("there is no such dead letter")
         if len(found) > 1:
             some = ", ".join(map(str, sorted(found)[:_NAMED]))
             raise Invalid(f"{len(found)} dead letters are named so; the first are {some}")
-        [(identity, ([summary, *_], letter))] = found.items()
-        state = state_of(identity, summary, replays, max_attempts)
+        [(root, ([summary, *_], letter))] = found.items()
+        note = notes.get(root)
+        state = state_of(summary, note, max_attempts)
         reading = read(letter.as_message)
-        return ShownLetter(
+        return ShownDeadLetter(
+            root,
             letter,
             summary.copies,
             state,
-            replays.replayed.get(identity) if state == "replayed" else None,
+            note.replayed_at if note and state == "replayed" else None,
             reading.refused[0].code if reading.refused else None,
             tuple(fault for refused in reading.refused for fault in refused.faults),
             len(reading.accepted),

@@ -35,7 +35,7 @@ _COMMANDS = {
         "Run the whole system on this machine, on real servers.",
     ),
     "dlq": _Lazy(
-        "orders.entrypoints.tools.dlq.command:dlq",
+        "orders.entrypoints.cli.dlq.command:dlq",
         "Look at dead letters, and send them again.",
     ),
     "doctor": _Lazy(

@@ -96,7 +96,7 @@ async def test_what_lies_behind_a_part_is_looked_at_where_that_can_be_reached(
 
 
 class NoPlace(MemoryDeadLetterReader):
-    async def places(self) -> int | None:
+    async def approximate_count(self) -> int | None:
         return None
 
 
@@ -133,16 +133,16 @@ async def test_dead_letters_that_wait_are_a_warning() -> None:
     assert some.text == "3 for somebody to look at: 1 conflict, 2 undecodable"
     assert "orders dlq list" in some.advice
     await letters.put([replace(letter(offset=4), attempt=3)])
-    (_, given_up) = await InspectDeadLetters(listing).inspect()
-    assert (given_up.what, given_up.state) == ("given up", "warning")
-    assert given_up.text.startswith("1 failed 3 times or more")
-    assert "--state given-up" in given_up.advice
+    (_, exhausted) = await InspectDeadLetters(listing).inspect()
+    assert (exhausted.what, exhausted.state) == ("exhausted", "warning")
+    assert exhausted.text.startswith("1 failed 3 times or more")
+    assert "--state exhausted" in exhausted.advice
 
 
 class Endless(MemoryDeadLetterReader):
     """More than anybody waits for."""
 
-    async def places(self) -> int:
+    async def approximate_count(self) -> int:
         return 1_000_000
 
     async def read(self) -> AsyncIterator[Entry]:

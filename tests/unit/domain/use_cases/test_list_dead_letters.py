@@ -11,11 +11,15 @@ from msgspec.structs import replace
 from orders.adapters.memory.dead_letter_reader import MemoryDeadLetterReader
 from orders.adapters.memory.dead_letters import MemoryDeadLetters
 from orders.adapters.memory.replay_journal import MemoryJournalStore, MemoryReplayJournal
+from orders.domain.dead_letters.index import Reference, Selection, State
 from orders.domain.errors import Unavailable
 from orders.domain.intake.messages import DeadLetter, ErrorCode, Identity, Message, Origin
-from orders.domain.letter_index import Reference, Selection, State
-from orders.domain.ports import Run
-from orders.domain.use_cases.list_dead_letters import LetterCounts, LetterList, ListDeadLetters
+from orders.domain.ports import ReplayNote
+from orders.domain.use_cases.list_dead_letters import (
+    DeadLetterCounts,
+    DeadLetterList,
+    ListDeadLetters,
+)
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -46,9 +50,9 @@ class Setting:
 
 
 async def test_of_copies_the_newest_counts_wherever_it_stands() -> None:
-    setting = Setting(letter(1, hours=5, attempt=2), letter(2), letter(1, hours=3), letter(2))
+    setting = Setting(letter(1, hours=5), letter(2), letter(1, hours=3), letter(2))
     found = await setting.list()
-    assert [(x.identity.origin.offset, x.letter.attempt) for x in found.letters] == [(2, 1), (1, 2)]
+    assert [(x.identity.origin.offset, x.letter.attempt) for x in found.letters] == [(2, 1), (1, 1)]
     assert found.letters[0].letter.place == (0, 3)
     assert found.letters[1].letter.place == (0, 0)
     assert found.by_code == {"invalid": 2}
@@ -57,7 +61,7 @@ async def test_of_copies_the_newest_counts_wherever_it_stands() -> None:
 async def test_of_several_messages_of_one_name_the_newest_is_listed_and_the_rest_counted() -> None:
     anew = replace(letter(1, hours=5), value=b"[2]")
     setting = Setting(anew, letter(1), letter(1, hours=3))
-    setting.store.replayed[anew.identity] = at(4)
+    setting.store.notes[anew.identity] = ReplayNote(at(4), 1)
     found = await setting.list()
     assert [(x.letter.failed_at, x.state, x.replayed_at) for x in found.letters] == [
         (at(5), "waiting", None)
@@ -101,30 +105,26 @@ async def test_filters() -> None:
 
 async def test_states() -> None:
     setting = Setting(letter(1), letter(2, attempt=2), letter(3, attempt=3), letter(4, attempt=4))
-    setting.store.replayed[letter(4).identity] = at(9)
+    setting.store.notes[letter(4).identity] = ReplayNote(at(9), 4)
     found = await setting.list()
-    assert [x.state for x in found.letters] == ["waiting", "waiting", "given-up", "replayed"]
+    assert [x.state for x in found.letters] == ["waiting", "waiting", "exhausted", "replayed"]
     assert [x.replayed_at for x in found.letters] == [None, None, None, at(9)]
-    assert found.by_state == {"waiting": 2, "given-up": 1, "replayed": 1}
-    assert await setting.found("replayed", "given-up") == ["3:0", "4:0"]
+    assert found.by_state == {"waiting": 2, "exhausted": 1, "replayed": 1}
+    assert await setting.found("replayed", "exhausted") == ["3:0", "4:0"]
     assert await setting.found("waiting", max_attempts=2) == ["1:0"]
-    assert await setting.list.count(9) == LetterCounts({"invalid": 2}, 1, 4, 4)
-    assert await setting.list.count(9, max_attempts=9) == LetterCounts({"invalid": 3}, 0, 4, 4)
+    assert await setting.list.count(9) == DeadLetterCounts({"invalid": 2}, 1, 4, 4)
+    assert await setting.list.count(9, max_attempts=9) == DeadLetterCounts({"invalid": 3}, 0, 4, 4)
 
 
-async def test_strangers_and_a_run_that_was_cut_off_are_told() -> None:
-    setting = Setting(None, letter(1), None)
-    assert (await setting.list()).strangers == 2
-    assert not (await setting.list()).is_cut_off
-    setting.store.unfinished = Run(START, {})
-    assert (await setting.list()).is_cut_off
+async def test_what_is_not_recognized_is_counted() -> None:
+    assert (await Setting(None, letter(1), None).list()).unrecognized == 2
 
 
 async def test_nothing_there() -> None:
     setting = Setting()
-    assert await setting.list() == LetterList((), 0, is_cut_off=False)
+    assert await setting.list() == DeadLetterList((), 0)
     setting.store.available = False  # not even asked
-    assert await setting.list.count(9) == LetterCounts()
+    assert await setting.list.count(9) == DeadLetterCounts()
 
 
 async def test_progress_comes_to_the_whole() -> None:

@@ -1,29 +1,37 @@
-"""Replays: what is sent, what is left alone, and that a kill at any moment changes neither."""
+"""Replays: what is sent, what is skipped, and that what is sent twice is recognised."""
 
 import itertools
+import json
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from unittest.mock import patch
 
 import msgspec
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
+from orders.adapters.memory.cache import MemoryCache
 from orders.adapters.memory.dead_letter_reader import MemoryDeadLetterReader
 from orders.adapters.memory.dead_letters import MemoryDeadLetters
+from orders.adapters.memory.order_repository import MemoryOrderRepository
 from orders.adapters.memory.replay_journal import MemoryJournalStore, MemoryReplayJournal
 from orders.adapters.memory.replay_target import MemoryReplayTarget
 from orders.adapters.memory.topic import MAX_MESSAGE_BYTES, MemoryTopic
-from orders.domain.errors import ReplayInProgress, Unavailable
+from orders.domain.dead_letters.headers import replayed_identity
+from orders.domain.dead_letters.index import Reference, Selection
+from orders.domain.errors import Unavailable
 from orders.domain.intake.messages import DeadLetter, ErrorCode, Identity, Message, Origin
-from orders.domain.letter_headers import replayed_identity
-from orders.domain.letter_index import Reference, Selection
-from orders.domain.ports import Mark, Replays, Run
+from orders.domain.ports import ReplayNote
 from orders.domain.use_cases import replay_dead_letters
-from orders.domain.use_cases.replay_dead_letters import ReplayDeadLetters, ReplayReport, Wish
+from orders.domain.use_cases.ingest_batch import IngestBatch
+from orders.domain.use_cases.list_dead_letters import ListDeadLetters
+from orders.domain.use_cases.replay_dead_letters import (
+    ReplayDeadLetters,
+    ReplayReport,
+    ReplayRequest,
+)
+from tests.unit.domain.order.reference import REFERENCE
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -58,8 +66,8 @@ class Setting:
             self.now,
         )
 
-    async def replay(self, kill: "Kill | None" = None, **wish: Any) -> ReplayReport:
-        return await self.use_case(kill)(Wish(**wish))
+    async def replay(self, kill: "Kill | None" = None, **request: Any) -> ReplayReport:
+        return await self.use_case(kill)(ReplayRequest(**request))
 
     @property
     def messages(self) -> list[Message]:
@@ -94,20 +102,10 @@ class MortalJournal(MemoryReplayJournal):
         super().__init__(store)
         self._kill = kill
 
-    async def begin(self, run: Run) -> None:
-        self._kill.maybe()
-        await super().begin(run)
-        self._kill.maybe()
-
-    async def note(self, identities: Collection[Identity], at: datetime) -> None:
-        for identity in identities:
+    async def note(self, notes: Mapping[Identity, ReplayNote]) -> None:
+        for identity, note in notes.items():
             self._kill.maybe()
-            await super().note([identity], at)
-        self._kill.maybe()
-
-    async def finish(self) -> None:
-        self._kill.maybe()
-        await super().finish()
+            await super().note({identity: note})
         self._kill.maybe()
 
 
@@ -116,34 +114,29 @@ class MortalTarget(MemoryReplayTarget):
         super().__init__(topic)
         self._kill = kill
 
-    async def send(self, letters: Sequence[DeadLetter]) -> Collection[Identity]:
-        refused: set[Identity] = set()
-        for one in letters:
+    async def send(self, dead_letters: Sequence[DeadLetter]) -> Collection[DeadLetter]:
+        refused: list[DeadLetter] = []
+        for one in dead_letters:
             self._kill.maybe()
-            refused |= set(await super().send([one]))
+            refused += await super().send([one])
         self._kill.maybe()
         return refused
 
 
 @pytest.fixture
 def small_chunks() -> Iterator[None]:
-    with small():
+    with patch.object(replay_dead_letters, "CHUNK_RECORDS", 3):
         yield
-
-
-def small() -> Any:
-    return patch.multiple(replay_dead_letters, CHUNK_LETTERS=3, MARK_EVERY=2)
 
 
 class TestWhatIsSent:
     async def test_all_that_waits_once(self, small_chunks: None) -> None:
         setting = Setting(*map(letter, range(10)), letter(3))
         report = await setting.replay()
-        assert report == ReplayReport(Counter({"invalid": 10}), [], [], [])
+        assert report == ReplayReport(Counter({"invalid": 10}))
         assert setting.sent == Counter(range(10))
-        assert await setting.replay() == ReplayReport(Counter(), [], [], [], already=10)
+        assert await setting.replay() == ReplayReport(Counter(), skipped=10)
         assert setting.sent == Counter(range(10))
-        assert setting.store.unfinished is None
 
     async def test_as_it_was_with_its_attempt_and_who_it_is(self) -> None:
         setting = Setting(letter(7, value=b"\xff{", attempt=2))
@@ -161,14 +154,14 @@ class TestWhatIsSent:
         setting = Setting(letter(1), letter(2, code="empty"), letter(3, code="empty"), None)
         one = Selection(references=(Reference(None, 1, 3, None),))
         report = await setting.replay(selection=one)
-        assert report == ReplayReport(Counter({"empty": 1}), [], [], [], strangers=1)
+        assert report == ReplayReport(Counter({"empty": 1}), unrecognized=1)
         await setting.replay(selection=Selection(codes=frozenset({"empty"})))
         assert setting.sent == Counter([2, 3])
 
     async def test_what_has_failed_too_often_is_left_alone_and_named(self) -> None:
         setting = Setting(letter(1, attempt=3), letter(2, attempt=2))
         report = await setting.replay()
-        assert report.given_up == [letter(1).identity]
+        assert report.exhausted == [letter(1).identity]
         assert setting.sent == Counter([2])
         await setting.replay(max_attempts=4)
         assert setting.sent == Counter([1, 2])
@@ -178,42 +171,40 @@ class TestWhatIsSent:
         report = await setting.replay()
         assert report.foreign == [letter(1, topic="elsewhere").identity]
         assert setting.sent == Counter([2])
-        assert setting.store.replayed.keys() == {letter(2).identity}
+        assert setting.store.notes.keys() == {letter(2).identity}
 
     async def test_what_the_topic_does_not_take_is_named_and_goes_on_waiting(self) -> None:
         large = letter(1, value=b"x" * MAX_MESSAGE_BYTES)
         setting = Setting(large, letter(2))
         report = await setting.replay()
-        assert report == ReplayReport(Counter({"invalid": 1}), [], [], [large.identity])
-        assert setting.store.replayed.keys() == {letter(2).identity}
+        assert report == ReplayReport(Counter({"invalid": 1}), too_large=[large.identity])
+        assert setting.store.notes.keys() == {letter(2).identity}
 
     async def test_again_sends_what_was_sent_before(self) -> None:
         setting = Setting(letter(1), letter(2))
         await setting.replay(selection=Selection(references=(Reference(None, 1, 1, None),)))
-        report = await setting.replay(again=True)
+        report = await setting.replay(include_replayed=True)
         assert report.sent == {"invalid": 2}
         assert setting.sent == Counter([1, 1, 2])
-        await setting.replay(again=True)
+        await setting.replay(include_replayed=True)
         assert setting.sent == Counter([1, 1, 1, 2, 2])
 
     async def test_a_dry_run_changes_nothing(self) -> None:
         setting = Setting(letter(1), letter(2, attempt=9), letter(3))
-        setting.store.holder = object()  # nor does it wait for others
         report = await setting.replay(dry_run=True)
         assert report == ReplayReport(
-            Counter({"invalid": 2}), [letter(2, attempt=9).identity], [], [], left=2
+            Counter({"invalid": 2}), [letter(2, attempt=9).identity], remaining=2
         )
         assert not setting.messages
-        assert not setting.store.replayed
-        assert setting.store.unfinished is None
+        assert not setting.store.notes
 
     async def test_memory_holds_no_more_than_a_chunk(self) -> None:
         chunks: list[int] = []
 
         class Target(MemoryReplayTarget):
-            async def send(self, letters: Sequence[DeadLetter]) -> Collection[Identity]:
-                chunks.append(len(letters))
-                return await super().send(letters)
+            async def send(self, dead_letters: Sequence[DeadLetter]) -> Collection[DeadLetter]:
+                chunks.append(len(dead_letters))
+                return await super().send(dead_letters)
 
         half = b"x" * (replay_dead_letters.CHUNK_BYTES // 10)
         written = [letter(n, value=half) for n in range(25)]
@@ -224,7 +215,7 @@ class TestWhatIsSent:
             MemoryReplayJournal(setting.store),
             Target(setting.topic),
         )
-        await use_case(Wish())
+        await use_case(ReplayRequest())
         assert chunks == [10, 10, 500, 80]
 
 
@@ -244,7 +235,7 @@ class TestTopicsMadeAnew:
         setting.ticks = itertools.count(40 * 86_400)
         assert (await setting.replay()).sent == {"invalid": 1}
         assert [message.value for message in setting.messages] == [b"1", b"anew"]
-        assert (await setting.replay()).already == 1
+        assert (await setting.replay()).skipped == 1
 
     async def test_so_does_one_whose_old_letter_is_gone(self) -> None:
         setting = Setting(letter(1))
@@ -257,60 +248,100 @@ class TestTopicsMadeAnew:
         await setting.replay()
         late = msgspec.structs.replace(letter(1), failed_at=START + timedelta(days=30))
         setting.dead_letters.written.append(late)
-        assert (await setting.replay()).already == 1
+        assert (await setting.replay()).skipped == 1
         assert len(setting.messages) == 1
 
-    @pytest.mark.parametrize("is_killed", [False, True])
-    async def test_a_consumer_whose_clock_is_ahead(self, is_killed: bool) -> None:
+    async def test_a_consumer_whose_clock_is_ahead(self) -> None:
         setting = Setting(anew(1, days=30), anew(2, days=30))
-        if is_killed:
-            with pytest.raises(Killed):
-                await setting.replay(Kill(4))  # sent, not noted
         await setting.replay()
-        assert (await setting.replay()).already == 2
+        assert (await setting.replay()).skipped == 2
         assert setting.sent == Counter([1, 2])
 
 
-def successor(offset: int, of: int, attempt: int) -> DeadLetter:
-    headers = (("orders-replay-of", f"orders/1:{of}:0".encode()),)
-    message = Message(Origin("orders", 1, offset), None, b"k", 5, headers)
-    return DeadLetter(
-        message, 0, b"1", "invalid", "$: is bad", START + timedelta(days=1, hours=attempt), attempt
+def failed_again(offset: int, of: int, attempt: int, value: bytes | None = None) -> DeadLetter:
+    """What the consumer writes when a replay of letter ``of`` fails at ``offset``."""
+    headers = (
+        ("orders-attempt", b"%d" % (attempt - 1)),
+        ("orders-replay-of", b"orders/1:%d:0" % of),
     )
+    message = Message(Origin("orders", 1, offset), None, b"k", offset, headers)
+    failed_at = START + timedelta(days=1, hours=attempt, minutes=offset)
+    return DeadLetter(message, 0, value or b"%d" % of, "invalid", "$: is bad", failed_at, attempt)
 
 
-class TestAgainInChains:
-    """A letter whose message fails again is followed by another letter."""
+class TestWhatFailsAgain:
+    """It is the same dead letter, with a higher attempt."""
 
-    async def test_only_the_last_is_sent(self) -> None:
-        setting = Setting(letter(1), letter(9))
+    async def test_a_replay_sent_twice_of_a_bad_message_is_one_dead_letter(self) -> None:
+        setting = Setting(letter(1))
         await setting.replay()
-        setting.dead_letters.written.append(successor(10, of=1, attempt=2))
-        report = await setting.replay(again=True)
-        assert (report.sent, report.superseded) == ({"invalid": 2}, 1)
-        assert setting.sent == Counter([1, 9, 9, 10])
-        attempts = [dict(m.headers)["orders-attempt"] for m in setting.messages]
-        assert sorted(attempts) == [b"1", b"1", b"1", b"2"]
+        setting.store.notes.clear()  # killed before it was noted
+        await setting.replay()
+        assert setting.sent == Counter([1, 1])
+        setting.dead_letters.written += [failed_again(10, 1, 2), failed_again(11, 1, 2)]
+        listed = await ListDeadLetters(
+            MemoryDeadLetterReader(setting.dead_letters), MemoryReplayJournal(setting.store)
+        )()
+        [found] = listed.letters
+        assert (found.identity, found.letter.attempt) == (letter(1).identity, 2)
+        assert (found.state, found.letter.copies, listed.hidden) == ("waiting", 2, 0)
+        setting.ticks = itertools.count(86_400)
+        assert (await setting.replay()).sent == {"invalid": 1}
+        assert dict(setting.messages[-1].headers)["orders-replay-of"] == b"orders/1:1:0"
+        assert (await setting.replay()).skipped == 1
 
-    async def test_what_is_given_up_stays_so(self) -> None:
-        chain = [letter(1), successor(10, of=1, attempt=2), successor(11, of=10, attempt=3)]
-        setting = Setting(*chain)
-        setting.store.replayed |= {one.identity: START + timedelta(days=3) for one in chain[:2]}
-        report = await setting.replay(again=True)
-        assert (report.superseded, report.given_up) == (2, [chain[2].identity])
-        one = Selection(references=(Reference(None, 1, 1, None),))
-        assert (await setting.replay(again=True, selection=one)).superseded == 1
+    @pytest.mark.parametrize("order", list(itertools.permutations(range(4))))
+    async def test_the_highest_attempt_counts_wherever_it_stands(
+        self, order: tuple[int, ...]
+    ) -> None:
+        written = [letter(1), failed_again(10, 1, 2), failed_again(99, 1, 2),
+                   failed_again(11, 1, 3)]  # fmt: skip
+        setting = Setting(*(written[number] for number in order))
+        report = await setting.replay(max_attempts=4)
+        assert report == ReplayReport(Counter({"invalid": 1}))
+        assert dict(setting.messages[0].headers)["orders-attempt"] == b"3"
+
+    async def test_with_a_clock_ahead_of_the_consumers_it_waits_again(self) -> None:
+        setting = Setting(letter(1))
+        setting.ticks = itertools.count(100 * 86_400)
+        await setting.replay()
+        setting.dead_letters.written.append(failed_again(10, 1, 2))
+        assert (await setting.replay()).sent == {"invalid": 1}
+
+    async def test_what_has_failed_too_often_stays_so(self) -> None:
+        setting = Setting(letter(1), failed_again(10, 1, 2), failed_again(11, 1, 3))
+        assert (await setting.replay(include_replayed=True)).exhausted == [letter(1).identity]
         assert not setting.messages
 
-    async def test_a_letter_of_an_old_name_has_no_part_in_the_old_chain(self) -> None:
-        setting = Setting(letter(1), successor(10, of=1, attempt=2), anew(1, days=30))
-        setting.store.replayed[letter(1).identity] = START + timedelta(days=31)
-        assert (await setting.replay(again=True)).superseded == 0
+    async def test_a_chain_of_the_former_version_is_named_by_its_parents(self) -> None:
+        setting = Setting(letter(1), failed_again(10, 1, 2), failed_again(11, 10, 3, b"1"))
+        setting.store.notes |= {
+            letter(n).identity: ReplayNote(START + timedelta(days=1)) for n in (1, 10)
+        }
+        report = await setting.replay()
+        assert report.exhausted == [letter(10).identity]
+        assert report.sent == {"invalid": 1}
 
-    async def test_a_letter_does_not_follow_itself(self) -> None:
-        setting = Setting(successor(1, of=1, attempt=2))
+    async def test_elements_of_what_could_not_be_decoded_before_are_their_own(self) -> None:
+        element = msgspec.structs.replace(failed_again(10, 1, 2, b"{}"), index=3)
+        setting = Setting(letter(1, code="undecodable"), element)
         await setting.replay()
-        assert (await setting.replay(again=True)).sent == {"invalid": 1}
+        [message] = setting.messages
+        assert dict(message.headers)["orders-replay-of"] == b"orders/1:10:3"
+
+
+class TestWhatFailsAsItIs:
+    @pytest.mark.parametrize("code", ["undecodable", "empty"])
+    async def test_it_is_sent_only_where_it_is_named(self, code: ErrorCode) -> None:
+        setting = Setting(letter(1, code=code), letter(2))
+        report = await setting.replay(selection=Selection(since=START))
+        assert (report.sent, report.unnamed) == ({"invalid": 1}, {code: 1})
+        assert setting.sent == Counter([2])
+        await setting.replay(selection=Selection(references=(Reference(None, 1, 1, None),)))
+        assert setting.sent == Counter([1, 2])
+        named = Selection(codes=frozenset({code}))
+        await setting.replay(selection=named, include_replayed=True)
+        assert setting.sent == Counter([1, 1, 2])
 
 
 class TestStopping:
@@ -319,33 +350,16 @@ class TestStopping:
     ) -> None:
         setting = Setting(*map(letter, range(10)))
         answers = iter([False, False, True])
-        report = await setting.use_case()(Wish(), wants_stop=lambda: next(answers))
-        assert (report.is_stopped, report.left) == (True, 4)
+        report = await setting.use_case()(ReplayRequest(), wants_stop=lambda: next(answers))
+        assert (report.is_stopped, report.remaining) == (True, 4)
         assert setting.sent == Counter(range(6))
-        assert setting.store.unfinished is None
         await setting.replay()
         assert setting.sent == Counter(range(10))
-
-    async def test_again_goes_on_where_it_was_stopped(self, small_chunks: None) -> None:
-        setting = Setting(*map(letter, range(10)))
-        await setting.replay()
-        answers = iter([False, True])
-        await setting.use_case()(Wish(again=True), wants_stop=lambda: next(answers))
-        await setting.replay(again=True)
-        assert setting.sent == Counter([*range(10), *range(10)])
-        assert setting.store.unfinished is None
-
-    async def test_two_at_once_are_refused(self) -> None:
-        setting = Setting(letter(1))
-        setting.store.holder = object()
-        with pytest.raises(ReplayInProgress):
-            await setting.replay()
-        assert not setting.messages
 
     async def test_progress_is_told(self, small_chunks: None) -> None:
         setting = Setting(*map(letter, range(4)))
         told: list[tuple[str, int, int]] = []
-        await setting.use_case()(Wish(), lambda *now: told.append(now))
+        await setting.use_case()(ReplayRequest(), lambda *now: told.append(now))
         assert told == [*(("reading", n, 4) for n in range(1, 5)),
                         ("sending", 0, 4), ("sending", 3, 4), ("sending", 4, 4)]  # fmt: skip
 
@@ -363,83 +377,30 @@ class TestStopping:
             MemoryReplayJournal(setting.store),
             MemoryReplayTarget(setting.topic),
         )
-        report = await use_case(Wish())
-        assert (report.left, report.is_stopped) == (1, False)
-
-
-async def moments(make: Callable[[], Setting], **wish: Any) -> int:
-    kill = Kill(None)
-    await make().replay(kill, **wish)
-    return kill.passed
-
-
-def prepared() -> Setting:
-    setting = Setting(*map(letter, range(8)))
-    setting.topic.append(b"{}", None)
-    return setting
+        report = await use_case(ReplayRequest())
+        assert (report.remaining, report.is_stopped) == (1, False)
 
 
 class TestKills:
-    async def test_at_any_moment_each_is_sent_once(self, small_chunks: None) -> None:
-        amount = await moments(prepared)
-        assert amount > 25
-        for step in range(amount):
-            setting = prepared()
+    async def test_at_any_moment_nothing_is_forgotten(self, small_chunks: None) -> None:
+        kill = Kill(None)
+        await Setting(*map(letter, range(8))).replay(kill)
+        assert kill.passed > 20
+        for step in range(kill.passed):
+            setting = Setting(*map(letter, range(8)))
             with pytest.raises(Killed):
                 await setting.replay(Kill(step))
             await setting.replay()
-            assert setting.sent == Counter(range(8)), f"killed at {step}"
-            assert setting.store.unfinished is None
-
-    async def test_with_again_each_is_sent_once_more(self, small_chunks: None) -> None:
-        amount = await moments(prepared, again=True)
-        for step in range(amount):
-            setting = prepared()
-            await setting.replay(selection=Selection(references=(Reference(None, 1, 3, None),)))
-            with pytest.raises(Killed):
-                await setting.replay(Kill(step), again=True)
-            if step < amount - 1:  # the last moment is after its end
-                await setting.replay(again=True)
-            assert setting.sent == Counter([*range(8), 3]), f"killed at {step}"
-
-    @settings(max_examples=150, deadline=None)
-    @given(
-        offsets=st.lists(st.integers(0, 12), max_size=20),
-        kills=st.lists(st.integers(0, 45), max_size=6),
-        chunk=st.integers(1, 5),
-        mark_every=st.integers(1, 3),
-    )
-    async def test_however_often_it_is_killed(
-        self, offsets: list[int], kills: list[int], chunk: int, mark_every: int
-    ) -> None:
-        setting = Setting(*map(letter, offsets))
-        with patch.multiple(replay_dead_letters, CHUNK_LETTERS=chunk, MARK_EVERY=mark_every):
-            for step in kills:
-                try:
-                    await setting.replay(Kill(step))
-                except Killed:
-                    setting.topic.append(b"[]")  # life goes on
-            await setting.replay()
-        assert setting.sent == Counter(set(offsets))
-        assert setting.store.replayed.keys() == {letter(n).identity for n in offsets}
-        assert setting.store.unfinished is None
-
-    async def test_a_dry_run_knows_what_was_sent_but_not_noted(self, small_chunks: None) -> None:
-        setting = prepared()
-        with pytest.raises(Killed):
-            await setting.replay(Kill(2 + 3))  # begun, and three sent
-        assert not setting.store.replayed
-        report = await setting.replay(dry_run=True)
-        assert (report.caught_up, report.sent) == (3, {"invalid": 5})
-        assert not setting.store.replayed
-        assert setting.store.unfinished is not None
+            assert setting.sent.keys() == set(range(8)), f"killed at {step}"
+            assert setting.sent.total() <= 8 + 3, "at most a chunk is sent once more"
+            assert setting.store.notes.keys() == {letter(n).identity for n in range(8)}
 
     async def test_a_topic_that_goes_away_is_a_cut_too(self, small_chunks: None) -> None:
-        setting = prepared()
+        setting = Setting(*map(letter, range(8)))
 
         class Failing(MemoryReplayTarget):
-            async def send(self, letters: Sequence[DeadLetter]) -> Collection[Identity]:
-                await super().send(letters[:2])
+            async def send(self, dead_letters: Sequence[DeadLetter]) -> Collection[DeadLetter]:
+                await super().send(dead_letters[:2])
                 raise Unavailable("away")
 
         use_case = ReplayDeadLetters(
@@ -448,34 +409,19 @@ class TestKills:
             Failing(setting.topic),
         )
         with pytest.raises(Unavailable):
-            await use_case(Wish())
-        report = await setting.replay()
-        assert report.caught_up == 2
-        assert setting.sent == Counter(range(8))
-
-    async def test_another_machine_whose_clock_is_behind(self, small_chunks: None) -> None:
-        setting = prepared()
-        with pytest.raises(Killed):
-            await setting.replay(Kill(12), again=True)
-        setting.ticks = itertools.count(-100_000)
-        with pytest.raises(Killed):
-            await setting.replay(Kill(12), again=True)
-        await setting.replay(again=True)
-        assert setting.sent == Counter(range(8))
-
-    async def test_a_topic_that_was_made_anew_has_nothing_of_the_run(self) -> None:
-        setting = Setting(letter(1))
-        mark: Mark = {0: 10**6, 9: 3}
-        setting.store.unfinished = Run(START, mark)
-        setting.store.replayed = {}
-        report = await setting.replay()
-        assert (report.caught_up, report.sent) == (0, {"invalid": 1})
-        assert setting.store.unfinished is None
+            await use_case(ReplayRequest())
+        await setting.replay()
+        assert setting.sent == Counter([*range(8), 0, 1])
 
 
-async def test_the_journal_reads_what_it_says() -> None:
-    setting = Setting(letter(1))
+async def test_a_valid_order_that_is_replayed_twice_is_stored_once() -> None:
+    value = json.dumps(REFERENCE).encode()
+    setting = Setting(letter(1, code="rejected", value=value))
     await setting.replay()
-    replays = await MemoryReplayJournal(setting.store).read()
-    assert isinstance(replays, Replays)
-    assert replays.replayed.keys() == {letter(1).identity}
+    await setting.replay(include_replayed=True)
+    assert setting.sent == Counter([1, 1])
+    repository, dead_letters = MemoryOrderRepository(), MemoryDeadLetters()
+    ingest = IngestBatch(repository, dead_letters, MemoryCache(10), 10)
+    stored = [await ingest.store(ingest.prepare([message])) for message in setting.messages]
+    assert [(one.saved, one.unchanged) for one in stored] == [(1, 0), (0, 1)]
+    assert not dead_letters.written

@@ -9,10 +9,10 @@ import pytest
 from orders.adapters.memory.dead_letter_reader import MemoryDeadLetterReader
 from orders.adapters.memory.dead_letters import MemoryDeadLetters
 from orders.adapters.memory.replay_journal import MemoryJournalStore, MemoryReplayJournal
+from orders.domain.dead_letters.index import Reference
 from orders.domain.errors import Invalid, NotFound
 from orders.domain.intake.messages import DeadLetter, Message, Origin
-from orders.domain.letter_index import Reference
-from orders.domain.use_cases.show_dead_letter import ShowDeadLetter, ShownLetter
+from orders.domain.use_cases.show_dead_letter import ShowDeadLetter, ShownDeadLetter
 from tests.unit.domain.order.reference import REFERENCE
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -24,7 +24,7 @@ def letter(value: bytes | None, offset: int = 1, index: int = 0, hours: int = 0)
     return DeadLetter(message, index, value, "invalid", "$: was bad", at)
 
 
-async def shown(reference: str, *written: DeadLetter | None) -> ShownLetter:
+async def shown(reference: str, *written: DeadLetter | None) -> ShownDeadLetter:
     dead_letters = MemoryDeadLetters()
     dead_letters.written += written
     journal = MemoryReplayJournal(MemoryJournalStore())

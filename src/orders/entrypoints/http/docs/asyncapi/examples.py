@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from orders.domain.dead_letters.headers import headers_of
 from orders.domain.intake.messages import DeadLetter, ErrorCode, Message, Origin
-from orders.domain.letter_headers import headers_of
 from orders.entrypoints.http.docs.asyncapi.headers import REQUEST_ID as REQUEST_ID_HEADER
 from orders.entrypoints.http.docs.openapi.examples import ORDER_JSON, REQUEST_ID
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
-from orders.domain import letter_headers as names
+from orders.domain.dead_letters import headers as names
 from orders.domain.intake.messages import ErrorCode
 from orders.domain.use_cases.ingest_batch import DETAIL_MAX_LENGTH
 from orders.entrypoints.http.request_id import HEADER

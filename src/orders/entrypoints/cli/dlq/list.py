@@ -11,12 +11,16 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from orders.domain.dead_letters.index import Selection, State
 from orders.domain.intake.messages import ErrorCode
-from orders.domain.letter_index import Selection, State
-from orders.domain.use_cases.list_dead_letters import LetterList, ListDeadLetters, ListedLetter
-from orders.entrypoints.tools.dlq import options
-from orders.entrypoints.tools.dlq.running import container_of, told_errors
-from orders.entrypoints.tools.dlq.terminal import json_line, progress, safe, write
+from orders.domain.use_cases.list_dead_letters import (
+    DeadLetterList,
+    ListDeadLetters,
+    ListedDeadLetter,
+)
+from orders.entrypoints.cli.dlq import options
+from orders.entrypoints.cli.dlq.running import container_of, told_errors
+from orders.entrypoints.cli.dlq.terminal import json_line, progress, safe, write
 
 _NAME_WIDTH = 40
 """Characters of a name that stand in one line; topics may have 249."""
@@ -33,7 +37,7 @@ _DETAIL_LINES = 3
     "states",
     type=click.Choice(get_args(State)),
     multiple=True,
-    help="Only letters in this state; may be given several times.",
+    help="Only dead letters in this state; may be given several times.",
 )
 @options.max_attempts_option
 @click.option(
@@ -59,7 +63,7 @@ def list_letters(
 ) -> None:
     """List dead letters, each once, in the order in which they failed.
 
-    A letter waits until it has been replayed, or is given up once it has failed too often.
+    A dead letter waits until it is replayed, and is exhausted once it has failed too often.
 
     \b
     Examples:
@@ -80,14 +84,14 @@ def list_letters(
 
 async def _find(
     use_case: ListDeadLetters, selection: Selection, states: frozenset[State], max_attempts: int
-) -> LetterList:
+) -> DeadLetterList:
     with progress() as advance:
         return await use_case(
             selection, states, max_attempts, lambda done, total: advance("reading", done, total)
         )
 
 
-def _print(found: LetterList, limit: int) -> None:
+def _print(found: DeadLetterList, limit: int) -> None:
     if found.letters:
         # Whatever the terminal, a letter's text is text: no markup, no emoji codes, no links.
         console = Console(markup=False, highlight=False, emoji=False)
@@ -97,15 +101,13 @@ def _print(found: LetterList, limit: int) -> None:
         write(f"{_amount(len(found.letters))}: {_counts(found.by_code)}; {_counts(found.by_state)}")
     else:
         write("no dead letters")
-    if found.strangers:
-        write(f"messages on the topic that are no dead letters of ours: {found.strangers}")
+    if found.unrecognized:
+        write(f"messages on the topic that are no dead letters of ours: {found.unrecognized}")
     if found.hidden:
-        write(f"letters behind newer ones of the same name, of a topic made anew: {found.hidden}")
-    if found.is_cut_off:
-        write("a replay was cut off: `orders dlq replay` finds out what it sent, and goes on")
+        write(f"dead letters behind newer ones of the same name: {found.hidden}")
 
 
-def _print_table(console: Console, letters: tuple[ListedLetter, ...]) -> None:
+def _print_table(console: Console, letters: tuple[ListedDeadLetter, ...]) -> None:
     has_one_topic = len({listed.identity.origin.topic for listed in letters}) == 1
     rows = []
     for listed in letters:
@@ -131,12 +133,12 @@ def _print_table(console: Console, letters: tuple[ListedLetter, ...]) -> None:
     console.print(table)
 
 
-def _short(listed: ListedLetter) -> str:
+def _short(listed: ListedDeadLetter) -> str:
     origin = listed.identity.origin
     return f"{origin.partition}:{origin.offset}:{listed.identity.index}"
 
 
-def _as_json(listed: ListedLetter) -> dict[str, Any]:
+def _as_json(listed: ListedDeadLetter) -> dict[str, Any]:
     letter, origin = listed.letter, listed.identity.origin
     return {
         "identity": str(listed.identity),

@@ -6,16 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orders.domain.intake.messages import DeadLetter, ErrorCode, Headers, Identity, Message, Origin
-from orders.domain.letter_headers import (
+from orders.domain.dead_letters.headers import (
     ATTEMPT,
     OWN,
     REPLAY_OF,
+    dead_letter_in,
     failures_before,
     headers_of,
-    letter_in,
     replayed_identity,
 )
+from orders.domain.intake.messages import DeadLetter, ErrorCode, Headers, Identity, Message, Origin
 
 PLACE = Origin("orders.dlq", 0, 0)
 CODES: list[ErrorCode] = ["undecodable", "invalid", "conflict", "rejected", "empty"]
@@ -59,7 +59,7 @@ LETTER = DeadLetter(
 
 @given(letters())
 def test_a_letter_is_read_as_it_was_written(letter: DeadLetter) -> None:
-    assert letter_in(as_written(letter)) == letter
+    assert dead_letter_in(as_written(letter)) == letter
 
 
 @given(letters(), st.sampled_from(sorted(OWN)), st.binary())
@@ -79,7 +79,7 @@ def test_a_message_cannot_pass_for_another_letter(
         letter.failed_at,
         letter.attempt,
     )
-    assert letter_in(as_written(forged_letter)) == letter
+    assert dead_letter_in(as_written(forged_letter)) == letter
 
 
 @pytest.mark.parametrize(
@@ -102,18 +102,18 @@ def test_a_message_cannot_pass_for_another_letter(
 )
 def test_what_is_no_letter_of_ours_is_none(name: str, content: bytes) -> None:
     good = as_written(LETTER)
-    assert letter_in(good) == LETTER
+    assert dead_letter_in(good) == LETTER
     changed: Headers = tuple((n, content if n == name else v) for n, v in good.headers)
     missing: Headers = tuple((n, v) for n, v in good.headers if n != name)
     for headers in (changed, missing):
-        assert letter_in(Message(PLACE, good.value, None, good.timestamp, headers)) is None
-    assert letter_in(Message(PLACE, b"{}")) is None
+        assert dead_letter_in(Message(PLACE, good.value, None, good.timestamp, headers)) is None
+    assert dead_letter_in(Message(PLACE, b"{}")) is None
 
 
 @pytest.mark.parametrize("content", [b"0", b"-1", b"x", b"", b"9" * 99, b"\xff"])
 def test_a_letter_without_a_true_attempt_is_the_first(content: bytes) -> None:
     headers = tuple((n, content if n == ATTEMPT else v) for n, v in headers_of(LETTER))
-    assert letter_in(Message(PLACE, b"{]", None, 0, headers)) == LETTER
+    assert dead_letter_in(Message(PLACE, b"{]", None, 0, headers)) == LETTER
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_only_a_replay_tells_of_failures(others: Headers) -> None:
 
 def test_a_letter_has_no_more_attempts_than_are_counted() -> None:
     headers = tuple((n, b"123456" if n == ATTEMPT else v) for n, v in headers_of(LETTER))
-    found = letter_in(Message(PLACE, b"{]", None, 0, headers))
+    found = dead_letter_in(Message(PLACE, b"{]", None, 0, headers))
     assert found
     assert found.attempt == 999
 

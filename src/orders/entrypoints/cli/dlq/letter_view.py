@@ -6,41 +6,41 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
+from orders.domain.dead_letters.headers import REPLAY_OF, replayed_identity
+from orders.domain.dead_letters.masking import masked, masked_header
 from orders.domain.errors import Invalid
-from orders.domain.letter_headers import REPLAY_OF, replayed_identity
-from orders.domain.masking import masked, masked_header
-from orders.domain.use_cases.show_dead_letter import ShownLetter
-from orders.entrypoints.tools.dlq.terminal import safe
+from orders.domain.use_cases.show_dead_letter import ShownDeadLetter
+from orders.entrypoints.cli.dlq.terminal import safe
 
 _MASKED = "personal data masked, --unmask shows it"
 
 
-def letter_as_text(shown: ShownLetter, *, unmask: bool) -> str:
+def dead_letter_as_text(shown: ShownDeadLetter, *, unmask: bool) -> str:
     """Lines for a terminal; no character in them that it would obey."""
-    letter = shown.letter
-    lines = [f"Dead letter {letter.identity}"]
+    lines = [f"Dead letter {shown.root}"]
     lines += [f"  {name:<10} {value}" for name, value in _facts(shown, unmask=unmask)]
     lines += ["", *_verdict(shown)]
     lines += ["", *_payload_lines(shown, unmask=unmask)]
     return "\n".join(lines)
 
 
-def letter_as_json(shown: ShownLetter, *, unmask: bool) -> dict[str, Any]:
+def dead_letter_as_json(shown: ShownDeadLetter, *, unmask: bool) -> dict[str, Any]:
     """The same for programs. Bytes are base64; what is masked is null, or a mask such as <str 11>.
 
     ``sent_at`` is null where it is no time. ``payload`` is the document where it is one that can be
     read, else null.
     """
-    letter, origin = shown.letter, shown.letter.identity.origin
+    letter, root = shown.letter, shown.root
     value = letter.value or b""
     parent = replayed_identity(letter.message.headers)
     sent_at = _sent_at(letter.message.timestamp)
     return {
-        "identity": str(letter.identity),
-        "topic": origin.topic,
-        "partition": origin.partition,
-        "offset": origin.offset,
-        "index": letter.index,
+        "identity": str(root),
+        "topic": root.origin.topic,
+        "partition": root.origin.partition,
+        "offset": root.origin.offset,
+        "index": root.index,
+        "source": str(letter.identity),
         "code": letter.code,
         "detail": letter.detail,
         "failed_at": letter.failed_at.isoformat(),
@@ -70,7 +70,7 @@ def letter_as_json(shown: ShownLetter, *, unmask: bool) -> dict[str, Any]:
     }
 
 
-def _facts(shown: ShownLetter, *, unmask: bool) -> list[tuple[str, str]]:
+def _facts(shown: ShownDeadLetter, *, unmask: bool) -> list[tuple[str, str]]:
     letter, message = shown.letter, shown.letter.message
     sent_at = _sent_at(message.timestamp)
     state: str = shown.state
@@ -86,8 +86,8 @@ def _facts(shown: ShownLetter, *, unmask: bool) -> list[tuple[str, str]]:
         ("copies", str(shown.copies)),
         ("key", _bytes(message.key, unmask=unmask)),
     ]
-    if parent := replayed_identity(message.headers):
-        facts.append(("replay of", str(parent)))
+    if letter.identity != shown.root:
+        facts.append(("source", str(letter.identity)))
     facts += [
         ("header", f"{safe(_name(name, unmask=unmask))} = {_bytes(content, unmask=unmask)}")
         for name, content in message.headers
@@ -96,7 +96,7 @@ def _facts(shown: ShownLetter, *, unmask: bool) -> list[tuple[str, str]]:
     return facts
 
 
-def _verdict(shown: ShownLetter) -> list[str]:
+def _verdict(shown: ShownDeadLetter) -> list[str]:
     if shown.faults:
         return [
             f"What is wrong with it today ({shown.code_now}):",
@@ -110,7 +110,7 @@ def _verdict(shown: ShownLetter) -> list[str]:
     return [verdict]
 
 
-def _payload_lines(shown: ShownLetter, *, unmask: bool) -> list[str]:
+def _payload_lines(shown: ShownDeadLetter, *, unmask: bool) -> list[str]:
     value = shown.letter.value
     if value is None:
         return ["Payload: none (a tombstone)"]
@@ -128,7 +128,7 @@ def _payload_lines(shown: ShownLetter, *, unmask: bool) -> list[str]:
     return [f"{heading} ({_MASKED})", safe(text, keep_lines=True)]
 
 
-def _masked_or_none(shown: ShownLetter) -> Any:
+def _masked_or_none(shown: ShownDeadLetter) -> Any:
     if shown.code_now in ("undecodable", "empty"):
         return None
     try:

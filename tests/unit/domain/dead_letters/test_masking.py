@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from orders.domain.dead_letters.masking import MAX_DEPTH, SHOWN, masked, masked_header
 from orders.domain.errors import Invalid
-from orders.domain.masking import MAX_DEPTH, SHOWN, masked, masked_header
 from orders.domain.order.document import encode
 from orders.domain.order.model import Delivery, Item, Order, Payment
 from tests.strategies import orders

@@ -5,10 +5,10 @@ import sys
 
 import click
 
+from orders.entrypoints.cli.dlq.list import list_letters
+from orders.entrypoints.cli.dlq.replay import replay
+from orders.entrypoints.cli.dlq.show import show
 from orders.entrypoints.startup import EXIT_FAILED
-from orders.entrypoints.tools.dlq.list import list_letters
-from orders.entrypoints.tools.dlq.replay import replay
-from orders.entrypoints.tools.dlq.show import show
 
 
 class _Group(click.Group):

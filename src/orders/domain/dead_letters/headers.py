@@ -9,7 +9,14 @@ import re
 from datetime import datetime
 from typing import get_args
 
-from orders.domain.intake.messages import DeadLetter, ErrorCode, Headers, Identity, Message
+from orders.domain.intake.messages import (
+    MAX_ATTEMPT,
+    DeadLetter,
+    ErrorCode,
+    Headers,
+    Identity,
+    Message,
+)
 from orders.domain.order.document import in_utc
 
 CODE = "orders-error-code"
@@ -22,8 +29,8 @@ FAILED_AT = "orders-failed-at"
 ATTEMPT = "orders-attempt"
 """On a dead letter: the how many-th failure it is. On a message: how often it had failed before."""
 REPLAY_OF = "orders-replay-of"
-"""On a message: the identity of the dead letter that it was sent again for. A letter that comes of
-it keeps this one, and so tells its history."""
+"""On a message: the root of the dead letter that it was sent again for. A dead letter that comes of
+it keeps this header, and so is the same dead letter with a higher attempt."""
 
 OWN = frozenset(
     {
@@ -41,9 +48,6 @@ OWN = frozenset(
 
 _CODES: dict[bytes, ErrorCode] = {code.encode(): code for code in get_args(ErrorCode)}
 _FAILURES = re.compile(rb"[1-9][0-9]{0,8}")
-
-MAX_ATTEMPT = 999
-"""Attempts are not counted beyond this: the number may come from anybody."""
 
 
 def headers_of(letter: DeadLetter) -> Headers:
@@ -63,7 +67,7 @@ def headers_of(letter: DeadLetter) -> Headers:
     return (*(header for header in letter.message.headers if header[0] not in OWN), *added)
 
 
-def letter_in(message: Message) -> DeadLetter | None:
+def dead_letter_in(message: Message) -> DeadLetter | None:
     """The letter that a message of the dead letters' topic holds; None if it is none of ours.
 
     The letter's ``message`` has no value of its own: of an array, only the element is kept.
@@ -107,18 +111,26 @@ def failures_before(headers: Headers) -> int:
     return min(_failures(told[-1]), MAX_ATTEMPT - 1)
 
 
-def headers_of_replay(letter: DeadLetter) -> Headers:
-    """The headers with which a letter's message is sent again.
+def root_of(letter: DeadLetter) -> Identity:
+    """The identity of the first source message: that of a dead letter through all its attempts."""
+    # A replay is a single element, so it fails with index 0. The elements of a whole message that
+    # could not be decoded before and can be now are dead letters of their own.
+    root = replayed_identity(letter.message.headers) if letter.index == 0 else None
+    return root or letter.identity
 
-    Its original ones, how often it has failed, and which letter it is.
+
+def headers_of_replay(letter: DeadLetter) -> Headers:
+    """The headers with which a dead letter's message is sent again.
+
+    Its original ones, how often it has failed, and its root.
     """
     kept = (h for h in letter.message.headers if h[0] not in OWN and h[0] != REPLAY_OF)
-    attempt, identity = str(letter.attempt).encode(), str(letter.identity).encode()
-    return (*kept, (ATTEMPT, attempt), (REPLAY_OF, identity))
+    attempt, root = str(letter.attempt).encode(), str(root_of(letter)).encode()
+    return (*kept, (ATTEMPT, attempt), (REPLAY_OF, root))
 
 
 def replayed_identity(headers: Headers) -> Identity | None:
-    """Which letter a message with these headers was sent again for; None if for none."""
+    """The root that a message with these headers was sent again for; None if for none."""
     told = [content for name, content in headers if name == REPLAY_OF]
     try:
         return Identity.parse(told[-1].decode()) if told else None

@@ -7,8 +7,8 @@ from typing import Any, get_args
 
 import click
 
+from orders.domain.dead_letters.index import MAX_ATTEMPTS, Reference
 from orders.domain.intake.messages import ErrorCode
-from orders.domain.letter_index import MAX_ATTEMPTS, Reference
 
 _AGO = re.compile(r"([0-9]{1,6})([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -34,7 +34,7 @@ class Moment(click.ParamType):  # type: ignore[type-arg]
         return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-class LetterReference(click.ParamType):  # type: ignore[type-arg]
+class DeadLetterReference(click.ParamType):  # type: ignore[type-arg]
     """How a letter is named."""
 
     name = "letter"
@@ -56,7 +56,7 @@ code_option: Callable[[_Command], _Command] = click.option(
     "codes",
     type=click.Choice(get_args(ErrorCode)),
     multiple=True,
-    help="Only letters of this code; may be given several times.",
+    help="Only dead letters of this code; may be given several times.",
 )
 since_option: Callable[[_Command], _Command] = click.option(
     "--since", type=Moment(), help="Only what failed then or later: a time, or 2h for 2 hours ago."
@@ -69,7 +69,7 @@ max_attempts_option: Callable[[_Command], _Command] = click.option(
     type=click.IntRange(min=1),
     default=MAX_ATTEMPTS,
     show_default=True,
-    help="Letters that have failed so often are given up.",
+    help="Dead letters that have failed so often are exhausted.",
 )
 json_option: Callable[[_Command], _Command] = click.option(
     "--json", "as_json", is_flag=True, help="JSON for programs, one object a line."

@@ -5,16 +5,16 @@ import sys
 
 import click
 
-from orders.domain.letter_index import Reference
-from orders.domain.use_cases.show_dead_letter import ShowDeadLetter, ShownLetter
-from orders.entrypoints.tools.dlq import options
-from orders.entrypoints.tools.dlq.letter_view import letter_as_json, letter_as_text
-from orders.entrypoints.tools.dlq.running import container_of, told_errors
-from orders.entrypoints.tools.dlq.terminal import json_line, progress, write
+from orders.domain.dead_letters.index import Reference
+from orders.domain.use_cases.show_dead_letter import ShowDeadLetter, ShownDeadLetter
+from orders.entrypoints.cli.dlq import options
+from orders.entrypoints.cli.dlq.letter_view import dead_letter_as_json, dead_letter_as_text
+from orders.entrypoints.cli.dlq.running import container_of, told_errors
+from orders.entrypoints.cli.dlq.terminal import json_line, progress, write
 
 
 @click.command()
-@click.argument("letter", type=options.LetterReference(), metavar="LETTER")
+@click.argument("letter", type=options.DeadLetterReference(), metavar="LETTER")
 @options.max_attempts_option
 @click.option("--unmask", is_flag=True, help="Show personal data, too.")
 @click.option("--raw", is_flag=True, help="Write the original bytes and nothing else; unmasked.")
@@ -54,12 +54,12 @@ def show(
         sys.stdout.buffer.write(found.letter.value or b"")
         sys.stdout.buffer.flush()
     elif as_json:
-        click.echo(json_line(letter_as_json(found, unmask=unmask)))
+        click.echo(json_line(dead_letter_as_json(found, unmask=unmask)))
     else:
-        write(letter_as_text(found, unmask=unmask))
+        write(dead_letter_as_text(found, unmask=unmask))
 
 
-async def _find(use_case: ShowDeadLetter, letter: Reference, max_attempts: int) -> ShownLetter:
+async def _find(use_case: ShowDeadLetter, letter: Reference, max_attempts: int) -> ShownDeadLetter:
     with progress() as advance:
         return await use_case(
             letter, max_attempts, lambda done, total: advance("reading", done, total)

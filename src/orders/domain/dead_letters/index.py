@@ -1,9 +1,10 @@
-"""The dead letters as a set: each identity once, with all that is needed to choose among them.
+"""The dead letters as a set: each root once, with all that is needed to choose among them.
 
 Without their bytes, so that a million of them fit into memory.
 
-An identity can stand for several messages: a topic that was deleted and made anew begins at
-offset 0 again. What tells them apart is the message itself, its timestamp and its bytes.
+A root stands for several records: copies, and further attempts of replays that failed again. It can
+also stand for several messages, since a topic that was deleted and recreated begins at offset 0
+again; these differ in their bytes, or in the timestamp of the first attempt.
 """
 
 import re
@@ -15,15 +16,15 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
+from orders.domain.dead_letters.headers import replayed_identity, root_of
 from orders.domain.errors import NotFound
 from orders.domain.intake.messages import DeadLetter, ErrorCode, Identity
-from orders.domain.letter_headers import replayed_identity
-from orders.domain.ports import DeadLetterReader, Entry, Replays
+from orders.domain.ports import DeadLetterReader, Entry, ReplayNote
 
 MAX_ATTEMPTS = 3
 """A letter that has failed so often is left alone unless somebody says otherwise."""
 
-State = Literal["waiting", "replayed", "given-up"]
+State = Literal["waiting", "replayed", "exhausted"]
 
 Progress = Callable[[int, int], None]
 """Told how much of how much is done."""
@@ -31,15 +32,16 @@ Progress = Callable[[int, int], None]
 _REFERENCE = re.compile(r"(?:([a-zA-Z0-9._-]+)/)?([0-9]{1,19}):([0-9]{1,19})(?::([0-9]{1,19}))?")
 
 
-class LetterSummary(Struct, frozen=True, gc=False):
-    """A letter without its bytes. ``place`` is where its newest copy is kept.
+class DeadLetterSummary(Struct, frozen=True, gc=False):
+    """A dead letter without its bytes. ``place`` is where the newest copy of its attempt is kept.
 
-    Copies are alike in ``fingerprint``, which holds in this process only; ``first_failed_at`` is
-    that of the earliest. ``replay_of`` is the letter that its message was sent again for.
+    Copies of one attempt are alike in ``fingerprint``, all attempts are alike in ``content``; both
+    hold in this process only. ``first_failed_at`` is that of the earliest copy.
     """
 
     place: tuple[int, int]
     fingerprint: int
+    content: int
     code: ErrorCode
     detail: str
     failed_at: datetime
@@ -47,49 +49,40 @@ class LetterSummary(Struct, frozen=True, gc=False):
     size: int
     first_failed_at: datetime
     copies: int = 1
-    replay_of: Identity | None = None
-
-    def is_newer_than(self, other: "LetterSummary") -> bool:
-        """Which of two copies counts: places of different partitions have no order in time."""
-        return (self.failed_at, self.place) > (other.failed_at, other.place)
 
 
-class LetterIndex(Struct):
-    """All letters by identity, and how many messages among them were not letters at all.
+class DeadLetterIndex(Struct):
+    """All dead letters by root, and how many records among them were not recognized.
 
-    ``letters`` has the newest message of each identity, ``earlier`` the others where there are any.
-    ``successors`` has, by the letter that was sent again, when the last letter came of that.
+    ``letters`` has the attempt of each root that counts, ``earlier`` the others, if any.
     """
 
-    letters: dict[Identity, LetterSummary]
-    strangers: int = 0
-    earlier: dict[Identity, list[LetterSummary]] = {}
-    successors: dict[Identity, datetime] = {}
+    letters: dict[Identity, DeadLetterSummary]
+    unrecognized: int = 0
+    earlier: dict[Identity, list[DeadLetterSummary]] = {}
 
     def add(self, entry: Entry) -> None:
         """Take in what stands at one place."""
         letter = entry.letter
         if letter is None:
-            self.strangers += 1
+            self.unrecognized += 1
             return
-        identity, summary = letter.identity, summary_of(entry.place, letter)
-        known = self.letters.get(identity)
+        root, summary = root_of(letter), summary_of(entry.place, letter)
+        known = self.letters.get(root)
         if known is None:
-            self.letters[identity] = summary
-        else:
-            newest, *others = with_copy([known, *self.earlier.get(identity, ())], summary)
-            self.letters[identity] = newest
-            if others:
-                self.earlier[identity] = others
-        parent = summary.replay_of
-        if parent is not None and parent != identity:
-            last = self.successors.get(parent, summary.failed_at)
-            self.successors[parent] = max(last, summary.failed_at)
+            self.letters[root] = summary
+            return
+        self.letters[root], *others = with_copy([known, *self.earlier.get(root, ())], summary)
+        if others:
+            self.earlier[root] = others
 
-    def is_superseded(self, identity: Identity) -> bool:
-        """Whether this letter was sent again and a letter came of that, which goes on for it."""
-        last = self.successors.get(identity)
-        return last is not None and last > self.letters[identity].first_failed_at
+    @property
+    def hidden(self) -> int:
+        """How many messages have the root of a newer one, of a topic that was recreated."""
+        return sum(
+            len({other.content for other in others} - {self.letters[root].content})
+            for root, others in self.earlier.items()
+        )
 
 
 class Reference(Struct, frozen=True):
@@ -142,7 +135,7 @@ class Selection(Struct, frozen=True, kw_only=True):
     until: datetime | None = None
     references: tuple[Reference, ...] = ()
 
-    def takes(self, identity: Identity, letter: LetterSummary) -> bool:
+    def takes(self, identity: Identity, letter: DeadLetterSummary) -> bool:
         """Whether this letter is among them."""
         return (
             (not self.codes or letter.code in self.codes)
@@ -152,30 +145,28 @@ class Selection(Struct, frozen=True, kw_only=True):
         )
 
 
-def state_of(
-    identity: Identity, letter: LetterSummary, replays: Replays, max_attempts: int
-) -> State:
-    """What has become of a letter, and whether a replay would take it.
+def state_of(letter: DeadLetterSummary, note: ReplayNote | None, max_attempts: int) -> State:
+    """What has become of a dead letter, and whether a replay would take it.
 
-    A letter of which no copy is as old as the replay is another one than was replayed then.
+    An attempt after the one that was replayed waits again. A dead letter of which no copy is as old
+    as the replay is another one than was replayed then.
     """
-    replayed_at = replays.replayed.get(identity)
-    if replayed_at is not None and letter.first_failed_at <= replayed_at:
+    if note and letter.attempt <= note.attempt and letter.first_failed_at <= note.replayed_at:
         return "replayed"
-    return "waiting" if letter.attempt < max_attempts else "given-up"
+    return "waiting" if letter.attempt < max_attempts else "exhausted"
 
 
-async def index_letters(
+async def index_dead_letters(
     reader: DeadLetterReader, progress: Progress = lambda _done, _total: None
-) -> LetterIndex:
+) -> DeadLetterIndex:
     """Read all dead letters once.
 
     Raises:
         NotFound: there is no topic of them.
         Unavailable: they are away.
     """
-    total = await amount_in(reader)
-    index = LetterIndex({})
+    total = await approximate_count(reader)
+    index = DeadLetterIndex({})
     done = 0
     async for entry in reader.read():
         done += 1
@@ -184,44 +175,59 @@ async def index_letters(
     return index
 
 
-async def amount_in(reader: DeadLetterReader) -> int:
+async def approximate_count(reader: DeadLetterReader) -> int:
     """About how many letters there are.
 
     Raises:
         NotFound: there is no topic of them, which is not the same as none.
         Unavailable: they are away.
     """
-    amount = await reader.places()
+    amount = await reader.approximate_count()
     if amount is None:
         text = f"topic {reader.topic} does not exist, or the brokers do not tell of it"
         raise NotFound(text)
     return amount
 
 
-def with_copy(known: Sequence[LetterSummary], new: LetterSummary) -> list[LetterSummary]:
-    """The messages that one identity stands for, the newest first, with one more copy of one."""
-    messages = [new]
+def with_copy(
+    known: Sequence[DeadLetterSummary], new: DeadLetterSummary
+) -> list[DeadLetterSummary]:
+    """The attempts under one root with one more record, the one that counts first.
+
+    Of the newest message, that is the highest attempt, and of equal ones the latest failure.
+    """
+    attempts = []
     for old in known:
         if old.fingerprint != new.fingerprint:
-            messages.append(old)
+            attempts.append(old)
             continue
+        newer = max(old, new, key=lambda one: (one.failed_at, one.place))
         first = min(old.first_failed_at, new.first_failed_at)
-        newer = new if new.is_newer_than(old) else old
-        messages[0] = replace(newer, first_failed_at=first, copies=old.copies + new.copies)
-    return sorted(messages, key=lambda message: (message.failed_at, message.place), reverse=True)
+        new = replace(newer, first_failed_at=first, copies=old.copies + new.copies)
+    attempts.append(new)
+    latest = {one.content: one.failed_at for one in sorted(attempts, key=lambda x: x.failed_at)}
+    return sorted(
+        attempts,
+        key=lambda one: (latest[one.content], one.content, one.attempt, one.failed_at, one.place),
+        reverse=True,
+    )
 
 
-def summary_of(place: tuple[int, int], letter: DeadLetter) -> LetterSummary:
-    """A letter that is kept at ``place``, without its bytes."""
-    detail = sys.intern(letter.detail)  # most letters say what others say
-    return LetterSummary(
+def summary_of(place: tuple[int, int], letter: DeadLetter) -> DeadLetterSummary:
+    """The summary of a dead letter that is kept at ``place``."""
+    detail = sys.intern(letter.detail)  # most dead letters say what others say
+    message = letter.message
+    # A replay that was sent twice fails twice, with two timestamps: still the same attempt.
+    sent_at = None if replayed_identity(message.headers) else message.timestamp
+    content = hash((letter.value or b"").strip())
+    return DeadLetterSummary(
         place,
-        hash((letter.message.timestamp, letter.value)),
+        hash((letter.attempt, sent_at, content)),
+        content,
         letter.code,
         detail,
         letter.failed_at,
         letter.attempt,
         len(letter.value or b""),
         letter.failed_at,
-        replay_of=replayed_identity(letter.message.headers),
     )

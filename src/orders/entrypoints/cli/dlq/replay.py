@@ -1,0 +1,149 @@
+"""`orders dlq replay`: dead letters' messages back to their topic."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+import click
+
+from orders.bootstrap import Container, open_all
+from orders.domain.dead_letters.index import Reference, Selection
+from orders.domain.intake.messages import ErrorCode, Identity
+from orders.domain.use_cases.replay_dead_letters import ReplayReport, ReplayRequest
+from orders.entrypoints.cli.dlq import options
+from orders.entrypoints.cli.dlq.running import container_of, told_errors
+from orders.entrypoints.cli.dlq.stop_flag import StopFlag, cancelled_by, stop_flag_signals
+from orders.entrypoints.cli.dlq.terminal import progress, write
+
+_NAMED = 5
+_GO_ON = "; nothing is lost: run the same command again to send the rest"
+
+
+@click.command()
+@click.option("--all", "takes_all", is_flag=True, help="All that wait.")
+@options.code_option
+@options.since_option
+@options.until_option
+@click.option(
+    "--offset",
+    "references",
+    type=options.DeadLetterReference(),
+    multiple=True,
+    metavar="LETTER",
+    help="Only this one, as partition:offset[:index] of its source; may be given several times.",
+)
+@click.option(
+    "--again",
+    is_flag=True,
+    help="Also dead letters that were replayed before and have not failed since.",
+)
+@options.max_attempts_option
+@click.option("--dry-run", is_flag=True, help="Say what would be sent, and send nothing.")
+@click.pass_context
+def replay(
+    context: click.Context,
+    /,
+    *,
+    takes_all: bool,
+    codes: tuple[ErrorCode, ...],
+    since: datetime | None,
+    until: datetime | None,
+    references: tuple[Reference, ...],
+    max_attempts: int,
+    again: bool,
+    dry_run: bool,
+) -> None:
+    """Send dead letters to the topic that they came from, at least once.
+
+    Choose what to send: --all, --code, --since, --until or --offset. Sending twice changes nothing:
+    an order that is stored already stays as it is, and a message that fails again is the same dead
+    letter with one attempt more. Dead letters with the codes undecodable and empty fail again as
+    they are, and are sent only where --code or --offset names them.
+
+    \b
+    Examples:
+      orders dlq replay --all --dry-run
+      orders dlq replay --code rejected --since 2h
+      orders dlq replay --offset 0:17 --offset 2:40:3 --again
+    """
+    if not (takes_all or codes or since or until or references):
+        raise click.UsageError(
+            "nothing is sent without a choice: --all, --code, --since, --until or --offset"
+        )
+    container = container_of(context)
+    selection = Selection(
+        codes=frozenset(codes), since=since, until=until, references=tuple(references)
+    )
+    request = ReplayRequest(
+        selection=selection, include_replayed=again, max_attempts=max_attempts, dry_run=dry_run
+    )
+    stop = StopFlag()
+    with stop_flag_signals(stop), told_errors("" if dry_run else _GO_ON):
+        try:
+            report = asyncio.run(_replay(container, request, stop))
+        except (KeyboardInterrupt, asyncio.CancelledError):
+            raise click.ClickException(f"stopped before anything was sent{_GO_ON}") from None
+    _print(report, request, container.replay_target().topic)
+    if report.unknown:
+        unknown = ", ".join(map(str, report.unknown))
+        raise click.ClickException(f"there is no such dead letter: {unknown}")
+    if report.is_stopped:
+        when = "" if report.sent else " before anything was sent"
+        remaining = _letters_are(report.remaining)
+        raise click.ClickException(f"stopped{when}, {remaining} left{_GO_ON}")
+
+
+async def _replay(container: Container, request: ReplayRequest, stop: StopFlag) -> ReplayReport:
+    with progress() as advance:
+        is_sending = False
+
+        def told(phase: str, done: int, total: int) -> None:
+            nonlocal is_sending
+            is_sending = phase == "sending"
+            advance(phase, done, total)
+
+        resources = () if request.dry_run else container.replay_resources()
+        async with cancelled_by(stop, unless=lambda: is_sending), open_all(*resources):
+            use_case: Callable[..., Any] = container.replay_dead_letters()
+            report: ReplayReport = await use_case(request, told, lambda: stop.is_set)
+            return report
+
+
+def _print(report: ReplayReport, request: ReplayRequest, topic: str) -> None:
+    number = report.sent.total()
+    if number:
+        write(f"{'would send' if request.dry_run else 'sent'} {_letters(number)} to topic {topic}")
+        for code, amount in sorted(report.sent.items()):
+            write(f"  {code:<12} {amount}")
+    elif not report.is_stopped:
+        write("nothing to replay")
+    if report.skipped:
+        write(f"{_letters(report.skipped)} replayed before, skipped: --again")
+    for code, amount in sorted(report.unnamed.items()):
+        write(f"{_letters(amount)} with code {code} would fail again, skipped: --code {code}")
+    often = "once" if request.max_attempts == 1 else f"{request.max_attempts} times"
+    _name(report.exhausted, f"failed {often} or more, skipped: --max-attempts")
+    _name(report.foreign, f"refused, since they did not come from topic {topic}")
+    _name(report.too_large, f"refused by topic {topic}, since they are too large with our headers")
+    if report.unrecognized:
+        write(f"messages on the topic that are no dead letters of ours: {report.unrecognized}")
+    if report.remaining and not report.is_stopped and not request.dry_run:
+        write(f"{_letters(report.remaining)} deleted by somebody meanwhile")
+
+
+def _name(identities: Sequence[Identity], what: str) -> None:
+    if identities:
+        more = len(identities) - _NAMED
+        some = [*map(str, identities[:_NAMED]), *([f"and {more} more"] if more > 0 else [])]
+        write(f"{_letters(len(identities))} {what}")
+        for line in some:
+            write(f"  {line}")
+
+
+def _letters(number: int) -> str:
+    return "1 dead letter" if number == 1 else f"{number} dead letters"
+
+
+def _letters_are(number: int) -> str:
+    return f"{_letters(number)} {'is' if number == 1 else 'are'}"

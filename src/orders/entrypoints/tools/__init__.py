@@ -1,1 +1,0 @@
-"""The commands that do one thing and end."""
