@@ -14,7 +14,7 @@ from typing import Any
 from drills.waiting import wait_until
 
 STOP_SECONDS = 10.0
-"""Within which a consumer has to end with 0, whatever is away."""
+"""Within which a consumer has to end with 0, whatever is down."""
 _ROOT = Path(__file__).parents[1]
 
 

@@ -179,7 +179,7 @@ class Topics:
     def _options(self, group: str) -> dict[str, Any]:
         return {
             "bootstrap.servers": self._bootstrap,
-            "log_level": 0,  # that a broker is away is what drills are about
+            "log_level": 0,  # that a broker is down is what drills are about
             "group.id": group,
             "enable.auto.commit": False,
             "auto.offset.reset": "earliest",

@@ -64,7 +64,7 @@ class Resource(Protocol):
     """Something that holds connections or threads between ``open`` and ``close``."""
 
     async def open(self) -> None:
-        """Begin; does not wait for the other side and does not fail when it is away."""
+        """Begin; does not wait for the other side and does not fail when it is down."""
 
     async def close(self) -> None:
         """End, within a bound."""

@@ -46,7 +46,7 @@ class NotFound(OrdersError):
 
 
 class Unavailable(OrdersError):
-    """A server that is needed is away or too slow; repeating it later is safe and may help.
+    """A server that is needed is down or too slow; repeating it later is safe and may help.
 
     ``since`` says when that began, where it is known.
     """

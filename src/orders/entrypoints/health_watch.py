@@ -89,13 +89,13 @@ class _Server:
     def note(self, found: PartState) -> None:
         if found.state == "up":
             if self._is_reported_down:
-                _log.info(f"{self._name} is back")
+                _log.info(f"{self._name} recovered")
             self._was_up, self._is_reported_down, self.is_in_doubt = True, False, False
             return
         if self._is_reported_down:
             return
         is_starting = not self._was_up and time.monotonic() - self._begun < self._pace.at_start
         if self.is_in_doubt and not is_starting:
-            _log.warning(f"{self._name} is away", reason=found.reason)
+            _log.warning(f"{self._name} is unreachable", reason=found.reason)
             self._is_reported_down = True
         self.is_in_doubt = not self._is_reported_down

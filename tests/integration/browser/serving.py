@@ -41,7 +41,7 @@ class Scripted(MemoryOrderRepository):
         if uid == "takes a while":
             await asyncio.sleep(1)
         if uid == "away":
-            raise Unavailable("the database is away")
+            raise Unavailable("the database is down")
         if uid == "broken":
             raise RuntimeError("unforeseen")
         return await super().get(order_uids)
@@ -59,7 +59,7 @@ class Arriving(MemoryPublisher):
         self, orders: Sequence[Order], headers: Mapping[str, str] | None = None
     ) -> None:
         if len(orders) == REFUSED:
-            raise Unavailable("the topic is away")
+            raise Unavailable("the topic is down")
         if len(orders) == CRASHING:
             raise RuntimeError("unforeseen")
         await super().publish(orders, headers)

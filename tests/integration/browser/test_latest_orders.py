@@ -1,4 +1,4 @@
-"""The list of the latest orders: refreshed, paused, patient with a server that is away."""
+"""The list of the latest orders: refreshed, paused, patient with a server that is down."""
 
 import re
 from collections.abc import Callable

@@ -97,7 +97,7 @@ PAGE = {
     "json": State(with_json, '"date_created": "2021-11-26T06:22:19Z"', '"sm_id": 99'),
     "missing": State(search("nope"), "Заказ не найден", "Order not found"),
     "missing-spaces": State(search(" nope "), "Искать без пробелов", "without the spaces"),
-    "storage": State(search("away"), "База данных недоступна", "The database is away"),
+    "storage": State(search("away"), "База данных недоступна", "The database is down"),
     "failed": State(search("broken"), "Код ответа: 500", "Status 500"),
     "failed-elsewhere": State(
         answered(status=503, body="<h1>503</h1>"), "Код ответа: 503", "Status 503"
@@ -112,7 +112,7 @@ PAGE = {
     "invalid-long": State(search("u" * 256), "здесь их 256", "this has 256"),
     "random": State(make(3), "Создано заказов: 3", "Orders made: 3"),
     "random-invalid": State(make("007"), "целое число от 1 до 20", "from 1 to 20 is needed"),
-    "random-storage": State(make(REFUSED), "Очередь недоступна", "The queue is away"),
+    "random-storage": State(make(REFUSED), "Очередь недоступна", "The queue is down"),
     "random-failed": State(make(CRASHING), "ошибкой 500", "error 500"),
     "pending": State(made_and_lost, "Заказ ещё в пути", "on its way"),
 }
@@ -190,7 +190,7 @@ def test_the_server_is_away_and_comes_back(
         window.open()
         assert server.stop() == 0
         window.find(stock.REFERENCE)
-        said = {"ru": "Сервер недоступен", "en": "The server is away"}[language]
+        said = {"ru": "Сервер недоступен", "en": "The server is unreachable"}[language]
         expect(window.heading).to_have_text(said)
         window.picture("away")
         assert window.faults_of_access() == []

@@ -1,4 +1,4 @@
-"""The pool: quick when the server is away or frozen, back by itself, silent about what it knows."""
+"""The pool: quick when the server is down or frozen, back by itself, silent about what it knows."""
 
 import asyncio
 import logging
@@ -160,10 +160,13 @@ async def test_the_log_does_not_take_a_frozen_server_for_one_that_is_back(
         for _ in range(5):  # each takes another of the idle connections
             with pytest.raises(Unavailable):
                 await repository.latest(1)
-        assert [line["event"] for line in lines] == ["PostgreSQL is away"]
+        assert [line["event"] for line in lines] == ["PostgreSQL is unreachable"]
         door.open()
         await until_it_works(database)
-    assert [line["event"] for line in lines] == ["PostgreSQL is away", "PostgreSQL is back"]
+    assert [line["event"] for line in lines] == [
+        "PostgreSQL is unreachable",
+        "PostgreSQL recovered",
+    ]
     await database.close()
 
 

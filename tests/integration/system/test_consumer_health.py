@@ -101,9 +101,9 @@ def test_it_lives_and_is_not_ready_before_anything_answers(running: System) -> N
     live = httpx.get(f"http://127.0.0.1:{consumer.port}/health/live")
     assert (live.status_code, live.json()) == (200, {"state": "live"})
     wait_until(
-        lambda: '"event":"Kafka is away"' in running.log("consumer"),
+        lambda: '"event":"Kafka is unreachable"' in running.log("consumer"),
         START_SECONDS,
-        "the log says that Kafka is away",
+        "the log says that Kafka is unreachable",
     )
     assert running.stop("consumer") == 0
     with pytest.raises(httpx.TransportError):

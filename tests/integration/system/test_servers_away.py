@@ -83,7 +83,7 @@ def test_redis_away(behind_doors: System, redis_door: TcpProxy, redis_url: str, 
     assert answer.status_code == 200
     assert answer.json()["parts"]["redis"]["state"] == "down"
     for process in ("api", "consumer"):
-        wait_for_line(system, process, "Redis is away")
+        wait_for_line(system, process, "Redis is unreachable")
     redis_door.open()
     system.send(order("after"))
     system.order("after")
@@ -100,8 +100,8 @@ def test_redis_away(behind_doors: System, redis_door: TcpProxy, redis_url: str, 
         lambda: cached(redis_url, prefix) > known, START_SECONDS, "the cache is in use again"
     )
     for process in ("api", "consumer"):
-        wait_for_line(system, process, "Redis is back")
-        for event in ("Redis is away", "Redis is back"):
+        wait_for_line(system, process, "Redis recovered")
+        for event in ("Redis is unreachable", "Redis recovered"):
             assert system.log(process).count(event) == 1
 
 
@@ -164,8 +164,8 @@ def test_postgres_away(behind_doors: System, postgres_door: TcpProxy) -> None:
     postgres_door.open()
     system.order("late")
     for process in ("api", "consumer"):
-        assert "PostgreSQL is away" in system.log(process)
-        assert "PostgreSQL is back" in system.log(process)
+        assert "PostgreSQL is unreachable" in system.log(process)
+        assert "PostgreSQL recovered" in system.log(process)
     assert system.stop("consumer") == 0
     assert system.stop("api") == 0
 

@@ -125,9 +125,9 @@ def test_each_process_runs_without_the_other(both: System) -> None:
     both.start("consumer")
     both.order(UID)
     assert both.stop("api", signal.SIGINT) == 0
-    both.send(packed(reference(order_uid="while the API is away")))
+    both.send(packed(reference(order_uid="while the API is down")))
     both.start_api()
-    both.order("while the API is away")
+    both.order("while the API is down")
     assert both.stop("api") == 0
     assert both.stop("consumer", signal.SIGINT) == 0
 

@@ -263,5 +263,5 @@ async def test_while_it_is_left_alone_it_is_said_why() -> None:
     setting = Setting()
     setting.cache.available = False
     await setting.fail(3)
-    with pytest.raises(Unavailable, match="the circuit is open: the cache is away"):
+    with pytest.raises(Unavailable, match="the circuit is open: the cache is down"):
         await setting.breaker.check()

@@ -77,8 +77,8 @@ async def test_each_change_is_one_line(
             cache.available = True
             await until(lambda: len(lines) == 2)
             await asyncio.sleep(0.06)
-            assert told(lines) == [("warning", "Redis is away"), ("info", "Redis is back")]
-            assert lines[0]["reason"] == "the cache is away"
+            assert told(lines) == [("warning", "Redis is unreachable"), ("info", "Redis recovered")]
+            assert lines[0]["reason"] == "the cache is down"
 
 
 async def test_one_answer_that_fails_is_no_news(lines: list[EventDict]) -> None:

@@ -62,7 +62,7 @@ def test_libraries_lines_have_the_same_form(stream: io.StringIO) -> None:
 
 def test_below_the_level_nothing_is_written(stream: io.StringIO) -> None:
     structlog.get_logger("a").debug("x")
-    logging.getLogger("kafka.conn").error("10.0.0.1 is away")
+    logging.getLogger("kafka.conn").error("10.0.0.1 is down")
     assert lines(stream) == []
 
 
@@ -71,13 +71,13 @@ def test_an_exceptions_text_is_left_out_unless_it_is_ours(stream: io.StringIO) -
         try:
             raise ValueError("Key (name)=(Ivan Petrov) already exists")
         except ValueError as error:
-            raise Unavailable("the database is away") from error
+            raise Unavailable("the database is down") from error
     except Unavailable:
         structlog.get_logger("a").exception("batch failed")
     (line,) = lines(stream)
     assert "Petrov" not in json.dumps(line)
     assert "ValueError" in line["exception"]
-    assert "Unavailable: the database is away" in line["exception"]
+    assert "Unavailable: the database is down" in line["exception"]
     assert "test_logs.py" in line["exception"]
 
 

@@ -242,7 +242,7 @@ class Stuttering(ListOrders):
 
 @pytest.mark.parametrize("url", ["/orders", "/orders?limit=5"])
 async def test_failure_before_the_first_chunk_has_a_status(api: Api, url: str) -> None:
-    broken = Stuttering(0, Unavailable("the database is away"))
+    broken = Stuttering(0, Unavailable("the database is down"))
     async with api.client(list_orders=broken) as client:
         for headers in ({}, NDJSON):
             answer = await client.get(url, headers=headers)

@@ -48,4 +48,4 @@ class MemoryCache(Cache, Dependency):
     async def check(self) -> None:
         """See ``Dependency.check``."""
         if not self.available:
-            raise Unavailable("the cache is away")
+            raise Unavailable("the cache is down")

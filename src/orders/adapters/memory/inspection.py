@@ -16,5 +16,5 @@ class MemoryInspection(Inspection):
     async def inspect(self) -> Sequence[Finding]:
         """See ``Inspection.inspect``."""
         if not self.available:
-            return [Finding(self.part, "reachable", "problem", "is away", "bring it back")]
+            return [Finding(self.part, "reachable", "problem", "is down", "bring it back")]
         return [Finding(self.part, "reachable", "ok", "kept in memory"), *self.findings]

@@ -60,7 +60,7 @@ class MemoryMessageSource(MessageSource, Dependency):
     async def check(self) -> None:
         """See ``Dependency.check``."""
         if not self._is_available:
-            raise Unavailable("the topic is away")
+            raise Unavailable("the topic is down")
 
     def _take(self) -> tuple[Message, ...]:
         taken: list[Message] = []

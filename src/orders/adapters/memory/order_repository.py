@@ -20,7 +20,7 @@ _Key = tuple[datetime, bytes]
 class MemoryOrderRepository(OrderRepository):
     """See ``OrderRepository``; everything is gone with the process.
 
-    ``available`` set to False makes every call raise Unavailable, as a server does that is away.
+    ``available`` set to False makes every call raise Unavailable, as a server does that is down.
     """
 
     def __init__(self) -> None:

@@ -35,4 +35,4 @@ class MemoryPublisher(Publisher, Dependency):
     async def check(self) -> None:
         """See ``Dependency.check``."""
         if not self.available:
-            raise Unavailable("the topic is away")
+            raise Unavailable("the topic is down")

@@ -38,4 +38,4 @@ class MemoryReplayJournal(ReplayJournal):
 
     def _check(self) -> None:
         if not self._store.available:
-            raise Unavailable("the journal is away")
+            raise Unavailable("the journal is down")

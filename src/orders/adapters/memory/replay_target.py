@@ -28,7 +28,7 @@ class MemoryReplayTarget(ReplayTarget):
     async def send(self, dead_letters: Sequence[DeadLetter]) -> Collection[DeadLetter]:
         """See ``ReplayTarget.send``."""
         if not self.available:
-            raise Unavailable("the topic is away")
+            raise Unavailable("the topic is down")
         too_large = []
         for dead_letter in dead_letters:
             key, headers = dead_letter.message.key, headers_of_replay(dead_letter)

@@ -105,7 +105,7 @@ class PostgresDatabase(Dependency):
         )
 
     async def open(self) -> None:
-        """Begin to connect; returns at once, also when the server is away."""
+        """Begin to connect; returns at once, also when the server is down."""
         await self._pool.open(wait=False)
 
     async def close(self) -> None:
@@ -159,9 +159,9 @@ class PostgresDatabase(Dependency):
     def _note_away(self, failure: OrdersError | None) -> None:
         """Say it once when the server goes away, and once when it is back."""
         if failure and not self._is_away:
-            _log.warning("PostgreSQL is away", reason=str(failure))
+            _log.warning("PostgreSQL is unreachable", reason=str(failure))
         elif self._is_away and not failure:
-            _log.info("PostgreSQL is back")
+            _log.info("PostgreSQL recovered")
         self._is_away = failure is not None
 
     async def _take(self, give_up_after: float, wait: float | None) -> Session:

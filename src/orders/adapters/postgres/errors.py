@@ -35,7 +35,7 @@ def translated(error: psycopg.Error) -> OrdersError:
     """
     state = error.sqlstate
     if isinstance(error, PoolTimeout):
-        return Unavailable("PostgreSQL is away, or all connections to it are busy")
+        return Unavailable("PostgreSQL is unreachable, or all connections to it are busy")
     if state is None:
         return Unavailable("the connection to PostgreSQL failed")
     if state in _NO_SCHEMA:

@@ -38,7 +38,7 @@ class Migrator:
         right but to read when there is nothing to do.
 
         Raises:
-            Unavailable: the server is away or busy; what was applied stays, repeating it is safe.
+            Unavailable: the server is down or busy; what was applied stays, repeating it is safe.
             UnknownSchema: the database has a schema that this version does not know.
         """
         done: list[str] = []

@@ -1,4 +1,4 @@
-"""A cache that costs next to nothing while it is away."""
+"""A cache that costs next to nothing while it is down."""
 
 import asyncio
 import random

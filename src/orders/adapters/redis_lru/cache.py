@@ -64,7 +64,7 @@ class RedisCache(Cache, Dependency):
             self._client = self._new_client()
 
     async def close(self) -> None:
-        """Close all connections; until it is opened again the cache is away."""
+        """Close all connections; until it is opened again the cache is down."""
         client, self._client = self._client, None
         if client is not None:
             await close(client)
@@ -136,7 +136,7 @@ class RedisCache(Cache, Dependency):
             finally:
                 slots.release()
         except _FAILURES as error:  # TimeoutError is an OSError
-            raise Unavailable("the cache is away or too slow") from error
+            raise Unavailable("the cache is down or too slow") from error
 
 
 class _Script:

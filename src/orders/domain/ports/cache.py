@@ -19,7 +19,7 @@ class Cache(Protocol):
         """What is kept of these orders; each that is found becomes the most recently used.
 
         Raises:
-            Unavailable: the cache is away or too slow.
+            Unavailable: the cache is down or too slow.
         """
 
     @abstractmethod
@@ -29,7 +29,7 @@ class Cache(Protocol):
         What was used least recently gives way when there are more than the capacity.
 
         Raises:
-            Unavailable: the cache is away or too slow; what it holds then is still right.
+            Unavailable: the cache is down or too slow; what it holds then is still right.
         """
 
     @abstractmethod
@@ -39,7 +39,7 @@ class Cache(Protocol):
         Returns those that are not kept, in the order in which they were given.
 
         Raises:
-            Unavailable: the cache is away or too slow.
+            Unavailable: the cache is down or too slow.
         """
 
 

@@ -19,7 +19,7 @@ class MessageSource(Protocol):
 
         The batch is never empty.
 
-        Waits as long as it takes, also while the other side is away. May be cancelled: what had
+        Waits as long as it takes, also while the other side is down. May be cancelled: what had
         been taken for it then goes to the next caller.
 
         Raises:

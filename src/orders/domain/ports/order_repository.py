@@ -33,7 +33,7 @@ class OrderReader(Protocol):
         """The canonical bytes of each of these orders that exists; the others are left out.
 
         Raises:
-            Unavailable: the store is away or too slow.
+            Unavailable: the store is down or too slow.
         """
 
 
@@ -48,7 +48,7 @@ class OrderRepository(OrderReader, Protocol):
         reported, and the rest of the batch is stored without it.
 
         Raises:
-            Unavailable: the store is away or too slow; it is not known whether the batch was
+            Unavailable: the store is down or too slow; it is not known whether the batch was
                 stored, and saving it again is safe.
         """
 
@@ -57,7 +57,7 @@ class OrderRepository(OrderReader, Protocol):
         """At most ``limit`` (1 or more) orders that meet ``query``, newest first, after ``after``.
 
         Raises:
-            Unavailable: the store is away or too slow.
+            Unavailable: the store is down or too slow.
         """
 
     @abstractmethod
@@ -65,5 +65,5 @@ class OrderRepository(OrderReader, Protocol):
         """The ``amount`` newest orders by date_created, newest first.
 
         Raises:
-            Unavailable: the store is away or too slow.
+            Unavailable: the store is down or too slow.
         """

@@ -15,7 +15,7 @@ class WarmUpCache:
         """Put the newest orders, the newest as most recently used; returns how many.
 
         Raises:
-            Unavailable: the store or the cache is away.
+            Unavailable: the store or the cache is down.
         """
         newest = await self._repository.latest(self._capacity)
         if newest:

@@ -15,7 +15,7 @@ from orders.entrypoints.startup import EXIT_CONFIG, settings_or_exit, start_logg
 def migrate() -> None:
     """Apply the migrations that the database lacks.
 
-    Several may run at once: they wait for each other. Ends with 1 when the database is away, and
+    Several may run at once: they wait for each other. Ends with 1 when the database is down, and
     with 2 when its schema is newer than this version knows.
 
     \b

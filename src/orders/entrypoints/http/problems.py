@@ -67,7 +67,7 @@ UNSUPPORTED_ENCODING = ProblemType("unsupported-media-type", 415, "The body is e
 INVALID = ProblemType("invalid", 422, "The document breaks rules")
 UNDECODABLE = ProblemType("undecodable", 422, "The document is not JSON in UTF-8")
 INTERNAL = ProblemType("internal", 500, "Something went wrong here")
-UNAVAILABLE = ProblemType("unavailable", 503, "A server that is needed is away")
+UNAVAILABLE = ProblemType("unavailable", 503, "A server that is needed is down")
 
 PROBLEM_TYPES = (
     *(INVALID_REQUEST, ORDER_NOT_FOUND, UNKNOWN_PATH, METHOD_NOT_ALLOWED, NOT_ACCEPTABLE),

@@ -48,7 +48,7 @@ class Store(OrderRepository):
         await asyncio.sleep(0)  # a real one is never done at once: here is where crashes happen
         await self.open.wait()
         if self.is_away:
-            raise Unavailable("the database is away")
+            raise Unavailable("the database is down")
         if self.failures:
             raise self.failures.pop(0)
         new = {order.order_uid: order for order in orders if order.order_uid not in self.orders}
@@ -290,7 +290,7 @@ async def test_behind_a_batch_that_is_left_at_the_stop_nothing_is_committed() ->
     store = HeldUp()
     rig = HeldUpRig(store)
     await rig.begin()
-    store.failure = Unavailable("the database is away")
+    store.failure = Unavailable("the database is down")
     rig.stop.set()
     rig.gate.set()
     await rig.end()
@@ -380,7 +380,7 @@ async def test_waits_between_two_tries_are_random_and_double_up_to_a_bound(rig: 
         jitter=jitter,
         retry_max_wait=0.3,
     )
-    rig.store.failures = [Unavailable("the database is away")] * 4
+    rig.store.failures = [Unavailable("the database is down")] * 4
     rig.send()
     rig.start()
     await rig.until(lambda: rig.topic.committed == [1])
@@ -541,7 +541,7 @@ async def test_it_is_known_why_it_cannot_store_and_since_when(rig: Rig) -> None:
     await rig.until(lambda: rig.store.tries > 2)
     first = await trouble(rig)
     await rig.until(lambda: rig.store.tries > 4)
-    assert str(first) == "the database is away"
+    assert str(first) == "the database is down"
     assert first is not None
     assert first.since is not None
     assert before <= first.since <= datetime.now(UTC)

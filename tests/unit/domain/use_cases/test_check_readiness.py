@@ -67,7 +67,7 @@ async def test_it_is_said_why_and_since_when(setting: Setting) -> None:
     setting.now += timedelta(minutes=1)
     setting.nice.available = False
     first = (await setting.check()).parts["nice"]
-    assert first == PartState("down", START + timedelta(minutes=1), "the cache is away")
+    assert first == PartState("down", START + timedelta(minutes=1), "the cache is down")
     setting.now += timedelta(minutes=1)
     report = await setting.check()
     assert report.parts["nice"] == first

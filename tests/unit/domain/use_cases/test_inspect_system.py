@@ -77,12 +77,12 @@ async def test_parts_that_do_not_answer_are_given_up_all_at_once() -> None:
 
 
 async def test_what_nobody_foresaw_is_a_problem_without_its_text() -> None:
-    parts = {"bad": Failing(ValueError("secret")), "away": Failing(Unavailable("it is away"))}
+    parts = {"bad": Failing(ValueError("secret")), "away": Failing(Unavailable("it is down"))}
     bad, away = (await InspectSystem(parts, {})()).findings
     assert bad.state == away.state == "problem"
     assert "ValueError" in bad.text
     assert "secret" not in bad.text
-    assert away.text == "it is away"
+    assert away.text == "it is down"
 
 
 @pytest.mark.parametrize("available", [True, False])

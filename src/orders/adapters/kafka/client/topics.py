@@ -94,7 +94,7 @@ class TopicAdmin:
             return
         amount = partitions or self._settings.partitions
         replication = self._settings.replication
-        # With fewer replicas, one broker that is away would hold up all that is acknowledged.
+        # With fewer replicas, one broker that is down would hold up all that is acknowledged.
         safety = {"min.insync.replicas": "2"} if replication >= _ENOUGH_REPLICAS else {}
         topic = NewTopic(name, amount, replication, topic_configs={**safety, **config})
         try:

@@ -19,7 +19,7 @@ from orders.domain.use_cases.list_dead_letters import (
     ListedDeadLetter,
 )
 from orders.entrypoints.cli.dlq import options
-from orders.entrypoints.cli.dlq.running import container_of, told_errors
+from orders.entrypoints.cli.dlq.running import container_of, map_errors
 from orders.entrypoints.cli.dlq.terminal import json_line, progress, safe, write
 
 _NAME_WIDTH = 40
@@ -73,7 +73,7 @@ def list_letters(
     """
     use_case = container_of(context).list_dead_letters()
     selection = Selection(codes=frozenset(codes), since=since, until=until)
-    with told_errors():
+    with map_errors():
         found = asyncio.run(_find(use_case, selection, frozenset(states), max_attempts))
     if as_json:
         for listed in found.letters:

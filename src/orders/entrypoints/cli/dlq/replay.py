@@ -12,7 +12,7 @@ from orders.domain.dead_letters.index import Reference, Selection
 from orders.domain.intake.messages import ErrorCode, Identity
 from orders.domain.use_cases.replay_dead_letters import ReplayReport, ReplayRequest
 from orders.entrypoints.cli.dlq import options
-from orders.entrypoints.cli.dlq.running import container_of, told_errors
+from orders.entrypoints.cli.dlq.running import container_of, map_errors
 from orders.entrypoints.cli.dlq.stop_flag import StopFlag, cancelled_by, stop_flag_signals
 from orders.entrypoints.cli.dlq.terminal import progress, write
 
@@ -79,7 +79,7 @@ def replay(
         selection=selection, include_replayed=again, max_attempts=max_attempts, dry_run=dry_run
     )
     stop = StopFlag()
-    with stop_flag_signals(stop), told_errors("" if dry_run else _GO_ON):
+    with stop_flag_signals(stop), map_errors("" if dry_run else _GO_ON):
         try:
             report = asyncio.run(_replay(container, request, stop))
         except (KeyboardInterrupt, asyncio.CancelledError):

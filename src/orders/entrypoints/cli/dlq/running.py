@@ -21,7 +21,7 @@ def container_of(context: click.Context) -> Container:
 
 
 @contextmanager
-def told_errors(advice: str = "") -> Iterator[None]:
+def map_errors(advice: str = "") -> Iterator[None]:
     """End with 2 where the command was used wrongly, with 1 where it could not do its work."""
     try:
         yield

@@ -8,8 +8,8 @@ import click
 from orders.domain.dead_letters.index import Reference
 from orders.domain.use_cases.show_dead_letter import ShowDeadLetter, ShownDeadLetter
 from orders.entrypoints.cli.dlq import options
-from orders.entrypoints.cli.dlq.letter_view import dead_letter_as_json, dead_letter_as_text
-from orders.entrypoints.cli.dlq.running import container_of, told_errors
+from orders.entrypoints.cli.dlq.dead_letter_view import dead_letter_as_json, dead_letter_as_text
+from orders.entrypoints.cli.dlq.running import container_of, map_errors
 from orders.entrypoints.cli.dlq.terminal import json_line, progress, write
 
 
@@ -48,7 +48,7 @@ def show(
     if raw and as_json:
         raise click.UsageError("--raw and --json exclude each other")
     use_case = container_of(context).show_dead_letter()
-    with told_errors():
+    with map_errors():
         found = asyncio.run(_find(use_case, letter, max_attempts))
     if raw:
         sys.stdout.buffer.write(found.letter.value or b"")

@@ -59,7 +59,7 @@ def _list_parameters() -> tuple[dict[str, Any], ...]:
     )
 
 
-_NO_DATABASE = (UNAVAILABLE, "PostgreSQL is away, or all connections to it are busy", ())
+_NO_DATABASE = (UNAVAILABLE, "PostgreSQL is unreachable, or all connections to it are busy", ())
 _NO_BROKER = (UNAVAILABLE, "the brokers did not acknowledge in time", ())
 
 GET_ORDER = Operation(
@@ -234,7 +234,7 @@ LIVE = Operation(
 
 _SINCE = "2021-11-26T06:22:19Z"
 _UP = {"state": "up", "since": _SINCE}
-_NO_REDIS = {"state": "down", "since": _SINCE, "reason": "the cache is away or too slow"}
+_NO_REDIS = {"state": "down", "since": _SINCE, "reason": "the cache is down or too slow"}
 _NO_POSTGRES = {"state": "down", "since": _SINCE, "reason": _NO_DATABASE[1]}
 
 
