@@ -2,7 +2,8 @@
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Protocol
 
 import click
@@ -10,7 +11,7 @@ import structlog
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponential
 
 from orders.config import ConfigError, Settings, load, unknown
-from orders.domain.errors import Unavailable
+from orders.domain.errors import Unavailable, UnknownSchema
 from orders.entrypoints import logs
 
 EXIT_FAILED, EXIT_CONFIG = 1, 2
@@ -44,6 +45,19 @@ def settings_or_exit(required: Sequence[str] = ()) -> Settings:
             click.echo(f"orders: {fault}", err=True)
         click.echo("orders: `orders config --help` lists all variables", err=True)
         raise SystemExit(EXIT_CONFIG) from None
+
+
+@contextmanager
+def exit_on_error() -> Iterator[None]:
+    """End the process if the block fails: with 2 for a wrong schema, with 1 for any other error."""
+    try:
+        yield
+    except UnknownSchema as error:
+        log.critical("cannot continue", reason=str(error))
+        raise SystemExit(EXIT_CONFIG) from None
+    except Exception as error:
+        log.critical("cannot continue", exc_info=error)
+        raise SystemExit(EXIT_FAILED) from None
 
 
 def start_logging(settings: Settings, process: str) -> None:

@@ -67,5 +67,5 @@ async def test_failure_ends_the_process(error: BaseException, code: int, when: s
     assert not any(event.endswith("failed") for event in happened)
     if not isinstance(error, SystemExit):
         (line,) = lines
-        assert (line["event"], line["log_level"]) == ("cannot go on", "critical")
+        assert (line["event"], line["log_level"]) == ("cannot continue", "critical")
         assert line.get("reason") == ("update orders" if code == 2 else None)

@@ -12,15 +12,14 @@ import structlog
 
 from orders.bootstrap import Container, build, open_all
 from orders.config import Settings
-from orders.domain.errors import UnknownSchema
 from orders.entrypoints.consumer.allocator import keep_one_heap
 from orders.entrypoints.consumer.health_server import ConsumerReadiness, serve_health
 from orders.entrypoints.consumer.stop_signals import stop_signals
 from orders.entrypoints.health_watch import SERVERS, watch_health
 from orders.entrypoints.startup import (
-    EXIT_CONFIG,
     EXIT_FAILED,
     NEEDED,
+    exit_on_error,
     migrate_patiently,
     settings_or_exit,
     start_logging,
@@ -51,16 +50,10 @@ def consumer() -> None:
     start_logging(settings, "consumer")
     keep_one_heap()
     sys.setswitchinterval(SWITCH_INTERVAL)
-    try:
+    with exit_on_error():
         container = build(settings)
         gc.freeze()  # what was loaded stays: it need not be looked through time and again
         asyncio.run(consume(settings, container))
-    except UnknownSchema as error:
-        log.critical("cannot go on", reason=str(error))
-        raise SystemExit(EXIT_CONFIG) from None
-    except Exception:
-        log.exception("the consumer cannot go on")
-        raise SystemExit(EXIT_FAILED) from None
     log.info("stopped")
 
 

@@ -10,15 +10,14 @@ import structlog
 from orders.bootstrap import Container, build, build_in_memory, open_all
 from orders.config import Settings
 from orders.daemon_thread import in_daemon_thread
-from orders.domain.errors import Unavailable, UnknownSchema
+from orders.domain.errors import Unavailable
 from orders.entrypoints.health_watch import SERVERS, watch_health
 from orders.entrypoints.http.app import create_app
 from orders.entrypoints.http.asgi_types import ASGIApp
 from orders.entrypoints.http.lifespan import Lifespan
 from orders.entrypoints.http.use_cases import Limits, Topics, UseCases
 from orders.entrypoints.startup import (
-    EXIT_CONFIG,
-    EXIT_FAILED,
+    exit_on_error,
     migrate_patiently,
     start_logging,
 )
@@ -91,14 +90,8 @@ async def _in_background(work: Awaitable[None]) -> AsyncIterator[None]:
     """Run ``work`` in the background; where it fails, the process ends and its code says why."""
 
     async def watched() -> None:
-        try:
+        with exit_on_error():
             await work
-        except UnknownSchema as error:
-            log.critical("cannot go on", reason=str(error))
-            raise SystemExit(EXIT_CONFIG) from None
-        except Exception as error:
-            log.critical("cannot go on", exc_info=error)
-            raise SystemExit(EXIT_FAILED) from None
 
     task = asyncio.create_task(watched())
     try:

@@ -3,11 +3,8 @@
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
 
-import structlog
-
-from orders.domain.errors import UnknownSchema
 from orders.entrypoints.http.asgi_types import ASGIApp, Message, Receive, Scope, Send
-from orders.entrypoints.startup import EXIT_CONFIG, EXIT_FAILED
+from orders.entrypoints.startup import exit_on_error
 
 Lifespan = Callable[[], AbstractAsyncContextManager[None]]
 """Opens what the use cases need, and closes it in the end."""
@@ -15,8 +12,6 @@ Lifespan = Callable[[], AbstractAsyncContextManager[None]]
 nothing_to_open: Lifespan = nullcontext
 
 _CLOSED = "lifespan.shutdown.complete"
-
-log = structlog.get_logger("orders.http")
 
 
 class LifespanGuard:
@@ -42,13 +37,7 @@ class LifespanGuard:
             if message["type"] != _CLOSED:
                 await send(message)
 
-        try:
+        with exit_on_error():
             async with self._lifespan():
                 await self._app(scope, receive, send_all_but_the_last)
-        except UnknownSchema as error:
-            log.critical("cannot go on", reason=str(error))
-            raise SystemExit(EXIT_CONFIG) from None
-        except Exception as error:
-            log.critical("cannot go on", exc_info=error)
-            raise SystemExit(EXIT_FAILED) from None
         await send({"type": _CLOSED})
