@@ -8,9 +8,14 @@ whom, fields that nobody knows, a name where a number belongs.
 import json
 import re
 from collections.abc import Mapping
-from typing import Any
+from datetime import datetime
+from typing import Annotated, Any, get_args, get_origin
+
+from msgspec import Meta, Struct
+from msgspec.structs import fields
 
 from orders.domain.errors import Invalid
+from orders.domain.order.model import Order
 
 TEXT_MAX_LENGTH = 500
 """Longest text that is shown, in characters; and no field of ours holds a number of 20 digits."""
@@ -26,55 +31,27 @@ _INSTANT = re.compile(
 _Plan = Mapping[str, Any]
 """By field: str, int, "instant", a plan for an object, or a list of one plan for an array."""
 
-_PAYMENT: _Plan = {
-    "transaction": str,
-    "request_id": str,
-    "currency": str,
-    "provider": str,
-    "amount": int,
-    "payment_dt": int,
-    "bank": str,
-    "delivery_cost": int,
-    "goods_total": int,
-    "custom_fee": int,
-}
-_ITEM: _Plan = {
-    "chrt_id": int,
-    "track_number": str,
-    "price": int,
-    "rid": str,
-    "name": str,
-    "sale": int,
-    "size": str,
-    "total_price": int,
-    "nm_id": int,
-    "brand": str,
-    "status": int,
-}
-_DELIVERY: _Plan = dict.fromkeys(
-    ("name", "phone", "zip", "city", "address", "region", "email"), "personal"
-)
-SHOWN: _Plan = {
-    "order_uid": str,
-    "track_number": str,
-    "entry": str,
-    "delivery": _DELIVERY,
-    "payment": _PAYMENT,
-    "items": [_ITEM],
-    "locale": str,
-    "internal_signature": str,
-    "customer_id": str,
-    "delivery_service": str,
-    "shardkey": str,
-    "sm_id": int,
-    "date_created": "instant",
-    "oof_shard": str,
-    "status": str,  # what one old producer calls oof_shard
-}
-"""What of an order may be seen; whoever adds a field decides."""
+
+def _plan(struct: type[Struct]) -> _Plan:
+    return {field.encode_name: _plan_field(field.type) for field in fields(struct)}
 
 
-_NAMES = frozenset({*SHOWN, *_DELIVERY, *_PAYMENT, *_ITEM})
+def _plan_field(kind: Any) -> Any:
+    if get_origin(kind) is tuple:
+        return [_plan(get_args(kind)[0])]
+    if isinstance(kind, type) and issubclass(kind, Struct):
+        return _plan(kind)
+    bare, *metas = get_args(kind) if get_origin(kind) is Annotated else (kind,)
+    if any(isinstance(meta, Meta) and (meta.extra or {}).get("personal") for meta in metas):
+        return "personal"
+    return "instant" if bare is datetime else bare
+
+
+SHOWN: _Plan = {**_plan(Order), "status": str}  # what one old producer calls oof_shard
+"""What of an order may be seen: all that the model does not mark as personal."""
+
+
+_NAMES = frozenset({*SHOWN, *SHOWN["delivery"], *SHOWN["payment"], *SHOWN["items"][0]})
 """Keys that are shown wherever they stand; any other may be somebody's name, in any spelling."""
 
 _HEADERS = re.compile(

@@ -205,7 +205,8 @@ def _plan_field(kind: Any) -> _Scalar | _Object:
     if isinstance(kind, type) and issubclass(kind, Struct):
         return _plan(kind)
     bare, *metas = get_args(kind) if get_origin(kind) is Annotated else (kind,)
-    rule = next((str(m.extra["rule"]) for m in metas if isinstance(m, Meta) and m.extra), "")
+    extras = [meta.extra or {} for meta in metas if isinstance(meta, Meta)]
+    rule = next((str(extra["rule"]) for extra in extras if "rule" in extra), "")
     return _Scalar(kind, bare, rule, may_be_absent=bare is str and _takes_empty(kind))
 
 

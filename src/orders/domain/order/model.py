@@ -9,19 +9,19 @@ Frozen structs of plain values make no cycles, so the garbage collector need not
 
 from msgspec import Struct
 
-from orders.domain.order.rules import Identifier, Instant, Int64, Money, Phone
+from orders.domain.order.rules import Identifier, Instant, Int64, Money, Personal, Phone
 
 
 class Delivery(Struct, frozen=True, gc=False):
-    """To whom and where an order goes. All of it is personal data."""
+    """To whom and where an order goes."""
 
-    name: str
+    name: Personal
     phone: Phone
-    zip: str
-    city: str
-    address: str
-    region: str
-    email: str
+    zip: Personal
+    city: Personal
+    address: Personal
+    region: Personal
+    email: Personal
 
 
 class Payment(Struct, frozen=True, gc=False):

@@ -47,8 +47,10 @@ Identifier = Annotated[
         extra={"rule": f"must be 1 to {ID_MAX_LENGTH} characters and not blank"},
     ),
 ]
+Personal = Annotated[str, Meta(extra={"personal": True})]
+"""Text about a person, which tools mask; ``extra["personal"]`` marks it."""
 Phone = Annotated[
-    str,
+    Personal,
     Meta(
         pattern=r"^([^0]|$)",
         description="Any text, also empty, that does not start with 0.",
