@@ -16,7 +16,7 @@ import pytest
 from rich.console import Console
 
 from drills.servers import Servers
-from mutation_checks.catalog import SAFETIES, Safety
+from mutation_checks.catalog import MUTATION_CHECKS, MutationCheck
 
 ROOT = Path(__file__).parents[1]
 
@@ -24,12 +24,12 @@ ROOT = Path(__file__).parents[1]
 @click.command()
 @click.argument("words", nargs=-1)
 def main(words: Sequence[str]) -> None:
-    """Try all safeties, or those with one of WORDS in their name.
+    """Try all mutation checks, or those with one of WORDS in their name.
 
     Ends with 1 where a test passes without the safety that it is there for, or fails with it.
     """
     console = Console(highlight=False, soft_wrap=True)
-    chosen = [s for s in SAFETIES if not words or any(word in s.name for word in words)]
+    chosen = [s for s in MUTATION_CHECKS if not words or any(word in s.name for word in words)]
     folder = Path(tempfile.mkdtemp(prefix="orders-mutation-checks-"))
     servers = Servers(folder / "servers")
     failures = 0
@@ -40,10 +40,10 @@ def main(words: Sequence[str]) -> None:
             "ORDERS_TEST_REDIS_URL": servers.redis_url,
             "ORDERS_TEST_KAFKA_BOOTSTRAP": servers.bootstrap,
         }
-        for safety in chosen:
-            failure, told = _try(safety, folder / "copy", environment)
+        for check in chosen:
+            failure, told = _try(check, folder / "copy", environment)
             failures += failure
-            console.print(f"{'FAILED' if failure else 'noticed':8} {safety.name}")
+            console.print(f"{'FAILED' if failure else 'noticed':8} {check.name}")
             console.print(f"         {told}", markup=False)
     finally:
         servers.stop()
@@ -52,23 +52,23 @@ def main(words: Sequence[str]) -> None:
     sys.exit(1 if failures else 0)
 
 
-def _try(safety: Safety, copy: Path, environment: Mapping[str, str]) -> tuple[bool, str]:
+def _try(check: MutationCheck, copy: Path, environment: Mapping[str, str]) -> tuple[bool, str]:
     """Whether something is wrong, and what; or how the test has told that the safety is gone."""
     shutil.rmtree(copy, ignore_errors=True)
     shutil.copytree(ROOT / "src", copy, ignore=shutil.ignore_patterns("__pycache__"))
-    with_it = _run(safety.test, copy, environment)
+    with_it = _run(check.test, copy, environment)
     if with_it.returncode != pytest.ExitCode.OK:
-        return True, f"{safety.test} ends with {with_it.returncode} as things are"
-    file = copy / "orders" / safety.file
+        return True, f"{check.test} ends with {with_it.returncode} as things are"
+    file = copy / "orders" / check.file
     text = file.read_text("utf-8")
-    if safety.present not in text:
-        return True, f"{safety.file} has no such place any more: {safety.present.strip()}"
-    file.write_text(text.replace(safety.present, safety.absent), "utf-8")
-    without = _run(safety.test, copy, environment)
+    if check.present not in text:
+        return True, f"{check.file} has no such place any more: {check.present.strip()}"
+    file.write_text(text.replace(check.present, check.absent), "utf-8")
+    without = _run(check.test, copy, environment)
     if without.returncode != pytest.ExitCode.TESTS_FAILED:
-        return True, f"{safety.test} ends with {without.returncode} without it"
+        return True, f"{check.test} ends with {without.returncode} without it"
     told = [line for line in without.stdout.splitlines() if line.startswith("FAILED ")]
-    return False, told[0].removeprefix("FAILED ") if told else safety.test
+    return False, told[0].removeprefix("FAILED ") if told else check.test
 
 
 def _run(

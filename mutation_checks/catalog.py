@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Safety:
+class MutationCheck:
     """``present`` stands in ``file`` (below src/orders); ``absent`` is put wherever it does.
 
     ``test`` is the pytest node that has to fail then.
@@ -21,8 +21,8 @@ _POSTGRES = "tests/integration/postgres/"
 _KAFKA = "tests/integration/kafka/"
 _REPOSITORY = f"{_POSTGRES}test_order_repository.py::TestPostgresOrderRepository::"
 
-SAFETIES = (
-    Safety(
+MUTATION_CHECKS = (
+    MutationCheck(
         "a batch is one transaction",
         "adapters/postgres/order_repository.py",
         """\
@@ -34,28 +34,28 @@ SAFETIES = (
 """,
         f"{_POSTGRES}test_saving.py::test_a_crash_in_the_midst_of_copy_leaves_nothing",
     ),
-    Safety(
+    MutationCheck(
         "another writer of the same order is no error (idempotent path)",
         "adapters/postgres/errors.py",
         "return isinstance(error, UniqueViolation) and error.diag.constraint_name == ORDERS_KEY",
         "return False",
         f"{_POSTGRES}test_saving.py::test_another_writer_that_commits_between_the_look_and_the_write_wins",
     ),
-    Safety(
+    MutationCheck(
         "what is stored already is left alone (idempotent path)",
         "adapters/postgres/idempotent_save.py",
         "return [order for order in batch if order.order_uid not in stored]",
         "return batch",
         f"{_REPOSITORY}test_saving_again_changes_nothing",
     ),
-    Safety(
+    MutationCheck(
         "what is stored already is compared in every field",
         "adapters/postgres/idempotent_save.py",
         "return encode(order) == document",
         "return True",
         f"{_REPOSITORY}test_each_field_makes_a_conflict",
     ),
-    Safety(
+    MutationCheck(
         "bisection finds the row that is refused, and it alone",
         "adapters/postgres/idempotent_save.py",
         """\
@@ -67,21 +67,21 @@ SAFETIES = (
 """,
         f"{_POSTGRES}test_saving.py::test_rows_that_a_constraint_refuses_are_found",
     ),
-    Safety(
+    MutationCheck(
         "batches are written in one order everywhere (no deadlocks)",
         "adapters/postgres/order_repository.py",
         "batch = sorted(orders, key=_order_uid)",
         "batch = list(orders)",
         f"{_POSTGRES}test_saving.py::test_writers_of_shuffled_batches_do_not_deadlock",
     ),
-    Safety(
+    MutationCheck(
         "passing troubles of the database are no dead letters",
         "adapters/postgres/errors.py",
         '_ROW_CLASSES = frozenset({"22", "23", "54"})',
         '_ROW_CLASSES = frozenset({"22", "23", "53", "54"})',
         f"{_POSTGRES}test_errors.py::test_passing_troubles",
     ),
-    Safety(
+    MutationCheck(
         "offsets are committed after the batch is stored (commit order)",
         "domain/intake/pipeline.py",
         """\
@@ -93,7 +93,7 @@ SAFETIES = (
 """,
         "tests/unit/domain/intake/test_pipeline.py::test_crashes_anywhere_lose_nothing_and_double_nothing",
     ),
-    Safety(
+    MutationCheck(
         "of documents of one order the first is stored, also by two batches at a time",
         "domain/intake/pipeline.py",
         "        if previous and not pending.order_uids.isdisjoint(previous.pending.order_uids):\n",
@@ -101,7 +101,7 @@ SAFETIES = (
         "tests/unit/domain/intake/test_pipeline.py"
         "::test_batches_with_an_order_in_common_are_stored_one_after_another",
     ),
-    Safety(
+    MutationCheck(
         "behind a batch that is not stored nothing is committed",
         "domain/intake/pipeline.py",
         "        if not await in_flight[0].store:\n",
@@ -109,7 +109,7 @@ SAFETIES = (
         "tests/unit/domain/intake/test_pipeline.py"
         "::test_behind_a_batch_that_is_left_at_the_stop_nothing_is_committed",
     ),
-    Safety(
+    MutationCheck(
         "dead letters are safe before anything is committed",
         "domain/use_cases/ingest_batch.py",
         """\
@@ -122,14 +122,14 @@ SAFETIES = (
         "tests/unit/domain/use_cases/test_ingest_batch.py"
         "::TestTrouble::test_with_the_dead_letters_away_it_raises_and_loses_nothing",
     ),
-    Safety(
+    MutationCheck(
         "what is sent is safe when all replicas have it",
         "adapters/kafka/client/producer.py",
         '"acks": "all"',
         '"acks": 1',
         f"{_KAFKA}test_acknowledgement.py::test_nothing_is_safe_with_a_replica_too_few",
     ),
-    Safety(
+    MutationCheck(
         "nothing is committed but what was dealt with",
         "adapters/kafka/client/consumer_client.py",
         '"enable_auto_commit": False',
@@ -137,7 +137,7 @@ SAFETIES = (
         f"{_KAFKA}test_message_source.py::TestKafkaMessageSource"
         "::test_what_was_not_committed_comes_again",
     ),
-    Safety(
+    MutationCheck(
         "a new group begins at the beginning",
         "adapters/kafka/client/consumer_client.py",
         '"auto_offset_reset": "earliest"',
@@ -145,14 +145,14 @@ SAFETIES = (
         f"{_KAFKA}test_message_source.py::TestKafkaMessageSource"
         "::test_gives_each_message_once_and_in_order",
     ),
-    Safety(
+    MutationCheck(
         "after an error in a poll it is read again what nobody got",
         "adapters/kafka/consumer/consumer_thread.py",
         "self._must_rewind = True",
         "self._must_rewind = False",
         f"{_KAFKA}test_unreadable.py::test_an_error_now_and_then_costs_no_message",
     ),
-    Safety(
+    MutationCheck(
         "partitions are handed over when what is in hand is committed (revoke handling)",
         "adapters/kafka/consumer/consumer_thread.py",
         "            (self._tracker.unprocessed or self._commits.in_flight)\n",
@@ -160,7 +160,7 @@ SAFETIES = (
         f"{_KAFKA}test_rebalance.py"
         "::test_a_batch_in_hand_is_waited_for_and_committed_before_the_hand_over",
     ),
-    Safety(
+    MutationCheck(
         "what was taken away is not committed any more (revoke handling)",
         "adapters/kafka/consumer/offset_tracker.py",
         """\
@@ -174,28 +174,28 @@ SAFETIES = (
         f"{_KAFKA}test_rebalance.py"
         "::test_a_batch_in_hand_for_too_long_is_given_up_and_its_commit_left_out",
     ),
-    Safety(
+    MutationCheck(
         "what was read and is taken away is forgotten (revoke handling)",
         "adapters/kafka/consumer/consumer_thread.py",
         "        self._buffer.clear()\n",
         "",
         f"{_KAFKA}test_rebalance.py::test_what_was_read_ahead_of_others_partitions_is_forgotten",
     ),
-    Safety(
+    MutationCheck(
         "damaged batches are told by their checksum",
         "adapters/kafka/wire/record_batches.py",
         "    if not batch.validate_crc():\n",
         "    if False:\n",
         f"{_KAFKA}test_record_batches.py::test_a_byte_that_was_changed_is_noticed",
     ),
-    Safety(
+    MutationCheck(
         "a topic that was made anew is read from its beginning",
         "adapters/kafka/consumer/consumer_thread.py",
         "self._must_start_over = isinstance(error, UnknownTopicOrPartitionError)",
         "self._must_start_over = False",
         f"{_KAFKA}test_deleted_topic.py::test_the_new_topic_is_read_from_its_beginning",
     ),
-    Safety(
+    MutationCheck(
         "a bad message that is replayed twice is one dead letter",
         "domain/dead_letters/headers.py",
         "return root or letter.identity",
@@ -203,14 +203,14 @@ SAFETIES = (
         "tests/unit/domain/use_cases/test_replay_dead_letters.py"
         "::TestWhatFailsAgain::test_a_replay_sent_twice_of_a_bad_message_is_one_dead_letter",
     ),
-    Safety(
+    MutationCheck(
         "dead letters are kept for ever",
         "adapters/kafka/client/topics.py",
         '"retention.ms": "-1"',
         '"retention.ms": "604800000"',
         f"{_KAFKA}test_topics.py::test_makes_both_topics",
     ),
-    Safety(
+    MutationCheck(
         "a dead letter fits where its message fitted",
         "adapters/kafka/client/topics.py",
         "wanted = 2 * source_limit",

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mutation_checks.catalog import SAFETIES
+from mutation_checks.catalog import MUTATION_CHECKS
 from orders.config import variables
 from orders.entrypoints.cli.main import main
 
@@ -109,8 +109,8 @@ def _assert_there_is(path: str, where: str, name: str) -> None:
     assert f"def {name}(" in text, f"{path}::{name}"
 
 
-def test_the_tests_of_the_safeties_exist() -> None:
-    for safety in SAFETIES:
-        assert safety.present in (ROOT / "src" / "orders" / safety.file).read_text(), safety.name
-        path, *where, name = safety.test.split("::")
+def test_the_tests_of_the_mutation_checks_exist() -> None:
+    for check in MUTATION_CHECKS:
+        assert check.present in (ROOT / "src" / "orders" / check.file).read_text(), check.name
+        path, *where, name = check.test.split("::")
         _assert_there_is(path, "".join(where), name)
