@@ -24,8 +24,9 @@ unit: $(READY) ## tests that need no server, side by side
 properties: $(READY) ## the API against its document, and properties that take long
 	$(BIN)/python -m pytest -m thorough tests/unit
 
+# Three side by side, each with servers of its own: most of the time is waiting for sessions and freezes.
 integration: $(READY) ## tests on real servers (ORDERS_TEST_*, else Docker, else embedded ones)
-	$(BIN)/python -m pytest $(INTEGRATION)
+	$(BIN)/python -m pytest -n 3 --dist loadfile $(INTEGRATION)
 
 picture: $(READY) ## take the picture of the page in docs/page.png, in a Chromium
 	$(BIN)/python -m tests.integration.browser.picture
