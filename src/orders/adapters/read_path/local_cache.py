@@ -92,6 +92,8 @@ class BoundedLocalCache(LocalCache, ReadCache):
             flushing.cancel()
             with suppress(asyncio.CancelledError):
                 await flushing
+        self._flushing = None  # one that was cancelled before it began has reset nothing
+        self._is_dirty = False
 
     def peek(self, order_uid: str) -> CachedDocument | None:
         """See ``LocalCache.peek``; counts as a use."""

@@ -113,10 +113,11 @@ def failures_before(headers: Headers) -> int:
 
 def root_of(letter: DeadLetter) -> Identity:
     """The identity of the first source message: that of a dead letter through all its attempts."""
-    # A replay is a single element, so it fails with index 0. The elements of a whole message that
-    # could not be decoded before and can be now are dead letters of their own.
-    root = replayed_identity(letter.message.headers) if letter.index == 0 else None
-    return root or letter.identity
+    root = replayed_identity(letter.message.headers)
+    if root is None or letter.index == 0:
+        return root or letter.identity
+    # A whole message that could not be decoded before, and can be now, fails in its elements.
+    return Identity(root.origin, letter.index) if root.index == 0 else letter.identity
 
 
 def headers_of_replay(letter: DeadLetter) -> Headers:

@@ -178,7 +178,7 @@ class IngestPipeline:
         """
         if previous and not pending.order_uids.isdisjoint(previous.pending.order_uids):
             await asyncio.wait({previous.store})
-            if stop.is_set():
+            if stop.is_set() or not _is_stored(previous.store):
                 return False
         del previous  # a large batch, and the store may take long
         return await self._store(pending.parsed, behind, stop)
@@ -227,6 +227,11 @@ async def _sleep(seconds: float, stop: asyncio.Event) -> None:
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await stop.wait()
+
+
+def _is_stored(store: "asyncio.Task[bool]") -> bool:
+    """Whether a store that has ended has succeeded."""
+    return not store.cancelled() and store.exception() is None and store.result()
 
 
 def _is_done(store: "asyncio.Task[bool]") -> bool:

@@ -24,6 +24,8 @@ from orders.domain.ports import DeadLetterReader, ReplayJournal
 
 _NAMED = 5
 
+_Place = tuple[int, int]
+
 
 class ShownDeadLetter(Struct, frozen=True):
     """One dead letter, as its highest attempt.
@@ -64,7 +66,7 @@ class ShowDeadLetter:
             Unavailable: the dead letters or the journal are away.
         """
         notes = await self._journal.read()
-        found: dict[Identity, tuple[list[DeadLetterSummary], DeadLetter]] = {}
+        found: dict[Identity, tuple[list[DeadLetterSummary], dict[_Place, DeadLetter]]] = {}
         total = await approximate_count(self._reader)
         done = 0
         async for entry in self._reader.read():
@@ -73,16 +75,17 @@ class ShowDeadLetter:
             letter = entry.letter
             if letter and reference.names(root := root_of(letter)):
                 new = summary_of(entry.place, letter)
-                known, kept = found.get(root, ([], letter))
+                known, kept = found.get(root, ([], {}))
                 messages = with_copy(known, new)
-                newest = letter if messages[0].place == new.place else kept
-                found[root] = (messages, newest)
+                kept = {**kept, new.place: letter}
+                found[root] = (messages, {each.place: kept[each.place] for each in messages})
         if not found:
             raise NotFound("there is no such dead letter")
         if len(found) > 1:
             some = ", ".join(map(str, sorted(found)[:_NAMED]))
-            raise Invalid(f"{len(found)} dead letters are named so; the first are {some}")
-        [(root, ([summary, *_], letter))] = found.items()
+            raise Invalid(f"{len(found)} dead letters match this reference; the first are {some}")
+        [(root, ([summary, *_], letters))] = found.items()
+        letter = letters[summary.place]
         note = notes.get(root)
         state = state_of(summary, note, max_attempts)
         reading = read(letter.as_message)

@@ -330,6 +330,21 @@ async def test_batches_with_an_order_in_common_are_stored_one_after_another(rig:
     await rig.end()
 
 
+async def test_behind_a_batch_that_fails_its_order_is_not_stored_by_another(rig: Rig) -> None:
+    rig.store.open.clear()
+    rig.store.failures = [RuntimeError("?")]
+    rig.send()
+    running = rig.start()
+    await rig.until(rig.store.entered.is_set)
+    rig.sent = 0  # uid-0 once more
+    rig.send(2)
+    await rig.until(lambda: len(rig.source.received) == 2)
+    rig.store.open.set()
+    with pytest.raises(RuntimeError):
+        await running
+    assert rig.store.sizes == [1]
+
+
 async def test_the_next_batch_is_stored_while_one_is_committed(rig: Rig) -> None:
     rig.source.commits_open.clear()
     rig.send()

@@ -322,12 +322,16 @@ class TestWhatFailsAgain:
         assert report.exhausted == [letter(10).identity]
         assert report.sent == {"invalid": 1}
 
-    async def test_elements_of_what_could_not_be_decoded_before_are_their_own(self) -> None:
-        element = msgspec.structs.replace(failed_again(10, 1, 2, b"{}"), index=3)
-        setting = Setting(letter(1, code="undecodable"), element)
+    async def test_elements_of_what_could_not_be_decoded_before_are_one_each(self) -> None:
+        whole = letter(1, code="undecodable")
+        sent_twice = [
+            msgspec.structs.replace(failed_again(offset, 1, 2, b"{}"), index=3)
+            for offset in (10, 11)
+        ]
+        setting = Setting(whole, *sent_twice)
         await setting.replay()
         [message] = setting.messages
-        assert dict(message.headers)["orders-replay-of"] == b"orders/1:10:3"
+        assert dict(message.headers)["orders-replay-of"] == b"orders/1:1:3"
 
 
 class TestWhatFailsAsItIs:

@@ -17,7 +17,8 @@ from orders.entrypoints.cli.dlq.stop_flag import StopFlag, cancelled_by, stop_fl
 from orders.entrypoints.cli.dlq.terminal import progress, write
 
 _NAMED = 5
-_GO_ON = "; nothing is lost: run the same command again to send the rest"
+_RESUME = "; nothing is lost: run the same command again to send the rest"
+_RESUME_WITH_AGAIN = "; nothing is lost: the same command sends all of them once more"
 
 
 @click.command()
@@ -79,11 +80,12 @@ def replay(
         selection=selection, include_replayed=again, max_attempts=max_attempts, dry_run=dry_run
     )
     stop = StopFlag()
-    with stop_flag_signals(stop), map_errors("" if dry_run else _GO_ON):
+    advice = _RESUME_WITH_AGAIN if again else _RESUME
+    with stop_flag_signals(stop), map_errors("" if dry_run else advice):
         try:
             report = asyncio.run(_replay(container, request, stop))
         except (KeyboardInterrupt, asyncio.CancelledError):
-            raise click.ClickException(f"stopped before anything was sent{_GO_ON}") from None
+            raise click.ClickException(f"stopped before anything was sent{advice}") from None
     _print(report, request, container.replay_target().topic)
     if report.unknown:
         unknown = ", ".join(map(str, report.unknown))
@@ -91,7 +93,7 @@ def replay(
     if report.is_stopped:
         when = "" if report.sent else " before anything was sent"
         remaining = _letters_are(report.remaining)
-        raise click.ClickException(f"stopped{when}, {remaining} left{_GO_ON}")
+        raise click.ClickException(f"stopped{when}, {remaining} left{advice}")
 
 
 async def _replay(container: Container, request: ReplayRequest, stop: StopFlag) -> ReplayReport:
