@@ -66,7 +66,7 @@ class IngestReport(Struct, frozen=True):
 
 
 class IngestBatch:
-    """The use case. ``cache_capacity`` bounds how many documents are worth putting at once."""
+    """Parses and stores batches; ``cache_capacity`` bounds how many documents it caches."""
 
     def __init__(
         self,

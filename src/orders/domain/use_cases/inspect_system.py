@@ -23,7 +23,7 @@ class SystemReport(Struct, frozen=True):
 
 
 class InspectSystem:
-    """The use case.
+    """Inspects every part of the system at once.
 
     ``parts`` are looked at all at once. What is ``behind`` one of them comes next, if that one can
     be reached, and waits for no other.

@@ -67,7 +67,7 @@ class DeadLetterCounts(Struct, frozen=True):
 
 
 class ListDeadLetters:
-    """The use case."""
+    """Lists dead letters with their state."""
 
     def __init__(self, reader: DeadLetterReader, journal: ReplayJournal) -> None:
         self._reader = reader

@@ -20,7 +20,7 @@ database, and few of its connections, to those who look a single order up."""
 
 
 class ListOrders:
-    """The use case."""
+    """Lists orders, by pages or as a stream."""
 
     def __init__(self, repository: OrderRepository) -> None:
         self._repository = repository

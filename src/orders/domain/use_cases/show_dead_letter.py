@@ -46,7 +46,7 @@ class ShownDeadLetter(Struct, frozen=True):
 
 
 class ShowDeadLetter:
-    """The use case."""
+    """Shows one dead letter, with its faults and masked content."""
 
     def __init__(self, reader: DeadLetterReader, journal: ReplayJournal) -> None:
         self._reader = reader

@@ -4,7 +4,7 @@ from orders.domain.ports import Cache, OrderRepository
 
 
 class WarmUpCache:
-    """The use case. ``capacity`` is the cache's, in orders."""
+    """Fills the cache with the newest orders; ``capacity`` is the cache's, in orders."""
 
     def __init__(self, repository: OrderRepository, cache: Cache, capacity: int) -> None:
         self._repository = repository
