@@ -28,7 +28,7 @@ from orders.bootstrap import build
 from orders.domain.intake.messages import Batch, DeadLetter
 from orders.domain.order.model import Order
 from orders.domain.ports import DeadLetters, MessageSource, SaveReport
-from orders.entrypoints.consumer.command import consume
+from orders.entrypoints.consumer.consume import consume
 from orders.entrypoints.startup import NEEDED, settings_or_exit, start_logging
 
 HELD, LET_GO = "held back", "let go"

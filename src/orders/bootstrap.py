@@ -1,6 +1,6 @@
-"""The composition root: which adapter stands behind which port, said once.
+"""The composition root: which adapter implements which port.
 
-Nothing here connects. ``open_all`` opens what a process needs, in order, and closes it again.
+Nothing here connects. ``open_all`` opens the resources of a process and closes them again.
 """
 
 import asyncio
@@ -61,17 +61,17 @@ from orders.domain.use_cases.warm_up_cache import WarmUpCache
 
 
 class Resource(Protocol):
-    """Something that holds connections or threads between ``open`` and ``close``."""
+    """An object with connections or threads between ``open`` and ``close``."""
 
     async def open(self) -> None:
-        """Begin; does not wait for the other side and does not fail when it is down."""
+        """Start; does not wait for the server and does not fail if it is down."""
 
     async def close(self) -> None:
-        """End, within a bound."""
+        """Stop within a time limit."""
 
 
 def to_kafka_settings(settings: Settings) -> KafkaSettings:
-    """Take from ``settings`` what the Kafka adapters need: each ``kafka_NAME`` as ``NAME``."""
+    """Return the settings of the Kafka adapters: each ``kafka_NAME`` as ``NAME``."""
     values = {name: getattr(settings, f"kafka_{name}") for name in KafkaSettings.__struct_fields__}
     return KafkaSettings(**values | {"bootstrap": settings.kafka_bootstrap or ""})
 
@@ -87,15 +87,15 @@ def _choose_local_cache(settings: Settings) -> str:
 
 
 def _concurrent_stores(pool_max: int) -> int:
-    """Leaves a connection for health checks, where there is more than one."""
+    """Return how many batches are stored at a time; leaves a connection for health checks."""
     return max(1, min(CONCURRENT_STORES, pool_max - 1))
 
 
 class Container(containers.DeclarativeContainer):
-    """Every object of a process, made when it is first asked for.
+    """All objects of a process, each created on first use.
 
-    ``backend`` is ``servers``, or ``memory`` for one process that needs no server and forgets
-    everything in the end.
+    ``backend`` is ``servers``, or ``memory`` for a single process that needs no servers and keeps
+    nothing after exit.
     """
 
     settings = providers.Dependency(instance_of=Settings)
@@ -262,32 +262,32 @@ class Container(containers.DeclarativeContainer):
         ),
     )
 
-    # Opened before and closed along with the servers that they ask.
+    # Opened before the servers that they use.
     look_up_resources = providers.List(local_cache, reader)
     api_resources = providers.List(database, producer)
     consumer_resources = providers.List(database, producer, source)
 
 
 def build(settings: Settings) -> Container:
-    """The container of a process on real servers."""
+    """Create the container of a process on PostgreSQL, Redis and Kafka."""
     return Container(settings=settings)
 
 
 def build_in_memory(settings: Settings) -> Container:
-    """The container of one process that needs no server and forgets everything in the end."""
+    """Create the container of a process on in-memory adapters."""
     return Container(settings=settings, backend="memory")
 
 
 @asynccontextmanager
 async def open_all(*resources: Resource) -> AsyncIterator[None]:
-    """Hold these open. In the end close all of them at once: the slowest bounds it, not the sum."""
-    held: list[Resource] = []
+    """Open ``resources`` in order, and close them concurrently after the block."""
+    opened: list[Resource] = []
     try:
         for resource in resources:
             await resource.open()
-            held.append(resource)
+            opened.append(resource)
         yield
     finally:
-        closed = await asyncio.gather(*(r.close() for r in held), return_exceptions=True)
+        closed = await asyncio.gather(*(r.close() for r in opened), return_exceptions=True)
         for failure in filter(None, closed):
             raise failure

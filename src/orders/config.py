@@ -1,8 +1,9 @@
-"""The one reader of the environment.
+"""Settings, read from the environment.
 
-Every setting is a field of ``Settings``; its variable is ``ORDERS_`` and the name in capitals.
-The same name with ``_FILE`` reads the value from a file instead, as secrets are mounted. A ``.env``
-file in the working folder fills in what the environment does not set. An empty value is no value.
+Every setting is a field of ``Settings``; its variable is ``ORDERS_`` and the name in upper case.
+The same name with ``_FILE`` reads the value from a file instead, for mounted secrets. A ``.env``
+file in the working directory provides what the environment does not set. An empty value counts as
+not set.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,35 +33,35 @@ def _choice(*values: str) -> dict[str, str]:
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """All settings, checked. None is "not set"."""
+    """All settings, validated. None means not set."""
 
     postgres_dsn: Annotated[
         str | None, _about("PostgreSQL: libpq URL or key=value string", secret=True)
     ] = None
-    postgres_pool_max: Annotated[_Count, _about("connections to PostgreSQL, a process")] = 8
+    postgres_pool_max: Annotated[_Count, _about("connections to PostgreSQL per process")] = 8
     redis_url: Annotated[
         str | None,
         _about("redis://, rediss:// or redis+cluster://host:port,...; none: no cache", secret=True),
     ] = None
-    cache_capacity: Annotated[_Count, _about("orders that the cache holds")] = 200
+    cache_capacity: Annotated[_Count, _about("orders in the cache")] = 200
     cache_local_bytes: Annotated[
         int,
         Meta(ge=0, extra={"rule": "must be a whole number of 0 or more"}),
-        _about("memory for orders at hand in each API process, bytes; 0: none"),
+        _about("memory of the local cache of each API process, bytes; 0: no local cache"),
     ] = 8_388_608
     cache_prefix: Annotated[
         str,
         Meta(pattern=r"^[^{}]+$", extra={"rule": "must not be empty nor hold { or }"}),
-        _about("begins the name of every key in Redis"),
+        _about("prefix of all keys in Redis"),
     ] = "orders"
     kafka_bootstrap: Annotated[str | None, _about("Kafka: host:port, comma-separated")] = None
     kafka_topic: Annotated[_Text, _about("the topic that orders arrive on")] = "orders"
     kafka_dlq_topic: Annotated[_Text, _about("the topic of dead letters")] = "orders.dlq"
-    kafka_group: Annotated[_Text, _about("the consumers' group")] = "orders-group"
+    kafka_group: Annotated[_Text, _about("the consumer group")] = "orders-group"
     kafka_partitions: Annotated[_Count, _about("partitions of topics that are created")] = 1
     kafka_replication: Annotated[_Count, _about("replicas of topics that are created")] = 1
     kafka_instance_id: Annotated[
-        str | None, _about("static group membership: faster restarts, slower take-over by others")
+        str | None, _about("static group membership: faster restarts, slower takeover")
     ] = None
     kafka_security_protocol: Annotated[
         Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"],
@@ -75,7 +76,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     kafka_sasl_username: Annotated[str | None, _about("as in Kafka")] = None
     kafka_sasl_password: Annotated[str | None, _about("as in Kafka", secret=True)] = None
     kafka_ssl_cafile: Annotated[
-        str | None, _about("file with the authorities that sign brokers")
+        str | None, _about("file with the CA certificates for the brokers")
     ] = None
     http_host: Annotated[_Text, _about("address that the API listens on")] = "127.0.0.1"
     http_port: Annotated[
@@ -83,40 +84,40 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Meta(ge=1, le=65535, extra={"rule": "must be a port from 1 to 65535"}),
         _about("port that the API listens on"),
     ] = 8080
-    http_workers: Annotated[_Count, _about("processes that serve the API")] = 1
+    http_workers: Annotated[_Count, _about("worker processes of the API")] = 1
     http_max_body: Annotated[_Count, _about("largest body of POST /orders, bytes")] = 10_000_000
-    random_max: Annotated[_Count, _about("most orders that /random makes at once")] = 1000
+    random_max: Annotated[_Count, _about("the most orders that one /random creates")] = 1000
     migrate_on_start: Annotated[
         bool,
         Meta(extra={"rule": "must be true or false"}),
-        _about("api and consumer bring the schema up to date"),
+        _about("api and consumer apply missing migrations"),
     ] = True
     consumer_health_port: Annotated[
         Annotated[int, Meta(ge=1, le=65535, extra={"rule": "must be a port from 1 to 65535"})]
         | None,
-        _about("port that the consumer answers health checks on; none: it does not"),
+        _about("port for health checks of the consumer; not set: none"),
     ] = None
-    consumer_health_host: Annotated[
-        _Text, _about("address that the consumer answers health checks on")
-    ] = "127.0.0.1"
+    consumer_health_host: Annotated[_Text, _about("address for health checks of the consumer")] = (
+        "127.0.0.1"
+    )
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"],
         Meta(extra=_choice("debug", "info", "warning", "error")),
-        _about("least severity that is logged"),
+        _about("the lowest level that is logged"),
     ] = "info"
     log_format: Annotated[
         Literal["auto", "json", "console"],
         Meta(extra=_choice("auto", "json", "console")),
-        _about("auto: for people on a terminal, JSON lines elsewhere"),
+        _about("auto: console on a terminal, else JSON lines"),
     ] = "auto"
 
     def __repr__(self) -> str:
-        """Without the values: some are secrets, and a repr ends up in logs."""
+        """Return a text without values, since some are secrets and a repr may be logged."""
         return "Settings(...)"
 
 
 class ConfigError(Exception):
-    """The environment does not make valid settings; ``faults`` lists all of it, no values."""
+    """The settings are not valid; ``faults`` lists all faults, without values."""
 
     def __init__(self, faults: Sequence[str]) -> None:
         super().__init__("\n".join(faults))
@@ -124,7 +125,7 @@ class ConfigError(Exception):
 
 
 class Variable(Struct, frozen=True):
-    """A variable as people see it; ``default`` as it would be written, None for none."""
+    """A variable for the help text; ``default`` as it would be written, or None."""
 
     name: str
     default: str | None
@@ -138,7 +139,7 @@ def load(
     required: Sequence[str] = (),
     dotenv: Path | None = Path(".env"),
 ) -> Settings:
-    """Settings from ``environment``, then ``dotenv``; ``required`` names fields that must be set.
+    """Load settings from ``environment``, then ``dotenv``; fields in ``required`` must be set.
 
     Raises:
         ConfigError: with every fault at once.
@@ -168,7 +169,7 @@ def load(
 
 
 def variables() -> list[Variable]:
-    """Every variable that is read, in the order of ``Settings``."""
+    """Return all variables in the order of ``Settings``."""
     found = []
     for field in msgspec.structs.fields(Settings):
         extra = _extra(field.type)
@@ -180,7 +181,7 @@ def variables() -> list[Variable]:
 
 
 def shown(settings: Settings) -> dict[str, str | None]:
-    """The settings by variable, secrets hidden, None for what is not set."""
+    """Return the settings by variable, with secrets hidden and None for those not set."""
     values = (getattr(settings, field.name) for field in msgspec.structs.fields(Settings))
     return {
         variable.name: _HIDDEN if variable.secret and value is not None else _text(value)
@@ -189,7 +190,7 @@ def shown(settings: Settings) -> dict[str, str | None]:
 
 
 def unknown(environment: Mapping[str, str], *, dotenv: Path | None = Path(".env")) -> list[str]:
-    """Names that begin like ours but are none of ours: a misspelling, perhaps."""
+    """Return unknown variables with our prefix, which may be misspelt."""
     known = {variable.name for variable in variables()}
     known |= {name + "_FILE" for name in known}
     return sorted(
@@ -204,7 +205,7 @@ def _given(environment: Mapping[str, str], dotenv: Path | None) -> dict[str, str
     given = {name: value for name, value in from_file.items() if value}
     for name, value in environment.items():
         if value:
-            # What the environment sets either way wins over either way in the file.
+            # The environment wins over the file, whichever of the two names it sets.
             given.pop(name.removesuffix("_FILE"), None)
             given.pop(name + "_FILE", None)
     return given | {name: value for name, value in environment.items() if value}
@@ -225,7 +226,7 @@ def _raw(name: str, given: Mapping[str, str], faults: list[str]) -> str | None:
 
 
 def _joint_faults(values: Mapping[str, Any]) -> list[str]:
-    """Rules that hold between settings."""
+    """Check rules between settings."""
     faults = []
     if str(values.get("kafka_security_protocol", "")).startswith("SASL"):
         faults += [
@@ -259,7 +260,7 @@ def _bootstrap_fault(value: str) -> str | None:
         try:
             parts = urlsplit("//" + server.strip())
             complete = bool(parts.hostname and parts.port)
-        except ValueError:  # urlsplit's word for a port that is none
+        except ValueError:  # an invalid port
             complete = False
         if not complete:
             return "must be host:port, or several of them separated by commas"
@@ -282,7 +283,7 @@ def _variable(field: str) -> str:
 
 
 def _extra(kind: Any) -> dict[str, Any]:
-    """What the ``Meta`` of a field say together."""
+    """Return what the ``Meta`` of a field say together."""
     found: dict[str, Any] = {}
     if get_origin(kind) is Annotated:
         for meta in get_args(kind)[1:]:

@@ -1,4 +1,4 @@
-"""Blocking work outside the event loop that does not delay the end of the process."""
+"""Runs blocking work in a thread that does not delay the end of the process."""
 
 import asyncio
 import threading
@@ -32,7 +32,7 @@ async def in_daemon_thread(work: Callable[[], Result]) -> Result:
             result = work()
         except Exception as error:  # noqa: BLE001 (raised to the caller)
             failure = error
-        with suppress(RuntimeError):  # the loop has ended, nobody waits
+        with suppress(RuntimeError):  # the loop is closed
             loop.call_soon_threadsafe(settle, result, failure)
 
     threading.Thread(target=run, name="background", daemon=True).start()

@@ -1,6 +1,6 @@
 """Checks the servers periodically.
 
-Without it, readiness would miss what happens between two requests for it, and the log would not
+Without this, readiness would miss outages between two requests for it, and the log would not
 report servers that are not in use at the moment.
 """
 
@@ -18,7 +18,7 @@ SERVERS = {"kafka": "Kafka", "redis": "Redis"}
 """Parts of readiness, and their names in the log. PostgreSQL is reported by its pool, at once."""
 
 _END_SECONDS = 0.3
-"""How long the end waits for a check that does not stop."""
+"""How long shutdown waits for a check in progress."""
 
 _log = structlog.get_logger(__name__)
 
@@ -26,9 +26,9 @@ _log = structlog.get_logger(__name__)
 class Pace(Struct, frozen=True):
     """Seconds from the end of one check to the next.
 
-    ``interval``: as a rule. ``again``: after a check that found a server down, which may be no more
-    than a hiccup. ``at_start``: how long a server that was never up may be down before it is
-    reported: processes and servers are often started together.
+    ``interval``: normally. ``again``: after the first check that found a server down, which may be
+    a short glitch. ``at_start``: how long a server that was never up may be down before that is
+    reported, since processes and servers are often started together.
     """
 
     interval: float = 3.0
@@ -42,10 +42,9 @@ async def watch_health(
     servers: Mapping[str, str],
     pace: Pace = Pace(),  # noqa: B008 (immutable)
 ) -> AsyncIterator[None]:
-    """Ask ``readiness`` again and again during the block, and log what comes of ``servers``.
+    """Check ``readiness`` periodically during the block; log when a server goes down or recovers.
 
-    ``servers``: the parts that the log reports, and their names in it. One line when a server goes
-    down, one when it has recovered.
+    ``servers``: the parts that are logged, and their names in the log.
     """
     watching = asyncio.create_task(_watch(readiness, servers, pace))
     try:
@@ -59,14 +58,14 @@ async def _watch(readiness: CheckReadiness, servers: Mapping[str, str], pace: Pa
     seen = {part: _Server(name, pace) for part, name in servers.items()}
     has_failed = False
     while True:
-        # Not at once: what has just been opened is still connecting.
+        # The wait comes first: connections are still being opened at the start.
         in_doubt = any(server.is_in_doubt for server in seen.values())
         await asyncio.sleep(pace.again if in_doubt else pace.interval)
         try:
             parts = (await readiness()).parts
-        except Exception as error:  # noqa: BLE001 (nobody may have to go without for one fault)
+        except Exception as error:  # noqa: BLE001 (checks go on after any error)
             if not has_failed:
-                _log.error("looking at the servers failed", exc_info=error)
+                _log.error("checking the servers failed", exc_info=error)
             has_failed = True
             continue
         has_failed = False
@@ -76,7 +75,7 @@ async def _watch(readiness: CheckReadiness, servers: Mapping[str, str], pace: Pa
 
 
 class _Server:
-    """What is known of one server, and what was reported."""
+    """The state of one server, and what was reported of it."""
 
     def __init__(self, name: str, pace: Pace) -> None:
         self._name = name

@@ -1,8 +1,7 @@
-"""How this process logs: structlog for our lines, the same form for those of the libraries.
+"""Logging: structlog for our own lines, and the same format for those of libraries.
 
-No line holds personal data, a body or a DSN. Our own lines are written so; of an exception that is
-not ours the text is left out, since drivers put values of rows and addresses of servers into it.
-Its type and the places that it passed remain.
+No line holds personal data, a request body or a DSN. The text of a foreign exception is left out,
+since drivers put values of rows and addresses of servers into it; its type and stack remain.
 """
 
 import logging
@@ -18,7 +17,7 @@ from structlog.typing import EventDict, Processor
 from orders.domain.errors import OrdersError
 
 _QUIET = {
-    # Chatter on every reconnect at warning and error; what matters of it is logged by the adapters.
+    # They log every reconnect as a warning or error; the adapters log what matters.
     "kafka": logging.CRITICAL,
     "psycopg": logging.CRITICAL,
     "redis": logging.ERROR,
@@ -30,12 +29,12 @@ _LEVELS = {name.lower(): level for name, level in logging.getLevelNamesMapping()
 
 
 def configure(level: str, form: str, *, process: str, stream: TextIO = sys.stderr) -> None:
-    """Set logging up for this process.
+    """Configure logging for this process.
 
     Args:
-        level: least severity that is logged: debug, info, warning or error.
+        level: the lowest level that is logged: debug, info, warning or error.
         form: json, console, or auto (console on a terminal).
-        process: the name that every line carries, such as "api".
+        process: the name of the process in every line, such as "api".
         stream: where lines go.
     """
     console = form == "console" or (form == "auto" and stream.isatty())
@@ -52,8 +51,8 @@ def configure(level: str, form: str, *, process: str, stream: TextIO = sys.stder
         if console
         else structlog.processors.JSONRenderer(serializer=_to_json)
     )
-    # Our own lines ask the library's loggers for nothing but their level: through them a line takes
-    # 50 us instead of 13, and every look-up of an order that does not exist writes one.
+    # Our own lines bypass the loggers of the standard library, except for their level, since those
+    # are several times slower.
     structlog.configure(
         processors=[_drop_below_level, *shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(logging.NOTSET),
@@ -75,7 +74,7 @@ def configure(level: str, form: str, *, process: str, stream: TextIO = sys.stder
 
 
 class _Writer:
-    """Writes lines to ``stream``; ``name`` is that of the logger."""
+    """Writes lines to ``stream``; ``name`` is the name of the logger."""
 
     def __init__(self, stream: TextIO, name: str = "") -> None:
         self._stream = stream
@@ -83,8 +82,8 @@ class _Writer:
         self.is_enabled = logging.getLogger(name).isEnabledFor
 
     def msg(self, line: str) -> None:
-        """Write a line in one go, for threads not to mix theirs; a broken stream ends nobody."""
-        try:  # suppress() would take as long as the writing
+        """Write a line in one call, so that threads do not mix theirs; errors are ignored."""
+        try:  # suppress() is slow on this path
             self._stream.write(line + "\n")
             self._stream.flush()
         except (OSError, ValueError):
@@ -112,7 +111,7 @@ def _name_process(process: str) -> Processor:
 
 
 def _safe_exception(_: Any, __: str, event: EventDict) -> EventDict:
-    """Replace exc_info by types and places; keep a text only where it is known to be safe."""
+    """Replace exc_info by the types and stacks of the exceptions, and by texts that are safe."""
     given: Any = event.pop("exc_info", None)
     error = given
     if isinstance(given, tuple):

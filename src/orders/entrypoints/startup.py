@@ -1,4 +1,4 @@
-"""What every process does first: read its settings, set up its log, bring the schema up to date."""
+"""Startup of all processes: settings, logging, migrations, exit codes."""
 
 import asyncio
 import os
@@ -16,25 +16,25 @@ from orders.entrypoints import logs
 
 EXIT_FAILED, EXIT_CONFIG = 1, 2
 _LONGEST_WAIT = 5.0
-"""Seconds between two tries at most."""
+"""The longest wait between two attempts, in seconds."""
 
 log = structlog.get_logger(__name__)
 
 NEEDED = ("postgres_dsn", "kafka_bootstrap")
-"""The settings that have no default and that API and consumer cannot do without."""
+"""Settings without a default that the API and the consumer require."""
 
 
 class Migrates(Protocol):
-    """What brings a schema up to date."""
+    """Applies migrations."""
 
     async def migrate(self) -> Sequence[str]:
-        """Apply what is missing and return it; raises Unavailable or UnknownSchema."""
+        """Apply missing migrations and return them; raises Unavailable or UnknownSchema."""
 
 
 def settings_or_exit(required: Sequence[str] = ()) -> Settings:
-    """The settings of this process; ends it with 2 and every fault where they are not valid.
+    """Return the settings; if they are not valid, print all faults and exit with 2.
 
-    A name that begins like ours and is none is told, but no fault: a platform may have set it.
+    An unknown variable with our prefix is reported, but is not a fault: the platform may set it.
     """
     for name in unknown(os.environ):
         click.echo(f"orders: {name}: no such setting, ignored", err=True)
@@ -49,7 +49,7 @@ def settings_or_exit(required: Sequence[str] = ()) -> Settings:
 
 @contextmanager
 def exit_on_error() -> Iterator[None]:
-    """End the process if the block fails: with 2 for a wrong schema, with 1 for any other error."""
+    """Exit if the block fails: with 2 for an unknown schema, with 1 for any other error."""
     try:
         yield
     except UnknownSchema as error:
@@ -61,15 +61,15 @@ def exit_on_error() -> Iterator[None]:
 
 
 def start_logging(settings: Settings, process: str) -> None:
-    """Log as the settings say, each line with the name of this process."""
+    """Configure logging by the settings; each line has the name of this process."""
     logs.configure(settings.log_level, settings.log_format, process=process)
 
 
 async def migrate_patiently(migrator: Migrates) -> None:
-    """Bring the schema up to date, waiting for the database as long as it takes.
+    """Apply missing migrations; waits for the database as long as it is down.
 
     Raises:
-        UnknownSchema: the database is ahead of this version.
+        UnknownSchema: the database has a newer schema than this version knows.
     """
     waiting = AsyncRetrying(
         retry=retry_if_exception_type(Unavailable),

@@ -8,12 +8,12 @@ import os
 import sys
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import Any
 
 from orders.adapters.memory.order_repository import MemoryOrderRepository
 from orders.adapters.memory.publisher import MemoryPublisher
 from orders.adapters.random_orders.order_generator import RandomOrderGenerator
+from orders.config import Settings
 from orders.domain.errors import Unavailable
 from orders.domain.order.model import Order
 from orders.domain.use_cases.publish_orders import PublishDocument, PublishRandom
@@ -21,7 +21,7 @@ from orders.entrypoints import logs
 from orders.entrypoints.http.app import create_app
 from orders.entrypoints.http.server import serve
 from tests.integration.browser import stock
-from tests.unit.http.harness import LIMITS, Api
+from tests.unit.http.harness import Api
 
 ARRIVAL_SECONDS = 0.5
 REFUSED, CRASHING, LOST = 13, 14, 15
@@ -79,13 +79,13 @@ def create() -> Any:
         await api.store(*stock.OF_SCENARIO.get(os.environ["SCENARIO"], stock.ALL))
         yield
 
-    api = Api(repository=Scripted(), limits=replace(LIMITS, max_body_bytes=5_000_000))
+    api = Api(repository=Scripted(), settings=Settings(random_max=20, http_max_body=5_000_000))
     publisher = Arriving(api)
     use_cases = api.use_cases(
         publish_document=PublishDocument(publisher),
         publish_random=PublishRandom(RandomOrderGenerator(), publisher),
     )
-    app = create_app(use_cases, api.limits, lifespan)
+    app = create_app(use_cases, api.settings, lifespan)
 
     async def with_broken_answers(scope: Any, receive: Any, send: Any) -> None:
         if scope.get("path") != f"/orders/{BROKEN_OFF}":

@@ -15,13 +15,13 @@ from typing import Any
 import msgspec
 
 from orders.adapters.memory.order_repository import MemoryOrderRepository
+from orders.config import Settings
 from orders.domain.errors import Unavailable, UnknownSchema
 from orders.domain.order.document import StoredOrder, encode
 from orders.domain.order.queries import Cursor, OrderQuery, Page
 from orders.entrypoints import logs
-from orders.entrypoints.http.app import create_app
+from orders.entrypoints.http.app import READER_TIMEOUT, create_app
 from orders.entrypoints.http.server import serve
-from orders.entrypoints.http.use_cases import Limits
 from tests.unit.http.harness import Api, order, series
 
 SECRET = "postgresql://orders:hunter2@db.example/orders"
@@ -100,8 +100,8 @@ def create() -> Any:
 
     api = Api(repository=Scripted())
     # Room for any body that schemathesis makes: it does not know that one may be too large.
-    limits = Limits(random_max=20, patience=1.0 if scenario == "impatient" else Limits().patience)
-    return create_app(api.use_cases(), limits, lifespan)
+    timeout = 1.0 if scenario == "impatient" else READER_TIMEOUT
+    return create_app(api.use_cases(), Settings(random_max=20), lifespan, reader_timeout=timeout)
 
 
 if __name__ == "__main__":

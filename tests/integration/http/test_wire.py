@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from schemathesis.specs.openapi.schemas import OpenApiSchema
 
+from orders.config import Settings
 from orders.domain.order.document import encode
 from orders.domain.use_cases.list_orders import CHUNK, FIRST_CHUNK
-from orders.entrypoints.http.use_cases import Limits
 from tests.integration.http.server_process import ServerProcess
 from tests.integration.http.serving import LONG, MANY_PAGES, SECRET
 from tests.strategies import characters
@@ -229,7 +229,7 @@ def test_all_of_a_long_stream(tmp_path: Path) -> None:
 
 
 def test_bodies_above_the_limit(server: ServerProcess) -> None:
-    too_large = Limits().max_body_bytes + 1
+    too_large = Settings().http_max_body + 1
     for content in (b" " * too_large, iter([b" " * (too_large // 10 + 1)] * 10)):
         answer = httpx.post(server.url + "/orders", content=content)
         problem(answer, 413, "too-large")

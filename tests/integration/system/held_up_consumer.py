@@ -17,7 +17,7 @@ from orders.config import Settings
 from orders.domain.intake.messages import Message
 from orders.domain.intake.prefetcher import INLINE_BYTES
 from orders.domain.use_cases.ingest_batch import IngestBatch, ParsedBatch
-from orders.entrypoints.consumer.command import consume
+from orders.entrypoints.consumer.consume import consume
 from orders.entrypoints.startup import start_logging
 from tests.unit.http.harness import order
 

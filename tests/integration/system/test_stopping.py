@@ -103,7 +103,7 @@ def ends_in_time(consumer: System, by: signal.Signals = signal.SIGTERM) -> None:
     assert time.monotonic() - began < BOUND
     # In good order, that is: the last resort is for what nobody thought of.
     assert "stopped" in consumer.log("consumer").splitlines()[-1]
-    assert "not done in time" not in consumer.log("consumer")
+    assert "took too long" not in consumer.log("consumer")
 
 
 @pytest.mark.parametrize("how", ["frozen", "dead"])

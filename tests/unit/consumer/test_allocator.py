@@ -11,10 +11,10 @@ import pytest
 _PROGRAM = """
 import ctypes, threading
 from pathlib import Path
-from orders.entrypoints.consumer.allocator import keep_one_heap
+from orders.entrypoints.consumer.allocator import use_one_heap
 
 if CALLED:
-    keep_one_heap()
+    use_one_heap()
 malloc = ctypes.CDLL(None).malloc
 malloc.restype, malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
 heap = next(line for line in Path("/proc/self/maps").read_text().splitlines() if "[heap]" in line)

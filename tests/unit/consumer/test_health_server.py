@@ -82,8 +82,8 @@ async def test_there_is_nothing_else(consumer: Consumer, method: str) -> None:
 async def test_an_event_loop_that_does_not_move_is_neither_ready_nor_alive(
     consumer: Consumer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(health_server, "ANSWER_SECONDS", 0.1)
-    monkeypatch.setattr(health_server, "LIVE_SECONDS", 0.8)
+    monkeypatch.setattr(health_server, "REPORT_TIMEOUT", 0.1)
+    monkeypatch.setattr(health_server, "STUCK_AFTER_SECONDS", 0.8)
 
     def ask_later() -> list[httpx.Response]:
         time.sleep(1)

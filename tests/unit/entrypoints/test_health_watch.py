@@ -136,7 +136,7 @@ async def test_what_was_not_foreseen_does_not_end_it(lines: list[EventDict]) -> 
     cache = Broken(1)
     async with watch_health(CheckReadiness({}, {"redis": cache}), SERVERS, QUICK):
         await until(lambda: cache.calls > 5)
-    assert told(lines) == [("error", "looking at the servers failed")]
+    assert told(lines) == [("error", "checking the servers failed")]
 
 
 async def test_it_does_not_hold_up_the_end() -> None:

@@ -16,6 +16,7 @@ from orders.adapters.memory.topic import MemoryTopic
 from orders.adapters.random_orders.order_generator import RandomOrderGenerator
 from orders.adapters.read_path.local_cache import BoundedLocalCache
 from orders.adapters.read_path.no_cache import NoCache
+from orders.config import Settings
 from orders.domain.errors import Unavailable
 from orders.domain.intake.messages import Message
 from orders.domain.order.document import encode
@@ -25,13 +26,13 @@ from orders.domain.use_cases.check_readiness import CheckReadiness
 from orders.domain.use_cases.list_orders import ListOrders
 from orders.domain.use_cases.look_up_order import LookUpOrder
 from orders.domain.use_cases.publish_orders import PublishDocument, PublishRandom
-from orders.entrypoints.http.app import create_app, create_framework_app
+from orders.entrypoints.http.app import READER_TIMEOUT, create_app, create_framework_app
 from orders.entrypoints.http.docs.openapi.document import openapi_document
 from orders.entrypoints.http.docs.openapi.examples import ORDER
 from orders.entrypoints.http.orders import get_order
-from orders.entrypoints.http.use_cases import Limits, Topics, UseCases
+from orders.entrypoints.http.use_cases import UseCases
 
-LIMITS = Limits(random_max=20, max_body_bytes=50_000)
+SETTINGS = Settings(random_max=20, http_max_body=50_000)
 
 
 class Part(Dependency):
@@ -52,7 +53,8 @@ class Api:
     is_cached: bool = False
     repository: MemoryOrderRepository = field(default_factory=MemoryOrderRepository)
     topic: MemoryTopic = field(default_factory=MemoryTopic)
-    limits: Limits = LIMITS
+    settings: Settings = SETTINGS
+    reader_timeout: float = READER_TIMEOUT
     postgres: Part = field(default_factory=Part)
     kafka: Part = field(default_factory=Part)
 
@@ -73,7 +75,9 @@ class Api:
         )
 
     def app(self, **others: Any) -> Any:
-        return create_app(self.use_cases(**others), self.limits)
+        return create_app(
+            self.use_cases(**others), self.settings, reader_timeout=self.reader_timeout
+        )
 
     @asynccontextmanager
     async def client(self, **others: Any) -> AsyncIterator[httpx.AsyncClient]:
@@ -96,7 +100,7 @@ class Api:
 
 def framework_app() -> Litestar:
     """The routes that Litestar serves, on memory."""
-    return create_framework_app(Api().use_cases(), Limits(), Topics())
+    return create_framework_app(Api().use_cases(), Settings())
 
 
 def openapi() -> dict[str, Any]:

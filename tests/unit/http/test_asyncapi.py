@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from orders.adapters.memory.dead_letters import MemoryDeadLetters
 from orders.adapters.memory.order_repository import MemoryOrderRepository
 from orders.adapters.read_path.no_cache import NoCache
+from orders.config import Settings
 from orders.domain.dead_letters.headers import OWN, REPLAY_OF, headers_of
 from orders.domain.intake.messages import DeadLetter, ErrorCode
 from orders.domain.intake.reading import read
@@ -25,16 +26,17 @@ from orders.domain.use_cases.ingest_batch import IngestBatch
 from orders.entrypoints.http.docs.asyncapi.document import asyncapi_document
 from orders.entrypoints.http.docs.asyncapi.examples import SENT, message
 from orders.entrypoints.http.docs.openapi.examples import ORDER
-from orders.entrypoints.http.use_cases import Topics
 from tests import asyncapi
 from tests.strategies import documents, orders
 from tests.unit.domain.dead_letters.test_headers import letters
 from tests.unit.http.harness import openapi
 
-TOPICS = Topics("shop.orders", "shop.orders.dead", "shop-group")
-DOCUMENT: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(asyncapi_document(TOPICS)))
+SETTINGS = Settings(
+    kafka_topic="shop.orders", kafka_dlq_topic="shop.orders.dead", kafka_group="shop-group"
+)
+DOCUMENT: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(asyncapi_document(SETTINGS)))
 REFERENCE = (Path(__file__).parents[2] / "data" / "order.json").read_bytes()
-LETTER_HEADERS = DOCUMENT["components"]["schemas"]["LetterHeaders"]
+DEAD_LETTER_HEADERS = DOCUMENT["components"]["schemas"]["DeadLetterHeaders"]
 
 
 def payload(name: str, channel: str = "orders") -> Any:
@@ -72,11 +74,14 @@ async def test_it_is_served_as_yaml_and_json(client: httpx.AsyncClient) -> None:
 
 
 def test_names_are_those_of_the_settings() -> None:
-    for channel, name in (("orders", TOPICS.orders), ("deadLetters", TOPICS.dead_letters)):
+    for channel, name in (
+        ("orders", SETTINGS.kafka_topic),
+        ("deadLetters", SETTINGS.kafka_dlq_topic),
+    ):
         told = DOCUMENT["channels"][channel]
         assert told["address"] == told["bindings"]["kafka"]["topic"] == name
     group = DOCUMENT["operations"]["receiveOrders"]["bindings"]["kafka"]["groupId"]
-    assert asyncapi.validator(DOCUMENT, group).is_valid(TOPICS.group)
+    assert asyncapi.validator(DOCUMENT, group).is_valid(SETTINGS.kafka_group)
     assert not asyncapi.validator(DOCUMENT, group).is_valid("orders-group")
 
 
@@ -150,15 +155,15 @@ def test_it_refuses_what_the_service_refuses(path: tuple[str | int, ...]) -> Non
 
 
 def test_every_code_of_the_domain_is_told() -> None:
-    told = LETTER_HEADERS["properties"]["orders-error-code"]
+    told = DEAD_LETTER_HEADERS["properties"]["orders-error-code"]
     assert sorted(told["enum"]) == sorted(get_args(ErrorCode))
     for code in get_args(ErrorCode):
         assert f"{code}: " in told["description"]
 
 
 def test_headers_are_those_of_the_domain() -> None:
-    assert set(LETTER_HEADERS["required"]) == OWN
-    assert set(LETTER_HEADERS["properties"]) == OWN | {REPLAY_OF, "x-request-id"}
+    assert set(DEAD_LETTER_HEADERS["required"]) == OWN
+    assert set(DEAD_LETTER_HEADERS["properties"]) == OWN | {REPLAY_OF, "x-request-id"}
 
 
 @given(letters())
@@ -168,7 +173,7 @@ def test_headers_of_every_letter_meet_the_schema(letter: DeadLetter) -> None:
         name: value.decode() for name, value in headers_of(letter) if name in OWN | {REPLAY_OF}
     }
     headers["orders-error-detail"] = headers["orders-error-detail"][:1000]  # as ingest does
-    asyncapi.validator(DOCUMENT, LETTER_HEADERS).validate(headers)
+    asyncapi.validator(DOCUMENT, DEAD_LETTER_HEADERS).validate(headers)
 
 
 async def test_dead_letters_in_the_examples_are_what_ingest_makes() -> None:
@@ -176,7 +181,7 @@ async def test_dead_letters_in_the_examples_are_what_ingest_makes() -> None:
     await repository.save_many([ORDER])
     failed_at = datetime(2021, 11, 26, 6, 22, 20, tzinfo=UTC)
     ingest = IngestBatch(repository, dead, NoCache(), 1, lambda: failed_at)
-    sent = [message(sent, TOPICS.orders, offset) for offset, sent in enumerate(SENT)]
+    sent = [message(sent, SETTINGS.kafka_topic, offset) for offset, sent in enumerate(SENT)]
     await ingest.store(ingest.prepare(sent))
     made = {letter.code: letter for letter in dead.letters}
     shown = asyncapi.message(DOCUMENT, "deadLetters", "deadLetter")["examples"]

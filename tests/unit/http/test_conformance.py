@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 import schemathesis
 
-from orders.entrypoints.http.use_cases import Limits
+from orders.config import Settings
 from tests.unit.http.conformance import check, config, effort
 from tests.unit.http.harness import Api, order, series
 
 pytestmark = pytest.mark.thorough
 
-api = Api(limits=Limits(random_max=20))
+api = Api(settings=Settings(random_max=20))
 asyncio.run(api.store(*series(3), order("b563feb7b2b84b6test")))
 schema = schemathesis.openapi.from_asgi("/openapi.json", api.app(), config=config())
 

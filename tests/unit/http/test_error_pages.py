@@ -8,13 +8,13 @@ import httpx
 import pytest
 
 from orders.entrypoints.http.page.ascii_art import large
-from orders.entrypoints.http.problems import INVALID_REQUEST, answer_to
-from tests.unit.http.harness import LIMITS, Api, order, problem
+from orders.entrypoints.http.problems import INVALID_REQUEST, problem_response
+from tests.unit.http.harness import SETTINGS, Api, order, problem
 from tests.unit.http.test_middleware import SECRET, Broken
 from tests.unit.http.test_page import POLICY, Tags, policy
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"
-MOST = LIMITS.random_max
+MOST = SETTINGS.random_max
 
 
 def page(answer: httpx.Response, status: int, title: str) -> str:
@@ -187,7 +187,7 @@ async def test_an_id_that_a_client_made_up_is_text(client: httpx.AsyncClient) ->
 
 
 def test_problems_are_what_they_were() -> None:
-    body = answer_to(ValueError("?"), "id").body
+    body = problem_response(ValueError("?"), "id").body
     assert body == (
         b'{"type":"urn:orders:problem:internal","title":"Something went wrong here","status":500,'
         b'"detail":"the request id leads to what the log knows about it","code":"internal",'

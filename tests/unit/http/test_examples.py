@@ -8,15 +8,15 @@ import msgspec
 import pytest
 
 from orders.adapters.random_orders.order_generator import RandomOrderGenerator
+from orders.config import Settings
 from orders.domain.order.document import encode
 from orders.entrypoints.http.docs.openapi.examples import ORDER, RANDOM_ORDER_JSON, REQUEST_ID
-from orders.entrypoints.http.use_cases import Limits
 from tests import http_examples
 from tests.http_examples import MAX_BODY, Scenario
 from tests.unit.http.harness import Api, openapi
 
 DOCUMENT: dict[str, Any] = openapi()
-LIMITS = Limits(max_body_bytes=MAX_BODY)
+SETTINGS = Settings(http_max_body=MAX_BODY)
 
 
 async def _fails(*_: object, **__: object) -> Any:
@@ -56,7 +56,7 @@ def test_every_answer_that_is_shown_is_tried() -> None:
 
 @pytest.mark.parametrize("scenario", [*http_examples.ANSWERED, http_examples.AS_LINES], ids=name_of)
 async def test_answers_are_as_shown(scenario: Scenario) -> None:
-    api = Api(limits=LIMITS)
+    api = Api(settings=SETTINGS)
     if scenario.stored:
         await api.store(ORDER)
     async with api.client() as client:

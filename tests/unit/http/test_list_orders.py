@@ -15,7 +15,6 @@ from orders.domain.order.document import StoredOrder, encode
 from orders.domain.order.queries import OrderQuery, Page
 from orders.domain.use_cases.list_orders import CHUNK, ListOrders
 from orders.entrypoints.http.middleware import TransferBroken
-from orders.entrypoints.http.use_cases import Limits
 from tests.unit.http.harness import Api, order, problem, series
 
 NDJSON = {"Accept": "application/x-ndjson"}
@@ -304,7 +303,7 @@ class Stuck:
 
 @pytest.mark.parametrize("after", [0, 1, 3])
 async def test_a_client_that_does_not_read_is_given_up(api: Api, after: int) -> None:
-    api.limits = Limits(patience=0.01)
+    api.reader_timeout = 0.01
     chunks, client = Stuttering(10_000, None), Stuck(after)
     with pytest.raises(TransferBroken):
         await api.app(list_orders=chunks)(list_scope("*/*"), asyncio.Event().wait, client.send)
@@ -315,7 +314,7 @@ async def test_a_client_that_does_not_read_is_given_up(api: Api, after: int) -> 
 
 
 async def test_a_client_that_reads_slowly_gets_it_all(api: Api) -> None:
-    api.limits = Limits(patience=0.3)
+    api.reader_timeout = 0.3
     sent: list[dict[str, Any]] = []
 
     async def send(message: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ import pytest
 from orders.entrypoints.http.negotiation import preferred_language
 from orders.entrypoints.http.page.files import FILES
 from orders.entrypoints.http.page.languages import LANGUAGES, translations
-from tests.unit.http.harness import LIMITS, Api
+from tests.unit.http.harness import SETTINGS, Api
 
 POLICY = {
     "default-src": "'none'",
@@ -208,8 +208,8 @@ async def test_what_is_in_the_address_is_text(client: httpx.AsyncClient, uid: st
 async def test_the_page_knows_the_limits(client: httpx.AsyncClient) -> None:
     page = await client.get("/")
     limits = Tags(page.text).only("body")
-    assert limits == {"data-random-max": str(LIMITS.random_max), "data-uid-max": "255"}
-    assert f"от 1 до {LIMITS.random_max}" in page.text
+    assert limits == {"data-random-max": str(SETTINGS.random_max), "data-uid-max": "255"}
+    assert f"от 1 до {SETTINGS.random_max}" in page.text
 
 
 async def test_files_have_names_that_change_with_them(client: httpx.AsyncClient) -> None:

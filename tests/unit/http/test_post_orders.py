@@ -8,10 +8,10 @@ from urllib.parse import quote
 import httpx
 import pytest
 
+from orders.config import Settings
 from orders.domain.order.document import encode
 from orders.domain.order.model import Order
-from orders.entrypoints.http.use_cases import Limits
-from tests.unit.http.harness import LIMITS, Api, order, problem
+from tests.unit.http.harness import SETTINGS, Api, order, problem
 
 
 def packed(*orders: Order) -> bytes:
@@ -127,20 +127,20 @@ async def test_faults_hold_no_values(client: httpx.AsyncClient) -> None:
 
 async def test_bodies_at_the_limit_and_above(api: Api, client: httpx.AsyncClient) -> None:
     body = encode(order())
-    exact = body + b" " * (LIMITS.max_body_bytes - len(body))
+    exact = body + b" " * (SETTINGS.http_max_body - len(body))
     assert (await client.post("/orders", content=exact)).status_code == 202
     problem(await client.post("/orders", content=exact + b" "), 413, "too-large")
 
     async def chunks() -> Any:  # without Content-Length
         for _ in range(11):
-            yield b" " * (LIMITS.max_body_bytes // 10)
+            yield b" " * (SETTINGS.http_max_body // 10)
 
     problem(await client.post("/orders", content=chunks()), 413, "too-large")
     assert len(api.sent) == 1
 
 
 async def test_an_order_that_the_topic_does_not_take() -> None:
-    api = Api(limits=Limits(max_body_bytes=3_000_000))
+    api = Api(settings=Settings(http_max_body=3_000_000))
     async with api.client() as client:
         answer = await client.post("/orders", content=encode(order(entry="x" * 2_000_000)))
     problem(answer, 413, "too-large")

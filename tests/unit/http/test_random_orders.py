@@ -5,9 +5,9 @@ import pytest
 
 from orders.domain.intake.reading import read
 from orders.domain.order.document import encode
-from tests.unit.http.harness import LIMITS, Api, problem
+from tests.unit.http.harness import SETTINGS, Api, problem
 
-MOST = LIMITS.random_max
+MOST = SETTINGS.random_max
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])

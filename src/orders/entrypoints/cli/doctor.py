@@ -1,4 +1,4 @@
-"""`orders doctor`: what is wrong, and what to do about it."""
+"""The command `orders doctor`."""
 
 import asyncio
 import os
@@ -26,12 +26,12 @@ _PART = "configuration"
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document, for programs.")
 def doctor(*, as_json: bool) -> None:
-    """Look at all that the service rests on, and say what is wrong and what to do next.
+    """Check the servers and topics, and say what is wrong and what to do.
 
-    Looks at the configuration, PostgreSQL, Redis, Kafka with its topics and the group, and the
-    dead letters that wait; changes nothing. Takes some seconds at most, also with servers away or
-    frozen. Ends with 0 when all is well (warnings do not count), 1 when something is wrong, 2 when
-    the configuration is.
+    Checks the configuration, PostgreSQL, Redis, Kafka with its topics and consumer group, and the
+    dead letters that have not been replayed. It changes nothing and takes a few seconds, also if
+    servers are down or frozen. Exits with 0 if there are at most warnings, with 1 if something is
+    wrong, and with 2 if the configuration is.
 
     \b
     Examples:
@@ -42,7 +42,7 @@ def doctor(*, as_json: bool) -> None:
     if settings is None:
         _show(_report(findings), as_json=as_json)
         raise SystemExit(EXIT_CONFIG)
-    # What adapters would log on the way is said by the findings.
+    # The findings say what adapters would log.
     logs.configure("error", settings.log_format, process="doctor")
     report: SystemReport = asyncio.run(build(settings).inspect_system()())
     report = _report([*findings, *report.findings])
@@ -55,19 +55,19 @@ def _report(findings: list[Finding]) -> SystemReport:
 
 
 def _configuration() -> tuple[Settings | None, list[Finding]]:
-    """The settings, None where they are not valid, and what is to be said of them."""
-    strange = [
-        Finding(_PART, name, "warning", "no such setting, ignored", "is it misspelt?")
+    """Return the settings, or None if they are not valid, and findings about them."""
+    unrecognized = [
+        Finding(_PART, name, "warning", "no such setting, ignored", "check the spelling")
         for name in unknown(os.environ)
     ]
     try:
         settings = load(os.environ, required=NEEDED)
     except ConfigError as error:
         parts = (fault.partition(": ") for fault in error.faults)
-        advice = "correct it: `orders config --help` lists all variables"
+        advice = "correct it; `orders config --help` lists all variables"
         faults = [Finding(_PART, name, "problem", text, advice) for name, _, text in parts]
-        return None, [*faults, *strange]
-    return settings, [Finding(_PART, "settings", "ok", "all valid"), *strange]
+        return None, [*faults, *unrecognized]
+    return settings, [Finding(_PART, "settings", "ok", "all valid"), *unrecognized]
 
 
 def _show(report: SystemReport, *, as_json: bool) -> None:

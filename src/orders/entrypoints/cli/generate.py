@@ -1,4 +1,4 @@
-"""`orders generate`: made-up orders, onto the topic or to standard output."""
+"""The command `orders generate`."""
 
 import asyncio
 import sys
@@ -14,14 +14,14 @@ from orders.domain.order.document import encode
 from orders.entrypoints.startup import settings_or_exit, start_logging
 
 CHUNK = 500
-"""Orders confirmed at once; what was confirmed stays on the topic if the command is stopped."""
+"""Orders per acknowledged chunk; these stay on the topic if the command is stopped."""
 
 
 @click.command()
 @click.argument("amount", type=click.IntRange(min=1))
-@click.option("--stdout", is_flag=True, help="Print one order a line instead of sending them.")
+@click.option("--stdout", is_flag=True, help="Print one order per line instead of sending them.")
 def generate(amount: int, *, stdout: bool) -> None:
-    """Make AMOUNT random orders and send them to the topic.
+    """Create AMOUNT random orders and send them to the topic.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""The command `orders`: finds the subcommand, and imports no other."""
+"""The command `orders`, which imports only the subcommand that is used."""
 
 import gc
 import os
@@ -11,7 +11,7 @@ import click
 
 
 class _Lazy(NamedTuple):
-    """A command that is not loaded yet, and the line that `orders --help` has on it."""
+    """A command that is imported on use, and its line in `orders --help`."""
 
     target: str
     summary: str
@@ -19,16 +19,16 @@ class _Lazy(NamedTuple):
 
 _COMMANDS = {
     "api": _Lazy(
-        "orders.entrypoints.http.command:api",
-        "Serve orders over HTTP, until told to stop.",
+        "orders.entrypoints.cli.api:api",
+        "Serve orders over HTTP until stopped.",
     ),
     "config": _Lazy(
         "orders.entrypoints.cli.show_config:config",
-        "Check the configuration and print it, secrets hidden.",
+        "Check the configuration and print it without secrets.",
     ),
     "consumer": _Lazy(
-        "orders.entrypoints.consumer.command:consumer",
-        "Take orders from the topic, check and store them, until told to stop.",
+        "orders.entrypoints.cli.consumer:consumer",
+        "Store orders from the topic until stopped.",
     ),
     "dev": _Lazy(
         "orders_dev.command:dev",
@@ -36,19 +36,19 @@ _COMMANDS = {
     ),
     "dlq": _Lazy(
         "orders.entrypoints.cli.dlq.command:dlq",
-        "Look at dead letters, and send them again.",
+        "Inspect and replay dead letters.",
     ),
     "doctor": _Lazy(
         "orders.entrypoints.cli.doctor:doctor",
-        "Look at all that the service rests on, and say what is wrong and what to do next.",
+        "Check the servers and topics, and say what is wrong and what to do.",
     ),
     "generate": _Lazy(
         "orders.entrypoints.cli.generate:generate",
-        "Make AMOUNT random orders and send them to the topic.",
+        "Create AMOUNT random orders and send them to the topic.",
     ),
     "migrate": _Lazy(
         "orders.entrypoints.cli.migrate:migrate",
-        "Apply the migrations that the database lacks.",
+        "Apply missing migrations to the database.",
     ),
 }
 
@@ -57,7 +57,7 @@ _SERVICES = (["api"], ["consumer"])
 
 
 class _LazyGroup(click.Group):
-    """Start time is what an operator waits for: a process loads what it uses."""
+    """A group that imports a subcommand on use, for a quick start."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         del ctx
@@ -69,15 +69,15 @@ class _LazyGroup(click.Group):
         if found is None:
             return None
         module, _, name = found.target.partition(":")
-        # A tenth of the time of loading would go into looking for garbage, of which there is none
-        # yet. What is loaded stays: nothing looks at it again, and workers share it.
+        # Imports create no garbage. Frozen objects are not traversed again, so that workers
+        # share their memory pages.
         gc.disable()
         try:
             command: click.Command = getattr(import_module(module), name)
         except ModuleNotFoundError as error:
             if (error.name or "").partition(".")[0] != "orders_dev":
                 raise
-            # The image for production leaves it out.
+            # The production image does not contain it.
             raise click.UsageError(
                 "the development stack is not part of this installation"
             ) from None
@@ -87,7 +87,7 @@ class _LazyGroup(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """As click does it, which would load them all for the sake of their first lines."""
+        """List the commands; click would import all of them for their first lines."""
         del ctx
         with formatter.section("Commands"):
             formatter.write_dl([(name, found.summary) for name, found in _COMMANDS.items()])
@@ -99,22 +99,22 @@ class _LazyGroup(click.Group):
 )
 @click.version_option(package_name="orders", prog_name="orders")
 def main() -> None:
-    """Orders: from Kafka, checked, into PostgreSQL, cached in Redis, out over HTTP.
+    """Orders from Kafka: checked, stored in PostgreSQL, cached in Redis, served over HTTP.
 
     \b
-    orders dev          all of it on this machine, on real servers
-    orders api          the HTTP API      } for operators; everything
-    orders consumer     topic to database } comes from ORDERS_* variables
+    orders dev          the whole system on this machine, on real servers
+    orders api          the HTTP API                   } configured by
+    orders consumer     from the topic to the database } ORDERS_* variables
 
-    Exit codes: 0 stopped as asked, 1 failed, 2 wrong usage or configuration.
+    Exit codes: 0 success, 1 failure, 2 wrong usage or configuration.
     """
 
 
 def run() -> None:
-    """The entry of the process."""
+    """Run the command; the entry point of the process."""
     if sys.argv[1:2] in _SERVICES:
-        # Loading takes most of a second. Nothing has begun that would have to be finished, and a
-        # service that has loaded has its own way to end.
+        # During the imports there is nothing to finish; a service sets its own handlers
+        # afterwards.
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda _number, _frame: os._exit(0))
     main()

@@ -1,4 +1,4 @@
-"""`orders migrate`: bring the database's schema up to date."""
+"""The command `orders migrate`."""
 
 import asyncio
 from collections.abc import Sequence
@@ -13,10 +13,10 @@ from orders.entrypoints.startup import EXIT_CONFIG, settings_or_exit, start_logg
 
 @click.command()
 def migrate() -> None:
-    """Apply the migrations that the database lacks.
+    """Apply missing migrations to the database.
 
-    Several may run at once: they wait for each other. Ends with 1 when the database is down, and
-    with 2 when its schema is newer than this version knows.
+    Several may run at the same time: they wait for each other. Exits with 1 if the database is
+    down, and with 2 if its schema is newer than this version knows.
 
     \b
     Example:

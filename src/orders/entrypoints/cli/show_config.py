@@ -1,4 +1,4 @@
-"""`orders config`: what is set, and what can be."""
+"""The command `orders config`."""
 
 import click
 
@@ -7,7 +7,7 @@ from orders.entrypoints.startup import settings_or_exit
 
 
 class _WithVariables(click.Command):
-    """Lists the variables under the help, from the one place that reads them."""
+    """Adds the variables to the help text."""
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         super().format_epilog(ctx, formatter)
@@ -23,10 +23,10 @@ class _WithVariables(click.Command):
 
 @click.command(cls=_WithVariables)
 def config() -> None:
-    """Check the configuration and print it, secrets hidden.
+    """Check the configuration and print it without secrets.
 
-    One line a variable, for people to read; what is not set is a comment. Ends with 2 and lists
-    every fault where something is wrong.
+    Prints one line per variable; those that are not set are comments. If something is wrong, it
+    lists every fault and exits with 2.
 
     \b
     Example:

@@ -1,22 +1,21 @@
-"""The C library's allocator: one heap for all threads, and large blocks from it as well."""
+"""Configures glibc's allocator for the consumer."""
 
 import ctypes
 
 BLOCK_BYTES = 8 * 1024 * 1024
-"""Up to this size blocks come from the heap, and so much of it is kept when it is free."""
+"""Blocks up to this size come from the heap, and this much free memory is retained."""
 
 _M_TRIM_THRESHOLD = -1  # names and numbers of glibc's <malloc.h>
 _M_MMAP_THRESHOLD = -3
 _M_ARENA_MAX = -8
 
 
-def keep_one_heap() -> None:
-    """Have glibc do so; to be called before there are threads. Other C libraries are left alone.
+def use_one_heap() -> None:
+    """Make glibc use one heap for all threads, also for large blocks; call it before threads start.
 
-    By itself it gives each thread a heap of its own, and what fetches and rows of a batch have left
-    there is of no use to the others. And it gives large blocks back to the system, which hands the
-    next ones out page by page: a fifteenth of the consumer's time. Together with smaller fetches
-    this took 5 % less time and 10 MB less.
+    By default each thread has a heap of its own, whose free memory other threads cannot use, and
+    large blocks are returned to the system and mapped again, page by page (docs/performance.md).
+    Other C libraries are left as they are.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt

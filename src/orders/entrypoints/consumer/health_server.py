@@ -1,8 +1,7 @@
-"""GET /health/live and /health/ready of the consumer, answered by threads of their own.
+"""Serves GET /health/live and /health/ready of the consumer, in threads of its own.
 
-An event loop that does not move is the very thing to find out, so it must not be the one to say
-so. Who asks badly, or slowly, harms nobody: threads are few, and a connection is cut off after some
-seconds whatever it is doing.
+The checks are to notice an event loop that is stuck, so they must not run in it. Slow or broken
+clients do no harm: threads are few, and each connection is closed after some seconds.
 """
 
 import asyncio
@@ -23,20 +22,20 @@ from orders.daemon_thread import in_daemon_thread
 from orders.domain.use_cases.check_readiness import Readiness
 
 CONNECTIONS = 16
-"""Served at a time; more are closed at once."""
+"""Connections at a time; further ones are closed at once."""
 CONNECTION_SECONDS = 4.0
-"""After this a connection is cut off."""
-ANSWER_SECONDS = 2.0
-"""How long the event loop may take to say whether it is ready; its parts have 1 s."""
-LIVE_SECONDS = 5.0
-"""Without a sign of the event loop for so long, the process does not live."""
+"""Seconds after which a connection is closed."""
+REPORT_TIMEOUT = 2.0
+"""Seconds that the event loop may take for the readiness report; each dependency has 1 s."""
+STUCK_AFTER_SECONDS = 5.0
+"""An event loop that has not run for this long makes the process not live."""
 
-_PULSE_SECONDS = 0.5
+_BEAT_SECONDS = 0.5
 _POLL_SECONDS = 0.1
 
 
 class ConsumerReadiness(Readiness, frozen=True):
-    """As the API's, and whether batches move on: none has been at storing for a minute."""
+    """Readiness as of the API; ``moving`` is false if a batch has been in storing for a minute."""
 
     moving: bool
 
@@ -49,19 +48,19 @@ class _Liveness(Struct, frozen=True):
 async def serve_health(
     host: str, port: int, report: Callable[[], Awaitable[ConsumerReadiness]]
 ) -> AsyncIterator[int]:
-    """Serve health during the block; gives the port.
+    """Serve health checks during the block; yields the port.
 
     Args:
         host: name or address to listen on.
         port: port to listen on; 0 for any.
-        report: asked in this event loop, for each GET /health/ready.
+        report: called in this event loop for each GET /health/ready.
 
     Raises:
-        OSError: it cannot listen there.
+        OSError: the address cannot be bound.
     """
-    pulse = _Pulse(asyncio.get_running_loop(), report)
-    server = _Server(host, port, pulse)
-    beating = asyncio.create_task(pulse.beat())
+    heartbeat = _Heartbeat(asyncio.get_running_loop(), report)
+    server = _Server(host, port, heartbeat)
+    beating = asyncio.create_task(heartbeat.beat())
     threading.Thread(
         target=server.serve_forever, args=(_POLL_SECONDS,), name="health", daemon=True
     ).start()
@@ -73,7 +72,7 @@ async def serve_health(
         server.server_close()
 
 
-class _Pulse:
+class _Heartbeat:
     """The event loop, as seen from other threads."""
 
     def __init__(
@@ -88,40 +87,40 @@ class _Pulse:
     async def beat(self) -> None:
         while True:
             self._last = time.monotonic()
-            await asyncio.sleep(_PULSE_SECONDS)
+            await asyncio.sleep(_BEAT_SECONDS)
 
     @property
     def is_live(self) -> bool:
-        return time.monotonic() - self._last < LIVE_SECONDS
+        return time.monotonic() - self._last < STUCK_AFTER_SECONDS
 
     def ask(self) -> ConsumerReadiness | None:
-        """What it reports; None where it does not answer."""
+        """Return the readiness report, or None if the event loop does not answer in time."""
 
-        async def asked() -> ConsumerReadiness:
+        async def report() -> ConsumerReadiness:
             return await self._report()
 
-        answer = asyncio.run_coroutine_threadsafe(asked(), self._loop)
+        future = asyncio.run_coroutine_threadsafe(report(), self._loop)
         try:
-            return answer.result(ANSWER_SECONDS)
+            return future.result(REPORT_TIMEOUT)
         except TimeoutError:
-            answer.cancel()
+            future.cancel()
             return None
 
 
 class _Server(ThreadingMixIn, TCPServer):
     daemon_threads = True
     block_on_close = False
-    allow_reuse_address = True  # connections of an earlier run that are still closing do not count
+    allow_reuse_address = True  # connections of an earlier run may be in TIME_WAIT
 
-    def __init__(self, host: str, port: int, pulse: _Pulse) -> None:
-        self.pulse = pulse
+    def __init__(self, host: str, port: int, heartbeat: _Heartbeat) -> None:
+        self.heartbeat = heartbeat
         self._deadlines: dict[Any, float] = {}
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         self.address_family, _, _, _, address = found[0]
         super().__init__(address, _Handler)  # type: ignore[arg-type]
 
     def verify_request(self, request: Any, client_address: Any) -> bool:
-        """Whether to serve one more; in the thread of the server, as all that counts here."""
+        """Whether to accept another connection; runs in the server thread."""
         del client_address
         if len(self._deadlines) >= CONNECTIONS:
             return False
@@ -129,7 +128,7 @@ class _Server(ThreadingMixIn, TCPServer):
         return True
 
     def service_actions(self) -> None:
-        """Cut off what has taken too long; every tenth of a second."""
+        """Close connections that have taken too long; called every tenth of a second."""
         now = time.monotonic()
         for request in [r for r, deadline in self._deadlines.copy().items() if deadline < now]:
             with contextlib.suppress(OSError):
@@ -140,7 +139,7 @@ class _Server(ThreadingMixIn, TCPServer):
         self._deadlines.pop(request, None)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Whoever asked has gone, or asked nonsense: no news."""
+        """Ignore errors of clients."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -151,23 +150,23 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         if self.path == "/health/live":
-            is_live = self.server.pulse.is_live
-            self._answer(200 if is_live else 503, _Liveness("live" if is_live else "stuck"))
+            is_live = self.server.heartbeat.is_live
+            self._respond(200 if is_live else 503, _Liveness("live" if is_live else "stuck"))
         elif self.path == "/health/ready":
-            report = self.server.pulse.ask()
+            report = self.server.heartbeat.ask()
             is_ready = report is not None and report.state != "unavailable"
-            self._answer(200 if is_ready else 503, report or _NO_ANSWER)
+            self._respond(200 if is_ready else 503, report or _NO_REPORT)
         else:
             self.send_error(404)
 
-    do_HEAD = do_GET  # noqa: N815 (named so by the base class)
+    do_HEAD = do_GET  # noqa: N815 (the base class names it)
 
     def _not_found(self) -> None:
         self.send_error(404)
 
     do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _not_found  # noqa: N815
 
-    def _answer(self, status: int, content: Struct) -> None:
+    def _respond(self, status: int, content: Struct) -> None:
         body = msgspec.json.encode(content)
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
@@ -178,7 +177,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002
-        """Probes come every few seconds: nothing to log."""
+        """Probes come every few seconds and are not logged."""
 
 
-_NO_ANSWER = ConsumerReadiness("unavailable", {}, moving=False)
+_NO_REPORT = ConsumerReadiness("unavailable", {}, moving=False)

@@ -1,4 +1,5 @@
-"""The HTTP API: decode a request, call one use case, encode what it says.
+"""The HTTP API: each route decodes a request, calls one use case and encodes the result.
 
-``app`` puts it together, ``server`` runs it; every other module is one route or one concern.
+``app`` assembles the application and ``server`` runs it; the other modules are routes and
+middleware.
 """

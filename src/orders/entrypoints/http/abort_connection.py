@@ -1,4 +1,4 @@
-"""Ends the connection of a request, which ASGI has no word for."""
+"""Aborts the connection of a request, which ASGI cannot express."""
 
 import os
 import socket
@@ -12,29 +12,29 @@ _OPEN_FILES = Path("/dev/fd")
 
 
 def abort_connection(scope: Scope) -> bool:
-    """Cut the connection that this request came by; False where it is not found.
+    """Shut down the connection of a request; returns False if it is not found.
 
-    A server that has sent half an answer holds the rest, and the connection, for as long as the
-    other side is there, whether or not that reads. The socket is the server's own, so it is looked
-    for among all that this process has open, by the addresses of its two ends.
+    A server that has sent part of a response keeps the rest in memory for as long as the client
+    stays connected, even if the client does not read. ASGI does not expose the server's socket, so
+    it is searched for among the open files of this process, by the addresses of both ends.
     """
     ends = _end(scope.get("server")), _end(scope.get("client"))
     if None in ends:
         return False
     for file in _OPEN_FILES.iterdir():
         number = int(file.name)
-        with suppress(OSError):  # it was closed meanwhile, or is connected to nobody
+        with suppress(OSError):  # closed in the meantime, or not connected
             if not stat.S_ISSOCK(os.fstat(number).st_mode):
                 continue
-            with socket.socket(fileno=os.dup(number)) as line:
-                if (_end(line.getsockname()), _end(line.getpeername())) == ends:
-                    line.shutdown(socket.SHUT_RDWR)
+            with socket.socket(fileno=os.dup(number)) as connection:
+                if (_end(connection.getsockname()), _end(connection.getpeername())) == ends:
+                    connection.shutdown(socket.SHUT_RDWR)
                     return True
     return False
 
 
 def _end(address: object) -> tuple[str, str] | None:
-    """Host and port of an address as sockets and ASGI give it; granian has the port as text."""
+    """Host and port of an address of a socket or an ASGI scope; granian gives the port as text."""
     match address:
         case (str(host), int() | str() as port, *_):
             return host, str(port)

@@ -1,10 +1,11 @@
-"""The ASGI application, from the use cases up."""
+"""Assembles the ASGI application from the use cases."""
 
 from functools import partial
 from typing import Any
 
 from litestar import Litestar, Request, Response
 
+from orders.config import Settings
 from orders.entrypoints.http import health, request_id, routes
 from orders.entrypoints.http.asgi_types import ASGIApp
 from orders.entrypoints.http.docs import api_docs
@@ -16,61 +17,66 @@ from orders.entrypoints.http.middleware import RequestContextMiddleware
 from orders.entrypoints.http.orders import get_order, list_orders, post_orders, random_orders
 from orders.entrypoints.http.orders.get_order import GetOrder
 from orders.entrypoints.http.page import routes as page_routes
-from orders.entrypoints.http.use_cases import Limits, Topics, UseCases
+from orders.entrypoints.http.use_cases import UseCases
+
+READER_TIMEOUT = 60.0
+"""Seconds after which a client that does not read a list is disconnected."""
 
 
 def create_app(
     use_cases: UseCases,
-    limits: Limits | None = None,
+    settings: Settings | None = None,
     lifespan: Lifespan = nothing_to_open,
     *,
-    topics: Topics | None = None,
+    reader_timeout: float = READER_TIMEOUT,
 ) -> ASGIApp:
-    """The application, ready for any ASGI server; nothing is open before its lifespan.
+    """Create the application for any ASGI server; it opens nothing before its lifespan.
 
     Args:
-        use_cases: what the routes call.
-        limits: how much one request may ask for.
-        lifespan: makes the context in which the use cases can do their work.
-        topics: their names, for the document about them.
+        use_cases: the use cases that the routes call.
+        settings: bounds of requests, and names of the topics for the AsyncAPI document.
+        lifespan: opens and closes what the use cases need.
+        reader_timeout: seconds that a client may take to read one chunk of a list.
     """
     new_ids = request_id.IdSource()
-    framework = create_framework_app(use_cases, limits or Limits(), topics or Topics())
+    framework = create_framework_app(use_cases, settings or Settings(), reader_timeout)
     app = LifespanGuard(RequestContextMiddleware(framework, new_ids), lifespan)
     return GetOrder(app, use_cases.look_up, new_ids)
 
 
-def create_framework_app(use_cases: UseCases, limits: Limits, topics: Topics) -> Litestar:
-    """All routes but that of a single order, in Litestar, and the documents about them all."""
+def create_framework_app(
+    use_cases: UseCases, settings: Settings, reader_timeout: float = READER_TIMEOUT
+) -> Litestar:
+    """Create the Litestar part: all routes but GET of one order, and the API documents."""
     app = Litestar(
         [
-            # Before the routes that they tell of, else Litestar has put its own there.
+            # Before the other routes of these paths, else Litestar adds OPTIONS of its own.
             routes.options("/orders", "GET, HEAD, OPTIONS, POST"),
             routes.options("/random/{amount:str}", "GET, OPTIONS, POST"),
-            *page_routes.routes(limits.random_max),
-            list_orders.route(use_cases.list_orders, limits.patience),
+            *page_routes.routes(settings.random_max),
+            list_orders.route(use_cases.list_orders, reader_timeout),
             post_orders.route(use_cases.publish_document),
-            *random_orders.routes(use_cases.publish_random, limits.random_max),
+            *random_orders.routes(use_cases.publish_random, settings.random_max),
             *health.routes(use_cases.readiness),
         ],
-        exception_handlers={Exception: _answer_error},
-        request_max_body_size=limits.max_body_bytes,
+        exception_handlers={Exception: _to_response},
+        request_max_body_size=settings.http_max_body,
         openapi_config=None,  # see openapi.schemas
         logging_config=None,
         debug=False,
         pdb_on_exception=False,
     )
     for handler in api_docs.routes(
-        partial(openapi_document, app, get_order.DOCUMENTED), partial(asyncapi_document, topics)
+        partial(openapi_document, app, get_order.DOCUMENTED), partial(asyncapi_document, settings)
     ):
         app.register(handler)
     return app
 
 
-def _answer_error(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    answer = error_response(error, request.scope)
+def _to_response(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    found = error_response(error, request.scope)
     return Response(
-        b"" if request.method == "HEAD" else answer.body,
-        status_code=answer.status,
-        headers={name.decode(): value.decode() for name, value in answer.headers},
+        b"" if request.method == "HEAD" else found.body,
+        status_code=found.status,
+        headers={name.decode(): value.decode() for name, value in found.headers},
     )

@@ -1,4 +1,4 @@
-"""The application of one serving process, on its container."""
+"""Creates the application of one server process from its container."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
@@ -15,7 +15,7 @@ from orders.entrypoints.health_watch import SERVERS, watch_health
 from orders.entrypoints.http.app import create_app
 from orders.entrypoints.http.asgi_types import ASGIApp
 from orders.entrypoints.http.lifespan import Lifespan
-from orders.entrypoints.http.use_cases import Limits, Topics, UseCases
+from orders.entrypoints.http.use_cases import UseCases
 from orders.entrypoints.startup import (
     exit_on_error,
     migrate_patiently,
@@ -26,14 +26,14 @@ log = structlog.get_logger(__name__)
 
 
 def create(settings: Settings) -> ASGIApp:
-    """The application on real servers."""
+    """Create the application on PostgreSQL, Redis and Kafka."""
     start_logging(settings, "api")
     container = build(settings)
     return _app(container, settings, partial(_on_servers, container, settings))
 
 
 def create_in_memory(settings: Settings) -> ASGIApp:
-    """The application on memory, with a consumer in the same process."""
+    """Create the application on in-memory adapters, with a consumer in the same process."""
     start_logging(settings, "api")
     container = build_in_memory(settings)
     return _app(container, settings, partial(_in_memory, container))
@@ -47,9 +47,7 @@ def _app(container: Container, settings: Settings, lifespan: Lifespan) -> ASGIAp
         publish_random=container.publish_random(),
         readiness=container.readiness(),
     )
-    limits = Limits(settings.random_max, settings.http_max_body)
-    topics = Topics(settings.kafka_topic, settings.kafka_dlq_topic, settings.kafka_group)
-    return create_app(use_cases, limits, lifespan, topics=topics)
+    return create_app(use_cases, settings, lifespan)
 
 
 @asynccontextmanager
@@ -78,16 +76,16 @@ async def _in_memory(container: Container) -> AsyncIterator[None]:
 
 
 async def _prepare(container: Container, settings: Settings) -> None:
-    """What a start has to do, while requests are served already as far as that goes."""
+    """Apply migrations and warm up the cache; requests are served in the meantime."""
     if settings.migrate_on_start:
         await migrate_patiently(container.migrator())
-    with suppress(Unavailable):  # the cache fills by itself, only later
+    with suppress(Unavailable):  # look-ups fill the cache later
         log.info("cache warmed up", orders=await container.warm_up()())
 
 
 @asynccontextmanager
 async def _in_background(work: Awaitable[None]) -> AsyncIterator[None]:
-    """Run ``work`` in the background; where it fails, the process ends and its code says why."""
+    """Run ``work`` in the background; an error ends the process with the exit code for it."""
 
     async def watched() -> None:
         with exit_on_error():

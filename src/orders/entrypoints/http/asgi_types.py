@@ -1,6 +1,6 @@
-"""The words of ASGI, as loosely as servers and framework agree on them.
+"""Types of the ASGI protocol.
 
-The framework's own types are exact about the literals in a scope and fit nothing but themselves.
+Litestar's own types are exact about the literals in a scope, so other ASGI code does not fit them.
 """
 
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""From an exception to an answer, with a line in the log where nobody foresaw it."""
+"""Turns an exception into a response, and logs those that were not foreseen."""
 
 import structlog
 
@@ -19,9 +19,9 @@ log = structlog.get_logger("orders.http")
 
 
 def error_response(error: Exception, scope: Scope) -> RawResponse:
-    """The answer to a request that ended in ``error``: a page for browsers, else problem details.
+    """Return the response for ``error``: a page for browsers, else problem details.
 
-    The request has its id already.
+    The request id must be attached to the request already.
     """
     if not is_foreseen(error):
         log.error("unforeseen error", exc_info=error)

@@ -20,9 +20,9 @@ def tag_of(digest_of_body: bytes) -> bytes:
 
 
 def is_known(headers: Iterable[Header], tag: bytes) -> bool:
-    """Whether the client says, in If-None-Match, that it has what ``tag`` stands for.
+    """Whether If-None-Match says that the client already has the response with this ``tag``.
 
-    Compares weakly, as the RFC asks for reads; several header lines count as one list.
+    Uses the weak comparison, as the RFC requires for GET; several header lines form one list.
     """
     given = b",".join(header_values(headers, b"if-none-match"))
     return bool(given) and (given.strip() == b"*" or tag in _TAG.findall(given))

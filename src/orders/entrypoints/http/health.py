@@ -12,7 +12,7 @@ from orders.entrypoints.http.routes import READ
 
 
 def routes(readiness: CheckReadiness) -> list[HTTPRouteHandler]:
-    """The routes; the first asks nobody, the second this use case."""
+    """Create the routes; liveness checks nothing but the process itself."""
 
     @READ("/health/live", **documented(operations.LIVE))
     async def live() -> RawResponse:

@@ -1,4 +1,4 @@
-"""The start and the end of a serving process."""
+"""Startup and shutdown of a server process."""
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
@@ -7,7 +7,7 @@ from orders.entrypoints.http.asgi_types import ASGIApp, Message, Receive, Scope,
 from orders.entrypoints.startup import exit_on_error
 
 Lifespan = Callable[[], AbstractAsyncContextManager[None]]
-"""Opens what the use cases need, and closes it in the end."""
+"""Opens what the use cases need and closes it afterwards."""
 
 nothing_to_open: Lifespan = nullcontext
 
@@ -15,11 +15,11 @@ _CLOSED = "lifespan.shutdown.complete"
 
 
 class LifespanGuard:
-    """An ASGI application that serves ``app`` inside of ``lifespan``.
+    """An ASGI application that runs ``app`` inside ``lifespan``.
 
-    Where that fails it ends the process with a code that tells a wrong configuration from a
-    failure, and with a log line that is safe: servers and the framework would print the exception
-    as it is, with what drivers put into it.
+    If that fails, it ends the process with an exit code that tells a configuration error from a
+    failure, and with a safe log line: ASGI servers and Litestar would print the exception as it is,
+    with the values that drivers put into it.
     """
 
     def __init__(self, app: ASGIApp, lifespan: Lifespan) -> None:
@@ -27,13 +27,13 @@ class LifespanGuard:
         self._lifespan = lifespan
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on; raises SystemExit with 2 for UnknownSchema, with 1 for any other error."""
+        """Call ``app``; raises SystemExit with 2 for UnknownSchema, with 1 for any other error."""
         if scope["type"] != "lifespan":
             await self._app(scope, receive, send)
             return
 
         async def send_all_but_the_last(message: Message) -> None:
-            # The server ends once it is told that all is closed: not before it is.
+            # The server exits on this message, so it is sent once everything is closed.
             if message["type"] != _CLOSED:
                 await send(message)
 

@@ -1,4 +1,4 @@
-"""What every request has: its id, safety headers on its response, its line in the log."""
+"""The request context: request id, security headers and the log line of each request."""
 
 import logging
 from collections.abc import Iterable
@@ -17,13 +17,13 @@ from orders.entrypoints.http.responses import Header
 from orders.entrypoints.http.routes import has_effect
 
 _POLICY = b"content-security-policy"
-_SAFETY: tuple[Header, ...] = (
+_SECURITY: tuple[Header, ...] = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-resource-policy", b"same-origin"),
 )
-NO_PAGE = (*_SAFETY, (_POLICY, b"default-src 'none'; frame-ancestors 'none'"))
-"""What a response that is not a page carries, should a browser take it for a page."""
+NO_PAGE = (*_SECURITY, (_POLICY, b"default-src 'none'; frame-ancestors 'none'"))
+"""Security headers of a response that is not a page."""
 _FIRST_ERROR = 400
 _NOT_FOUND = 404
 
@@ -32,11 +32,11 @@ _stdlib_log = logging.getLogger("orders.http")
 
 
 class TransferBroken(Exception):
-    """A response that cannot be finished; raised to the server so that it breaks the transfer."""
+    """A response that cannot be finished; makes the server abort the transfer."""
 
 
 class RequestContextMiddleware:
-    """An ASGI application around ``app`` that never lets an error out, but for TransferBroken.
+    """ASGI middleware that turns every error into a response.
 
     ``new_ids`` makes the ids of requests that come without one.
     """
@@ -55,7 +55,7 @@ class RequestContextMiddleware:
         begin_request(scope, request_id)
         status = 0
 
-        async def send_with_safety_headers(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -63,18 +63,18 @@ class RequestContextMiddleware:
             await send(message)
 
         try:
-            await self._app(scope, receive, send_with_safety_headers)
-        except Exception as error:  # noqa: BLE001, all of them have a response
+            await self._app(scope, receive, send_with_headers)
+        except Exception as error:  # noqa: BLE001 (each has a response)
             if status:
-                # The framework has wrapped what went wrong on the way.
+                # Litestar wraps errors that occur while it sends.
                 cause = error.__cause__ if isinstance(error, LitestarException) else None
                 _break_off(scope, status, began, request_id, cause or error)
-            await error_response(error, scope)(scope, receive, send_with_safety_headers)
+            await error_response(error, scope)(scope, receive, send_with_headers)
         log_request(scope, status, began, request_id)
 
 
 def begin_request(scope: Scope, request_id: bytes) -> None:
-    """Attach the id to the request and to every log line written on its behalf, once."""
+    """Attach the id to the request and to all its log lines, unless that is done already."""
     if not ids.is_attached(scope):
         text = request_id.decode()
         ids.attach(scope, text)
@@ -82,21 +82,21 @@ def begin_request(scope: Scope, request_id: bytes) -> None:
 
 
 def complete_headers(headers: Iterable[Header], request_id: bytes) -> tuple[Header, ...]:
-    """Add to the headers of a response those that every response carries."""
-    safety = _SAFETY if any(name == _POLICY for name, _ in headers) else NO_PAGE
-    return (*headers, *safety, (ids.HEADER, request_id))
+    """Add the security headers and the request id to the headers of a response."""
+    security = _SECURITY if any(name == _POLICY for name, _ in headers) else NO_PAGE
+    return (*headers, *security, (ids.HEADER, request_id))
 
 
 def log_request(scope: Scope, status: int, began: float, request_id: bytes, **more: str) -> None:
-    """Log one line: the route, never the path or the query, which hold what people look for.
+    """Log a request by its route, never by path or query, which may hold personal data.
 
     ``began`` is a value of ``perf_counter``.
     """
-    # That an order does not exist is an answer: clients ask until it does, as often as they like.
-    as_asked = status < _FIRST_ERROR or (status == _NOT_FOUND and "path_template" in scope)
-    quiet = as_asked and not more and not has_effect(scope)
+    # Clients poll for orders that do not exist yet, so such a 404 is a normal response.
+    is_normal = status < _FIRST_ERROR or (status == _NOT_FOUND and "path_template" in scope)
+    quiet = is_normal and not more and not has_effect(scope)
     if quiet and not _stdlib_log.isEnabledFor(logging.DEBUG):
-        return  # a fifth of the time of a hot read would go into making a line and dropping it
+        return  # on the hot path: structlog would build the line before it drops it
     (_log.debug if quiet else _log.info)(
         "request",
         method=scope["method"],

@@ -1,4 +1,4 @@
-"""Which of the forms and languages that we offer a client likes best (RFC 9110, section 12.5)."""
+"""Content negotiation by Accept and Accept-Language (RFC 9110, section 12.5)."""
 
 import re
 from collections.abc import Sequence
@@ -7,11 +7,11 @@ _QUALITY = re.compile(r"(?:0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)")
 
 
 def preferred(accept: str | None, offers: Sequence[str]) -> str | None:
-    """The offered media type with the highest quality, the first of equals, None if none will do.
+    """Return the offered media type with the highest quality, or None if none is acceptable.
 
     Args:
-        accept: the value of Accept; none, or nothing in it, accepts everything.
-        offers: media types, our own favourite first.
+        accept: the value of Accept; None or an empty value accepts everything.
+        offers: media types; of equal ones the first wins.
     """
     ranges = [_parse(part) for part in (accept or "").split(",") if part.strip()]
     if not ranges:
@@ -21,14 +21,13 @@ def preferred(accept: str | None, offers: Sequence[str]) -> str | None:
 
 
 def preferred_language(accept_language: str, offers: Sequence[str]) -> str | None:
-    """The offered language that the client likes best, the first in its list of equals.
+    """Return the offered language with the highest quality, or None if none matches.
 
-    A range covers the language that it begins with: ``en`` will do for who wants ``en-GB``. None
-    where no offer is named, nor anything but refused.
+    A range matches the language it begins with: a client that prefers ``en-GB`` gets ``en``.
 
     Args:
         accept_language: the value of Accept-Language.
-        offers: primary subtags in small letters, our own favourite first.
+        offers: primary subtags in lower case; the first is the answer to ``*``.
     """
     ranges = [_parse(part) for part in accept_language.split(",") if part.strip()]
     wanted = sorted(ranges, key=lambda one: -one[1])  # keeps the order of equals
@@ -46,7 +45,7 @@ def preferred_language(accept_language: str, offers: Sequence[str]) -> str | Non
 
 
 def _parse(part: str) -> tuple[str, float]:
-    """A range in small letters and its quality; parameters other than q are left aside."""
+    """Return a range in lower case and its quality; other parameters are ignored."""
     media, *parameters = (piece.strip().lower() for piece in part.split(";"))
     quality = 1.0
     for parameter in parameters:

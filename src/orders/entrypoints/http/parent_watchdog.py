@@ -1,4 +1,4 @@
-"""A worker must not outlive the process that started it: it would keep the port to itself."""
+"""Ends a worker when its parent process ends; it would occupy the port otherwise."""
 
 import ctypes
 import os
@@ -8,36 +8,36 @@ import threading
 import time
 
 _PR_SET_PDEATHSIG = 1
-_LOOK_EVERY_SECONDS = 1.0
+_POLL_SECONDS = 1.0
 
 
 def end_with_parent(parent: int, grace: float) -> None:
-    """Have this process end when its parent does, however that ends.
+    """End this process when its parent ends for whatever reason.
 
-    On Linux the kernel says so at once, by SIGTERM; elsewhere a thread finds out within a second.
-    Requests in hand get ``grace`` seconds.
+    On Linux the kernel sends SIGTERM at once; elsewhere a thread notices within a second.
+    Requests in progress get ``grace`` seconds.
 
     Args:
         parent: process id of the parent; it may have ended already.
-        grace: seconds between SIGTERM and the hard end.
+        grace: seconds from SIGTERM to the forced exit.
     """
-    told_by_kernel = sys.platform == "linux" and _tell_me() == 0
+    signalled_by_kernel = sys.platform == "linux" and _request_signal() == 0
     threading.Thread(
-        target=_watch, args=(parent, grace, told_by_kernel), name="parent-watch", daemon=True
+        target=_watch, args=(parent, grace, signalled_by_kernel), name="parent-watch", daemon=True
     ).start()
 
 
-def _tell_me() -> int:
-    """Ask the kernel for SIGTERM on the parent's death; 0 when it will."""
+def _request_signal() -> int:
+    """Have the kernel send SIGTERM when the parent ends; returns 0 on success."""
     prctl = ctypes.CDLL(None, use_errno=True).prctl
     return int(prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0))
 
 
-def _watch(parent: int, grace: float, told_by_kernel: bool) -> None:  # noqa: FBT001
-    told_by_kernel &= os.getppid() == parent  # else it was too late to ask
+def _watch(parent: int, grace: float, signalled_by_kernel: bool) -> None:  # noqa: FBT001
+    signalled_by_kernel &= os.getppid() == parent  # else it had ended before the request
     while os.getppid() == parent:
-        time.sleep(_LOOK_EVERY_SECONDS)
-    if not told_by_kernel:  # being told twice locks a worker up
+        time.sleep(_POLL_SECONDS)
+    if not signalled_by_kernel:  # a second signal would lock up a worker
         os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(grace)
     os._exit(1)

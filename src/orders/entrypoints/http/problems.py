@@ -1,4 +1,4 @@
-"""Problem details (RFC 9457): every error that the API answers, and how each is told."""
+"""Problem details (RFC 9457): the problem types of the API, and the errors they stand for."""
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
@@ -23,7 +23,7 @@ _TYPE = "urn:orders:problem:"
 
 
 class ProblemError(Struct, frozen=True, omit_defaults=True):
-    """One fault: where it is, as a JSON pointer into the body or a parameter's name, and what."""
+    """One fault, and its place: a JSON pointer into the body, or the name of a parameter."""
 
     detail: str
     pointer: str | UnsetType = UNSET
@@ -31,7 +31,7 @@ class ProblemError(Struct, frozen=True, omit_defaults=True):
 
 
 class Problem(Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """What went wrong (RFC 9457). ``code`` is stable and made for programs; texts may change."""
+    """Problem details. ``code`` is stable and meant for programs; texts may change."""
 
     type: str
     title: str
@@ -51,7 +51,7 @@ class ProblemType(NamedTuple):
 
 
 class UserMessage(NamedTuple):
-    """Something to say to people: the name of a text that pages have, and what is put into it."""
+    """A message for people: the name of a translated text, and the values in it."""
 
     name: str
     values: Mapping[str, object]
@@ -73,7 +73,7 @@ PROBLEM_TYPES = (
     *(INVALID_REQUEST, ORDER_NOT_FOUND, UNKNOWN_PATH, METHOD_NOT_ALLOWED, NOT_ACCEPTABLE),
     *(TOO_LARGE, UNSUPPORTED_ENCODING, INVALID, UNDECODABLE, INTERNAL, UNAVAILABLE),
 )
-"""All that this service answers itself, by status."""
+"""All problem types of this service, by status."""
 
 _OF_DOMAIN: dict[type[Exception], ProblemType] = {
     NotFound: ORDER_NOT_FOUND,
@@ -88,21 +88,21 @@ _OF_FRAMEWORK = {
     405: (METHOD_NOT_ALLOWED, "the Allow header lists the methods that apply"),
     413: (TOO_LARGE, "the body is larger than this service reads"),
 }
-_KEPT_HEADERS = {"allow"}
+_FORWARDED_HEADERS = {"allow"}
 _VARY = (b"vary", b"accept")
-"""Browsers get a page instead."""
+"""For browsers the response is a page."""
 
 _encode = msgspec.json.Encoder().encode
 
 
 class HTTPProblem(Exception):
-    """A request that never reaches a use case, and why.
+    """Raised for a request that is refused before it reaches a use case.
 
     Args:
-        problem_type: what kind of problem it is.
-        detail: a sentence for people, free of personal data.
+        problem_type: the type of the problem.
+        detail: a sentence for people, without personal data.
         errors: the single faults, where there can be several.
-        user_message: what a page says of it, where the type does not tell enough.
+        user_message: the text on an error page, where that of the type is not specific enough.
     """
 
     def __init__(
@@ -119,20 +119,20 @@ class HTTPProblem(Exception):
 
 
 def is_foreseen(error: Exception) -> bool:
-    """Whether ``answer_to`` has more to say about it than that something went wrong."""
+    """Whether ``error`` has a problem type other than ``internal``."""
     return isinstance(error, HTTPProblem | HTTPException) or _type_of(error) is not INTERNAL
 
 
-def answer_to(error: Exception, request_id: str) -> RawResponse:
-    """The answer to a request that ended in ``error``."""
+def problem_response(error: Exception, request_id: str) -> RawResponse:
+    """Return the problem response for ``error``."""
     found, headers = problem_and_headers(error, request_id)
     return encoded(found, *headers)
 
 
 def problem_and_headers(error: Exception, request_id: str) -> tuple[Problem, tuple[Header, ...]]:
-    """What there is to say of an ``error`` in which a request ended, and headers that go with it.
+    """Return problem details for ``error``, and the headers that belong to them.
 
-    Nothing of an unforeseen error is told, nor the framework's words, which quote requests.
+    The text of an unforeseen error is left out, and so is Litestar's, which quotes the request.
     """
     detail = str(error)
     errors: tuple[ProblemError, ...] = ()
@@ -156,7 +156,7 @@ def problem_and_headers(error: Exception, request_id: str) -> tuple[Problem, tup
 def problem(
     problem_type: ProblemType, detail: str, request_id: str, errors: Sequence[ProblemError] = ()
 ) -> Problem:
-    """Problem details of this type."""
+    """Create problem details of this type."""
     return Problem(
         type=_TYPE + problem_type.code,
         title=problem_type.title,
@@ -169,7 +169,7 @@ def problem(
 
 
 def encoded(found: Problem, *headers: Header) -> RawResponse:
-    """Problem details as an answer, which no cache keeps."""
+    """Encode problem details as a response that is not cached."""
     body = _encode(found)
     return RawResponse.of(
         body, NO_STORE, _VARY, *headers, media_type=MEDIA_TYPE, status=found.status
@@ -193,5 +193,5 @@ def _headers(error: HTTPException) -> tuple[Header, ...]:
     return tuple(
         (name.lower().encode(), ", ".join(sorted(value.split(", "))).encode())
         for name, value in (error.headers or {}).items()
-        if name.lower() in _KEPT_HEADERS
+        if name.lower() in _FORWARDED_HEADERS
     )

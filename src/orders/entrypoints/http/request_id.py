@@ -1,4 +1,4 @@
-"""The id that follows a request: into its answer, the log and the headers of Kafka messages."""
+"""Request ids: in the response, in log lines and in the headers of Kafka messages."""
 
 import os
 import re
@@ -14,15 +14,14 @@ _SANE = re.compile(rb"[\x21-\x7e]{1,128}")
 
 
 def is_sane(given: bytes) -> bool:
-    """Whether an id that a client gave is one to go on with: 1 to 128 visible ASCII characters."""
+    """Whether an id from a client is usable: 1 to 128 visible ASCII characters."""
     return _SANE.fullmatch(given) is not None
 
 
 class IdSource:
-    """Makes ids: a random half that is the source's own, then a number.
+    """Makes ids from a random prefix and a counter.
 
-    No two sources give the same; each process has its own. Random all through they would take four
-    times as long.
+    Each process has a source of its own, so ids are unique. This is faster than random ids.
     """
 
     def __init__(self) -> None:
@@ -30,17 +29,17 @@ class IdSource:
         self._numbers = count(1)
 
     def new(self) -> bytes:
-        """An id that was not given before."""
+        """Return a new id."""
         return self._form % next(self._numbers)
 
     def taken_or_made(self, headers: Iterable[Header]) -> bytes:
-        """The client's id where it gives one that is sane, else a new one."""
+        """Return the client's id if it sends a usable one, else a new one."""
         given = header_values(headers, HEADER)
         return given[0] if len(given) == 1 and is_sane(given[0]) else self.new()
 
 
 def attach(scope: Mapping[str, Any], request_id: str) -> None:
-    """Remember the id of this request."""
+    """Attach the id to this request."""
     cast("MutableMapping[str, Any]", scope)[_KEY] = request_id
 
 
@@ -55,5 +54,5 @@ def of(scope: Mapping[str, Any]) -> str:
 
 
 def as_message_header(scope: Mapping[str, Any]) -> dict[str, str]:
-    """The id of this request as it goes along with Kafka messages."""
+    """Return the id of this request as a header of Kafka messages."""
     return {HEADER.decode(): of(scope)}

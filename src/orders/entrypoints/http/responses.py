@@ -1,4 +1,4 @@
-"""A whole answer, ready for the socket."""
+"""Responses as bytes."""
 
 from collections.abc import Iterable
 
@@ -13,9 +13,9 @@ Header = tuple[bytes, bytes]
 
 
 class RawResponse(Struct, frozen=True):
-    """Status, headers and all bytes of a body; an ASGI application that says just that.
+    """A complete response, and the ASGI application that sends it.
 
-    To HEAD it gives the headers of the body and leaves the body out.
+    The response to HEAD has the same headers and no body.
     """
 
     status: int
@@ -26,13 +26,13 @@ class RawResponse(Struct, frozen=True):
     def of(
         cls, body: bytes, *headers: Header, media_type: bytes = JSON, status: int = 200
     ) -> "RawResponse":
-        """An answer with this body, its type and its length."""
+        """Create a response with this body and its Content-Type and Content-Length."""
         length = b"%d" % len(body)
         described = ((b"content-type", media_type), (b"content-length", length), *headers)
         return cls(status, described, body)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it."""
+        """Send the response."""
         del receive
         body = b"" if scope.get("method") == "HEAD" else self.body
         await send({"type": "http.response.start", "status": self.status, "headers": self.headers})
@@ -40,5 +40,5 @@ class RawResponse(Struct, frozen=True):
 
 
 def header_values(headers: Iterable[Header], name: bytes) -> list[bytes]:
-    """All values of a header in a request; ``name`` in small letters."""
+    """Return all values of a request header; ``name`` is in lower case."""
     return [value for given, value in headers if given == name]

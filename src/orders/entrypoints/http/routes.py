@@ -8,16 +8,16 @@ from orders.entrypoints.http.asgi_types import Scope
 from orders.entrypoints.http.responses import RawResponse
 
 READ = partial(HTTPRouteHandler, http_method=("GET", "HEAD"))
-"""A route that answers GET, and HEAD with the same headers."""
+"""A route for GET and HEAD."""
 
 READ_WITH_EFFECT = partial(HTTPRouteHandler, http_method="GET")
-"""A route whose GET does something; HEAD, which must not, does not apply."""
+"""A route whose GET has an effect, so that there is no HEAD."""
 
 WRITE = partial(HTTPRouteHandler, http_method="POST")
 
 
 def has_effect(scope: Scope) -> bool:
-    """Whether a request changes something; of the routes for GET those that leave out HEAD do."""
+    """Whether a request changes something; a GET does if its route has no HEAD."""
     if scope["method"] != "GET":
         return scope["method"] not in {"HEAD", "OPTIONS"}
     handler = scope.get("route_handler")
@@ -25,7 +25,7 @@ def has_effect(scope: Scope) -> bool:
 
 
 def options(path: str, methods: str) -> HTTPRouteHandler:
-    """OPTIONS for a path with several routes, of which Litestar would tell the first alone."""
+    """Create OPTIONS for a path with several routes; Litestar's own lists only the first."""
 
     @HTTPRouteHandler(path, http_method="OPTIONS", include_in_schema=False)
     async def get_options() -> RawResponse:

@@ -1,8 +1,8 @@
-"""Runs the application on granian: one main process, and workers that serve.
+"""Runs the application on granian: a main process and its workers.
 
-What granian does not do by itself and this adds: a second server on a taken port is refused
-(granian would share the port with it), workers end with their main process, the exit code of a
-worker that gave up becomes that of the whole, and log lines go the way of ours.
+This adds to granian: a port that is in use is refused (granian would share it), workers end with
+their main process, the exit code of a worker that failed becomes that of the main process, and
+granian's log lines have the form of ours.
 """
 
 import gc
@@ -24,8 +24,7 @@ from orders.entrypoints.http.parent_watchdog import end_with_parent
 from orders.entrypoints.startup import EXIT_FAILED
 
 GRACE_SECONDS = 8
-"""How long requests in hand may take after SIGTERM or SIGINT before they are cut off; all has ended
-within 10 s then."""
+"""How long requests in progress may take after SIGTERM or SIGINT; all processes end within 10 s."""
 
 _PROPAGATE: dict[str, Any] = {"handlers": [], "propagate": True}
 _LOGGING = {
@@ -33,7 +32,7 @@ _LOGGING = {
     "handlers": {},
     "loggers": {
         "_granian": dict(_PROPAGATE),
-        # Tells again, as one text, of errors that the application has told of.
+        # Repeats errors that the application has logged already.
         "_granian.utils": {"level": "CRITICAL"},
         "granian.access": dict(_PROPAGATE),
     },
@@ -51,17 +50,17 @@ def serve(
 ) -> int:
     """Serve until SIGTERM, SIGINT or the end of a worker; returns the exit code of the process.
 
-    0: stopped as asked. Otherwise the code with which a worker ended by itself (``SystemExit`` in
-    ``create``, in the lifespan or in a task passes through), 1 where it was killed or the
-    address cannot be listened on. A worker that ended is not started again: who watches over
-    the process starts all of it anew.
+    It is 0 after a signal. Otherwise it is the exit code of the worker that ended (from a
+    ``SystemExit`` in ``create``, in the lifespan or in a task), or 1 if that was killed or the
+    address cannot be bound. A worker that ended is not restarted: that is up to the supervisor of
+    the whole process.
 
     Args:
-        create: makes the application, in each worker; can be pickled.
+        create: creates the application in each worker; must be picklable.
         host: name or address to listen on.
         port: port to listen on.
-        workers: number of serving processes.
-        grace: seconds that requests in hand may take in the end.
+        workers: number of worker processes.
+        grace: seconds that requests in progress may take on shutdown.
     """
     try:
         address = _free_address(host, port)
@@ -86,12 +85,12 @@ def serve(
 
 
 class _Server(MPServer):
-    """granian's main process, with an exit code that says why it ended."""
+    """granian's main process, with an exit code that tells why it ended."""
 
     exit_code = 0
 
     def shutdown(self, exit_code: int = 0) -> None:
-        """Stop the workers and note the exit code, where granian would exit with it or with 1."""
+        """Stop the workers and keep the exit code; granian would call ``sys.exit``."""
         if not self.interrupt_signal:
             codes = [worker.inner.exitcode for worker in self.wrks]
             self.exit_code = exit_code or max([EXIT_FAILED, *filter(None, codes)])
@@ -102,12 +101,12 @@ class _Server(MPServer):
 
 
 def _load(create: Callable[[], ASGIApp], grace: float) -> ASGIApp:
-    """The first thing that a worker does."""
-    # The main process' handler came along and would swallow the wish to stop, until granian sets
-    # a worker's; nothing is in hand before that.
+    """Create the application at the start of a worker."""
+    # The handler inherited from the main process would ignore SIGTERM until granian sets the
+    # worker's own; no request is in progress before that.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    # Out of reach of the terminal's Ctrl-C: a worker that is told to stop twice locks up and
-    # answers none of the requests that it has in hand.
+    # Ctrl-C in a terminal must not reach the worker besides the main process' signal: stopped
+    # twice, a worker locks up and does not finish its requests.
     os.setpgid(0, 0)
     parent = multiprocessing.parent_process()
     assert parent is not None, "workers are child processes"
@@ -115,26 +114,26 @@ def _load(create: Callable[[], ASGIApp], grace: float) -> ASGIApp:
     try:
         app = create()
     except Exception as error:
-        log.critical("the application cannot be made", exc_info=error)
+        log.critical("the application cannot be created", exc_info=error)
         raise SystemExit(EXIT_FAILED) from None
-    # What is there by now stays for good. Going through it in search of garbage stopped everything
-    # for 0.3 s every 5,000 look-ups, a third of all the time that they took.
+    # What has been loaded stays; without this, full collections stop the worker while they
+    # traverse it.
     gc.collect()
     gc.freeze()
     return app
 
 
 def _free_address(host: str, port: int) -> str:
-    """The numeric address of ``host``, once nobody else listens there.
+    """Return the numeric address of ``host``.
 
     Raises:
-        OSError: somebody does, or it is no address of this machine.
+        OSError: the port is in use, or this is not an address of the machine.
     """
     family, kind, protocol, _, address = socket.getaddrinfo(
         host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )[0]
     with socket.socket(family, kind, protocol) as probe:
-        # Connections of an earlier run that are still closing are no reason to refuse.
+        # Connections of an earlier run may be in TIME_WAIT.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind(address)
     return str(address[0])

@@ -12,23 +12,23 @@ from orders.entrypoints.http.responses import Header, RawResponse
 from orders.entrypoints.http.routes import READ
 
 REVALIDATE = (b"cache-control", b"no-cache")
-"""Keep it, but ask each time: a new version of this service has other files at the same paths."""
+"""Clients revalidate: another version of the service has other files at the same paths."""
 
 _PAGE_POLICY = (
     b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     b"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-"""For pages: everything from here, nothing inline; data: is for the icons inside of stylesheets."""
+"""Pages load from this origin only, nothing inline; ``data:`` is for icons in stylesheets."""
 
 
 class StaticFile:
-    """Bytes with their type, made when they are first asked for.
+    """A file whose content is created on first use.
 
     Args:
-        make: gives the bytes; called once.
-        media_type: their type.
-        extra_headers: what else is said with them.
-        cache_control: how long clients keep them.
+        make: returns the content; called once.
+        media_type: the value of Content-Type.
+        extra_headers: further headers of the response.
+        cache_control: the Cache-Control header.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class StaticFile:
         return ((b"etag", etag(self.body)), self._cache_control, *self._extra_headers)
 
     def response_to(self, headers: list[Header]) -> RawResponse:
-        """The file, or 304 where the client has it."""
+        """Return the file, or 304 if the client has it."""
         (_, tag), *_ = immutable = self._immutable_headers
         if is_known(headers, tag):
             return RawResponse(304, immutable)
@@ -61,13 +61,13 @@ class StaticFile:
 
 
 def page(html: str) -> StaticFile:
-    """An HTML page."""
+    """Create an HTML page."""
     policy = (b"content-security-policy", _PAGE_POLICY)
     return StaticFile(html.encode, b"text/html; charset=utf-8", policy)
 
 
 def route(path: str, file: StaticFile) -> HTTPRouteHandler:
-    """A route, not in the OpenAPI document, that serves this file."""
+    """Create a route that serves this file; it is not in the OpenAPI document."""
 
     @READ(path, include_in_schema=False)
     async def get_file(request: Request[Any, Any, Any]) -> RawResponse:

@@ -1,4 +1,4 @@
-"""What the API needs of the inside."""
+"""The use cases that the routes call."""
 
 from dataclasses import dataclass
 
@@ -10,40 +10,10 @@ from orders.domain.use_cases.publish_orders import PublishDocument, PublishRando
 
 @dataclass(frozen=True, slots=True)
 class UseCases:
-    """Everything that can be asked for over HTTP; whoever builds the app hands it in."""
+    """The use cases behind the routes."""
 
     look_up: LookUpOrder
     list_orders: ListOrders
     publish_document: PublishDocument
     publish_random: PublishRandom
     readiness: CheckReadiness
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How much one request may ask for.
-
-    Attributes:
-        random_max: most orders that one /random makes.
-        max_body_bytes: largest body that POST /orders reads.
-        patience: seconds that a reader of a list may take over one chunk of it.
-    """
-
-    random_max: int = 1000
-    max_body_bytes: int = 10_000_000
-    patience: float = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class Topics:
-    """What the topics are called here, and who reads them; the AsyncAPI document tells it.
-
-    Attributes:
-        orders: the topic that orders arrive on.
-        dead_letters: the topic of dead letters.
-        group: the consumers' group.
-    """
-
-    orders: str = "orders"
-    dead_letters: str = "orders.dlq"
-    group: str = "orders-group"

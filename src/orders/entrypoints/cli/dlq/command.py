@@ -38,7 +38,7 @@ def _drop_output() -> None:
 
 @click.group(cls=_Group)
 def dlq() -> None:
-    """Look at dead letters, and send them again.
+    """Inspect and replay dead letters.
 
     What could not be stored lies on the topic of dead letters. These commands need Kafka alone, and
     only `replay` changes anything.

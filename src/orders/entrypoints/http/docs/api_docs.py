@@ -1,4 +1,4 @@
-"""The documents about the API and the topics as JSON and YAML, and Swagger UI, all served here."""
+"""Serves the OpenAPI and AsyncAPI documents and Swagger UI."""
 
 from collections.abc import Callable, Iterable, Mapping
 from importlib.util import find_spec
@@ -30,7 +30,7 @@ _PAGE = """\
 </body>
 </html>
 """
-# Without validatorUrl null the page would show a badge that another host draws.
+# validatorUrl null: no badge from another host.
 _START = """\
 window.ui = SwaggerUIBundle({
   url: "/openapi.json",
@@ -54,7 +54,7 @@ Document = Callable[[], Mapping[str, Any]]
 
 
 def routes(openapi: Document, asyncapi: Document) -> Iterable[HTTPRouteHandler]:
-    """Everything at /docs, and the documents, each of which is made when it is first asked for."""
+    """Create the routes; each document is created on first use."""
     yield from _as_json_and_yaml(openapi, "/openapi.json", "/swagger.yaml")
     yield from _as_json_and_yaml(asyncapi, "/asyncapi.json", "/asyncapi.yaml")
     yield _redirect
@@ -68,7 +68,7 @@ def _as_json_and_yaml(
     document: Document, json_path: str, yaml_path: str
 ) -> Iterable[HTTPRouteHandler]:
     as_json = StaticFile(lambda: msgspec.json.encode(document()), JSON)
-    # Decoded from JSON no part of it stands twice in memory, so YAML has no aliases to write.
+    # Decoded from JSON, so that no object occurs twice and YAML needs no aliases.
     as_yaml = StaticFile(
         lambda: msgspec.yaml.encode(msgspec.json.decode(as_json.body)), b"application/yaml"
     )
@@ -82,7 +82,7 @@ async def _redirect() -> RawResponse:
 
 
 def _static_folder() -> Path:
-    """Where the wheel keeps its files; found without importing it, which would load a lot."""
+    """Return the folder of Swagger UI's files, without importing its package."""
     spec = find_spec("swagger_ui")
     assert spec is not None, "swagger-ui-py is a dependency"
     return Path(*(spec.submodule_search_locations or ())[:1], "static")

@@ -1,4 +1,4 @@
-"""The operations of the API as the OpenAPI document tells them."""
+"""The operations of the API, as documented by OpenAPI."""
 
 from datetime import timedelta
 from typing import Any
@@ -32,10 +32,10 @@ _CURSOR = cursor.to_text(Cursor(ORDER.date_created + timedelta(minutes=1), "one-
 
 
 def _list_parameters() -> tuple[dict[str, Any], ...]:
-    """Those of the list, with examples in their schemas.
+    """Return the parameters of the list, with examples in their schemas.
 
-    Only the page size has one that Swagger UI begins with: it would send every filter along, and
-    who tries it first would see one order at most.
+    Only ``limit`` has an example that Swagger UI fills in: with all filters filled in, a first try
+    would return one order at most.
     """
     properties = msgspec.json.schema(ListParameters)["$defs"]["ListParameters"]["properties"]
     examples = {
@@ -66,15 +66,15 @@ GET_ORDER = Operation(
     id="getOrder",
     tag="orders",
     summary="One order",
-    description="The order exactly as it was sent, in the one form in which orders are given out. "
-    "An order never changes, so its ETag is for ever.",
+    description="The order as it was sent, in canonical form. An order never changes, and nor does "
+    "its ETag.",
     parameters=(
         {
             "name": "order_uid",
             "in": "path",
             "required": True,
-            "description": "Any text, percent-encoded as UTF-8; a slash in it is %2F. Clients fold "
-            "`.` and `..` as steps of the path, also as %2E: for those two use the order_uid "
+            "description": "Any text, percent-encoded as UTF-8; a slash is %2F. Clients remove the "
+            "path segments `.` and `..`, also as %2E: for these two use the order_uid "
             "filter, GET /orders?order_uid=. or ?order_uid=..",
             "schema": {"type": "string", "minLength": 1},
             "example": _UID,
@@ -82,19 +82,19 @@ GET_ORDER = Operation(
         {
             "name": "If-None-Match",
             "in": "header",
-            "description": "Entity tags that the client has.",
+            "description": "Entity tags of responses that the client has.",
             "schema": {"type": "string"},
         },
     ),
     responses={
         "200": {
             "description": "The order.",
-            "headers": headers(ETag="Stands for exactly these bytes.", Cache_Control="private"),
+            "headers": headers(ETag="The entity tag of these bytes.", Cache_Control="private"),
             "content": content("application/json", ref("Order"), order=ORDER_JSON),
         },
         "304": {
             "description": "The client has it.",
-            "headers": headers(ETag="The tag that fits.", Cache_Control="private"),
+            "headers": headers(ETag="The tag that matched.", Cache_Control="private"),
         },
         **problems(
             (
@@ -112,15 +112,15 @@ GET_ORDER = Operation(
 LIST_ORDERS = Operation(
     id="listOrders",
     tag="orders",
-    summary="All orders, or some, or a page of them",
+    summary="List orders",
     description="Newest first (by date_created, then by order_uid as bytes). Without limit and "
-    "cursor all orders are streamed; a transfer that breaks off is not the whole list. A page "
-    "links to the next, and the link stays right whatever is stored meanwhile. With "
-    "`Accept: application/x-ndjson` there is one order a line.",
+    "cursor all orders are streamed; if the transfer is aborted, the list is incomplete. A page "
+    "links to the next one, and the link stays valid when orders are stored in the meantime. With "
+    "`Accept: application/x-ndjson` there is one order per line.",
     parameters=_list_parameters(),
     responses={
         "200": {
-            "description": "The orders, perhaps none.",
+            "description": "The orders; there may be none.",
             "headers": headers(Link='`<...>; rel="next"` where another page follows.'),
             "content": content("application/json", array_of("Order"), orders=[ORDER_JSON])
             | content("application/x-ndjson", {"type": "string"}, orders=_LINE),
@@ -131,7 +131,7 @@ LIST_ORDERS = Operation(
                 "parameters are not valid",
                 (ProblemError("must be a number from 1 to 1000", parameter="limit"),),
             ),
-            (NOT_ACCEPTABLE, "application/json and application/x-ndjson are what there is", ()),
+            (NOT_ACCEPTABLE, "offered are application/json and application/x-ndjson", ()),
             _NO_DATABASE,
         ),
     },
@@ -141,10 +141,10 @@ POST_ORDERS = Operation(
     id="postOrders",
     tag="orders",
     summary="Send orders to the topic",
-    description="One order, or an array of them, checked as a whole: all are published, or none "
-    "and every fault is listed. It is stored soon after; repeating a request is always safe. In "
-    "one array an order_uid may be repeated only with the same content. Any Content-Type is taken. "
-    "After 503 some may be on the topic already; sending it all again is safe.",
+    description="One order or an array, checked as a whole: either all orders are published, or "
+    "none is and every fault is listed. They are stored soon after; repeating a request is safe. "
+    "Within one array an order_uid may be repeated only with the same content. Any Content-Type is "
+    "accepted. After 503 some orders may be on the topic already; repeat the whole request.",
     request_body={
         "required": True,
         "content": content(
@@ -188,8 +188,8 @@ def random_orders(method: str, most: int, more: str = "") -> Operation:
     return Operation(
         id=f"{method}Random",
         tag="random",
-        summary="Make random orders and send them to the topic",
-        description="As many consistent orders as asked for; they are stored soon after." + more,
+        summary="Create random orders and send them to the topic",
+        description="Creates this many consistent orders; they are stored soon after." + more,
         parameters=(
             {
                 "name": "amount",
@@ -202,7 +202,7 @@ def random_orders(method: str, most: int, more: str = "") -> Operation:
         ),
         responses={
             "200": {
-                "description": "The orders that were made.",
+                "description": "The created orders.",
                 "content": content(
                     "application/json", array_of("Order"), orders=[RANDOM_ORDER_JSON]
                 ),
@@ -222,11 +222,11 @@ def random_orders(method: str, most: int, more: str = "") -> Operation:
 LIVE = Operation(
     id="live",
     tag="health",
-    summary="Does the process answer?",
-    description="Asks nothing else.",
+    summary="Is the process alive?",
+    description="Does not check anything else.",
     responses={
         "200": {
-            "description": "It does.",
+            "description": "It is.",
             "content": content("application/json", ref("Liveness"), live={"state": "live"}),
         }
     },
@@ -247,9 +247,9 @@ def _readiness(description: str, state: str, **parts: Any) -> dict[str, Any]:
 READY = Operation(
     id="ready",
     tag="health",
-    summary="Can it do its work?",
-    description="Each part with its state, and since when. Without the database nothing but what "
-    "the caches hold is served; without Kafka or Redis reads go on.",
+    summary="Can it serve requests?",
+    description="The state of each dependency, and since when. Without the database only cached "
+    "orders are served; without Kafka or Redis reads continue.",
     responses={
         "200": _readiness(
             "Ready, or degraded.", "degraded", postgres=_UP, kafka=_UP, redis=_NO_REDIS

@@ -1,4 +1,4 @@
-"""The place where a page ends, as an opaque text for links."""
+"""Encodes the cursor of a page as opaque text for links."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as NotBase64
@@ -13,15 +13,15 @@ _decode = msgspec.msgpack.Decoder(tuple[Instant, str]).decode
 
 
 def to_text(cursor: Cursor) -> str:
-    """A text that needs no escaping in a URL."""
+    """Encode a cursor; the text needs no escaping in a URL."""
     return urlsafe_b64encode(_encode((cursor.date_created, cursor.order_uid))).rstrip(b"=").decode()
 
 
 def from_text(text: str) -> Cursor:
-    """The cursor that ``to_text`` made this of.
+    """Decode the text of a cursor.
 
     Raises:
-        ValueError: it did not.
+        ValueError: ``to_text`` did not make it.
     """
     try:
         padded = text.encode("ascii") + b"=" * (-len(text) % 4)

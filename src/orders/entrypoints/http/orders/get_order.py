@@ -23,14 +23,14 @@ PATH_TEMPLATE = "/orders/{order_uid}"
 DOCUMENTED = RoutedOperation(PATH_TEMPLATE, "get", GET_ORDER)
 
 _CACHE_CONTROL = (b"cache-control", b"private, max-age=3600")
-"""Orders never change, but they hold personal data: no shared cache keeps them, none for long."""
+"""Orders never change, but hold personal data: only private caches may keep them, for an hour."""
 _TYPE = (b"content-type", JSON)
 _METHODS = "GET, HEAD, OPTIONS"
 _OPTIONS = RawResponse(204, ((b"allow", _METHODS.encode()),))
 
 
 class GetOrder:
-    """An ASGI application that serves every path below /orders/ and hands the rest to ``app``.
+    """An ASGI application that serves all paths below /orders/ and passes the rest to ``app``.
 
     It stands before Litestar, which routes by the decoded path: there ``%2F`` is a slash, so
     different uids look alike. Routing and request objects would also cost ten times as much as
@@ -45,20 +45,20 @@ class GetOrder:
         self._ids = new_ids
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request; an error becomes its problem response."""
+        """Serve a request; an error becomes a problem response."""
         path = raw_path(scope) if scope["type"] == "http" else b""
         segment = path[len(PREFIX) :]
         if not segment or not path.startswith(PREFIX):
             await self._app(scope, receive, send)
             return
         began = perf_counter()
-        given = dict(scope["headers"])  # rules out at once what most requests do not carry
+        given = dict(scope["headers"])  # most requests have neither of the two headers below
         has_id = ids.HEADER in given
         request_id = self._ids.taken_or_made(scope["headers"]) if has_id else self._ids.new()
         try:
             response = await self._respond(scope, segment, request_id, given)
             headers = (*response.headers, *NO_PAGE, (ids.HEADER, request_id))
-        except Exception as error:  # noqa: BLE001, all of them have a response
+        except Exception as error:  # noqa: BLE001 (each has a response)
             begin_request(scope, request_id)
             response = error_response(error, scope)
             headers = complete_headers(response.headers, request_id)

@@ -20,23 +20,25 @@ from orders.entrypoints.http.routes import READ
 _FORMS = {form.media_type.decode(): form for form in (ARRAY, LINES)}
 
 
-def route(list_orders: ListOrders, patience: float) -> HTTPRouteHandler:
-    """The route over this use case; ``patience`` as in ``Limits``."""
+def route(list_orders: ListOrders, reader_timeout: float) -> HTTPRouteHandler:
+    """Create the route; ``reader_timeout`` as in ``create_app``."""
 
     @READ("/orders", **documented(operations.LIST_ORDERS))
     async def get_orders(request: Request[Any, Any, Any]) -> ASGIApp:
         form = _form(request)
-        asked = list_request.parse(request.scope["query_string"])
-        if asked.limit is None:
-            return await OrderStream.start(form, list_orders.stream(asked.query), patience)
-        return await _page(list_orders, asked, asked.limit, form)
+        parsed = list_request.parse(request.scope["query_string"])
+        if parsed.limit is None:
+            return await OrderStream.start(form, list_orders.stream(parsed.query), reader_timeout)
+        return await _page(list_orders, parsed, parsed.limit, form)
 
     return get_orders
 
 
-async def _page(list_orders: ListOrders, asked: ListRequest, limit: int, form: Form) -> RawResponse:
-    page = await list_orders.page(asked.query, limit, asked.after)
-    link = ((b"link", asked.next_link(page.next)),) if page.next else ()
+async def _page(
+    list_orders: ListOrders, parsed: ListRequest, limit: int, form: Form
+) -> RawResponse:
+    page = await list_orders.page(parsed.query, limit, parsed.after)
+    link = ((b"link", parsed.next_link(page.next)),) if page.next else ()
     return RawResponse.of(form.join(page.orders), *link, *HEADERS, media_type=form.media_type)
 
 
@@ -44,5 +46,5 @@ def _form(request: Request[Any, Any, Any]) -> Form:
     accept = ",".join(request.headers.getall("accept", []))
     chosen = preferred(accept, list(_FORMS))
     if chosen is None:
-        raise HTTPProblem(NOT_ACCEPTABLE, " and ".join(_FORMS) + " are what there is")
+        raise HTTPProblem(NOT_ACCEPTABLE, "offered are " + " and ".join(_FORMS))
     return _FORMS[chosen]

@@ -1,4 +1,4 @@
-"""What GET /orders was asked for: filters, page size, place."""
+"""Parses the query of GET /orders: filters, page size and cursor."""
 
 import re
 from collections.abc import Callable
@@ -17,11 +17,11 @@ from orders.entrypoints.http.problems import INVALID_REQUEST, HTTPProblem, Probl
 
 LIMIT_MAX = 1000
 PAGE_SIZE = 100
-"""Orders a page where there is a cursor but no limit."""
+"""Orders in a page if there is a cursor but no limit."""
 
 
 class ListParameters(Struct, frozen=True):
-    """The parameters in the query, as they are documented; their readers are below."""
+    """The query parameters, for the documents."""
 
     order_uid: Annotated[str, Meta(description="Only the order with exactly this order_uid.")]
     customer_id: Annotated[str, Meta(description="Only orders of this customer.")]
@@ -50,7 +50,7 @@ class ListParameters(Struct, frozen=True):
 
 
 class ListRequest(Struct, frozen=True):
-    """A valid request. Without ``limit`` all orders are wanted, and ``after`` is None."""
+    """A valid request. Without ``limit`` all orders are requested, and ``after`` is None."""
 
     query: OrderQuery
     limit: int | None
@@ -58,18 +58,18 @@ class ListRequest(Struct, frozen=True):
     pairs: tuple[tuple[str, str], ...]
 
     def next_link(self, after: Cursor) -> bytes:
-        """The value of Link for the page that begins after ``after``: same filters, same size."""
-        kept = [pair for pair in self.pairs if pair[0] != "cursor"]
-        query = urlencode([*kept, ("cursor", cursor.to_text(after))], quote_via=quote)
+        """Return the Link header of the next page, which has the same filters and size."""
+        unchanged = [pair for pair in self.pairs if pair[0] != "cursor"]
+        query = urlencode([*unchanged, ("cursor", cursor.to_text(after))], quote_via=quote)
         return f'</orders?{query}>; rel="next"'.encode()
 
 
 def parse(query_string: bytes) -> ListRequest:
-    """Read the query of a URL.
+    """Parse the query of a URL.
 
-    An empty value is a value: ``order_uid=`` asks for the order with an empty uid, which cannot
-    exist. A parameter that we do not know is refused, since leaving out a misspelt filter would
-    give orders that were not asked for.
+    An empty value is a value: ``order_uid=`` selects the order with an empty uid, which cannot
+    exist. An unknown parameter is refused, since ignoring a misspelt filter would return orders
+    that were not asked for.
 
     Raises:
         HTTPProblem: with every parameter that is unknown, repeated or not valid.
@@ -117,7 +117,7 @@ def _text(text: str) -> str:
 
 
 def _instant(text: str) -> datetime:
-    """The plus of an offset that nobody encoded arrives as a space; nothing else ends like that."""
+    """Parse an instant; the ``+`` of its offset arrives as a space if it was not encoded."""
     try:
         moment: datetime = msgspec.convert(_UNENCODED_PLUS.sub(r"\1+\2", text), Instant)
         return in_utc(moment)

@@ -16,13 +16,13 @@ _BROKEN_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
 
 def raw_path(scope: Mapping[str, Any]) -> bytes:
-    """The path as it was sent; where a server does not tell, the decoded one encoded again."""
+    """Return the path as it was sent, or the encoded path if the server does not provide it."""
     raw: bytes | None = scope.get("raw_path")
     return quote(scope["path"], errors="surrogateescape").encode() if raw is None else raw
 
 
 def decoded(segment: bytes) -> str:
-    """The text of one segment of a raw path.
+    """Decode a segment of a raw path.
 
     Raises:
         HTTPProblem: it is not percent-encoded UTF-8.
@@ -39,7 +39,7 @@ def decoded(segment: bytes) -> str:
 
 
 def order_uid_in(scope: Mapping[str, Any]) -> str:
-    """The order_uid that the path of a request names, empty where it names none.
+    """Return the order_uid in the path of a request, or an empty text.
 
     Raises:
         HTTPProblem: it is not percent-encoded UTF-8.
@@ -49,10 +49,10 @@ def order_uid_in(scope: Mapping[str, Any]) -> str:
 
 
 def path_to(order_uid: str) -> str:
-    """Where this order is served, as a reference relative to the host.
+    """Return the path of an order.
 
-    Clients fold ``.`` and ``..`` away before they send, encoded or not; those two are reached by
-    the filter.
+    Clients remove the segments ``.`` and ``..`` before they send a request, encoded or not, so
+    these two orders are addressed by a filter.
     """
     if order_uid in {".", ".."}:
         return f"/orders?order_uid={order_uid}"

@@ -1,4 +1,4 @@
-"""Many orders as one body, chunk by chunk: bytes joined, nothing decoded or encoded."""
+"""Streams orders as one body, without decoding them."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -14,7 +14,7 @@ Chunks = AsyncIterator[tuple[StoredOrder, ...]]
 
 
 class Form(NamedTuple):
-    """How orders are put one after another: what stands before, between and after them."""
+    """A format of many orders: the bytes before, between and after them."""
 
     media_type: bytes
     opening: bytes
@@ -22,7 +22,7 @@ class Form(NamedTuple):
     closing: bytes
 
     def join(self, orders: Sequence[StoredOrder]) -> bytes:
-        """These orders alone, as a whole body."""
+        """Return the complete body of these orders."""
         inner = self.separator.join([order.document for order in orders])
         return self.opening + inner + (self.closing if orders or self.opening else b"")
 
@@ -31,82 +31,81 @@ ARRAY = Form(JSON, b"[", b",", b"]")
 LINES = Form(b"application/x-ndjson", b"", b"\n", b"\n")
 
 HEADERS = ((b"vary", b"accept"), NO_STORE)
-"""For lists of orders: their form depends on Accept, their content on when one asks."""
+"""Headers of every list of orders."""
 
 
 class ReaderStuck(OrdersError):
-    """Who asked for a list does not read it."""
+    """The client has stopped reading the response."""
 
     code = "reader-stuck"
 
 
 class OrderStream:
-    """An answer of unknown length, sent as the client takes it in.
+    """A response of unknown length, sent at the speed of the client.
 
-    Made by ``start``, once the first chunk is there: what fails before that is an error with a
-    status of its own. What fails later leaves the transfer unfinished, so that no client takes
-    the half for the whole.
+    ``start`` creates it when the first chunk has arrived, so an error before that has a status of
+    its own. A later error aborts the transfer, so that clients notice that it is incomplete.
 
-    The server makes ``send`` wait while the client reads slowly: no more than two chunks and the
-    server's own buffer are in memory then. A client that does not take a chunk within ``patience``
-    seconds is cut off.
+    The server makes ``send`` wait while the client reads slowly, so that at most two chunks and the
+    server's buffer are in memory. A client that takes more than
+    ``reader_timeout`` seconds for a chunk is disconnected.
     """
 
     def __init__(
-        self, form: Form, first: Sequence[StoredOrder], rest: Chunks, patience: float
+        self, form: Form, first: Sequence[StoredOrder], rest: Chunks, reader_timeout: float
     ) -> None:
         self._form = form
         self._first = first
         self._rest = rest
-        self._patience = patience
+        self._reader_timeout = reader_timeout
 
     @classmethod
-    async def start(cls, form: Form, chunks: Chunks, patience: float) -> "OrderStream":
-        """Take the first chunk. Raises what ``chunks`` raises."""
+    async def start(cls, form: Form, chunks: Chunks, reader_timeout: float) -> "OrderStream":
+        """Wait for the first chunk. Raises what ``chunks`` raises."""
         try:
             first = await anext(chunks)
         except StopAsyncIteration:
             first = ()
-        return cls(form, first, chunks, patience)
+        return cls(form, first, chunks, reader_timeout)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it; stops without a word when the client has gone.
+        """Send the response; stops silently when the client has disconnected.
 
         Raises:
-            ReaderStuck: the client is there and takes nothing; its connection is cut.
+            ReaderStuck: the client is connected but does not read; the connection is aborted.
         """
         headers = [(b"content-type", self._form.media_type), *HEADERS]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
-        gone = asyncio.create_task(_until_disconnected(receive))
+        disconnected = asyncio.create_task(_until_disconnected(receive))
         try:
             if scope["method"] == "HEAD":
                 await _send_body(send, b"", more=False)
             else:
-                await self._send_chunks(send, gone)
+                await self._send_chunks(send, disconnected)
         except ReaderStuck:
             abort_connection(scope)
             raise
         finally:
-            gone.cancel()
+            disconnected.cancel()
 
-    async def _send_chunks(self, send: Send, gone: "asyncio.Task[None]") -> None:
+    async def _send_chunks(self, send: Send, disconnected: "asyncio.Task[None]") -> None:
         form = self._form
         if not self._first:
             await _send_body(send, form.join(()), more=False)
             return
-        await self._send_patiently(send, form.opening + _inner(form, self._first))
-        del self._first  # else it would be held to the end
+        await self._send_in_time(send, form.opening + _inner(form, self._first))
+        del self._first  # else it would stay in memory to the end
         async for chunk in self._rest:
-            # A server takes what is sent to one who has gone, and does not make us wait for it.
+            # The server accepts data for a client that has disconnected without waiting.
             await asyncio.sleep(0)
-            if gone.done():
+            if disconnected.done():
                 return
-            await self._send_patiently(send, form.separator + _inner(form, chunk))
-        await self._send_patiently(send, form.closing, more=False)
+            await self._send_in_time(send, form.separator + _inner(form, chunk))
+        await self._send_in_time(send, form.closing, more=False)
 
-    async def _send_patiently(self, send: Send, body: bytes, *, more: bool = True) -> None:
+    async def _send_in_time(self, send: Send, body: bytes, *, more: bool = True) -> None:
         try:
-            async with asyncio.timeout(self._patience):
+            async with asyncio.timeout(self._reader_timeout):
                 await _send_body(send, body, more=more)
         except TimeoutError:
             raise ReaderStuck("the client has stopped reading") from None

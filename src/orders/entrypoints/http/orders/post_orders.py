@@ -20,7 +20,7 @@ from orders.entrypoints.http.routes import WRITE
 
 
 def route(publish: PublishDocument) -> HTTPRouteHandler:
-    """The route over this use case; the app bounds how much of a body is read."""
+    """Create the route; the application bounds the size of the body."""
 
     @WRITE("/orders", **documented(operations.POST_ORDERS))
     async def post_orders(request: Request[Any, Any, Any]) -> RawResponse:

@@ -1,4 +1,4 @@
-"""POST and GET /random/{amount}: make orders up and send them to the topic."""
+"""POST and GET /random/{amount}: create random orders and send them to the topic."""
 
 import re
 from typing import Any
@@ -16,12 +16,12 @@ from orders.entrypoints.http.problems import INVALID_REQUEST, HTTPProblem, Probl
 from orders.entrypoints.http.responses import NO_STORE, RawResponse
 from orders.entrypoints.http.routes import READ_WITH_EFFECT, WRITE
 
-_BY_GET = " The same by GET, for links; POST says better what it does."
+_BY_GET = " GET does the same as POST, for use in links."
 _NATURAL = re.compile(r"[1-9][0-9]*")
 
 
 def routes(publish: PublishRandom, most: int) -> list[HTTPRouteHandler]:
-    """The routes over this use case; ``most`` is the largest amount."""
+    """Create the routes; ``most`` is the largest amount."""
 
     async def respond(request: Request[Any, Any, Any], amount: str) -> RawResponse:
         number = parse_amount(amount, most)
@@ -43,12 +43,12 @@ def routes(publish: PublishRandom, most: int) -> list[HTTPRouteHandler]:
 
 
 def parse_amount(text: str, most: int) -> int:
-    """The natural number that ``text`` is in ASCII digits, without sign or leading zero.
+    """Parse a natural number in ASCII digits, without sign or leading zero.
 
     Raises:
-        HTTPProblem: it is none, or above ``most``.
+        HTTPProblem: it is not such a number, or above ``most``.
     """
-    # Length first: numbers of thousands of digits are slow to read, and then refused by Python.
+    # The length first: numbers of thousands of digits are slow to parse.
     if len(text) <= len(str(most)) and _NATURAL.fullmatch(text) and int(text) <= most:
         return int(text)
     fault = ProblemError(f"must be a number from 1 to {most}", parameter="amount")

@@ -1,4 +1,4 @@
-"""What people see: the page at /, the error pages, and the files that both are made of.
+"""The page at / and the error pages.
 
-Served as HTML with every sentence in it; one script module fills in what it fetches from the API.
+The HTML is complete with all its texts; one script module adds what it fetches from the API.
 """

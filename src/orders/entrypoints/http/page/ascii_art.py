@@ -1,4 +1,4 @@
-"""A status code in large characters."""
+"""Draws a status code in large characters."""
 
 _GLYPHS = {
     "0": (" ### ", "#   #", "#   #", "#   #", " ### "),
@@ -15,6 +15,6 @@ _GLYPHS = {
 
 
 def large(status: int) -> str:
-    """The digits of ``status`` side by side, five lines high."""
+    """Draw the digits of ``status`` side by side, five lines high."""
     digits = [_GLYPHS[digit] for digit in str(status)]
     return "\n".join("  ".join(row) for row in zip(*digits, strict=True))

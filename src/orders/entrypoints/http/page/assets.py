@@ -1,4 +1,4 @@
-"""Script, stylesheet, fonts and icon, under names that change with what is in them."""
+"""Script, stylesheet, fonts and icon, with a hash of the content in their paths."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -11,14 +11,14 @@ from orders.entrypoints.http.static_file import StaticFile
 
 PREFIX = "/assets/"
 FOREVER = (b"cache-control", b"public, max-age=31536000, immutable")
-"""What is at such an address never changes: other content has another name."""
+"""The content at such a path never changes."""
 
 _FONTS = ("latin", "latin-ext", "cyrillic", "cyrillic-ext")
 _HASH_DIGITS = 16
 
 
 class Asset(NamedTuple):
-    """A file and the path that it is served at."""
+    """A file and its path."""
 
     path: str
     file: StaticFile
@@ -26,7 +26,7 @@ class Asset(NamedTuple):
 
 @cache
 def assets() -> Mapping[str, Asset]:
-    """Every file, by the word that stands for it in templates."""
+    """Return all files by their names in templates."""
     fonts = {
         f"font_{script.replace('-', '_')}": _asset(
             f"{script}.woff2", FILES.joinpath("font", f"{script}.woff2").read_bytes(), b"font/woff2"
@@ -50,7 +50,7 @@ def assets() -> Mapping[str, Asset]:
 
 @cache
 def by_path() -> Mapping[str, StaticFile]:
-    """Every file by its path."""
+    """Return all files by path."""
     return dict(assets().values())
 
 

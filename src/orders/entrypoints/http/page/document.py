@@ -1,4 +1,4 @@
-"""One HTML document: a template filled in with texts and addresses, and the headers of a page."""
+"""Renders HTML templates, and defines the headers of pages."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -16,9 +16,9 @@ POLICY = (
     b"connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
     b"require-trusted-types-for 'script'; trusted-types 'none'"
 )
-"""Everything from here, nothing inline, and no text becomes markup or code by any way of script."""
+"""Loads from this origin only, nothing inline; scripts cannot turn text into markup or code."""
 
-SAFETY = (
+PAGE_HEADERS = (
     (b"content-security-policy", POLICY),
     (b"cross-origin-opener-policy", b"same-origin"),
     (
@@ -26,13 +26,15 @@ SAFETY = (
         b"camera=(), geolocation=(), microphone=(), payment=(), usb=(), clipboard-read=()",
     ),
 )
-"""What pages say besides what every answer says."""
+"""Headers of pages besides those of every response."""
 
 
 def rendered(template: str, language: str, **values: str) -> bytes:
-    """The template with all texts of the language, all addresses and ``values``, each escaped."""
+    """Render a template with the texts of a language, the paths of assets and ``values``."""
     filled = {word: escape(text) for word, text in values.items()}
-    return _template(template).substitute(_immutable(language), lang=language, **filled).encode()
+    return (
+        _template(template).substitute(_common_values(language), lang=language, **filled).encode()
+    )
 
 
 @cache
@@ -41,7 +43,7 @@ def _template(name: str) -> Template:
 
 
 @cache
-def _immutable(language: str) -> Mapping[str, str]:
-    """What a template may name whatever it is rendered for."""
+def _common_values(language: str) -> Mapping[str, str]:
+    """Return the values that all templates have in common."""
     addresses = {word: asset.path for word, asset in assets().items()}
     return addresses | {word: escape(text) for word, text in translations(language).items()}

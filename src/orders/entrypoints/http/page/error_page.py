@@ -1,4 +1,4 @@
-"""An error as a page, for those who come with a browser."""
+"""Error pages for browsers."""
 
 from collections.abc import Iterable, Mapping
 
@@ -15,9 +15,9 @@ _HTML = _OFFERS[-1]
 
 
 def is_wanted(headers: Iterable[Header]) -> bool:
-    """Whether the client names HTML and likes it better than JSON, as browsers do.
+    """Whether the client prefers HTML to JSON and names it, as browsers do.
 
-    Those who take anything, or do not say, are programs and get problem details.
+    Clients that accept anything are taken for programs.
     """
     accept = b",".join(header_values(headers, b"accept")).lower()
     return b"html" in accept and preferred(accept.decode("latin-1"), _OFFERS) == _HTML
@@ -30,20 +30,20 @@ def error_page(
     user_message: UserMessage | None = None,
     order_uid: str = "",
 ) -> RawResponse:
-    """The page about ``problem``, in the reader's language and with the problem's status.
+    """Create the page about ``problem`` in the language of the reader.
 
     Args:
         problem: what went wrong.
-        request_headers: tell the language.
-        headers: what else the answer says.
-        user_message: what to say to people, where there is more to say than of any such problem.
-        order_uid: the order that was asked for, which the page at / can then be asked for.
+        request_headers: for the language.
+        headers: further headers of the response.
+        user_message: replaces the text for the problem's type.
+        order_uid: the requested order; the page links to it.
     """
     language = language_of(request_headers)
-    said = translations(language)
-    title, text = _title_and_text(problem, said)
+    texts = translations(language)
+    title, text = _title_and_text(problem, texts)
     if user_message:
-        text = said[user_message.name].format_map(user_message.values)
+        text = texts[user_message.name].format_map(user_message.values)
     body = document.rendered(
         "error.html",
         language,
@@ -54,7 +54,7 @@ def error_page(
         log="\n".join(_log(problem)),
         request_id=problem.request_id,
         back_path=page_path(order_uid),
-        back_text=said["error_back_to_order"] if order_uid else said["error_back"],
+        back_text=texts["error_back_to_order"] if order_uid else texts["error_back"],
     )
     vary = (b"vary", b"accept, " + VARY)
     return RawResponse.of(
@@ -62,21 +62,21 @@ def error_page(
         NO_STORE,
         vary,
         *headers,
-        *document.SAFETY,
+        *document.PAGE_HEADERS,
         media_type=document.MEDIA_TYPE,
         status=problem.status,
     )
 
 
-def _title_and_text(problem: Problem, said: Mapping[str, str]) -> tuple[str, str]:
+def _title_and_text(problem: Problem, texts: Mapping[str, str]) -> tuple[str, str]:
     code = problem.code.replace("-", "_")
-    if f"error_title_{code}" not in said:
+    if f"error_title_{code}" not in texts:
         code = "other"
-    return said[f"error_title_{code}"], said[f"error_text_{code}"]
+    return texts[f"error_title_{code}"], texts[f"error_text_{code}"]
 
 
 def _log(problem: Problem) -> Iterable[str]:
-    """What the API says of it, line by line."""
+    """Return the problem details line by line."""
     yield f"[{problem.status}] {problem.title}"
     yield f"[{problem.code}] {problem.detail}"
     for fault in problem.errors or ():

@@ -1,4 +1,4 @@
-"""The files that pages are made of."""
+"""The folder with the files of the pages."""
 
 from pathlib import Path
 

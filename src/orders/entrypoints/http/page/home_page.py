@@ -1,4 +1,4 @@
-"""GET /: the page to look orders up on."""
+"""GET /: the page to look up orders."""
 
 from collections.abc import Iterable
 from urllib.parse import parse_qs, quote
@@ -12,17 +12,17 @@ from orders.entrypoints.http.responses import Header, RawResponse
 from orders.entrypoints.http.static_file import REVALIDATE
 
 
-def answer(query: bytes, headers: Iterable[Header], random_max: int) -> RawResponse:
-    """The page in the reader's language, or 304 where the browser has it.
+def home_page(query: bytes, headers: Iterable[Header], random_max: int) -> RawResponse:
+    """Return the page in the language of the reader, or 304 if the browser has it.
 
     Args:
-        query: of the URL; ``order`` in it is written into the search box.
+        query: of the URL; ``order`` in it fills the search box.
         headers: of the request.
-        random_max: most random orders at a time.
+        random_max: the most random orders at a time.
     """
     given = list(headers)
     language = language_of(given)
-    order_uid = asked_order(query)
+    order_uid = requested_order(query)
     other = next(one for one in LANGUAGES if one != language)
     most = {"most": random_max}
     body = document.rendered(
@@ -37,14 +37,14 @@ def answer(query: bytes, headers: Iterable[Header], random_max: int) -> RawRespo
         uid_max=str(ID_MAX_LENGTH),
     )
     tag = etag(body)
-    described = ((b"etag", tag), REVALIDATE, (b"vary", VARY), *document.SAFETY)
+    described = ((b"etag", tag), REVALIDATE, (b"vary", VARY), *document.PAGE_HEADERS)
     if is_known(given, tag):
         return RawResponse(304, described)
     return RawResponse.of(body, *described, media_type=document.MEDIA_TYPE)
 
 
-def asked_order(query: bytes) -> str:
-    """The order_uid that the query of a page's URL asks for, empty where it asks for none."""
+def requested_order(query: bytes) -> str:
+    """Return the order_uid in the query of the page, or an empty text."""
     try:
         return parse_qs(query.decode(errors="replace"), max_num_fields=100).get("order", [""])[0]
     except ValueError:
@@ -52,10 +52,10 @@ def asked_order(query: bytes) -> str:
 
 
 def page_path(order_uid: str) -> str:
-    """Where the page shows this order; the page itself for an empty uid."""
+    """Return the path of the page that shows this order, or of the page for an empty uid."""
     return f"/?order={quote(order_uid, safe='')}" if order_uid else "/"
 
 
 def switch_path(language: str, order_uid: str) -> str:
-    """Where this language is chosen, on the way to the same order."""
+    """Return the path that sets the language and leads back to the same order."""
     return f"/language/{language}" + page_path(order_uid)[1:]

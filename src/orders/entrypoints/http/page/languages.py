@@ -1,4 +1,4 @@
-"""Russian and English: which one a request is answered in, and all that is said in it."""
+"""The languages of the pages, how one is chosen, and their texts."""
 
 from collections.abc import Iterable, Mapping
 from functools import cache
@@ -19,7 +19,7 @@ VARY = b"accept-language, cookie"
 
 
 def language_of(headers: Iterable[Header]) -> str:
-    """The language that was chosen by the switch, else the browser's, else Russian."""
+    """Return the language chosen on the page, else that of the browser, else Russian."""
     given = list(headers)
     chosen = _cookie(b";".join(header_values(given, b"cookie")).decode("latin-1"))
     if chosen in LANGUAGES:
@@ -29,20 +29,20 @@ def language_of(headers: Iterable[Header]) -> str:
 
 
 def set_language_cookie(language: str) -> Header:
-    """The header that makes a browser remember its choice."""
+    """Return the header that sets the cookie with the chosen language."""
     cookie = f"{COOKIE}={language}; Path=/; Max-Age={_ONE_YEAR}; SameSite=Lax; HttpOnly"
     return (b"set-cookie", cookie.encode())
 
 
 @cache
 def translations(language: str) -> Mapping[str, str]:
-    """Every sentence in this language by its name; all languages have the same names."""
+    """Return all texts of a language by name; all languages have the same names."""
     body = FILES.joinpath("translations", f"{language}.json").read_bytes()
     return msgspec.json.decode(body, type=dict[str, str])
 
 
 def _cookie(header: str) -> str:
-    """The value of our cookie, empty where there is none."""
+    """Return the value of the language cookie, or an empty text."""
     for pair in header.split(";"):
         name, _, value = pair.partition("=")
         if name.strip() == COOKIE:

@@ -1,4 +1,4 @@
-"""The routes of the page and of everything that pages load."""
+"""Routes of the page and its assets."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -16,12 +16,12 @@ from orders.entrypoints.http.routes import READ
 
 
 def routes(random_max: int) -> Iterable[HTTPRouteHandler]:
-    """All of them; none is in the OpenAPI document. ``random_max`` as in ``Limits``."""
+    """Create the routes, which are not in the OpenAPI document."""
 
     @READ("/", include_in_schema=False)
     async def get_page(request: Request[Any, Any, Any]) -> RawResponse:
         scope = request.scope
-        return home_page.answer(scope["query_string"], scope["headers"], random_max)
+        return home_page.home_page(scope["query_string"], scope["headers"], random_max)
 
     return [get_page, _get_asset, _choose_language]
 
@@ -36,10 +36,10 @@ async def _get_asset(request: Request[Any, Any, Any], name: FromPath[str]) -> Ra
 
 @READ("/language/{language:str}", include_in_schema=False)
 async def _choose_language(request: Request[Any, Any, Any], language: FromPath[str]) -> RawResponse:
-    """Remember it, and lead to the page: to the order that ``order`` names, and nowhere else."""
+    """Set the language cookie and redirect to the page, with the same order."""
     if language not in LANGUAGES:
         raise HTTPProblem(UNKNOWN_PATH, "no such language")
-    target = home_page.page_path(home_page.asked_order(request.scope["query_string"]))
+    target = home_page.page_path(home_page.requested_order(request.scope["query_string"]))
     location = (b"location", target.encode())
     length = (b"content-length", b"0")
     return RawResponse(303, (location, length, set_language_cookie(language), NO_STORE))

@@ -1,14 +1,15 @@
-"""The document as a whole: two topics, what lies on them, and who sends and takes it."""
+"""Assembles the AsyncAPI document: topics, messages, and who sends and receives them."""
 
 from importlib.metadata import version
 from typing import Any
 
 import msgspec
 
+from orders.config import Settings
 from orders.entrypoints.http.docs.asyncapi.examples import examples
 from orders.entrypoints.http.docs.asyncapi.headers import (
     REQUEST_ID,
-    LetterHeaders,
+    DeadLetterHeaders,
     MessageHeaders,
     PublishedHeaders,
 )
@@ -16,69 +17,67 @@ from orders.entrypoints.http.docs.openapi.examples import ORDER_JSON
 from orders.entrypoints.http.docs.openapi.examples import REQUEST_ID as REQUEST_ID_EXAMPLE
 from orders.entrypoints.http.docs.openapi.parts import array_of, ref
 from orders.entrypoints.http.docs.openapi.schemas import REF, order_schemas
-from orders.entrypoints.http.use_cases import Topics
 
 _DESCRIPTION = """\
-Orders arrive on one topic, one a message or several as an array. What cannot be stored goes to
-another, with headers that say why. HTTP is told by [/openapi.json](/openapi.json), with the same
-schemas.
+Orders arrive on one topic, one per message or several as an array. What cannot be stored goes to
+another topic, with headers that tell why. The HTTP API, with the same schemas, is described by
+[/openapi.json](/openapi.json).
 
-Where the brokers are, and how to be let in, is not said here: that is for those who may connect,
-and the address that this service uses need not be theirs.
+Addresses and credentials of the brokers are not part of this document.
 
 Values of headers are text in UTF-8. Messages are compressed by any of gzip, snappy, lz4 and zstd,
 or not at all.
 """
 _BINDING = {"bindingVersion": "0.5.0"}
-_ORDERS, _LETTERS = "orders", "deadLetters"
-_ONE, _SEVERAL, _PUBLISHED, _LETTER = "order", "orderArray", "publishedOrder", "deadLetter"
+_ORDERS, _DEAD_LETTERS = "orders", "deadLetters"
+_ONE, _SEVERAL, _PUBLISHED, _DEAD_LETTER = "order", "orderArray", "publishedOrder", "deadLetter"
 _JSON = "application/json"
 _CORRELATION = {
     "location": f"$message.header#/{REQUEST_ID}",
-    "description": "Leads to the HTTP request in the logs.",
+    "description": "Identifies the HTTP request in the logs.",
 }
 
 
-def asyncapi_document(topics: Topics) -> dict[str, Any]:
-    """The AsyncAPI 3.0 document of a service whose topics are these."""
+def asyncapi_document(settings: Settings) -> dict[str, Any]:
+    """The AsyncAPI 3.0 document of a service with these settings."""
     _, headers = msgspec.json.schema_components(
-        (MessageHeaders, PublishedHeaders, LetterHeaders), ref_template=REF + "{name}"
+        (MessageHeaders, PublishedHeaders, DeadLetterHeaders), ref_template=REF + "{name}"
     )
     return {
         "asyncapi": "3.0.0",
         "info": {"title": "Orders", "version": version("orders"), "description": _DESCRIPTION},
         "defaultContentType": _JSON,
-        "channels": _channels(topics),
-        "operations": _operations(topics),
+        "channels": _channels(settings),
+        "operations": _operations(settings),
         "components": {
-            "messages": _messages(topics),
+            "messages": _messages(settings),
             "schemas": order_schemas() | headers,
         },
     }
 
 
-def _channels(topics: Topics) -> dict[str, Any]:
+def _channels(settings: Settings) -> dict[str, Any]:
     forever = {"cleanup.policy": ["delete"], "retention.ms": -1, "retention.bytes": -1}
     return {
         _ORDERS: {
-            "address": topics.orders,
+            "address": settings.kafka_topic,
             "title": "Orders",
-            "description": "Where orders arrive, from any producer. Any number of partitions; the "
-            "key decides only about those.",
+            "description": "Orders from any producer. It may have any number of partitions; "
+            "the key only selects the partition.",
             "messages": _refs("components/messages", _ONE, _SEVERAL, _PUBLISHED),
-            "bindings": {"kafka": {"topic": topics.orders, **_BINDING}},
+            "bindings": {"kafka": {"topic": settings.kafka_topic, **_BINDING}},
         },
-        _LETTERS: {
-            "address": topics.dead_letters,
+        _DEAD_LETTERS: {
+            "address": settings.kafka_dlq_topic,
             "title": "Dead letters",
             "description": "What could not be stored, with the reason. Each is written at least "
-            "once: count and process by source topic, partition, offset and index. Where this "
-            "service makes the topic, it keeps everything and takes messages twice as large as "
-            "those of orders.",
-            "messages": _refs("components/messages", _LETTER),
+            "once: identify them by source topic, partition, offset and index. If this service "
+            "creates the topic, it retains everything and accepts messages twice as large as "
+            "the topic of orders.",
+            "messages": _refs("components/messages", _DEAD_LETTER),
             "bindings": {
                 "kafka": {
-                    "topic": topics.dead_letters,
+                    "topic": settings.kafka_dlq_topic,
                     "topicConfiguration": forever,
                     **_BINDING,
                 }
@@ -87,7 +86,7 @@ def _channels(topics: Topics) -> dict[str, Any]:
     }
 
 
-def _operations(topics: Topics) -> dict[str, Any]:
+def _operations(settings: Settings) -> dict[str, Any]:
     def operation(action: str, channel: str, summary: str, *messages: str) -> dict[str, Any]:
         return {
             "action": action,
@@ -96,29 +95,35 @@ def _operations(topics: Topics) -> dict[str, Any]:
             "messages": list(_refs(f"channels/{channel}/messages", *messages).values()),
         }
 
-    group = {"type": "string", "const": topics.group}
+    group = {"type": "string", "const": settings.kafka_group}
     return {
         "receiveOrders": {
             **operation("receive", _ORDERS, "Check orders and store them.", _ONE, _SEVERAL),
             "description": "The offset is committed when every order of the message is stored or "
-            "its dead letter is confirmed. What comes again and is equal changes nothing.",
+            "its dead letter is acknowledged. An equal order that arrives again changes nothing.",
             "bindings": {"kafka": {"groupId": group, **_BINDING}},
         },
         "sendOrders": operation(
             "send",
             _ORDERS,
-            "What was posted to /orders, or made by /random: one order a message, acks=all.",
+            "Orders from POST /orders and from /random: one per message, acks=all.",
             _PUBLISHED,
         ),
         "sendDeadLetters": operation(
-            "send", _LETTERS, "What could not be stored, before its offset is committed.", _LETTER
+            "send",
+            _DEAD_LETTERS,
+            "What could not be stored, before its offset is committed.",
+            _DEAD_LETTER,
         ),
     }
 
 
-def _messages(topics: Topics) -> dict[str, Any]:
+def _messages(settings: Settings) -> dict[str, Any]:
     order_uid = order_schemas()["Order"]["properties"]["order_uid"]
-    any_key = {"type": ["string", "null"], "description": "Any, or none; order_uid is a good one."}
+    any_key = {
+        "type": ["string", "null"],
+        "description": "Any or none; order_uid is a good choice.",
+    }
     request_id = {REQUEST_ID: REQUEST_ID_EXAMPLE}
     return {
         _ONE: {
@@ -132,8 +137,8 @@ def _messages(topics: Topics) -> dict[str, Any]:
         },
         _SEVERAL: {
             "title": "Several orders",
-            "summary": "Each element is stored or dead-lettered by itself; an empty array is "
-            "nothing to do.",
+            "summary": "Each element is stored or becomes a dead letter by itself; an empty array "
+            "is ignored.",
             "contentType": _JSON,
             "headers": ref("MessageHeaders"),
             "payload": array_of("NewOrder"),
@@ -141,8 +146,8 @@ def _messages(topics: Topics) -> dict[str, Any]:
             "examples": [{"name": "orders", "payload": [ORDER_JSON]}],
         },
         _PUBLISHED: {
-            "title": "An order that came by HTTP",
-            "summary": "In the one form in which orders are given out, keyed by its order_uid.",
+            "title": "An order from the HTTP API",
+            "summary": "In canonical form, keyed by order_uid.",
             "contentType": _JSON,
             "correlationId": _CORRELATION,
             "headers": ref("PublishedHeaders"),
@@ -150,16 +155,18 @@ def _messages(topics: Topics) -> dict[str, Any]:
             "bindings": _key(order_uid),
             "examples": [{"name": "order", "headers": request_id, "payload": ORDER_JSON}],
         },
-        _LETTER: {
+        _DEAD_LETTER: {
             "title": "A dead letter",
-            "summary": "An undecodable message whole, of an array a bad element alone: the "
-            "original bytes, key and timestamp; the original headers, then those that say why.",
+            "summary": "An undecodable message as a whole, or a single element of an array: the "
+            "original bytes, key, timestamp and headers, then the headers with the reason.",
             "contentType": "application/octet-stream",
             "correlationId": _CORRELATION,
-            "headers": ref("LetterHeaders"),
-            "payload": {"description": "Any bytes, or none: what it should have been is above."},
-            "bindings": _key({"type": ["string", "null"], "description": "That of the message."}),
-            "examples": examples(topics.orders),
+            "headers": ref("DeadLetterHeaders"),
+            "payload": {"description": "Any bytes or none; a valid payload is described above."},
+            "bindings": _key(
+                {"type": ["string", "null"], "description": "The key of the message."}
+            ),
+            "examples": examples(settings.kafka_topic),
         },
     }
 

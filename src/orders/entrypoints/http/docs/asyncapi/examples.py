@@ -1,7 +1,4 @@
-"""Dead letters that the document shows, one a code that the service itself finds out.
-
-What the database refuses (`rejected`) is told in its words, and has no example here.
-"""
+"""Dead letters in the examples of the document, one for each code but `rejected`."""
 
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -17,7 +14,7 @@ _FAILED_AT = datetime(2021, 11, 26, 6, 22, 20, tzinfo=UTC)
 
 
 class Sent(NamedTuple):
-    """A message on the topic of orders, and what its dead letter says of it."""
+    """A message on the topic of orders, and the code and detail of its dead letter."""
 
     value: bytes
     code: ErrorCode
@@ -46,13 +43,13 @@ SENT = (
 
 
 def message(sent: Sent, topic: str, offset: int) -> Message:
-    """The message as it stands on the topic of orders."""
+    """Return the message on the topic of orders."""
     headers = ((REQUEST_ID_HEADER, REQUEST_ID.encode()),)
     return Message(Origin(topic, 0, offset), sent.value, None, 0, headers)
 
 
 def examples(topic: str) -> list[dict[str, Any]]:
-    """Their dead letters, as an AsyncAPI message shows examples."""
+    """Return the dead letters as examples of an AsyncAPI message."""
     return [
         {"name": sent.code, "headers": _headers(sent, topic, offset), "payload": _payload(sent)}
         for offset, sent in enumerate(SENT)
@@ -60,14 +57,14 @@ def examples(topic: str) -> list[dict[str, Any]]:
 
 
 def _headers(sent: Sent, topic: str, offset: int) -> dict[str, str]:
-    letter = DeadLetter(
+    dead_letter = DeadLetter(
         message(sent, topic, offset), 0, sent.value, sent.code, sent.detail, _FAILED_AT
     )
-    return {name: value.decode() for name, value in headers_of(letter)}
+    return {name: value.decode() for name, value in headers_of(dead_letter)}
 
 
 def _payload(sent: Sent) -> Any:
-    """The bytes of the letter: as JSON where they are that, else as text."""
+    """Return the payload of the dead letter: as JSON if it is valid, else as text."""
     try:
         document = msgspec.json.decode(sent.value)
     except msgspec.DecodeError:

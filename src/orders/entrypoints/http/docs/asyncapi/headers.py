@@ -1,6 +1,6 @@
-"""The headers of Kafka messages, as structs that the document's schemas are made from.
+"""Headers of Kafka messages, as structs for the schemas of the document.
 
-On the wire each value is text in UTF-8, so numbers are texts of digits here.
+Each value is UTF-8 text, so numbers are strings of digits.
 """
 
 from typing import Annotated
@@ -15,26 +15,24 @@ from orders.entrypoints.http.request_id import HEADER
 REQUEST_ID = HEADER.decode()
 
 _Number = Annotated[str, Meta(pattern="^(0|[1-9][0-9]{0,18})$")]
-# These two may come from any producer, so nothing can be said of their form.
+# Any producer may send these two, so their form is not restricted.
 _RequestId = Annotated[
-    str, Meta(description="Of the HTTP request that it came with: it leads to it in the logs.")
+    str, Meta(description="Identifies the HTTP request of the order in the logs.")
 ]
 _ReplayOf = Annotated[
     str,
-    Meta(
-        description="The dead letter that it was sent again for, as topic/partition:offset:index."
-    ),
+    Meta(description="The dead letter that was replayed, as topic/partition:offset:index."),
 ]
 
 
 class MessageHeaders(Struct, frozen=True):
-    """Headers that mean something to the service; a producer needs none, others are kept."""
+    """Headers that the service uses; all are optional, and others are passed on."""
 
     request_id: _RequestId | UnsetType = field(name=REQUEST_ID, default=UNSET)
     attempt: (
         Annotated[
             str,
-            Meta(description="How often it had failed before it was sent again by a replay."),
+            Meta(description="How often it had failed before it was replayed."),
         ]
         | UnsetType
     ) = field(name=names.ATTEMPT, default=UNSET)
@@ -42,20 +40,20 @@ class MessageHeaders(Struct, frozen=True):
 
 
 class PublishedHeaders(Struct, frozen=True):
-    """Headers of a message that the service itself sends."""
+    """Headers of messages that the service sends."""
 
     request_id: Annotated[_RequestId, Meta(pattern="^[!-~]{1,128}$")] = field(name=REQUEST_ID)
 
 
-class LetterHeaders(Struct, frozen=True):
-    """Why and whence; the message's own headers stand before them."""
+class DeadLetterHeaders(Struct, frozen=True):
+    """The reason and the source; the message's own headers precede these."""
 
     code: Annotated[
         ErrorCode,
         Meta(
             description="undecodable: not JSON in UTF-8; invalid: breaks rules; conflict: another "
-            "order with this order_uid is stored; rejected: the database refuses it; empty: there "
-            "is nothing in it."
+            "order with this order_uid is stored; rejected: the database refuses it; empty: it "
+            "has no content."
         ),
     ] = field(name=names.CODE)
     detail: Annotated[
@@ -75,17 +73,20 @@ class LetterHeaders(Struct, frozen=True):
         name=names.SOURCE_OFFSET
     )
     source_index: Annotated[
-        _Number, Meta(description="Which element of its array, 0 where it is no array.")
+        _Number, Meta(description="Index in its array; 0 if it is not an array.")
     ] = field(name=names.SOURCE_INDEX)
     failed_at: Annotated[
         str,
-        Meta(description="When, RFC 3339 in UTC.", extra_json_schema={"format": "date-time"}),
+        Meta(
+            description="Time of the failure, RFC 3339 in UTC.",
+            extra_json_schema={"format": "date-time"},
+        ),
     ] = field(name=names.FAILED_AT)
     attempt: Annotated[
         str,
         Meta(
             pattern="^[1-9][0-9]{0,2}$",
-            description="1, and more where it had been a dead letter and was sent again.",
+            description="Number of attempts: 1, and one more for each replay.",
         ),
     ] = field(name=names.ATTEMPT)
     request_id: _RequestId | UnsetType = field(name=REQUEST_ID, default=UNSET)

@@ -1,1 +1,1 @@
-"""The OpenAPI document, made from the routes, the structs and the problems of the code."""
+"""The OpenAPI document, made from the routes, structs and problem types in the code."""

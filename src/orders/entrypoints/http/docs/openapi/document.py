@@ -1,4 +1,4 @@
-"""The document as a whole, from the routes that an app really has."""
+"""Assembles the OpenAPI document from the routes of the application."""
 
 from collections.abc import Iterable
 from importlib.metadata import version
@@ -18,12 +18,12 @@ from orders.entrypoints.http.problems import (
 )
 
 _DESCRIPTION = """\
-Orders arrive on a Kafka topic or here, are checked, stored, and served as they were sent. The
-topics, of orders and of dead letters, are told by [/asyncapi.yaml](/asyncapi.yaml).
+Orders arrive on a Kafka topic or here, are checked and stored, and are served as they were sent.
+The topics of orders and of dead letters are described by [/asyncapi.yaml](/asyncapi.yaml).
 
 Every error is a problem document (RFC 9457, `application/problem+json`) whose `code` is stable.
-Every answer carries `X-Request-ID`: the one of the request where it is 1 to 128 visible ASCII
-characters, else a new one. HEAD applies wherever GET does, except to /random.
+Every response carries `X-Request-ID`: that of the request if it is 1 to 128 visible ASCII
+characters, else a new one. HEAD is available wherever GET is, except for /random.
 
 | code | status | |
 | --- | --- | --- |
@@ -34,8 +34,8 @@ _CODES = "\n".join(
 )
 _TAGS = {
     "orders": "Read orders, and send them.",
-    "random": "Made-up orders, to try things out.",
-    "health": "For those who watch over the service.",
+    "random": "Random orders, to try things out.",
+    "health": "For monitoring and orchestration.",
 }
 _REQUEST_ID = "X-Request-ID"
 _REQUEST_ID_REF = {"$ref": f"#/components/headers/{_REQUEST_ID}"}
@@ -45,19 +45,19 @@ _ELSEWHERE = {
         (METHOD_NOT_ALLOWED, "the Allow header lists the methods that apply", ())
     )["405"],
 }
-"""Answers to requests that none of the operations is for."""
+"""Responses to requests that match no operation."""
 _ANYWHERE = problems((INTERNAL, "the request id leads to what the log knows about it", ()))
 
 
 def openapi_document(app: Litestar, *others: RoutedOperation) -> dict[str, Any]:
     """The OpenAPI 3.1 document of every route of ``app`` that declares an operation.
 
-    ``others`` are served before ``app`` sees the request.
+    ``others`` are served outside of ``app``.
     """
     paths: dict[str, Any] = {}
     known = [(other.path, other.method, other.operation) for other in others]
     for path, method, operation in (*known, *_operations(app)):
-        paths.setdefault(path, {})[method] = _told(operation)
+        paths.setdefault(path, {})[method] = _operation_object(operation)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -70,10 +70,12 @@ def openapi_document(app: Litestar, *others: RoutedOperation) -> dict[str, Any]:
         "paths": dict(sorted(paths.items())),
         "components": {
             "schemas": components(),
-            "responses": {name: _with_request_id(told) for name, told in _ELSEWHERE.items()},
+            "responses": {
+                name: _with_request_id(response) for name, response in _ELSEWHERE.items()
+            },
             "headers": {
                 _REQUEST_ID: {
-                    "description": "Leads to this request in the logs.",
+                    "description": "Identifies this request in the logs.",
                     "schema": {"type": "string"},
                 }
             },
@@ -81,7 +83,7 @@ def openapi_document(app: Litestar, *others: RoutedOperation) -> dict[str, Any]:
                 _REQUEST_ID: {
                     "name": _REQUEST_ID,
                     "in": "header",
-                    "description": "Kept where it is 1 to 128 visible ASCII characters.",
+                    "description": "Used if it is 1 to 128 visible ASCII characters.",
                     "schema": {"type": "string"},
                 }
             },
@@ -98,9 +100,9 @@ def _operations(app: Litestar) -> Iterable[tuple[str, str, Operation]]:
                         yield route.path_format, method.lower(), operation
 
 
-def _told(operation: Operation) -> dict[str, Any]:
+def _operation_object(operation: Operation) -> dict[str, Any]:
     responses = {**operation.responses, **_ANYWHERE}
-    told: dict[str, Any] = {
+    described: dict[str, Any] = {
         "operationId": operation.id,
         "tags": [operation.tag],
         "summary": operation.summary,
@@ -114,8 +116,8 @@ def _told(operation: Operation) -> dict[str, Any]:
         },
     }
     if operation.request_body is not None:
-        told["requestBody"] = operation.request_body
-    return told
+        described["requestBody"] = operation.request_body
+    return described
 
 
 def _with_request_id(response: dict[str, Any]) -> dict[str, Any]:

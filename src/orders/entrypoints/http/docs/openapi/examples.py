@@ -1,4 +1,4 @@
-"""The orders that the documents show; nobody lives there."""
+"""The orders in the examples of the documents; all data is made up."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -111,4 +111,4 @@ RANDOM_ORDER_JSON: dict[str, Any] = {
     "date_created": "2026-01-02T03:04:05.678901Z",
     "oof_shard": "2",
 }
-"""One that /random has made."""
+"""An order made by /random."""

@@ -1,4 +1,4 @@
-"""What the document says about one route, declared beside it."""
+"""How a route declares its operation in the OpenAPI document."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ _KEY = "operation"
 
 
 class Operation(Struct, frozen=True, kw_only=True):
-    """One operation in OpenAPI's words; ``responses`` by status, all but what any route may say."""
+    """An OpenAPI operation; ``responses`` by status, without those that all routes share."""
 
     id: str
     tag: str
@@ -20,9 +20,9 @@ class Operation(Struct, frozen=True, kw_only=True):
 
 
 class RoutedOperation(Struct, frozen=True):
-    """An operation that is served outside the framework, and where: a path template and a method.
+    """An operation that is served outside of Litestar, with its path template and method.
 
-    ``method`` is in small letters.
+    ``method`` is in lower case.
     """
 
     path: str
@@ -31,11 +31,11 @@ class RoutedOperation(Struct, frozen=True):
 
 
 def documented(operation: Operation) -> dict[str, Any]:
-    """Arguments of a route that is in the document."""
+    """Return the arguments of a route for this operation."""
     return {"operation_id": operation.id, "tags": [operation.tag], "opt": {_KEY: operation}}
 
 
 def operation_of(opt: dict[str, Any]) -> Operation | None:
-    """The operation of a route, from its ``opt``; None for one that is not in the document."""
+    """Return the operation in the ``opt`` of a route, or None if it is not documented."""
     found = opt.get(_KEY)
     return found if isinstance(found, Operation) else None

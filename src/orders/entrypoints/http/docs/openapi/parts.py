@@ -1,4 +1,4 @@
-"""The pieces that operations are written with."""
+"""Building blocks of operations."""
 
 from typing import Any
 
@@ -18,33 +18,33 @@ from orders.entrypoints.http.problems import (
 
 
 def ref(name: str) -> dict[str, str]:
-    """A reference to a schema."""
+    """Return a reference to a schema."""
     return {"$ref": REF + name}
 
 
 def array_of(name: str, **more: Any) -> dict[str, Any]:
-    """The schema of an array of these."""
+    """Return the schema of an array."""
     return {"type": "array", "items": ref(name), **more}
 
 
 def content(media_type: str, schema: dict[str, Any], **examples: Any) -> dict[str, Any]:
-    """A body of this type, with examples by name."""
+    """Return the content of a body, with examples by name."""
     shown = {name: {"value": value} for name, value in examples.items()}
     return {media_type: {"schema": schema} | ({"examples": shown} if shown else {})}
 
 
-def headers(**described: str) -> dict[str, Any]:
-    """Response headers by name (``_`` for ``-``) and what they say."""
+def headers(**descriptions: str) -> dict[str, Any]:
+    """Return response headers by name (``_`` for ``-``) with descriptions."""
     return {
         name.replace("_", "-"): {"description": text, "schema": {"type": "string"}}
-        for name, text in described.items()
+        for name, text in descriptions.items()
     }
 
 
-def problems(*told: tuple[ProblemType, str, tuple[ProblemError, ...]]) -> dict[str, Any]:
-    """Responses for kinds of problems, each with a detail and errors as its example."""
+def problems(*described: tuple[ProblemType, str, tuple[ProblemError, ...]]) -> dict[str, Any]:
+    """Return the responses for problem types, each with a detail and errors as its example."""
     responses: dict[str, Any] = {}
-    for problem_type, detail, errors in told:
+    for problem_type, detail, errors in described:
         response = responses.setdefault(
             str(problem_type.status),
             {
@@ -67,5 +67,5 @@ def problems(*told: tuple[ProblemType, str, tuple[ProblemError, ...]]) -> dict[s
             )
             response["headers"] = headers(Retry_After=seconds)
         if problem_type is METHOD_NOT_ALLOWED:
-            response["headers"] = headers(Allow="The methods that apply.")
+            response["headers"] = headers(Allow="The methods of this path.")
     return responses

@@ -1,7 +1,7 @@
-"""Schemas of what goes in and out, made from the structs that do the work.
+"""JSON schemas of requests and responses, made from the structs.
 
-msgspec makes them and not the framework, whose limits pass through floating point: 2**63 - 1 would
-be told as 2**63.
+msgspec makes them, not Litestar, whose limits pass through floating point: 2**63 - 1 would become
+2**63.
 """
 
 from copy import deepcopy
@@ -19,28 +19,28 @@ _NEW = "New"
 
 
 class OrderUids(Struct, frozen=True):
-    """What was published: the order_uids in the order of the document, equal orders once."""
+    """The published orders by order_uid, in the order of the document, equal orders once."""
 
     order_uids: tuple[str, ...]
 
 
 class Liveness(Struct, frozen=True):
-    """The process answers."""
+    """The process is alive."""
 
     state: str = "live"
 
 
 def components() -> dict[str, Any]:
-    """All schemas of the API by name."""
+    """Return all schemas of the API by name."""
     return order_schemas() | _schemas_of(OrderUids, Liveness, Problem, Readiness)
 
 
 def order_schemas() -> dict[str, Any]:
-    """Those of an order; what is sent to us has names that begin with New."""
+    """Return the schemas of an order; the names of those for input begin with New."""
     schemas = _schemas_of(Order)
-    given_out = [struct.__name__ for struct in (Order, Delivery, Payment, Item)]
-    for name in given_out:
-        schemas[_NEW + name] = _as_taken(schemas[name])
+    outputs = [struct.__name__ for struct in (Order, Delivery, Payment, Item)]
+    for name in outputs:
+        schemas[_NEW + name] = _as_input(schemas[name])
     schemas["NewOrder"]["properties"]["status"] = {
         "description": "The old name of oof_shard: a text here stands for it where that is absent.",
         "deprecated": True,
@@ -59,21 +59,21 @@ def _schemas_of(*structs: type[Struct]) -> dict[str, Any]:
     return schemas
 
 
-def _as_taken(schema: dict[str, Any]) -> dict[str, Any]:
-    """The schema of the same object when it comes in; ``domain.diagnosis`` acts by these rules."""
-    taken = deepcopy(schema)
-    taken["title"] = _NEW + taken["title"]
-    for name, kind in taken["properties"].items():
+def _as_input(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of an object in input; ``domain.intake.diagnosis`` has the same rules."""
+    accepted = deepcopy(schema)
+    accepted["title"] = _NEW + accepted["title"]
+    for name, kind in accepted["properties"].items():
         if kind.get("type") == "string" and "minLength" not in kind and "format" not in kind:
             kind["type"] = ["string", "null"]
             kind["default"] = ""
-            taken["required"].remove(name)
-    _rename(taken)
-    return taken
+            accepted["required"].remove(name)
+    _rename(accepted)
+    return accepted
 
 
 def _rename(node: Any) -> None:
-    """Let references lead to the schemas of what comes in, in place."""
+    """Make references point to the schemas for input, in place."""
     for value in (
         node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
     ):

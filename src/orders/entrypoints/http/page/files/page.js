@@ -1,17 +1,17 @@
-// The page: looks orders up, lists the latest, makes random ones. Every sentence stands in the HTML;
-// what comes from an order is only ever text.
+// The page: looks up orders, lists the latest, creates random ones. All sentences are in the HTML;
+// values of orders are only ever inserted as text.
 
 const SLOW_MS = 3000;
 const TIMEOUT_MS = 15000;
-const ARRIVAL_MS = 5000; // how long an order that was just sent may take to be stored
+const ARRIVAL_MS = 5000; // how long a new order may take to be stored
 const ARRIVAL_STEP_MS = 200;
 const REFRESH_MS = 5000;
 const REFRESH_LONGEST_MS = 60000;
-const BYTES_PER_MS = 50; // lists of large orders are asked for less often: 250 kB every 5 s
+const BYTES_PER_MS = 50; // lists of large orders are requested less often: 250 kB every 5 s
 const LATEST = 8;
-const SHOWN = 20; // of the orders that were just made
+const SHOWN = 20; // of the orders just created
 const COPIED_MS = 2000;
-const BLINK_MS = 150; // who answers sooner is not waited for in sight
+const BLINK_MS = 150; // no progress is shown for faster responses
 
 const find = (selector, root = document) => root.querySelector(selector);
 const clone = (id) => find(`#${id}`).content.cloneNode(true);
@@ -29,11 +29,11 @@ function say(text) {
   find("#announcer").textContent = text;
 }
 
-// --- What the API sends -----------------------------------------------------------------------
+// --- Responses of the API -----------------------------------------------------------------------
 
 const STRING = String.raw`"[^"\\]*(?:\\.[^"\\]*)*"`;
 
-// Integers have 64 bits, and JSON.parse keeps 53 of them: those of 16 digits or more stay text.
+// JSON.parse keeps 53 of the 64 bits of an integer, so those of 16 digits or more stay text.
 function parse(text) {
   const exact = text.replace(
     new RegExp(`(${STRING})|-?\\d{16,}`, "g"),
@@ -64,7 +64,7 @@ class Refused extends Error {
   }
 }
 
-// The code of problem details; none where somebody else has answered.
+// The code of problem details; null if the response is not from the API.
 function codeOf(text) {
   try {
     return JSON.parse(text).code;
@@ -80,7 +80,7 @@ async function fetched(url, options) {
   return text;
 }
 
-// What takes too long is given up.
+// Requests are aborted after a timeout.
 async function fetchedInTime(url, options) {
   const controller = new AbortController();
   const timeout = setTimeout(() => controller.abort(), TIMEOUT_MS);
@@ -91,16 +91,16 @@ async function fetchedInTime(url, options) {
   }
 }
 
-// Browsers fold these two out of a path, however they are written; the filter reaches them.
+// Browsers remove these two from a path, encoded or not, so the filter is used for them.
 const isFolded = (uid) => uid === "." || uid === "..";
 const apiPathTo = (uid) =>
   isFolded(uid) ? `/orders?order_uid=${uid}` : `/orders/${encodeURIComponent(uid)}`;
 
-// The order's JSON as it is served, null where there is none.
+// The JSON of an order as it is served, or null.
 async function fetchOrder(uid, signal) {
   try {
     const text = await fetched(apiPathTo(uid), { signal });
-    return isFolded(uid) ? text.slice(1, -1) || null : text; // a list of one, or of none
+    return isFolded(uid) ? text.slice(1, -1) || null : text; // a list with at most one order
   } catch (error) {
     if (error.status === 404) return null;
     throw error;
@@ -119,8 +119,8 @@ const FORMS = {
   unix: (value) => timeElement(new Date(Number(value) * 1000), String(value), EXACTLY),
 };
 
-// A moment as the reader writes it, and as it was sent in its title; only the latter where a Date
-// cannot hold it.
+// An instant in the reader's format, with the original in its title; only the original if a Date
+// cannot represent it.
 function timeElement(date, sent, style) {
   if (Number.isNaN(date.getTime())) return sent;
   const time = document.createElement("time");
@@ -139,13 +139,13 @@ function fill(root, values, order = values) {
   return root;
 }
 
-// --- Looking an order up ----------------------------------------------------------------------
+// --- Looking up an order ----------------------------------------------------------------------
 
 const result = find("#result");
 const field = find("#order");
-const sent = new Set(); // orders that were made here and were not seen stored yet
-let current = null; // the search that may show something; a later one takes its place
-let followed = null; // the order that the address asked for when it was last looked at
+const sent = new Set(); // orders created here that have not been seen stored yet
+let current = null; // the latest search; earlier ones show nothing any more
+let followed = null; // the order in the address when it was last read
 
 const pathTo = (uid) => (uid ? `/?order=${encodeURIComponent(uid)}` : "/");
 const asked = () => new URLSearchParams(location.search).get("order") ?? "";
@@ -163,7 +163,7 @@ function show(state, values = {}) {
 
 function fault(uid) {
   const length = [...uid].length;
-  if (/^[^\uFEFF\S]*$/.test(uid)) return phrase("invalid_blank"); // white space alone
+  if (/^[^\uFEFF\S]*$/.test(uid)) return phrase("invalid_blank"); // only white space
   if (length > limits.uidMax) return phrase("invalid_long", { most: limits.uidMax, length });
   if (uid.includes("\0") || /\p{Surrogate}/u.test(uid)) return phrase("invalid_text");
   return "";
@@ -211,7 +211,7 @@ async function search(uid, focus = false) {
   }
 }
 
-// An order that was sent a moment ago is on its way to the store: it is asked for again.
+// An order that was just sent may not be stored yet, so it is requested again.
 async function arrived(uid, signal) {
   const deadline = performance.now() + ARRIVAL_MS;
   for (;;) {
@@ -249,7 +249,7 @@ function showFound(uid, text) {
   say(phrase("said_found", { uid }));
 }
 
-// The order, null where it is none: something else may answer between us and the server.
+// The order, or null if it is not one: a proxy may have responded.
 function readable(text) {
   try {
     const order = parse(text);
@@ -275,7 +275,7 @@ function showFailure(uid, error, late) {
   const { status, code, requestId: request_id } = error;
   if (late) show("timeout", { uid, seconds: TIMEOUT_MS / 1000 });
   else if (code === "unavailable") show("storage", { uid, request_id });
-  else if (error instanceof TypeError) show("away", { uid });
+  else if (error instanceof TypeError) show("unreachable", { uid });
   else show("failed", { uid, request_id, status: status ?? error.name });
   say("");
 }
@@ -290,7 +290,7 @@ function showEmpty() {
   say("");
 }
 
-// Go to an order's address, unless we are there, and show it.
+// Navigate to the address of an order, if necessary, and show it.
 function go(uid, focus) {
   const text = fault(uid);
   tell(field, find("#search-fault"), text);
@@ -300,7 +300,7 @@ function go(uid, focus) {
   search(uid, focus);
 }
 
-// Show what the address asks for.
+// Show the order in the address.
 function follow() {
   const uid = asked();
   const text = uid && fault(uid);
@@ -316,10 +316,10 @@ function follow() {
   tell(field, find("#search-fault"), text);
 }
 
-// A line break cannot be typed, and the box shows none.
+// The input cannot contain line breaks.
 const inOneLine = (uid) => uid.replace(/[\r\n]/g, "");
 
-// What stands beside the result and depends on which order it is.
+// Update what depends on the order beside the result.
 function mark(uid) {
   field.value = uid;
   const link = find("#switch");
@@ -338,15 +338,15 @@ function markCurrent(link, uid) {
 
 async function copyFrom(button, text) {
   const label = (button.dataset.label ??= button.textContent);
-  const told = phrase((await copied(text)) ? "copied" : "copy_failed");
-  button.textContent = told;
-  say(told);
+  const result = phrase((await copied(text)) ? "copied" : "copy_failed");
+  button.textContent = result;
+  say(result);
   await pause(COPIED_MS);
   button.textContent = label;
 }
 
-// Where the page has not come by https or from this machine there is no clipboard to write to, and
-// the old way is left: select it somewhere and let the browser copy.
+// Without https or localhost there is no clipboard API; then the text is selected and copied by the
+// browser.
 async function copied(text) {
   if (navigator.clipboard) {
     return navigator.clipboard.writeText(text).then(() => true, () => false);
@@ -380,7 +380,7 @@ function linkTo(order) {
   return made;
 }
 
-// Orders never change and keep their order, so what stays is left where it is, focus and all.
+// Orders never change, so existing entries stay in place and keep the focus.
 function update(orders) {
   const wanted = new Set(orders.map((order) => order.order_uid));
   for (const item of [...latest.children]) {
@@ -398,7 +398,7 @@ function update(orders) {
 const isHeld = () =>
   document.hidden ||
   halt.getAttribute("aria-pressed") === "true" ||
-  // What somebody points at does not move away from under the pointer.
+  // An entry under the pointer stays in place.
   (matchMedia("(hover: hover)").matches && latest.matches(":hover"));
 
 async function refresh() {
@@ -410,7 +410,7 @@ async function refresh() {
       update(parse(text));
       wait = Math.max(REFRESH_MS, text.length / BYTES_PER_MS);
     } catch {
-      latestNote.textContent = phrase("latest_away");
+      latestNote.textContent = phrase("latest_unreachable");
       wait = Math.min(wait * 2, REFRESH_LONGEST_MS);
     }
   }
@@ -441,7 +441,7 @@ async function makeOrders() {
     setTimeout(refresh, ARRIVAL_STEP_MS * 5);
   } catch (error) {
     const { status, code } = error;
-    const name = code === "unavailable" ? "random_storage" : status ? "random_failed" : "random_away";
+    const name = code === "unavailable" ? "random_storage" : status ? "random_failed" : "random_unreachable";
     randomNote.textContent = phrase(name, { status });
   } finally {
     making = false;
@@ -472,7 +472,7 @@ halt.addEventListener("click", () => {
   halt.setAttribute("aria-pressed", String(held));
   if (!held) refresh();
 });
-// Also after a link within the page, which asks for nothing else.
+// Also after a link within the page.
 addEventListener("popstate", () => asked() === followed || follow());
 document.addEventListener("visibilitychange", () => document.hidden || refresh());
 

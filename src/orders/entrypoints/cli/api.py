@@ -1,4 +1,4 @@
-"""`orders api`: the HTTP API, until told to stop."""
+"""The command `orders api`."""
 
 from functools import partial
 
@@ -10,13 +10,13 @@ from orders.entrypoints.startup import NEEDED, settings_or_exit, start_logging
 
 
 @click.command()
-@click.option("--memory", is_flag=True, help="Need no server and forget everything in the end.")
+@click.option("--memory", is_flag=True, help="Need no servers, and keep nothing after exit.")
 def api(*, memory: bool) -> None:
-    """Serve orders over HTTP, until told to stop.
+    """Serve orders over HTTP until stopped.
 
-    SIGTERM or SIGINT: requests in hand are answered, and the process ends with 0. Starts and serves
-    what it can with PostgreSQL, Redis or Kafka away. All settings come from ORDERS_* variables:
-    `orders config --help`.
+    On SIGTERM or SIGINT it finishes the requests in progress and exits with 0. It starts while
+    PostgreSQL, Redis or Kafka are down, and serves what it can without them. All settings are
+    ORDERS_* variables: see `orders config --help`.
 
     \b
     Examples:

@@ -1,68 +1,28 @@
-"""`orders consumer`: from the topic to the database, until told to stop."""
+"""Runs the ingest pipeline, with health checks, until a signal stops it."""
 
 import asyncio
-import gc
-import sys
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 
-import click
 import structlog
 
-from orders.bootstrap import Container, build, open_all
+from orders.bootstrap import Container, open_all
 from orders.config import Settings
-from orders.entrypoints.consumer.allocator import keep_one_heap
 from orders.entrypoints.consumer.health_server import ConsumerReadiness, serve_health
 from orders.entrypoints.consumer.stop_signals import stop_signals
 from orders.entrypoints.health_watch import SERVERS, watch_health
-from orders.entrypoints.startup import (
-    EXIT_FAILED,
-    NEEDED,
-    exit_on_error,
-    migrate_patiently,
-    settings_or_exit,
-    start_logging,
-)
-
-SWITCH_INTERVAL = 0.000_5
-"""Seconds after which a thread that computes yields to another one. The event loop feeds PostgreSQL
-while other threads read messages. At Python's 5 ms it waited for them at each of some 15 steps of a
-transaction, and PostgreSQL for it: a quarter of the transaction's time, and now a seventh."""
+from orders.entrypoints.startup import EXIT_FAILED, migrate_patiently
 
 log = structlog.get_logger(__name__)
-
-
-@click.command()
-def consumer() -> None:
-    """Take orders from the topic, check and store them, until told to stop.
-
-    SIGTERM or SIGINT: what is in hand is finished and committed, or left for the next start, and
-    the process ends with 0. A second signal ends it at once. Starts and waits with PostgreSQL,
-    Kafka or Redis away. All settings come from ORDERS_* variables: `orders config --help`.
-
-    \b
-    Example:
-      ORDERS_POSTGRES_DSN=postgresql://orders@db/orders \\
-      ORDERS_KAFKA_BOOTSTRAP=broker:9092 orders consumer
-    """
-    settings = settings_or_exit(NEEDED)
-    start_logging(settings, "consumer")
-    keep_one_heap()
-    sys.setswitchinterval(SWITCH_INTERVAL)
-    with exit_on_error():
-        container = build(settings)
-        gc.freeze()  # what was loaded stays: it need not be looked through time and again
-        asyncio.run(consume(settings, container))
-    log.info("stopped")
 
 
 async def consume(settings: Settings, container: Container) -> None:
     """Run the ingest pipeline of ``container`` until the first SIGTERM or SIGINT.
 
     Raises:
-        UnknownSchema: the database has a schema that this version does not know.
-        OrdersError: the source of messages has failed for good.
+        UnknownSchema: the database has a newer schema than this version knows.
+        OrdersError: the message source has failed permanently.
     """
     stop = asyncio.Event()
     running = asyncio.get_running_loop()
@@ -105,7 +65,7 @@ async def _health(settings: Settings, container: Container) -> AsyncIterator[Non
             except OSError as error:
                 log.critical("cannot listen", host=host, port=port, reason=error.strerror)
                 raise SystemExit(EXIT_FAILED) from None
-            log.info("health is answered", host=host, port=port)
+            log.info("health checks are served", host=host, port=port)
         yield
 
 
