@@ -83,8 +83,8 @@ def main(
     about["minutes"] = round((time.monotonic() - began) / 60, 1)
     Console(width=None if console.is_terminal else 150).print(table(figures))
     for figure in figures:
-        if told := notes(figure):
-            console.print(f"{figure.row}, {figure.what}: {told}", markup=False, style="dim")
+        if note := notes(figure):
+            console.print(f"{figure.row}, {figure.what}: {note}", markup=False, style="dim")
     if failed:
         console.print(f"FAILED: {failed}", markup=False, style="bold red", soft_wrap=True)
         sys.exit(1)
@@ -142,8 +142,8 @@ def _write(
     if picture:
         picture.write_text(svg(figures), "utf-8")
     if page:
-        told = markdown(figures, about, _seen(picture, page), _seen(file, page))
-        page.write_text(between_marks(page.read_text("utf-8"), told), "utf-8")
+        table = markdown(figures, about, _seen(picture, page), _seen(file, page))
+        page.write_text(between_marks(page.read_text("utf-8"), table), "utf-8")
 
 
 def _seen(path: Path | None, page: Path) -> str:

@@ -94,8 +94,8 @@ def _ten_at_once(place: Place, running: Running) -> tuple[dict[str, Any], dict[s
         reader.leave()
     least = min(reader.drained.wire for reader in readers)
     check(least > 0, "a list has not even begun beside others")
-    told = f"{still} of {_FAST} fast ones were still reading when the look-ups ended"
-    return alone, beside, told
+    note = f"{still} of {_FAST} fast ones were still reading when the look-ups ended"
+    return alone, beside, note
 
 
 def _check_list(place: Place, running: Running) -> int:
@@ -106,7 +106,7 @@ def _check_list(place: Place, running: Running) -> int:
     expected = b"[" + b",".join(reversed(sent)) + b"]"  # each was made a second after the last
     if body != expected:
         check(len(json.loads(body)) == len(sent), "the list has another length")
-        check(condition=False, told="the list is not what was stored")
+        check(condition=False, problem="the list is not what was stored")
     return len(body)
 
 

@@ -148,8 +148,8 @@ class _Run:
         if status != self._spec.status or not is_right:
             self._fail(connection, f"{status} {body[:80]!r}")
 
-    def _fail(self, connection: _Connection, told: str) -> None:
-        self._failures.append(f"{self._targets[connection.asked]!r}: {told}")
+    def _fail(self, connection: _Connection, problem: str) -> None:
+        self._failures.append(f"{self._targets[connection.asked]!r}: {problem}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""On what the figures were measured; nothing that tells whose machine it is."""
+"""Describes the machine of the measurement, without anything that identifies its owner."""
 
 import os
 import platform

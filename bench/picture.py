@@ -59,11 +59,11 @@ def _bar(figure: Figure, top: int) -> list[str]:
     width = _BAR * min(figure.target.score(figure.judged), _MOST) / _MOST
     kind = "met" if figure.is_met else "missed"
     judged = f"{number(figure.judged)}" + ("" if figure.ratio is not None else f" {figure.unit}")
-    told = f"{judged} ({figure.target})"
+    label = f"{judged} ({figure.target})"
     middle = top + 14
     label = escape(f"{figure.row}: {figure.what}")
     return [
         f'<text x="{_LABEL - 8}" y="{middle}" text-anchor="end">{label}</text>',
         f'<rect class="{kind}" x="{_LABEL}" y="{top + 3}" width="{width:.1f}" height="14" rx="2"/>',
-        f'<text class="faint" x="{_LABEL + _BAR + 8}" y="{middle}">{escape(told)}</text>',
+        f'<text class="faint" x="{_LABEL + _BAR + 8}" y="{middle}">{escape(label)}</text>',
     ]

@@ -32,10 +32,10 @@ class CheckFailed(Exception):
     """What is stored or answered is not what was sent."""
 
 
-def check(condition: object, told: str) -> None:  # an assert would be gone under -O
+def check(condition: object, problem: str) -> None:  # an assert would be gone under -O
     """Raise ``CheckFailed`` unless it holds."""
     if not condition:
-        raise CheckFailed(told)
+        raise CheckFailed(problem)
 
 
 class Place:
@@ -44,7 +44,7 @@ class Place:
     Attributes:
         servers: the three of them, running.
         sizes: how much of everything.
-        say: tells what is going on.
+        say: shows progress.
         memory: the most that processes of ours held after a run, in MB by their kind.
         closing: what is to be ended with the place.
     """

@@ -51,8 +51,8 @@ class Running:
             if ready():
                 return time.perf_counter() - self.began
             self.check_running()
-            told = f"{self.command}: not {what} within {START_SECONDS:g} s"
-            check(time.perf_counter() - self.began < START_SECONDS, told)
+            problem = f"{self.command}: not {what} within {START_SECONDS:g} s"
+            check(time.perf_counter() - self.began < START_SECONDS, problem)
             time.sleep(pause)
 
     def check_running(self) -> None:

@@ -218,9 +218,9 @@ def pgbench(place: Place, dsn: str, amount: int) -> tuple[float, int]:
             timeout=120,
             env={"PGOPTIONS": options(PLANNING)},
         )
-        told = f"pgbench: {done.stdout}{done.stderr[:500]}"
+        output = f"pgbench: {done.stdout}{done.stderr[:500]}"
         failed = _told(r"failed transactions: (\d+)", done.stdout)
-        check(done.returncode == 0 and failed in {"", "0"}, told)
+        check(done.returncode == 0 and failed in {"", "0"}, output)
         done_before += int(_told(r"actually processed: (\d+)", done.stdout))
         took = float(_told(r"^initial connection time = ([\d.]+) ms", done.stdout) or 1e9) / 1e3
         if seconds - took > place.sizes.seconds / 2:

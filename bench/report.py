@@ -69,9 +69,9 @@ def markdown(
         "Beside what each of them stands, and what one must know:",
         "",
         *(
-            f"- {figure.row}, {figure.what}: {told}."
+            f"- {figure.row}, {figure.what}: {note}."
             for figure in figures
-            if (told := notes(figure))
+            if (note := notes(figure))
         ),
     ]
     return "\n".join(lines) + "\n"

@@ -87,11 +87,11 @@ def _imported(place: Place, dsn: str, topic: str, command: str) -> list[str]:
     more = {"PYTHONPROFILEIMPORTTIME": "1"}
     if command == "api":
         with api(place, dsn, topic, **more) as made:
-            told = made.log()
+            log = made.log()
     else:
         with consumer(place, dsn, topic, **more) as made:
             made.wait_until(lambda: is_assigned(made), "given partitions")
-            told = made.log()
+            log = made.log()
     bare = subprocess.run(
         [sys.executable, "-c", ""],
         env=os.environ | more,
@@ -99,11 +99,11 @@ def _imported(place: Place, dsn: str, topic: str, command: str) -> list[str]:
         check=True,
         text=True,
     ).stderr
-    names = dict.fromkeys(name.partition(".")[0] for name in _IMPORTED.findall(told))
+    names = dict.fromkeys(name.partition(".")[0] for name in _IMPORTED.findall(log))
     names_of_bare = {name.partition(".")[0] for name in _IMPORTED.findall(bare)}
     theirs = set(packages_distributions()) - {"orders"} - names_of_bare
     found = [name for name in names if name in theirs]
-    check("psycopg" in found, f"the imports of {command} could not be told")
+    check("psycopg" in found, f"the imports of {command} could not be found")
     return found
 
 

@@ -14,8 +14,8 @@ from confluent_kafka import Message
 from drills.expectations import Bad, Document, Good, Ledger
 from drills.stored import as_stored
 
-MOST_TOLD = 10
-"""Findings that are told in words."""
+MAX_FINDINGS = 10
+"""The most findings that are described."""
 
 
 class Identity(NamedTuple):
@@ -54,9 +54,9 @@ class Tally:
         return not (self.lost or self.half or self.doubled or self.untrue)
 
     def note(self, kind: str, text: str) -> None:
-        """Count a violation, and tell about the first ones."""
+        """Count a violation, and describe the first ones."""
         setattr(self, kind, getattr(self, kind) + 1)
-        if len(self.findings) < MOST_TOLD:
+        if len(self.findings) < MAX_FINDINGS:
             self.findings.append(f"{kind}: {text}")
 
 

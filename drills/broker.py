@@ -1,4 +1,4 @@
-"""Group 4: the broker stops, dies, freezes or is not there yet, and topics come and go."""
+"""Group 4: the broker stops, dies, freezes or has not started yet."""
 
 import time
 
@@ -20,7 +20,7 @@ def broker_restarts(stage: Stage) -> None:
                 getattr(stage.servers.broker, harm)()
                 time.sleep(seconds)
                 stage.servers.broker.start()
-    _assert_nobody_gave_up(stage)
+    _assert_all_running(stage)
 
 
 @drill(4, "the broker frozen for longer than the session timeout")
@@ -34,7 +34,7 @@ def broker_frozen(stage: Stage) -> None:
             stage.servers.broker.freeze()
             time.sleep(seconds)
             stage.servers.broker.thaw()
-    _assert_nobody_gave_up(stage)
+    _assert_all_running(stage)
 
 
 @drill(4, "consumers started before the broker is there, and before the topics are")
@@ -50,7 +50,7 @@ def broker_comes_late(stage: Stage) -> None:
     stage.wait_for_topics()
     assert stage.topics.partitions(stage.topic) == stage.partitions
     stage.traffic.send_orders(2_000 if stage.long else 500)
-    _assert_nobody_gave_up(stage)
+    _assert_all_running(stage)
 
 
 def _start_two(stage: Stage) -> None:
@@ -66,7 +66,7 @@ def _wait_for_more(stage: Stage) -> None:
     stage.wait_for_stored(before + 1, 40)
 
 
-def _assert_nobody_gave_up(stage: Stage) -> None:
+def _assert_all_running(stage: Stage) -> None:
     ended = stage.consumers.exit_codes()
     assert not ended, f"consumers ended by themselves: {ended}"
 

@@ -11,7 +11,7 @@ from drills.waiting import wait_until
     4, "of three brokers the leader of a partition, and the group's coordinator, killed", brokers=3
 )
 def one_of_three(stage: Stage) -> None:
-    """The rest goes on without it; it comes back and catches up."""
+    """The others continue without it; it restarts and catches up."""
     stage.consumers.start("static", static=True)
     stage.consumers.start("dynamic")
     stage.wait_for_topics()

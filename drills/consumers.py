@@ -1,4 +1,4 @@
-"""`orders consumer` as processes that can be killed, frozen and told to stop."""
+"""`orders consumer` as processes that can be killed, frozen and stopped."""
 
 import json
 import os
@@ -19,7 +19,7 @@ _ROOT = Path(__file__).parents[1]
 
 
 class Consumers:
-    """Processes by name; the log of each name goes on over its restarts."""
+    """Processes by name; each name has one log across restarts."""
 
     def __init__(self, environment: Mapping[str, str], logs: Path) -> None:
         self.environment = dict(environment)
@@ -75,7 +75,7 @@ class Consumers:
         return stat.rpartition(")")[2].split()[0] == "T"
 
     def stop(self, name: str = "one", how: signal.Signals = signal.SIGTERM) -> float:
-        """Tell it to stop; asserts that it ends with 0 in time. Returns the seconds it took."""
+        """Stop it by a signal; asserts that it ends with 0 in time. Returns the seconds it took."""
         process = self._running[name]
         started = time.monotonic()
         process.send_signal(how)
@@ -94,7 +94,7 @@ class Consumers:
         return code
 
     def exit_codes(self) -> dict[str, int]:
-        """Those that have ended though nobody told them to, with their exit codes."""
+        """The exit codes of those that ended without being asked to."""
         ended = {name: process.poll() for name, process in self._running.items()}
         return {name: code for name, code in ended.items() if code is not None}
 
@@ -135,7 +135,7 @@ class Consumers:
         return "\n".join(self.log(name).splitlines()[-lines:])
 
     def stop_all(self) -> None:
-        """Tell all to stop, as ``stop`` does; those that nobody thawed are thawed first."""
+        """Stop all, as ``stop`` does; frozen ones are thawed first."""
         for name in list(self._running):
             self.send(signal.SIGCONT, name)
             self.wait_for_start(name)

@@ -1,4 +1,4 @@
-"""A proxy before a broker that changes a byte of what it sends, now and then."""
+"""A proxy in front of a broker that damages some of its responses."""
 
 import re
 import socket
@@ -13,10 +13,10 @@ _ORDER = re.compile(rb'"order_uid"')
 
 
 class DamagingProxy:
-    """Passes requests and answers; of ``chance`` of the answers that hold orders it spoils a byte.
+    """Forwards requests and responses, and damages a byte in a share of those that hold orders.
 
     Attributes:
-        damaged: how many answers it has spoilt.
+        damaged: how many responses it has damaged.
     """
 
     def __init__(self, port: int, target: int, rng: Random) -> None:
@@ -41,7 +41,7 @@ class DamagingProxy:
 
     @contextmanager
     def damaging(self, chance: float) -> Iterator[None]:
-        """Spoil that share of the answers to fetches that hold orders, within the block."""
+        """Damage that share of the responses to fetches that hold orders, within the block."""
         self._chance = chance
         try:
             yield
@@ -91,11 +91,11 @@ class DamagingProxy:
             (correlation,) = struct.unpack_from("!i", frame)
             if correlation in fetches:
                 fetches.discard(correlation)
-                self._spoil(frame)
+                self._damage(frame)
             client.sendall(struct.pack("!i", len(frame)) + frame)
 
-    def _spoil(self, frame: bytearray) -> None:
-        """Change a letter in the name of a field of an order, any order of the answer."""
+    def _damage(self, frame: bytearray) -> None:
+        """Change a letter in a field name of a random order of the response."""
         orders = [match.start() for match in _ORDER.finditer(frame)]
         if orders and self._rng.random() < self._chance:
             frame[self._rng.choice(orders) + 3] ^= 0x01

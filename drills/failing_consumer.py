@@ -9,7 +9,7 @@ rest goes on. DRILL_KAFKA_OPTIONS, a JSON object, holds options for the Kafka cl
     before-letters      stored, the dead letters not written
     after-letters       the dead letters acknowledged, offsets not committed
     before-save         nothing stored yet
-    after-save          stored in the database, and nobody has been told
+    after-save          stored in the database, not yet returned to the caller
 """
 
 import asyncio

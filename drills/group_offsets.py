@@ -33,7 +33,7 @@ def commits(messages: Iterable[Message]) -> Iterator[Commit]:
 
 def moved_back(found: Iterable[Commit], allowed: Iterable[Commit] = ()) -> list[str]:
     """Where a commit lies before an earlier one, other than those that somebody has ordered."""
-    ordered, last, told = list(allowed), dict[tuple[str, int], int](), []
+    ordered, last, moves = list(allowed), dict[tuple[str, int], int](), []
     for commit in found:
         place = (commit.topic, commit.partition)
         before = last.pop(place, 0)
@@ -45,8 +45,8 @@ def moved_back(found: Iterable[Commit], allowed: Iterable[Commit] = ()) -> list[
         if commit in ordered:
             ordered.remove(commit)
         else:
-            told.append(f"{place} was committed to {before}, and then to {commit.offset}")
-    return told
+            moves.append(f"{place} was committed to {before}, and then to {commit.offset}")
+    return moves
 
 
 def _offset(value: bytes) -> int:

@@ -1,4 +1,4 @@
-"""Group 4: the topic is deleted under the consumers, and made again."""
+"""Group 4: the topic is deleted under the consumers, and recreated."""
 
 import json
 
@@ -8,9 +8,9 @@ from drills.stage import Stage
 from drills.waiting import wait_until
 
 
-@drill(4, "the topic deleted under the consumers, and made again")
+@drill(4, "the topic deleted under the consumers, and recreated")
 def topic_deleted(stage: Stage) -> None:
-    """They say so, and read the new one from its beginning, whatever they had read of the old."""
+    """They log it, and read the new topic from its beginning, however far they had read before."""
     stage.consumers.start("static", static=True)
     stage.consumers.start("dynamic")
     wait_until(lambda: stage.topics.assigned() == [2, 2], 30, "both have their partitions")
@@ -19,13 +19,13 @@ def topic_deleted(stage: Stage) -> None:
         known += _send_new(stage, 400)
         stage.wait_for_lag(40)
         stage.topics.delete(stage.topic)
-        stage.ledger.sent = 0  # what was sent is stored, and gone from the topic
+        stage.ledger.sent = 0  # all that was sent is stored, and no longer in the topic
         if seconds:
-            stage.say("deleted; waiting until the consumers say so")
+            stage.say("deleted; waiting until the consumers log it")
             for name in ("static", "dynamic"):
                 stage.consumers.wait_for_log("UnknownTopicOrPartitionError", 20, name)
         stage.topics.create(stage.topic, stage.partitions)
-        # The new ones come first: where old positions had a meaning, they would be passed over.
+        # The new orders come first: a consumer that kept its old positions would skip them.
         known = _send_new(stage, 200) + known
         for document in known[200:]:
             stage.traffic.send_order(document)

@@ -15,7 +15,7 @@ DEEPEST = 500
 """Arrays and objects that may lie within each other in one order."""
 
 _BOM = b"\xef\xbb\xbf"
-_TOLD = 6
+_MAX_FAULTS = 6
 """So many faults of one order are looked for in a text that may be cut."""
 _NAMES = {bool: "bool", int: "int", float: "float", str: "str", list: "array", dict: "object"}
 _RFC_3339 = re.compile(
@@ -63,9 +63,9 @@ def _judged(part: Part, raw: bytes, path: str) -> Good | Bad:
     faults = _faults(part.value, path)
     if not faults:
         return Good(part.value, raw)
-    told = "; ".join(f"{re.escape(place)}: {rule}" for place, rule in faults[:_TOLD])
-    end = "$" if len(faults) <= _TOLD else "; "
-    return bad(raw, "invalid", detail=f"^{told}{end}")
+    description = "; ".join(f"{re.escape(place)}: {rule}" for place, rule in faults[:_MAX_FAULTS])
+    end = "$" if len(faults) <= _MAX_FAULTS else "; "
+    return bad(raw, "invalid", detail=f"^{description}{end}")
 
 
 def _faults(value: Any, path: str) -> list[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""One drill from its beginning to the audit."""
+"""Performs one drill, audit included."""
 
 import time
 import traceback
@@ -17,7 +17,7 @@ PARTITIONS = 4
 
 @dataclass
 class Result:
-    """What a drill brought. ``failure`` is None where all that it asserts held."""
+    """The result of a drill. ``failure`` is None if none of its assertions failed."""
 
     drill: Drill
     seconds: float = 0.0
@@ -39,7 +39,7 @@ def perform(
     long: bool,
     say: Callable[[str], None],
 ) -> Result:
-    """Run a drill, let things settle, and count; failures are told in the result."""
+    """Run a drill, wait until all is processed, and audit; failures are in the result."""
     result = Result(drill)
     started = time.monotonic()
     stage = Stage(
@@ -54,8 +54,8 @@ def perform(
         try:
             drill.run(stage)
             stage.settle()
-        except Exception as error:  # noqa: BLE001 (told with the tally)
-            result.failure = _told(error)
+        except Exception as error:  # noqa: BLE001 (reported with the tally)
+            result.failure = _description(error)
             stage.servers.heal()
             stage.consumers.close()
         try:
@@ -63,7 +63,7 @@ def perform(
         except Exception as error:
             if result.failure is None:
                 raise
-            result.failure += f"\nand could not be counted: {_told(error)}"
+            result.failure += f"\nand could not be counted: {_description(error)}"
         if result.tally.held and result.failure is None:
             result.failure = f"{result.tally.held} documents are still uncommitted"
         if result.failure is None and (moves := stage.moved_back()):
@@ -74,7 +74,7 @@ def perform(
     return result
 
 
-def _told(error: Exception) -> str:
+def _description(error: Exception) -> str:
     place = traceback.extract_tb(error.__traceback__)
     lines = [f"{frame.filename}:{frame.lineno}" for frame in place][-3:]
     return f"{type(error).__name__}: {error}\n  at {' < '.join(reversed(lines))}"

@@ -37,8 +37,8 @@ def poison_elements(stage: Stage) -> None:
     with undisturbed(stage, 120):
         for blank in (b"", b" \n") if stage.long else (b"",):
             for index in range(len(_ELEMENTS) + len(_in_orders({}))):
-                first, spoilt, last = stage.traffic.orders(3)
-                raw, detail = [*_ELEMENTS, *_in_orders(spoilt)][index]
+                first, changed, last = stage.traffic.orders(3)
+                raw, detail = [*_ELEMENTS, *_in_orders(changed)][index]
                 middle = bad(raw, "invalid", detail=rf"^\$\[1\]{detail}")
                 _send_array(stage, [_written(first), (raw, middle), _written(last)], blank)
         stage.say("an array of 900 KB, every tenth element bad")

@@ -1,4 +1,4 @@
-"""Group 2: PostgreSQL goes away, or the way to it breaks."""
+"""Group 2: PostgreSQL is down, or the network to it fails."""
 
 import re
 import time
@@ -10,12 +10,12 @@ from drills.steady import steady, wait_until_told
 from drills.waiting import wait_until
 
 AN_ORDER = 1_000
-"""Bytes of COPY data, about."""
+"""Approximate bytes of COPY data."""
 
 
 @drill(2, "PostgreSQL stopped for a while")
 def postgres_stopped(stage: Stage) -> None:
-    """Two consumers wait, and go on when it is back."""
+    """Two consumers wait, and resume when it has recovered."""
     seconds = 20.0 if stage.long else 4.0
     stage.consumers.start("one")
     stage.consumers.start("two")
@@ -33,7 +33,7 @@ def postgres_stopped(stage: Stage) -> None:
 
 @drill(2, "PostgreSQL killed, time and again")
 def postgres_killed(stage: Stage) -> None:
-    """All its processes, in the middle of transactions; what it had confirmed is there again."""
+    """All its processes are killed during transactions; confirmed ones survive."""
     kills = 8 if stage.long else 1
     stage.consumers.start("one")
     stage.consumers.start("two")
@@ -52,7 +52,7 @@ def postgres_killed(stage: Stage) -> None:
 
 @drill(2, "connections to PostgreSQL cut in the middle of a COPY")
 def postgres_cut_in_copy(stage: Stage) -> None:
-    """At a random byte of a random table's COPY."""
+    """The connection is cut at a random byte of a random table's COPY."""
     cuts = 30 if stage.long else 5
     door = _behind_a_door(stage)
     with steady(stage):
@@ -65,7 +65,7 @@ def postgres_cut_in_copy(stage: Stage) -> None:
 
 @drill(2, "the answer to a COMMIT lost")
 def postgres_answer_lost(stage: Stage) -> None:
-    """As in a failover: the batch is stored, and nobody was told. It comes out as a no-op."""
+    """As in a failover, the batch is stored but not acknowledged. Saving it again is a no-op."""
     losses = 20 if stage.long else 4
     door = _behind_a_door(stage)
     with steady(stage):
@@ -80,7 +80,7 @@ def postgres_answer_lost(stage: Stage) -> None:
 
 
 def _behind_a_door(stage: Stage) -> PostgresDoor:
-    """A consumer with a proxy before its database."""
+    """Start a consumer with a proxy in front of its database."""
     door = stage.closing.enter_context(PostgresDoor(stage.dsn))
     stage.consumers.start(ORDERS_POSTGRES_DSN=door.dsn, ORDERS_LOG_LEVEL="debug")
     stage.wait_for_topics()

@@ -129,13 +129,13 @@ def postgres_disk_full(stage: Stage) -> None:
     """By triggers that raise the server's own error: in the COPY of a table and in the COMMIT."""
     _start(stage, "one", "two")
     _execute(stage, DISK_FULL)
-    told = 0
+    seen = 0
     for when, trigger in WHEN_FULL.items():
         for table in TABLES if stage.long else [stage.rng.choice(TABLES)]:
             stage.say(f"full {when}, {table}")
             with steady(stage), stage.traffic.flow(500, seconds=1.0):
                 _execute(stage, trigger.format(table))
-                wait_until_told(stage, "disk full (53100)", times=(told := told + 1))
+                wait_until_told(stage, "disk full (53100)", times=(seen := seen + 1))
                 _execute(stage, f"DROP TRIGGER disk_full ON {table}")
 
 

@@ -1,4 +1,4 @@
-"""Group 5: partitions change hands while there is work in hand."""
+"""Group 5: rebalances while batches are being processed."""
 
 import json
 import signal
@@ -16,7 +16,7 @@ _SETTLE_SECONDS = SESSION_SECONDS + 30.0
 
 @drill(5, "consumers joining and leaving, in good order and by kill: 1, 4, 2 of them")
 def joining_and_leaving(stage: Stage) -> None:
-    """Half of them static members; each time the partitions are shared out anew."""
+    """Half of them are static members; each step causes a rebalance."""
     stage.consumers.start("static-0", static=True)
     stage.wait_for_topics()
     steps = (4, 2, 3, 1, 4, 2) if stage.long else (4, 2)
@@ -35,12 +35,12 @@ def joining_and_leaving(stage: Stage) -> None:
                 f"{wanted} members share the partitions",
                 0.2,
             )
-    _assert_nobody_gave_up(stage)
+    _assert_all_running(stage)
 
 
 @drill(5, "a consumer frozen before its commit until others have its partitions")
 def zombie(stage: Stage) -> None:
-    """Its late commit is refused and costs nothing, and it takes part again."""
+    """Its late commit is rejected without any loss, and it joins again."""
     stage.consumers.start("zombie", failpoint="before-commit:3:stop")
     stage.wait_for_topics()
     stage.consumers.start("heir")
@@ -55,12 +55,12 @@ def zombie(stage: Stage) -> None:
     stage.consumers.send(signal.SIGCONT, "zombie")
     wait_until(lambda: len(stage.topics.assigned()) == 2, 30, "the zombie takes part again")
     stage.traffic.send_orders(200)
-    _assert_nobody_gave_up(stage)
+    _assert_all_running(stage)
 
 
 @drill(5, "a batch in hand for longer than a rebalance waits for it")
 def late_commit(stage: Stage) -> None:
-    """It is given up, the next owner stores it again, and its commit is left out."""
+    """It is dropped, the next owner stores it again, and its commit is skipped."""
     stage.consumers.start("late", failpoint="before-commit:3:hold")
     stage.wait_for_topics()
     for _ in range(3):
@@ -68,7 +68,7 @@ def late_commit(stage: Stage) -> None:
         time.sleep(stage.chance(0.3, 0.6))
     stage.consumers.wait_for_log(HELD, 30, "late")
     stage.consumers.start("heir")
-    stage.consumers.wait_for_log("batches given up", 30, "late")
+    stage.consumers.wait_for_log("batches dropped", 30, "late")
     wait_until(
         lambda: _is_shared(stage.topics.assigned(), 2, stage.partitions), 30, "partitions shared"
     )
@@ -78,12 +78,12 @@ def late_commit(stage: Stage) -> None:
     stage.consumers.wait_for_log(LET_GO, 30, "late")
     stage.wait_for_stored(280, 30)
     stage.traffic.send_orders(100)
-    _assert_nobody_gave_up(stage)
+    _assert_all_running(stage)
 
 
 @drill(5, "a batch that takes longer than max.poll.interval")
 def slow_batch(stage: Stage) -> None:
-    """PostgreSQL blocks it by a lock. The consumer stays a member, and goes on where it was."""
+    """A lock in PostgreSQL blocks it. The consumer stays a member, and resumes where it was."""
     interval = 30.0 if stage.long else 4.0
     options = {"max_poll_interval_ms": int(interval * 1000), "session_timeout_ms": 6_000}
     for name in ("one", "two"):
@@ -124,11 +124,11 @@ def _leave(stage: Stage, name: str) -> None:
 
 
 def _is_shared(assigned: list[int], members: int, partitions: int) -> bool:
-    """Whether so many members have a partition each, or more, and all of them are taken."""
+    """Whether all partitions are assigned, to that many members, and each has at least one."""
     return len(assigned) == members and sum(assigned) == partitions and 0 not in assigned
 
 
-def _assert_nobody_gave_up(stage: Stage) -> None:
+def _assert_all_running(stage: Stage) -> None:
     ended = stage.consumers.exit_codes()
     assert not ended, f"consumers ended by themselves: {ended}"
 

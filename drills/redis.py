@@ -1,4 +1,4 @@
-"""Group 3: Redis goes away, forgets, or holds what nobody put there."""
+"""Group 3: Redis is down, loses entries, or contains corrupt ones."""
 
 import signal
 import threading
@@ -23,18 +23,18 @@ from drills.waiting import wait_until
 from orders.domain.order.document import digest
 
 SLOWER = 2.0
-"""How many times as long the same amount may take while Redis is harmed."""
+"""How many times as long the same number of orders may take during a fault in Redis."""
 SHORT_GRACE = 2.0
-"""Seconds besides in the short set, which measures once, and little: what it can see is a consumer
-that waits for Redis, batch by batch."""
+"""Additional seconds in the short set, which measures once and little: it only detects a consumer
+that waits for Redis in every batch."""
 POISONS = ("another type", "garbage", "garbage with its digest", "cut", "another order")
 BACK_SECONDS = 30.0
-"""Within which the cache is in use again; the longest pause of the circuit breaker is 5 s."""
+"""Time for the cache to be in use again; the longest pause of the circuit breaker is 5 s."""
 
 
 class Harm(NamedTuple):
-    """``lasting`` is held up while orders come in and are read; each of ``moments`` is done once
-    after that, to a cache that holds what is read next.
+    """A fault: ``lasting`` is active while orders are ingested and read; each of ``moments``
+    happens once after that, to a cache that holds the orders read next.
     """
 
     lasting: Callable[[Stage], AbstractContextManager[None]]
@@ -42,15 +42,15 @@ class Harm(NamedTuple):
 
 
 @drill(3, "Redis stopped, frozen, restarted")
-def redis_away(stage: Stage) -> None:
-    """Ingest keeps its speed, and reads are right, while it is so and afterwards."""
+def redis_down(stage: Stage) -> None:
+    """Ingest keeps its speed, and reads are correct, during the fault and after it."""
     harms = {"stopped": _stopped, "frozen": _frozen, "restarted": _restarted}
     _perform(stage, {name: Harm(lasting) for name, lasting in harms.items()})
 
 
 @drill(3, "Redis flushed, and holding poisoned values under our keys")
-def redis_spoilt(stage: Stage) -> None:
-    """Likewise; nothing that anybody has put there is ever given out."""
+def redis_corrupt(stage: Stage) -> None:
+    """Likewise; no corrupt entry is ever served."""
     poisons = [partial(_poison, kind=kind, rng=stage.rng) for kind in POISONS]
     _perform(stage, {"flushed": Harm(_flushed, [_flush]), "poisoned": Harm(_poisoned, poisons)})
 
@@ -79,27 +79,26 @@ def _perform(stage: Stage, harms: Mapping[str, Harm]) -> None:
     )
     most = middle["up"] * SLOWER + (0.0 if stage.long else SHORT_GRACE)
     slow = {state: took for state, took in middle.items() if took > most}
-    assert not slow, f"{amount} orders take {middle['up']:.1f} s, and with Redis harmed {slow}"
+    assert not slow, f"{amount} orders take {middle['up']:.1f} s, and with a fault in Redis {slow}"
 
 
 def _ingest(
     stage: Stage, readers: Readers, amount: int, harm: Harm, known: list[Document]
 ) -> tuple[list[Document], float]:
-    """Have that many orders ingested during the harm, and read meanwhile and after it.
+    """Ingest that many orders during the fault, and read orders during it and after it.
 
-    Returns some of those that are stored now, the latest of all among them, and the seconds that
-    it took to be done with them.
+    Returns some of the stored orders, the latest among them, and the seconds that ingest took.
     """
     stage.wait_for_lag(30)
     sent = stage.traffic.orders(amount)
-    # Held back meanwhile, so that it is the consumer's speed that is measured, not the sender's.
+    # The consumer is frozen until all are sent, so that its speed is measured, not the sender's.
     stage.consumers.send(signal.SIGSTOP)
     _send(stage, sent)
     with harm.lasting(stage), readers.reading(known):
         started = time.monotonic()
         stage.consumers.send(signal.SIGCONT)
         # Committed: after the last batch is stored, its orders are put into the cache.
-        wait_until(lambda: stage.topics.lag(stage.topic) == 0, 60, "all orders are dealt with")
+        wait_until(lambda: stage.topics.lag(stage.topic) == 0, 60, "all orders are processed")
         took = time.monotonic() - started
         some = stage.rng.sample(known, 20) + sent[-20:]
         readers.read(some)
@@ -117,15 +116,15 @@ def _send(stage: Stage, documents: Sequence[Document]) -> None:
 
 
 def _wait_for_cache(stage: Stage, readers: Readers, documents: Sequence[Document]) -> None:
-    """Wait until the cache holds these, put there by reading them."""
+    """Read these orders until the cache holds them."""
     documents_key = _documents_key(stage)
     uids = [document["order_uid"] for document in documents]
     with Redis.from_url(stage.servers.redis_url) as client:
 
         def held() -> bool:
             readers.read(documents)
-            # Poison of another type may lie there still: the API asks Redis again after a second,
-            # when it has held nothing of late.
+            # A key of another type may still be there: after recent misses the API bypasses Redis
+            # for a second.
             if client.type(documents_key) != b"hash":
                 return False
             return None not in client.hmget(documents_key, uids)
@@ -153,7 +152,7 @@ def _frozen(stage: Stage) -> Iterator[None]:
 
 @contextmanager
 def _restarted(stage: Stage) -> Iterator[None]:
-    """By kill and in good order, in turns."""
+    """Stop or kill Redis at random, and start it again."""
 
     def restart(rng: Random) -> None:
         rng.choice([stage.servers.redis.stop, stage.servers.redis.kill])()
@@ -184,7 +183,7 @@ def _poisoned(stage: Stage) -> Iterator[None]:
 
 
 def _poison(stage: Stage, kind: str, rng: Random) -> None:
-    """Put that kind of poison in the place of all that the cache holds."""
+    """Replace all that the cache holds by that kind of poison."""
     documents, recency = _documents_key(stage), f"{{{stage.cache_prefix}}}:recency"
     with Redis.from_url(stage.servers.redis_url) as client:
         if kind == "another type":
@@ -197,20 +196,20 @@ def _poison(stage: Stage, kind: str, rng: Random) -> None:
             held: dict[bytes, bytes] = client.hgetall(documents)
             uids, values = list(held), list(held.values())
             garbage = rng.randbytes(rng.randint(1, 2_000))
-            spoilt = {
+            corrupt = {
                 "garbage": [garbage] * len(held),
                 "garbage with its digest": [digest(garbage) + garbage] * len(held),
                 "cut": [value[: rng.randint(0, len(value) - 1)] for value in values if value],
                 "another order": [*values[1:], *values[:1]],
             }[kind]
-            mapping = dict(zip(uids, spoilt, strict=False))
+            mapping = dict(zip(uids, corrupt, strict=False))
             if mapping:
                 client.hset(documents, mapping=mapping)
 
 
 @contextmanager
 def _again_and_again(stage: Stage, act: Callable[[Random], object], pause: float) -> Iterator[None]:
-    """Do that beside the block, with a pause of so many seconds in between; at least once."""
+    """Call ``act`` during the block, at least once, with a pause of so many seconds in between."""
     over = threading.Event()
     rng = Random(stage.rng.random())
 
@@ -233,4 +232,4 @@ def _documents_key(stage: Stage) -> str:
     return f"{{{stage.cache_prefix}}}:documents"
 
 
-DRILLS = (redis_away, redis_spoilt)
+DRILLS = (redis_down, redis_corrupt)

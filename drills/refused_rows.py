@@ -1,4 +1,4 @@
-"""Group 6: orders that are valid, and that PostgreSQL alone refuses."""
+"""Group 6: valid orders that only PostgreSQL rejects."""
 
 import json
 from collections.abc import Callable
@@ -12,30 +12,30 @@ from drills.undisturbed import undisturbed
 
 STRICTER = (
     "ALTER TABLE payments ADD CONSTRAINT drill_bank CHECK (bank <> 'refused')",
-    # An index of an operator's own: texts of more than 2,704 bytes do not fit in.
+    # An operator's own index, which does not accept texts of more than 2,704 bytes.
     "CREATE INDEX drill_address ON delivery (address)",
-    # One over an expression that is not defined everywhere.
+    # An index over an expression that fails for some values.
     "CREATE INDEX drill_sale ON items ((1000 / (sale + 999)))",
 )
-"""What an operator may do to the database, each with errors of another class: 23, 54, 22."""
+"""Changes that an operator may make; they cause errors of the classes 23, 54 and 22."""
 
 AMONG = 500
 
-Spoil = Callable[[Stage, Document], tuple[Document, str]]
+Invalidate = Callable[[Stage, Document], tuple[Document, str]]
 
 
 @drill(6, "rows that only the database refuses, among 500 that it takes")
 def refused_rows(stage: Stage) -> None:
-    """One of each kind, several at once, nothing else: exactly those are dead letters."""
+    """Alone, several at once, or only such: exactly these become dead letters."""
     with psycopg.connect(stage.dsn) as connection:
         for statement in STRICTER:
             connection.execute(statement.encode())
     with undisturbed(stage, 90):
         for _ in range(5 if stage.long else 1):
-            for spoil in _SPOILS:
-                _send_array(stage, AMONG, [spoil])
-            _send_array(stage, AMONG, [*_SPOILS, *_SPOILS, *_SPOILS])
-            _send_array(stage, 0, [*_SPOILS] * 20)
+            for invalidate in _INVALID:
+                _send_array(stage, AMONG, [invalidate])
+            _send_array(stage, AMONG, [*_INVALID, *_INVALID, *_INVALID])
+            _send_array(stage, 0, [*_INVALID] * 20)
             _send_apart(stage)
             _send_one_uid(stage)
 
@@ -46,7 +46,7 @@ def _check(stage: Stage, order: Document) -> tuple[Document, str]:
 
 
 def _index_row(stage: Stage, order: Document) -> tuple[Document, str]:
-    # Without patterns: what can be compressed would fit.
+    # Random, since it would fit if it could be compressed.
     delivery = order["delivery"] | {"address": f"{stage.rng.getrandbits(40_000):x}"}
     return order | {"delivery": delivery}, r"\(54000\)"
 
@@ -56,16 +56,16 @@ def _expression(stage: Stage, order: Document) -> tuple[Document, str]:
     return order | {"items": items}, r"\(22012\)"
 
 
-_SPOILS: tuple[Spoil, ...] = (_check, _index_row, _expression)
+_INVALID: tuple[Invalidate, ...] = (_check, _index_row, _expression)
 
 
-def _send_array(stage: Stage, good: int, spoils: list[Spoil]) -> None:
-    """All in one message, so that they are in one batch for sure."""
+def _send_array(stage: Stage, good: int, kinds: list[Invalidate]) -> None:
+    """Send all in one message, so that they are in one batch."""
     documents: list[tuple[Document, str | None]] = []
     documents += [(order, None) for order in stage.traffic.orders(good)]
-    for spoil in spoils:
+    for invalidate in kinds:
         [order] = stage.traffic.orders(1)
-        documents.insert(stage.rng.randint(0, len(documents)), spoil(stage, order))
+        documents.insert(stage.rng.randint(0, len(documents)), invalidate(stage, order))
     raws = [json.dumps(document).encode() for document, _ in documents]
     expected: list[Good | Bad] = []
     for index, (document, why) in enumerate(documents):
@@ -74,10 +74,10 @@ def _send_array(stage: Stage, good: int, spoils: list[Spoil]) -> None:
 
 
 def _send_apart(stage: Stage) -> None:
-    """Each a message of its own, at once and to one partition."""
+    """Send each as a message of its own, at once and to one partition."""
     orders = stage.traffic.orders(AMONG + 2)
-    spoilt, why = _check(stage, orders.pop())
-    raw = json.dumps(spoilt).encode()
+    invalid, why = _check(stage, orders.pop())
+    raw = json.dumps(invalid).encode()
     at = stage.rng.randrange(len(orders))
     with stage.traffic.through(linger_ms=200):
         for index, order in enumerate(orders):
@@ -87,10 +87,10 @@ def _send_apart(stage: Stage) -> None:
 
 
 def _send_one_uid(stage: Stage) -> None:
-    """A row that is refused does not stand in the way of another with its uid."""
+    """Send a valid order between rejected ones with the same uid; it is stored."""
     [order] = stage.traffic.orders(1)
-    spoilt, why = _check(stage, order)
-    raws = [json.dumps(document).encode() for document in (spoilt, order, spoilt)]
+    invalid, why = _check(stage, order)
+    raws = [json.dumps(document).encode() for document in (invalid, order, invalid)]
     expected: list[Good | Bad] = [_rejected(raws[0], 0, why), Good(order, raws[1])]
     expected.append(_rejected(raws[2], 2, why))
     stage.traffic.send(b"[" + b",".join(raws) + b"]", expected)

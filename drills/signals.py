@@ -1,4 +1,4 @@
-"""Group 7: the consumer is told to stop in the middle of work."""
+"""Group 7: the consumer is stopped by signals."""
 
 import signal
 import time
@@ -17,7 +17,7 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 @drill(7, "SIGTERM and SIGINT in the middle of work")
 def signals_in_the_middle(stage: Stage) -> None:
-    """What is in hand is finished and committed: nothing that is stored would come again."""
+    """Batches in progress are finished and committed, so that no stored order is redelivered."""
     stops = 20 if stage.long else 4
     stage.consumers.start(static=True)
     stage.wait_for_topics()
@@ -35,9 +35,9 @@ def signals_in_the_middle(stage: Stage) -> None:
     stage.say(f"the longest stop took {longest:.1f} s")
 
 
-@drill(7, "SIGTERM and SIGINT with a server away")
-def signals_with_a_server_away(stage: Stage) -> None:
-    """It ends with 0 in time, whatever it waits for, and leaves what it could not finish."""
+@drill(7, "SIGTERM and SIGINT with a server down")
+def signals_with_a_server_down(stage: Stage) -> None:
+    """It ends with 0 in time, whatever it waits for, and leaves unfinished work uncommitted."""
     harms = [
         ("PostgreSQL is frozen", _postgres_frozen),
         ("PostgreSQL is stopped", _postgres_stopped),
@@ -92,7 +92,7 @@ def second_signal(stage: Stage) -> None:
 
 
 def _signal_twice(stage: Stage, how: signal.Signals) -> None:
-    # Nothing tells that the batch in hand has reached a server that hangs.
+    # No event shows that the batch in progress has reached a server that hangs.
     time.sleep(2.0)
     stage.consumers.send(how)
     wait_until(
@@ -110,7 +110,7 @@ def _signal_twice(stage: Stage, how: signal.Signals) -> None:
 
 @contextmanager
 def _behind_a_door(stage: Stage) -> Iterator[TcpProxy]:
-    """PostgreSQL behind a door that can hang, for the consumers started meanwhile."""
+    """Put a proxy that can hang in front of PostgreSQL, for consumers started in the block."""
     parts = conninfo_to_dict(stage.dsn)
     with TcpProxy(str(parts["host"]), int(parts["port"] or 5432)) as door:
         straight = stage.consumers.environment["ORDERS_POSTGRES_DSN"]
@@ -164,4 +164,4 @@ def _all_frozen(stage: Stage, door: TcpProxy) -> Restore:
     return restore
 
 
-DRILLS = (signals_in_the_middle, signals_with_a_server_away, second_signal)
+DRILLS = (signals_in_the_middle, signals_with_a_server_down, second_signal)

@@ -38,7 +38,7 @@ class Stage:
         partitions: of each topic, unless the drill makes them itself.
         rng: all chance comes from here, so that a seed repeats the drill.
         long: whether there is time: ``make drill`` and not ``make test``.
-        say: tells what is going on.
+        say: shows progress.
         closing: what the drill opens and its consumers need until they are stopped.
     """
 
@@ -141,7 +141,7 @@ class Stage:
         )
 
     def moved_back(self) -> list[str]:
-        """Where commits of the group went back: somebody committed what was not theirs any more."""
+        """Commits that moved an offset back: a consumer committed a revoked partition."""
         notes = group_offsets.commits(self.topics.read_all(OFFSETS_TOPIC))
         ours = [note for note in notes if (note.group, note.topic) == (self.group, self.topic)]
         return group_offsets.moved_back(ours, self._ordered)

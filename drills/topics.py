@@ -69,7 +69,9 @@ class Topics:
             except KafkaException:  # who looks after the group changes where brokers come and go
                 return None
 
-        found = wait_until(answer, TIMEOUT, "the brokers tell the group's offsets") if asked else []
+        found = (
+            wait_until(answer, TIMEOUT, "the brokers return the group's offsets") if asked else []
+        )
         return [max(0, each.offset) for each in found or ()]
 
     def lag(self, topic: str) -> int:
@@ -77,12 +79,12 @@ class Topics:
         return sum(self.ends(topic)) - sum(self.committed(topic))
 
     def is_up_to_date(self, topic: str, lag: int = 0) -> bool:
-        """Whether it has dealt with all but ``lag`` records; not while the brokers cannot tell."""
+        """Whether all but ``lag`` records are processed; False while the brokers cannot say."""
         try:
             return self.partitions(topic) > 0 and self.lag(topic) <= lag
         except (KafkaException, AssertionError) as error:
             # Not for ever because of one connection that a frozen broker has left behind.
-            self._say(f"the brokers do not tell the lag: {error}")
+            self._say(f"the brokers do not return the lag: {error}")
             self._renew()
             return False
 
@@ -130,7 +132,7 @@ class Topics:
         return len(self.member_ids())
 
     def member_ids(self) -> set[str]:
-        """The members of the group; who leaves and comes again is another one."""
+        """The ids of the group's members; one that rejoins gets a new id."""
         return {member.member_id for member in self._described().members}
 
     def assigned(self) -> list[int]:

@@ -1,4 +1,4 @@
-"""What a drill asserts of a consumer that nothing may disturb."""
+"""Asserts that a consumer works without errors or waiting."""
 
 import json
 from collections.abc import Iterator
@@ -11,9 +11,9 @@ _DISTURBED = ("cannot store, waiting", "commit not confirmed", "consumer tries a
 
 @contextmanager
 def undisturbed(stage: Stage, seconds: float) -> Iterator[None]:
-    """One consumer takes all that the block sends, within so many seconds after it.
+    """One consumer processes all that the block sends, within so many seconds after it.
 
-    The same process all the time, without an error in its log and without waiting for anything.
+    It does not restart, log an error or wait for a server.
     """
     stage.consumers.start()
     stage.wait_for_topics()
@@ -23,6 +23,6 @@ def undisturbed(stage: Stage, seconds: float) -> Iterator[None]:
     ended = stage.consumers.exit_codes()
     assert not ended, f"the consumer ended: {ended}\n{stage.consumers.tail()}"
     for line in stage.consumers.log().splitlines():
-        told = json.loads(line)  # whatever is no log line of ours is a traceback
-        assert told["level"] in {"debug", "info", "warning"}, f"an error in the log: {line}"
-        assert told["event"] not in _DISTURBED, f"the consumer was held up: {line}"
+        entry = json.loads(line)  # a line that is not JSON is a traceback
+        assert entry["level"] in {"debug", "info", "warning"}, f"an error in the log: {line}"
+        assert entry["event"] not in _DISTURBED, f"the consumer was held up: {line}"

@@ -13,7 +13,7 @@ from drills.waiting import wait_until
 
 _ROUNDS = 6
 _Damaged = dict[int, tuple[KafkaLog, Batch]]
-_SKIP = re.compile(r"partition (\d+) cannot be read at (\d+): .*?offset to (\d+|one behind it)")
+_SKIP = re.compile(r"partition (\d+) cannot be read at (\d+): .*?offset to (\d+|one after it)")
 
 
 @drill(4, "bytes of fetches damaged on their way")
@@ -84,7 +84,7 @@ def _damage(stage: Stage) -> Iterator[_Damaged]:
 
 
 def _meet_and_skip(stage: Stage, damaged: _Damaged) -> int:
-    """Have a consumer end at one of them, see that it told enough, and set the offset behind it.
+    """Wait for a consumer to end at one of them, and set the group's offset to the one it names.
 
     How many records that leaves out.
     """
@@ -95,7 +95,7 @@ def _meet_and_skip(stage: Stage, damaged: _Damaged) -> int:
     found = _SKIP.search(last_words)
     assert found, f"the log does not say what to do: {last_words}"
     partition = int(found[1])
-    stage.say(f"the consumer ended, told of partition {partition}")
+    stage.say(f"the consumer ended, naming partition {partition}")
     _, batch = damaged[partition]
     assert int(found[2]) == batch.first
     committed = stage.topics.committed(stage.topic)

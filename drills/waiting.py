@@ -11,7 +11,7 @@ def wait_until(ask: Callable[[], T], seconds: float, what: str, pause: float = 0
     """The first true answer.
 
     Raises:
-        AssertionError: none came in time; tells the last answer.
+        AssertionError: none came in time; with the last answer.
     """
     deadline = time.monotonic() + seconds
     while True:

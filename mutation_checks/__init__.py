@@ -1,1 +1,1 @@
-"""Each safety that the guarantee rests on, taken away in a copy, with the test that must notice."""
+"""Removes, in a copy, each line that the guarantee rests on, and runs the test that must fail."""

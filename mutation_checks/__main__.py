@@ -1,4 +1,4 @@
-"""The command behind `make mutation-checks`: take each safety away, and see its test fail.
+"""The command behind `make mutation-checks`: apply each mutation, and see its test fail.
 
 The code is changed in a copy; the tests import that copy, for PYTHONPATH comes first.
 """
@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[1]
 def main(words: Sequence[str]) -> None:
     """Try all mutation checks, or those with one of WORDS in their name.
 
-    Ends with 1 where a test passes without the safety that it is there for, or fails with it.
+    Ends with 1 if a test passes with its mutation, or fails without it.
     """
     console = Console(highlight=False, soft_wrap=True)
     chosen = [s for s in MUTATION_CHECKS if not words or any(word in s.name for word in words)]
@@ -41,34 +41,34 @@ def main(words: Sequence[str]) -> None:
             "ORDERS_TEST_KAFKA_BOOTSTRAP": servers.bootstrap,
         }
         for check in chosen:
-            failure, told = _try(check, folder / "copy", environment)
+            failure, output = _try(check, folder / "copy", environment)
             failures += failure
             console.print(f"{'FAILED' if failure else 'noticed':8} {check.name}")
-            console.print(f"         {told}", markup=False)
+            console.print(f"         {output}", markup=False)
     finally:
         servers.stop()
         shutil.rmtree(folder, ignore_errors=True)
-    console.print(f"{len(chosen) - failures} of {len(chosen)} are noticed when they are gone")
+    console.print(f"{len(chosen) - failures} of {len(chosen)} mutations are noticed")
     sys.exit(1 if failures else 0)
 
 
 def _try(check: MutationCheck, copy: Path, environment: Mapping[str, str]) -> tuple[bool, str]:
-    """Whether something is wrong, and what; or how the test has told that the safety is gone."""
+    """Return whether the check failed, and why; or else the failure that the test has reported."""
     shutil.rmtree(copy, ignore_errors=True)
     shutil.copytree(ROOT / "src", copy, ignore=shutil.ignore_patterns("__pycache__"))
     with_it = _run(check.test, copy, environment)
     if with_it.returncode != pytest.ExitCode.OK:
-        return True, f"{check.test} ends with {with_it.returncode} as things are"
+        return True, f"{check.test} ends with {with_it.returncode} without the mutation"
     file = copy / "orders" / check.file
     text = file.read_text("utf-8")
     if check.present not in text:
-        return True, f"{check.file} has no such place any more: {check.present.strip()}"
+        return True, f"{check.file} no longer contains: {check.present.strip()}"
     file.write_text(text.replace(check.present, check.absent), "utf-8")
     without = _run(check.test, copy, environment)
     if without.returncode != pytest.ExitCode.TESTS_FAILED:
-        return True, f"{check.test} ends with {without.returncode} without it"
-    told = [line for line in without.stdout.splitlines() if line.startswith("FAILED ")]
-    return False, told[0].removeprefix("FAILED ") if told else check.test
+        return True, f"{check.test} ends with {without.returncode} with the mutation"
+    output = [line for line in without.stdout.splitlines() if line.startswith("FAILED ")]
+    return False, output[0].removeprefix("FAILED ") if output else check.test
 
 
 def _run(

@@ -1,4 +1,4 @@
-"""The mutation checks: what holds each safety in the code, and the test that fails without it."""
+"""The mutation checks: code that a guarantee rests on, and the test that fails without it."""
 
 from dataclasses import dataclass
 
@@ -42,14 +42,14 @@ MUTATION_CHECKS = (
         f"{_POSTGRES}test_saving.py::test_another_writer_that_commits_between_the_look_and_the_write_wins",
     ),
     MutationCheck(
-        "what is stored already is left alone (idempotent path)",
+        "stored orders are not written again (idempotent path)",
         "adapters/postgres/idempotent_save.py",
         "return [order for order in batch if order.order_uid not in stored]",
         "return batch",
         f"{_REPOSITORY}test_saving_again_changes_nothing",
     ),
     MutationCheck(
-        "what is stored already is compared in every field",
+        "stored orders are compared in every field",
         "adapters/postgres/idempotent_save.py",
         "return encode(order) == document",
         "return True",
@@ -75,7 +75,7 @@ MUTATION_CHECKS = (
         f"{_POSTGRES}test_saving.py::test_writers_of_shuffled_batches_do_not_deadlock",
     ),
     MutationCheck(
-        "passing troubles of the database are no dead letters",
+        "transient errors of the database cause no dead letters",
         "adapters/postgres/errors.py",
         '_ROW_CLASSES = frozenset({"22", "23", "54"})',
         '_ROW_CLASSES = frozenset({"22", "23", "53", "54"})',
@@ -123,14 +123,14 @@ MUTATION_CHECKS = (
         "::TestTrouble::test_with_the_dead_letters_away_it_raises_and_loses_nothing",
     ),
     MutationCheck(
-        "what is sent is safe when all replicas have it",
+        "messages are acknowledged by all replicas",
         "adapters/kafka/client/producer.py",
         '"acks": "all"',
         '"acks": 1',
         f"{_KAFKA}test_acknowledgement.py::test_nothing_is_safe_with_a_replica_too_few",
     ),
     MutationCheck(
-        "nothing is committed but what was dealt with",
+        "only processed messages are committed",
         "adapters/kafka/client/consumer_client.py",
         '"enable_auto_commit": False',
         '"enable_auto_commit": True, "auto_commit_interval_ms": 10',
@@ -146,7 +146,7 @@ MUTATION_CHECKS = (
         "::test_gives_each_message_once_and_in_order",
     ),
     MutationCheck(
-        "after an error in a poll it is read again what nobody got",
+        "after an error in a poll, records that were not returned are read again",
         "adapters/kafka/consumer/consumer_thread.py",
         "self._must_rewind = True",
         "self._must_rewind = False",
@@ -161,7 +161,7 @@ MUTATION_CHECKS = (
         "::test_a_batch_in_hand_is_waited_for_and_committed_before_the_hand_over",
     ),
     MutationCheck(
-        "what was taken away is not committed any more (revoke handling)",
+        "revoked partitions are no longer committed (revoke handling)",
         "adapters/kafka/consumer/offset_tracker.py",
         """\
         self.epoch += 1
@@ -175,21 +175,21 @@ MUTATION_CHECKS = (
         "::test_a_batch_in_hand_for_too_long_is_given_up_and_its_commit_left_out",
     ),
     MutationCheck(
-        "what was read and is taken away is forgotten (revoke handling)",
+        "buffered records of revoked partitions are dropped (revoke handling)",
         "adapters/kafka/consumer/consumer_thread.py",
         "        self._buffer.clear()\n",
         "",
         f"{_KAFKA}test_rebalance.py::test_what_was_read_ahead_of_others_partitions_is_forgotten",
     ),
     MutationCheck(
-        "damaged batches are told by their checksum",
+        "damaged batches are detected by their checksum",
         "adapters/kafka/wire/record_batches.py",
         "    if not batch.validate_crc():\n",
         "    if False:\n",
         f"{_KAFKA}test_record_batches.py::test_a_byte_that_was_changed_is_noticed",
     ),
     MutationCheck(
-        "a topic that was made anew is read from its beginning",
+        "a recreated topic is read from its beginning",
         "adapters/kafka/consumer/consumer_thread.py",
         "self._must_start_over = isinstance(error, UnknownTopicOrPartitionError)",
         "self._must_start_over = False",

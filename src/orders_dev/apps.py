@@ -1,4 +1,4 @@
-"""The product's own processes, as `orders dev` runs them."""
+"""Makes and checks the processes of the API and the consumer for `orders dev`."""
 
 import logging
 import signal
@@ -14,16 +14,16 @@ from kafka.errors import KafkaError
 from orders_dev.orphan_cleanup import StopStep, reclaim
 from orders_dev.process import ChildProcess, Launch
 
-#: In the order of starting: who fills the database, then who reads it.
+#: In the order in which they are started.
 NAMES = ("consumer", "api")
-#: Longer than what the processes themselves take at most to finish what is in hand.
+#: Longer than the processes themselves take at most to finish their work.
 STOP_STEPS = (StopStep(signal.SIGTERM, 25.0),)
 _TIMEOUT_SECONDS = 2.0
 _OK = 200
 
 
 def app(name: str, environment: Mapping[str, str], logs: Path, records: Path) -> ChildProcess:
-    """A process `orders NAME`, not started yet; it works in the current folder."""
+    """Make the process `orders NAME`, not started yet, in the current folder."""
     launch = Launch(
         name=f"orders {name}",
         argv=(sys.executable, "-m", "orders", name),
@@ -36,7 +36,7 @@ def app(name: str, environment: Mapping[str, str], logs: Path, records: Path) ->
 
 
 def end_orphans(records: Path) -> None:
-    """End the processes that a killed run left running, and no others."""
+    """End the processes that a killed run has left, and no others."""
     for name in NAMES:
         reclaim(_record(name, records), STOP_STEPS)
 
@@ -46,18 +46,18 @@ def _record(name: str, records: Path) -> Path:
 
 
 def is_ready(url: str) -> bool:
-    """Whether the API at `url` says that it is ready to serve."""
+    """Whether the API at `url` reports ready."""
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with direct.open(f"{url}/health/ready", timeout=_TIMEOUT_SECONDS) as answer:
-            return int(answer.status) == _OK
+        with direct.open(f"{url}/health/ready", timeout=_TIMEOUT_SECONDS) as response:
+            return int(response.status) == _OK
     except (OSError, urllib.error.URLError):
         return False
 
 
 def has_joined(bootstrap: str, group: str) -> bool:
     """Whether a consumer is a member of `group`, on a broker that needs no credentials."""
-    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # the answer here is all that counts
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # errors are expected until it is ready
     try:
         admin = KafkaAdminClient(
             bootstrap_servers=bootstrap, request_timeout_ms=int(_TIMEOUT_SECONDS * 1000)

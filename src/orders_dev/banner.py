@@ -1,4 +1,4 @@
-"""What `orders dev` shows when all is up."""
+"""The banner of `orders dev`."""
 
 import shlex
 
@@ -12,10 +12,10 @@ from orders_dev.dev_stack import DevStack
 
 
 def show(console: Console, stack: DevStack, settings: Settings) -> None:
-    """Print the addresses, and how to begin and to end.
+    """Print the addresses and some example commands.
 
-    No password is shown: psql finds it in a file that only its owner can read. Of a server that
-    the user brought nothing is shown at all, its address may hold a secret.
+    No password is shown: psql finds it in a file that only its owner can read. The address of a
+    server that the user provides is not shown, since it may contain a secret.
     """
     url = stack.url(settings)
     own = "your own, as set"
@@ -37,7 +37,7 @@ def show(console: Console, stack: DevStack, settings: Settings) -> None:
         table.add_row(name, Text(value))
     body = Group(table, Text("\nStop with Ctrl-C; the data stay.", style="dim"))
     console.print(Panel(body, title="orders is up", border_style="green", expand=False))
-    # Outside of the frame, so that the lines can be copied whole.
+    # Outside of the frame, so that whole lines can be copied.
     for line in _examples(url, stack, settings):
         console.print(Text(f"  {line}"), soft_wrap=True)
 

@@ -1,4 +1,4 @@
-"""The folder that one local system keeps all its data in."""
+"""The folder with all data of one local system."""
 
 import fcntl
 import json
@@ -9,15 +9,15 @@ from typing import TextIO
 from orders_dev.errors import UsageError
 
 _STATE = "orders-dev.json"
-_LOG_KEPT_BYTES = 10_000_000
+_MAX_LOG_BYTES = 10_000_000
 _OURS = {_STATE, "lock", ".gitignore"}
 
 
 class DataFolder:
-    """A data folder, held by one process at a time.
+    """A data folder, locked by one process at a time.
 
     Args:
-        path: where it is; made when missing, by `acquire`.
+        path: its path; `acquire` creates it if it is missing.
     """
 
     def __init__(self, path: Path) -> None:
@@ -30,14 +30,14 @@ class DataFolder:
         return self.path / "logs"
 
     def acquire(self) -> None:
-        """Make the folder if need be and lock it, until the end of this process at the latest.
+        """Create the folder if it is missing, and lock it, at most until this process ends.
 
         Raises:
-            UsageError: another process holds it, or it is somebody else's folder.
+            UsageError: another process has locked it, or it contains other files.
         """
-        self._check_whose()
+        self._check_contents()
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # Not inherited by children: a child that outlives us must not keep the next run out.
+        # Not inherited: a child that outlives this process must not block the next run.
         lock = (self.path / "lock").open("a+")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -58,17 +58,17 @@ class DataFolder:
             self.remember_ports({})
         self.logs.mkdir(exist_ok=True)
         for log in self.logs.glob("*.log"):
-            if log.stat().st_size > _LOG_KEPT_BYTES:
+            if log.stat().st_size > _MAX_LOG_BYTES:
                 log.replace(log.with_suffix(".log.old"))
 
     def release(self) -> None:
-        """Let another process have it."""
+        """Unlock the folder."""
         if self._lock is not None:
             self._lock.close()
             self._lock = None
 
     def remembered_ports(self) -> dict[str, int]:
-        """The ports of the last run by the name of what listened there; empty if unknown."""
+        """The ports of the last run by server; empty if unknown."""
         try:
             ports = json.loads((self.path / _STATE).read_text("utf-8"))["ports"]
             return {str(name): int(port) for name, port in ports.items()}
@@ -76,13 +76,13 @@ class DataFolder:
             return {}
 
     def remember_ports(self, ports: dict[str, int]) -> None:
-        """Keep `ports` for the next run."""
+        """Save `ports` for the next run."""
         state = self.path / _STATE
         new = state.with_suffix(".new")
         new.write_text(json.dumps({"ports": ports}, indent=2) + "\n", "utf-8")
         new.replace(state)
 
-    def _check_whose(self) -> None:
+    def _check_contents(self) -> None:
         if not self.path.exists():
             return
         if not self.path.is_dir():
@@ -90,6 +90,6 @@ class DataFolder:
         names = {entry.name for entry in self.path.iterdir()}
         if names - _OURS and _STATE not in names:
             raise UsageError(
-                f"{self.path} holds other things and was not made by `orders dev`.",
+                f"{self.path} contains other files and was not created by `orders dev`.",
                 "Choose a new or empty folder with --data.",
             )

@@ -1,4 +1,4 @@
-"""The three servers of one data folder, and the ports that they and the API get."""
+"""The servers of one data folder, and the ports of these and of the API."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ _HERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 
 @dataclass(frozen=True)
 class DevStack:
-    """What `orders dev` runs on this machine, and where."""
+    """The servers that `orders dev` runs, and the ports of the API and the consumer."""
 
     data: DataFolder
     postgres: PostgresServer
@@ -41,7 +41,7 @@ class DevStack:
 
     @classmethod
     def on(cls, data: DataFolder, server_ports: Mapping[str, int], http_port: int) -> "DevStack":
-        """Make the servers of a data folder, on the given ports; nothing is started."""
+        """Make the servers of a data folder on the given ports, without starting them."""
         path, logs = data.path, data.logs
         return cls(
             data,
@@ -59,11 +59,11 @@ class DevStack:
 
     @property
     def servers(self) -> list[Server]:
-        """All three."""
+        """All three servers."""
         return [self.postgres, self.valkey, self.kafka]
 
     def servers_needed(self, settings: Settings) -> list[Server]:
-        """Those that the user has not set an own one for."""
+        """The servers for which the user has set no own address."""
         own = {
             self.postgres: settings.postgres_dsn,
             self.valkey: settings.redis_url,
@@ -74,7 +74,7 @@ class DevStack:
     def child_environment(
         self, environment: Mapping[str, str], settings: Settings
     ) -> dict[str, str]:
-        """The environment with what is not set filled in."""
+        """The environment, with settings added for the servers that are started here."""
         filled = {HTTP_PORT: str(self.http_port)}
         if settings.consumer_health_port is None:
             filled[HEALTH_PORT] = str(self.health_port)
@@ -84,38 +84,38 @@ class DevStack:
             filled["ORDERS_REDIS_URL"] = self.valkey.url
         if not settings.kafka_bootstrap:
             filled["ORDERS_KAFKA_BOOTSTRAP"] = self.kafka.bootstrap
-        by_file = {f"{name}_FILE" for name in filled}  # setting both ways would be a fault
+        by_file = {f"{name}_FILE" for name in filled}  # setting both is an error
         return {name: value for name, value in environment.items() if name not in by_file} | filled
 
     def url(self, settings: Settings) -> str:
-        """Where the API is for programs and people on this machine."""
+        """The URL of the API on this machine."""
         return _url(settings.http_host, self.http_port)
 
     def health_url(self, settings: Settings) -> str:
-        """Where the consumer says how it is."""
+        """The URL of the consumer's health server on this machine."""
         return _url(
             settings.consumer_health_host, settings.consumer_health_port or self.health_port
         )
 
 
 def choose_server_ports(remembered: Mapping[str, int]) -> dict[str, int]:
-    """A free port for each server: that of the last run, else the usual one, else any."""
+    """Choose a free port for each server: that of the last run, else its default, else any."""
     chosen: dict[str, int] = {}
     for name, usual in SERVER_PORTS.items():
-        wishes = [remembered[name]] if name in remembered else []
-        chosen[name] = ports.choose([*wishes, usual], taken=chosen.values())
+        preferred = [remembered[name]] if name in remembered else []
+        chosen[name] = ports.choose([*preferred, usual], taken=chosen.values())
     return chosen
 
 
 def choose_http_port(settings: Settings, *, asked_for: bool) -> int:
-    """The port for the API.
+    """Choose the port of the API.
 
     Args:
-        settings: holds the port and the address to listen on.
-        asked_for: whether the user has set the port; if so, it is that one or none.
+        settings: with the port and the address to listen on.
+        asked_for: whether the user has set the port; if so, no other one is chosen.
 
     Raises:
-        UsageError: the port that was asked for is taken.
+        UsageError: the port that the user has set is taken.
     """
     if ports.is_free(settings.http_port, local_host(settings)):
         return settings.http_port
@@ -128,14 +128,14 @@ def choose_http_port(settings: Settings, *, asked_for: bool) -> int:
 
 
 def asks_for_http_port(environment: Mapping[str, str], dotenv: Path = Path(".env")) -> bool:
-    """Whether the port of the API is set, rather than left at its default."""
+    """Whether the user has set the port of the API."""
     names = (HTTP_PORT, f"{HTTP_PORT}_FILE")
     in_file = dotenv_values(dotenv) if dotenv.is_file() else {}
     return any(given.get(name) for given in (environment, in_file) for name in names)
 
 
 def local_host(settings: Settings) -> str:
-    """The address at which this machine reaches what listens on the API's address."""
+    """The address at which the API can be reached from this machine."""
     return _HERE.get(settings.http_host, settings.http_host)
 
 

@@ -1,4 +1,4 @@
-"""The progress bar of the first start, when the broker's jars are fetched."""
+"""The progress bar for the download of the broker's jars."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -12,11 +12,11 @@ from orders_dev import jars
 def progress_on(
     console: Console, cancelled: Callable[[], None]
 ) -> Callable[[int, int], AbstractContextManager[jars.Progress]]:
-    """Show fetching as a bar on `console`.
+    """Show the download as a bar on `console`.
 
     Args:
-        console: where to show it; what is not a terminal gets one line.
-        cancelled: called for every piece that arrives; raises to end the fetching.
+        console: where to show it; if it is not a terminal, one line is printed instead.
+        cancelled: called for every chunk; raises to abort the download.
     """
 
     @contextmanager

@@ -1,12 +1,12 @@
-"""What can go wrong with the local servers, said so that a person can act on it."""
+"""Errors of the local system, with messages for its user."""
 
 
 class DevError(Exception):
-    """Something on this machine keeps the local system from running.
+    """The local system cannot run on this machine.
 
     Attributes:
         message: what is wrong, in one sentence.
-        advice: what to do about it; empty where the message says it all.
+        advice: what to do about it; may be empty.
     """
 
     def __init__(self, message: str, advice: str = "") -> None:
@@ -16,8 +16,8 @@ class DevError(Exception):
 
 
 class UsageError(DevError):
-    """The command was asked for something it cannot do here: wrong option, setting or platform."""
+    """An option, a setting or the platform is not usable."""
 
 
 class ChildError(DevError):
-    """A child process did not start, did not become ready, or ended by itself."""
+    """A child process did not start, did not become ready, or ended unexpectedly."""

@@ -1,4 +1,4 @@
-"""Tells one process from another that later got the same process id."""
+"""Identifies processes, even if their process ids are reused."""
 
 import subprocess
 import sys
@@ -8,11 +8,11 @@ _PROC = Path("/proc")
 
 
 def identity(pid: int) -> str | None:
-    """Name the process `pid` so that no other process, past or future, has the same name.
+    """Return a text that identifies the process `pid` uniquely, past and future ones included.
 
     Returns:
-        A text to compare with one taken earlier, or None where no such process runs
-        (a zombie does not run).
+        A text to compare with an earlier one, or None if no such process runs (a zombie does
+        not run).
     """
     if sys.platform == "linux":
         return _identity_from_proc(pid)
@@ -28,7 +28,7 @@ def identity(pid: int) -> str | None:
 
 def _identity_from_proc(pid: int) -> str | None:
     try:
-        # The command's name may hold spaces and brackets: the fields begin after the last ")".
+        # The command's name may contain spaces and brackets: the fields start after the last ")".
         fields = (
             (_PROC / str(pid) / "stat").read_text("utf-8", "replace").rpartition(")")[2].split()
         )
@@ -40,7 +40,7 @@ def _identity_from_proc(pid: int) -> str | None:
 
 
 def working_folder(pid: int) -> Path | None:
-    """The folder that process `pid` works in, or None where that cannot be found out."""
+    """The working folder of the process `pid`, or None if it is unknown."""
     if sys.platform == "linux":
         try:
             return (_PROC / str(pid) / "cwd").readlink()

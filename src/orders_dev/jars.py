@@ -1,4 +1,4 @@
-"""The broker's jars: listed in a lock, fetched once by coordinates, checked at every start."""
+"""Downloads the broker's jars, as listed in a lock file, and verifies them at every start."""
 
 import fcntl
 import hashlib
@@ -17,13 +17,13 @@ LOCK = Path(__file__).with_name("kafka.lock")
 _FETCHERS = 8
 _TIMEOUT_SECONDS = 60
 
-#: Called with a number of bytes that have arrived, from several threads.
+#: Called from several threads with the number of bytes that have arrived since the last call.
 Progress = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Jar:
-    """One line of the lock: Maven coordinates, checksum (SHA-256, hex) and size in bytes."""
+    """A line of the lock file: Maven coordinates, checksum (SHA-256, hex) and size in bytes."""
 
     group: str
     artifact: str
@@ -33,7 +33,7 @@ class Jar:
 
     @property
     def file_name(self) -> str:
-        """The name in the cache; the checksum in it keeps other contents of the name apart."""
+        """The name in the cache; it contains the checksum, so other contents get another name."""
         return f"{self.artifact}-{self.version}-{self.sha256[:12]}.jar"
 
 
@@ -60,7 +60,7 @@ def _parse(line: str) -> Jar:
 
 
 def user_cache() -> Path:
-    """Where this user's programs keep what can be fetched again."""
+    """The folder for the jars in this user's cache."""
     if sys.platform == "darwin":
         base = Path.home() / "Library/Caches"
     else:
@@ -73,10 +73,10 @@ class JarCache:
     """A folder of jars, shared by all data folders and sessions of one user.
 
     Attributes:
-        folder: where the jars lie; made when missing.
+        folder: the folder; created if missing.
         repositories: Maven repositories by name; None takes those of jgo's own settings
             (its configuration file) and Maven Central.
-        progress: a context around the fetching, given the number of jars and of bytes to come.
+        progress: a context around the download, called with the number of jars and of bytes.
     """
 
     folder: Path
@@ -84,23 +84,22 @@ class JarCache:
     progress: Callable[[int, int], AbstractContextManager[Progress]] | None = None
 
     def classpath(self, jars: Sequence[Jar]) -> list[Path]:
-        """Have all `jars` in the cache and return their paths, in the lock's order.
+        """Return the paths of `jars`, downloading those that are missing or corrupt.
 
-        A jar that is missing or whose content does not fit its checksum is fetched; with all in
-        place nothing is asked of the network.
+        If all are in the cache, the network is not used.
 
         Raises:
-            DevError: a jar cannot be fetched, or what came does not fit its checksum.
+            DevError: a jar cannot be downloaded, or does not match its checksum.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        if self._unfit(jars):
-            # One session fetches, the others wait for it and find the work done.
+        if self._missing(jars):
+            # One session downloads them, the others wait for it.
             with (self.folder / "lock").open("w") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
-                self._fetch(self._unfit(jars))
+                self._fetch(self._missing(jars))
         return [self.folder / jar.file_name for jar in jars]
 
-    def _unfit(self, jars: Sequence[Jar]) -> list[Jar]:
+    def _missing(self, jars: Sequence[Jar]) -> list[Jar]:
         return [jar for jar in jars if _checksum(self.folder / jar.file_name) != jar.sha256]
 
     def _fetch(self, jars: Sequence[Jar]) -> None:
@@ -124,7 +123,7 @@ class _Downloader:
     def __init__(
         self, folder: Path, repositories: Mapping[str, str] | None, progress: Progress
     ) -> None:
-        # Imported here: needed once in the life of a cache, and it takes a while.
+        # Imported here: it is slow, and needed only for a download.
         from jgo.config import GlobalSettings  # noqa: PLC0415
         from jgo.maven import MavenContext, PythonResolver  # noqa: PLC0415
 
@@ -151,13 +150,13 @@ class _Downloader:
             path = project.at_version(jar.version).artifact().resolve()
         except (OSError, RuntimeError, requests.RequestException) as error:
             raise DevError(
-                f"A part of Apache Kafka could not be fetched: {what}.",
+                f"A part of Apache Kafka could not be downloaded: {what}.",
                 "It comes once from a Maven repository: check the connection (and proxy), or "
                 "set ORDERS_KAFKA_BOOTSTRAP to a broker of your own.",
             ) from error
         if _checksum(path) != jar.sha256:
             raise DevError(
-                f"What came for {what} does not fit its checksum.",
+                f"The download of {what} does not match its checksum.",
                 "Something between here and the Maven repository changes files; it is not used.",
             )
         return path

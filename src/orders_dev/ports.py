@@ -1,12 +1,12 @@
-"""Free TCP ports on the loopback interface."""
+"""Finds free TCP ports on the loopback interface."""
 
 import random
 import socket
 from collections.abc import Collection, Iterable
 
 LOOPBACK = "127.0.0.1"
-# Below what the kernel hands out for outgoing connections (from 32768 on Linux, 49152 on macOS),
-# so that no stranger's connection gets in between choosing a port and listening on it.
+# Below the ephemeral ports (from 32768 on Linux, 49152 on macOS), so that no outgoing connection
+# takes a port between choosing it and listening on it.
 _FREE_RANGE = range(20_000, 32_000)
 _CONNECT_SECONDS = 0.5
 
@@ -15,7 +15,7 @@ def is_free(port: int, host: str = LOOPBACK) -> bool:
     """Whether a server could listen on `port` of `host` now.
 
     Some systems let a socket bind to one address while another listens on all of them, so a
-    connection is tried besides.
+    connection is attempted too.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
@@ -41,13 +41,13 @@ def choose(preferred: Iterable[int] = (), taken: Collection[int] = ()) -> int:
 
     Args:
         preferred: ports to try first, in this order.
-        taken: ports that are promised to somebody else already.
+        taken: ports that are reserved already.
 
     Raises:
-        OSError: hundreds of ports were tried and none is free.
+        OSError: none of hundreds of ports is free.
     """
-    by_chance = random.sample(_FREE_RANGE, 500)
-    for port in (*preferred, *by_chance):
+    candidates = random.sample(_FREE_RANGE, 500)
+    for port in (*preferred, *candidates):
         if port not in taken and is_free(port):
             return port
     raise OSError("no free TCP port was found on 127.0.0.1")

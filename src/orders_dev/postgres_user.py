@@ -1,4 +1,4 @@
-"""As whom PostgreSQL runs: it refuses to run as root."""
+"""Finds a user for PostgreSQL, which does not run as root."""
 
 import os
 import shutil
@@ -15,10 +15,10 @@ _PROBE_SECONDS = 20.0
 
 @dataclass(frozen=True, slots=True)
 class ServerUser:
-    """A way to run a program as somebody who is not root.
+    """A way to run a program as a user other than root.
 
     Attributes:
-        wrapper: program and arguments to put in front; none where we are not root.
+        wrapper: program and arguments to prepend; empty if we are not root.
         owner: user and group id that must own the data folder, as seen from outside.
     """
 
@@ -31,14 +31,13 @@ def choose_user(
 ) -> ServerUser:
     """Find a way to run `program` on the data folder `folder`.
 
-    As root there are two. A user namespace, in which root has an ordinary number: it makes no
-    user, changes no permission, and reads and writes what root owns. Where the system forbids
-    that: the number of "nobody" with the one capability that lets it pass through folders which
-    only root may enter.
+    For root there are two. A user namespace maps root to an ordinary user id: it creates no user,
+    changes no permission, and can access root's files. If the system forbids that: the user
+    "nobody" with the one capability that allows it to enter folders of root.
 
     Args:
-        folder: an existing folder below which the data lie.
-        program: the absolute path of a program that knows `--version`.
+        folder: an existing folder that contains the data folder.
+        program: the absolute path of a program that accepts `--version`.
         find: finds a system program by its name.
 
     Raises:
@@ -50,14 +49,14 @@ def choose_user(
         if _works(user, folder, program):
             return user
     raise UsageError(
-        "PostgreSQL does not run as root, and here root can neither make a user namespace "
+        "PostgreSQL does not run as root, and here root can neither create a user namespace "
         "(unshare --user) nor become another user that keeps CAP_DAC_OVERRIDE (setpriv).",
         "Run this as an ordinary user, or set ORDERS_POSTGRES_DSN to a PostgreSQL of your own.",
     )
 
 
 def give(folder: Path, owner: int) -> None:
-    """Make `owner` the owner of `folder` and all in it, where it is not yet (root only)."""
+    """Change the owner of `folder` and its contents to `owner`, as root."""
     if folder.stat().st_uid == owner:
         return
     for parent, _folders, files in os.walk(folder):
@@ -86,7 +85,7 @@ def _ways_down(find: Callable[[str], str | None]) -> list[ServerUser]:
 
 
 def _works(user: ServerUser, folder: Path, program: Path) -> bool:
-    # Written, not asked for with `test -w`: that looks at the user and forgets the capability.
+    # By writing a file, since `test -w` checks the user and ignores the capability.
     script = ': > "$1/.probe" && rm "$1/.probe" && exec "$2" --version'
     try:
         probe = subprocess.run(  # noqa: S603

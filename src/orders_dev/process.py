@@ -1,4 +1,4 @@
-"""Child processes that end when we end, however we end."""
+"""Child processes that end with this process, however it ends."""
 
 import contextlib
 import os
@@ -17,7 +17,7 @@ from typing import BinaryIO
 from orders_dev.errors import ChildError
 from orders_dev.orphan_cleanup import KILL_SECONDS, StopStep, remember
 
-_EXEC_WITH_PDEATHSIG = Path(__file__).with_name("exec_with_pdeathsig.py")
+_EXEC_SCRIPT = Path(__file__).with_name("exec_with_pdeathsig.py")
 _POLL_SECONDS = 0.05
 
 
@@ -26,14 +26,14 @@ class Launch:
     """How to run a program.
 
     Attributes:
-        name: what people call it, for messages.
+        name: its name in messages.
         argv: program (an absolute path) and arguments.
         folder: the working folder.
-        log: file that both output streams are appended to.
-        environment: the whole environment of the child.
-        wrapper: a program and arguments put in front, which runs the rest under another user.
-        death_signal: sent by the kernel when we die without stopping the child.
-        stop_steps: polite ways to end it, tried in turn before SIGKILL.
+        log: file to which both output streams are appended.
+        environment: the complete environment of the child.
+        wrapper: a program and arguments to prepend, which run the rest as another user.
+        death_signal: sent by the kernel if we end without stopping the child.
+        stop_steps: signals to stop it, in turn, before SIGKILL.
     """
 
     name: str
@@ -49,8 +49,8 @@ class Launch:
 class _Spawner:
     """Starts every child from one thread that lives as long as the process.
 
-    The parent-death signal follows the thread that started the child, not its process: a child
-    started from a worker thread would be signalled as soon as that worker is done.
+    The kernel sends the parent-death signal when the thread that started the child ends, so a child
+    started by a worker thread would be signalled as soon as that ends.
     """
 
     def __init__(self) -> None:
@@ -82,14 +82,14 @@ _spawner = _Spawner()
 
 
 class ChildProcess:
-    """A program running in a session of its own, bound to our life, logging to a file.
+    """A program in a session of its own that logs to a file and ends with this process.
 
-    Its own session keeps the terminal's Ctrl-C away from it: it stops when we say so.
+    In its own session it does not get the terminal's Ctrl-C, so it stops only when told to.
 
     Args:
         launch: what to run.
-        record: file that remembers the running process, so that a later run can find it if this
-            one dies; none for a program that ends by itself.
+        record: file that identifies the running process, so that a later run can end it if this
+            one is killed; none for a program that ends by itself.
     """
 
     def __init__(self, launch: Launch, record: Path | None = None) -> None:
@@ -126,7 +126,7 @@ class ChildProcess:
         launch.log.parent.mkdir(parents=True, exist_ok=True)
         argv = [
             *launch.wrapper,
-            *(sys.executable, "-I", "-S", str(_EXEC_WITH_PDEATHSIG)),
+            *(sys.executable, "-I", "-S", str(_EXEC_SCRIPT)),
             *(str(os.getpid()), str(int(launch.death_signal))),
             *launch.argv,
         ]
@@ -152,10 +152,10 @@ class ChildProcess:
             remember(self._record, self._process.pid)
 
     def wait_until(self, ready: Callable[[], bool], seconds: float) -> None:
-        """Wait until `ready` says yes.
+        """Wait until `ready` returns True.
 
         Raises:
-            ChildError: the program ended, or the time is over.
+            ChildError: the program ended, or was not ready in time.
         """
         deadline = time.monotonic() + seconds
         while True:
@@ -170,10 +170,10 @@ class ChildProcess:
             time.sleep(_POLL_SECONDS)
 
     def wait(self, seconds: float) -> int:
-        """Wait for the end of the program and return its exit code.
+        """Wait until the program ends, and return its exit code.
 
         Raises:
-            ChildError: it is still running after `seconds`; it has been stopped.
+            ChildError: it was still running after `seconds` and has been stopped.
         """
         self._wait(seconds)
         code = self.exit_code
@@ -185,7 +185,7 @@ class ChildProcess:
         return code
 
     def stop(self) -> None:
-        """End the program: politely, then with SIGKILL; then all that it left in its group."""
+        """Stop the program, by SIGKILL if necessary, and kill the rest of its process group."""
         process = self._process
         if process is None or process.returncode is not None:
             return
@@ -194,7 +194,7 @@ class ChildProcess:
                 break
             process.send_signal(step.signal)
             self._wait(step.seconds)
-        # It leads its group, and as long as it is not reaped its number belongs to nobody else.
+        # It leads its group, and its process id is not reused until it is reaped.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait(KILL_SECONDS)
@@ -207,7 +207,7 @@ class ChildProcess:
             time.sleep(_POLL_SECONDS / 5)
 
     def ended(self) -> ChildError:
-        """The error that tells about a program that ended by itself."""
+        """The error for a program that ended unexpectedly."""
         return ChildError(
             f"{self.launch.name} ended by itself (exit code {self.exit_code}).", self._log_advice()
         )
@@ -227,12 +227,12 @@ class ChildProcess:
 
 
 def run_tool(launch: Launch, seconds: float, on_start: Callable[[ChildProcess], None]) -> None:
-    """Run a program that is expected to end by itself, and well.
+    """Run a program until it ends.
 
     Args:
         launch: what to run.
-        seconds: the longest that it may take.
-        on_start: is handed the running child, so that somebody else can stop it.
+        seconds: the most that it may take.
+        on_start: called with the running child, so that others can stop it.
 
     Raises:
         ChildError: it failed or took too long.
@@ -245,7 +245,7 @@ def run_tool(launch: Launch, seconds: float, on_start: Callable[[ChildProcess], 
 
 
 def _peek_exit_code(process: "subprocess.Popen[bytes]") -> int | None:
-    """The exit code of a child that is left unreaped where the system can do that."""
+    """The exit code of a child, without reaping it if the system supports that."""
     if process.returncode is not None or not hasattr(os, "waitid"):
         return process.poll()
     seen = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)

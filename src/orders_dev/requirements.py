@@ -1,4 +1,4 @@
-"""What this machine must offer before a server can be started from the wheels."""
+"""Checks whether the embedded servers can run on this machine."""
 
 import importlib.util
 import sys
@@ -14,7 +14,7 @@ _INSTEAD = (
 
 
 def check_system(system: str) -> None:
-    """Refuse a system whose processes this package cannot look after.
+    """Reject systems on which child processes cannot be managed.
 
     Args:
         system: as `sys.platform` has it.
@@ -27,11 +27,11 @@ def check_system(system: str) -> None:
 
 
 def check_platform(system: str, libc: str) -> None:
-    """Refuse a platform for which the servers' wheels do not exist.
+    """Reject platforms for which the servers' wheels do not exist.
 
     Args:
         system: as `sys.platform` has it.
-        libc: the tag of the interpreter's ABI, which ends in "musl" on Alpine and its like.
+        libc: the interpreter's ABI tag, which ends in "musl" on Alpine and the like.
 
     Raises:
         UsageError: it is neither Linux with glibc nor macOS.
@@ -39,13 +39,13 @@ def check_platform(system: str, libc: str) -> None:
     check_system(system)
     if libc.endswith("musl"):
         raise UsageError(
-            "The embedded servers need Linux with glibc; this one uses musl (Alpine and its like).",
+            "The embedded servers need Linux with glibc; this one uses musl (Alpine and the like).",
             _INSTEAD,
         )
 
 
 def check_machine() -> None:
-    """Refuse to go on where the embedded servers cannot run.
+    """Reject machines on which the embedded servers cannot run.
 
     Raises:
         UsageError: wrong platform, or the packages of the extra are not installed.

@@ -1,4 +1,4 @@
-"""What the embedded servers have in common."""
+"""The base class of the embedded servers."""
 
 import glob
 import os
@@ -18,19 +18,19 @@ _TOOL_SECONDS = 120.0
 
 
 class Server(ABC):
-    """A real server as a child process, its data in a folder, listening on 127.0.0.1 only.
+    """A server as a child process with a data folder, listening on 127.0.0.1 only.
 
     Args:
-        folder: the data folder; made when missing. One server at a time may use it.
+        folder: the data folder; created if missing, used by one server at a time.
         port: the TCP port to listen on.
-        log: the file for what the server says; by default beside the data folder.
+        log: the log file; by default beside the data folder.
     """
 
-    #: What people call it.
+    #: Its name in messages.
     title: str
-    #: Ways to stop it, in turn, before SIGKILL.
+    #: Signals to stop it, in turn, before SIGKILL.
     stop_steps: Collection[StopStep] = (StopStep(signal.SIGTERM, 15.0),)
-    #: Sent by the kernel when we die.
+    #: Sent by the kernel when this process ends.
     death_signal: signal.Signals = signal.SIGTERM
 
     def __init__(self, folder: Path, port: int, log: Path | None = None) -> None:
@@ -55,17 +55,17 @@ class Server(ABC):
         return self._child is not None and self._child.running
 
     def start(self, seconds: float = READY_SECONDS) -> None:
-        """Prepare the data folder if it is new, start the server, wait until it serves.
+        """Create the data folder if it is missing, start the server, and wait until it is ready.
 
-        What an earlier, killed run left running on this folder is ended first. May be called
-        from any thread.
+        A server that a killed run has left on this folder is ended first. May be called from any
+        thread.
 
         Args:
-            seconds: the longest to wait for a server that has been started.
+            seconds: the most to wait for the started server.
 
         Raises:
-            DevError: it cannot run on this machine, ended by itself, or was not ready in time;
-                nothing of it is left running.
+            DevError: it cannot run on this machine, ended unexpectedly, or was not ready in
+                time; it has been stopped.
         """
         check_machine()
         self.folder.parent.mkdir(parents=True, exist_ok=True)
@@ -81,16 +81,16 @@ class Server(ABC):
             raise
 
     def stop(self) -> None:
-        """Stop the server, or the preparation that is under way; may be called at any time."""
+        """Stop the server or its preparation; may be called at any time."""
         if self._child is not None:
             self._child.stop()
 
     def end_orphan(self) -> None:
-        """End what a killed run left running on this data folder, and nothing else."""
+        """End the server that a killed run has left on this data folder."""
         reclaim(self._record, tuple(self.stop_steps))
 
     def erase(self) -> None:
-        """Remove the data folder and all that belongs to it; ends an orphan first."""
+        """Delete the data folder and the files beside it; ends an orphan first."""
         self.end_orphan()
         for path in self.folder.parent.glob(f"{glob.escape(self.folder.name)}*"):
             if path.is_dir() and not path.is_symlink():
@@ -99,7 +99,7 @@ class Server(ABC):
                 path.unlink()
 
     def ended(self) -> ChildError:
-        """The error that tells about a server that ended by itself."""
+        """The error for a server that ended unexpectedly."""
         assert self._child is not None, "start() comes first"
         return self._child.ended()
 
@@ -109,7 +109,7 @@ class Server(ABC):
 
     @abstractmethod
     def _prepare(self) -> None:
-        """Make the data folder ready for a start; whatever ran on it has been ended."""
+        """Prepare the data folder for a start; no server is running on it."""
 
     @abstractmethod
     def _server_launch(self) -> Launch:
@@ -117,10 +117,10 @@ class Server(ABC):
 
     @abstractmethod
     def _is_ready(self) -> bool:
-        """Whether it serves its clients now; quick, and False for any passing trouble."""
+        """Whether it serves clients now; returns quickly, and False for transient errors."""
 
     def _after_start(self) -> None:  # noqa: B027
-        """Finish what needs the running server."""
+        """Finish the preparation that needs the running server."""
 
     def _launch(
         self,
@@ -150,5 +150,5 @@ class Server(ABC):
 
 
 def inherited_environment(*without: str) -> dict[str, str]:
-    """Our environment without the variables that begin with one of the given prefixes."""
+    """This process's environment without the variables with one of the given prefixes."""
     return {name: value for name, value in os.environ.items() if not name.startswith(without)}

@@ -1,4 +1,4 @@
-"""Runs the servers and the product's processes together, until told to stop or one of them ends."""
+"""Runs the servers and the processes until asked to stop or one of them ends."""
 
 import threading
 import time
@@ -24,18 +24,18 @@ _POLL_SECONDS = 0.1
 
 
 class Stopped(Exception):
-    """We were told to stop before everything was up."""
+    """Asked to stop before everything was up."""
 
 
 class Supervisor:
-    """The local system on one data folder, which this process holds.
+    """Runs the local system on one data folder.
 
     Args:
-        data: the folder, acquired.
-        settings: what the user has set; servers that are set are not started.
-        environment: our environment, for the children.
-        console: for people.
-        stop: set from outside when all is to end.
+        data: the folder, acquired by this process.
+        settings: the user's settings; servers with an address there are not started.
+        environment: the environment for the children.
+        console: for output to the user.
+        stop: set from outside to stop everything.
     """
 
     def __init__(
@@ -58,13 +58,13 @@ class Supervisor:
         )
 
     def run(self, stack: DevStack) -> None:
-        """Start everything, show where it is, and return once `stop` is set and all has ended.
+        """Start everything, show the banner, and return once `stop` is set and all has ended.
 
         Args:
             stack: the servers on their ports, none of them started.
 
         Raises:
-            DevError: something did not start, or ended by itself; all else has been stopped.
+            DevError: something did not start or ended unexpectedly; the rest has been stopped.
         """
         jars = JarCache(
             user_cache(), progress=download_progress.progress_on(self._console, self._check)
@@ -107,7 +107,7 @@ class Supervisor:
                 for start in starts:
                     start.result()
             except BaseException:
-                # More than once: a start between two of its steps has nothing to stop just then.
+                # Repeatedly: a start that is between two of its steps has no process to stop.
                 while any(not start.done() for start in starts):
                     for server in servers:
                         server.stop()
@@ -117,7 +117,7 @@ class Supervisor:
     def _start_apps(self, stack: DevStack) -> None:
         environment = stack.child_environment(self._environment, self._settings)
         if self._console.is_terminal:
-            # They write to files, but what they write is read here, by a person.
+            # They write to files, but the lines are shown to a person here.
             environment.setdefault("ORDERS_LOG_FORMAT", "console")
         for name in apps.NAMES:
             child = apps.app(name, environment, self._data.logs, self._data.path)
@@ -156,7 +156,7 @@ class Supervisor:
                 raise child.ended()
 
     def _stop_all(self) -> None:
-        """First who uses the servers, then the servers; each group at once."""
+        """Stop the processes, then the servers they use; each group in parallel."""
         for group in (self._apps, self._servers):
             threads = [threading.Thread(target=child.stop) for child in group]
             for thread in threads:

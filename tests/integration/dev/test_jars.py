@@ -93,20 +93,20 @@ def test_what_does_not_fit_its_checksum_never_gets_into_the_cache(
     repository: Repository, tmp_path: Path
 ) -> None:
     repository.contents["two"] = CONTENTS["two"].replace(b"second", b"hacked")
-    with pytest.raises(DevError, match="two 1 does not fit its checksum"):
+    with pytest.raises(DevError, match="two 1 does not match its checksum"):
         JarCache(tmp_path, {"test": repository.url}).classpath(JARS)
     assert not any(path.name.startswith("two") for path in tmp_path.iterdir())
 
 
 def test_a_repository_without_the_jar_is_told(repository: Repository, tmp_path: Path) -> None:
     del repository.contents["two"]
-    with pytest.raises(DevError, match="could not be fetched: two 1") as failure:
+    with pytest.raises(DevError, match="could not be downloaded: two 1") as failure:
         JarCache(tmp_path, {"test": repository.url}).classpath(JARS)
     assert "ORDERS_KAFKA_BOOTSTRAP" in failure.value.advice
 
 
 def test_no_repository_at_all_is_told(tmp_path: Path) -> None:
-    with pytest.raises(DevError, match="could not be fetched"):
+    with pytest.raises(DevError, match="could not be downloaded"):
         JarCache(tmp_path, {"test": "http://127.0.0.1:1"}).classpath(JARS)
 
 

@@ -80,7 +80,7 @@ async def test_what_we_make_is_as_it_should_be_but_for_one_replica(topics: Kafka
     assert copies.state == "warning"
     assert copies.text.startswith("3 partitions, one replica")
     assert found(findings, f"group {topics.group}").state == "warning"
-    assert found(findings, "lag").text == "none: all has been read"
+    assert found(findings, "lag").text == "none: all messages have been read"
 
 
 async def test_dead_letters_that_would_be_deleted_or_do_not_fit(
@@ -127,10 +127,10 @@ async def test_messages_that_nobody_reads(topics: KafkaSettings, other_client: O
     findings = await look(topics)
     group = found(findings, f"group {topics.group}")
     assert group.state == "problem"
-    assert group.text == "nobody reads; messages that wait: 7"
+    assert group.text == "no consumer is running; messages waiting: 7"
     assert "orders consumer" in group.advice
     lag = found(findings, "lag")
-    assert lag.text == "messages that wait: 7 (3 in partition 0, 4 in partition 2)"
+    assert lag.text == "messages waiting: 7 (3 in partition 0, 4 in partition 2)"
 
 
 async def test_a_group_at_work(topics: KafkaSettings, other_client: OtherClient) -> None:
@@ -142,7 +142,7 @@ async def test_a_group_at_work(topics: KafkaSettings, other_client: OtherClient)
         findings = await look(topics)
     assert not problems(findings)
     assert found(findings, f"group {topics.group}").text == "1 consumer, stable"
-    assert found(findings, "lag").text == "messages that wait: 2 (2 in partition 1)"
+    assert found(findings, "lag").text == "messages waiting: 2 (2 in partition 1)"
 
 
 async def test_messages_that_were_deleted_before_they_were_read(
@@ -158,7 +158,7 @@ async def test_messages_that_were_deleted_before_they_were_read(
     deleted = found(findings, "deleted unread")
     assert deleted.state == "problem"
     assert deleted.text == "messages deleted before they were read: 4 (4 in partition 0)"
-    assert found(findings, "lag").text == "messages that wait: 2 (2 in partition 0)"
+    assert found(findings, "lag").text == "messages waiting: 2 (2 in partition 0)"
 
 
 async def test_more_committed_than_there_is(

@@ -59,7 +59,7 @@ async def test_no_password(database_dsn: str, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("PGPASSFILE", "/nonexistent")
     parts = conninfo_to_dict(database_dsn) | {"password": None}
     finding = await only(make_conninfo("", **parts))
-    assert finding.text == "wants a password, and none is given"
+    assert finding.text == "requires a password, and none is set"
 
 
 async def test_nobody_listens(database_dsn: str) -> None:
@@ -88,7 +88,7 @@ def door(database_dsn: str) -> Iterator[TcpProxy]:
 async def test_frozen(database_dsn: str, door: TcpProxy) -> None:
     door.freeze()
     finding = await only(make_conninfo(database_dsn, host="127.0.0.1", port=door.port))
-    assert finding.text == "accepts connections and says nothing for 2 s"
+    assert finding.text == "accepts connections, but does not respond within 2 s"
 
 
 async def test_it_ends_the_connection(database_dsn: str) -> None:

@@ -43,7 +43,7 @@ async def test_all_well(redis_url: str) -> None:
 async def test_a_wrong_password(own_server: OwnServer, user: str) -> None:
     command(own_server, "CONFIG", "SET", "requirepass", "p")
     (finding,) = await look(own_server.url.replace("redis://", f"redis://{user}"))
-    assert finding.text == "refuses this user or this password"
+    assert finding.text == "rejects this user or this password"
 
 
 async def test_nobody_listens() -> None:

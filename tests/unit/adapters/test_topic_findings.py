@@ -36,7 +36,7 @@ def findings(
 
 def test_good_topics_are_fine() -> None:
     assert {finding.state for finding in findings()} == {"ok"}
-    assert found(findings(), "retention of orders").text == "what comes is kept for 7 days"
+    assert found(findings(), "retention of orders").text == "messages are kept for 7 days"
 
 
 def test_a_source_that_is_compacted_is_a_problem() -> None:
@@ -57,12 +57,12 @@ def test_a_short_retention_of_the_source_is_a_warning() -> None:
         assert (retention.state, said in retention.text) == (state, True)
         assert ("longest outage" in retention.advice) is (state == "warning")
     forever = found(findings({"retention.ms": "-1"}), "retention of orders")
-    assert (forever.state, forever.text) == ("ok", "what comes is kept until somebody removes it")
+    assert (forever.state, forever.text) == ("ok", "messages are kept until somebody deletes them")
 
 
 def test_a_limit_by_size_is_said() -> None:
     retention = found(findings({"retention.bytes": "1000000"}), "retention of orders")
-    assert retention.text == "what comes is kept for 7 days, and up to 1000000 bytes a partition"
+    assert retention.text == "messages are kept for 7 days, and up to 1000000 bytes a partition"
 
 
 def test_leaders_that_lack_what_was_acknowledged_are_a_problem_on_either_topic() -> None:

@@ -64,7 +64,7 @@ def test_a_broken_memory_is_no_memory(tmp_path: Path, text: str) -> None:
 
 def test_somebody_elses_folder_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work", "utf-8")
-    with pytest.raises(UsageError, match="holds other things"):
+    with pytest.raises(UsageError, match="contains other files"):
         DataFolder(tmp_path).acquire()
     assert [entry.name for entry in tmp_path.iterdir()] == ["thesis.txt"]
 

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 
 from orders.adapters.kafka.client.settings import KafkaSettings
-from orders.adapters.kafka.client.topic_snapshot import extents, read_present
+from orders.adapters.kafka.client.topic_snapshot import offset_ranges, read_present
 from orders.domain.dead_letters.headers import dead_letter_in
 from orders.domain.intake.messages import Message, Origin
 from orders.domain.ports import DeadLetterReader, Entry
@@ -24,7 +24,7 @@ class KafkaDeadLetterReader(DeadLetterReader):
 
     async def approximate_count(self) -> int | None:
         """See ``DeadLetterReader.approximate_count``; None where there is no topic."""
-        found = await extents(self._settings, self._topic)
+        found = await offset_ranges(self._settings, self._topic)
         if not found:
             return None
         return sum(extent.end - extent.start for extent in found.values())

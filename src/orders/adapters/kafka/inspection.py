@@ -1,12 +1,8 @@
-"""A close look at the brokers, both topics and the group."""
+"""Inspects the brokers, both topics and the group for `orders doctor`."""
 
 from collections.abc import Sequence
 
-from orders.adapters.kafka.client.cluster_view import (
-    ClusterView,
-    UnreachableError,
-    describe_cluster,
-)
+from orders.adapters.kafka.client.cluster_view import UnreachableError, describe_cluster
 from orders.adapters.kafka.client.settings import KafkaSettings
 from orders.adapters.kafka.diagnostics.group_findings import group_findings
 from orders.adapters.kafka.diagnostics.topic_findings import topic_findings
@@ -17,7 +13,7 @@ PART = "kafka"
 
 
 class KafkaInspection(Inspection):
-    """Asks with clients of its own; joins no group and creates no topic."""
+    """Uses clients of its own; joins no group and creates no topic."""
 
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
@@ -28,9 +24,6 @@ class KafkaInspection(Inspection):
             view = await in_daemon_thread(lambda: describe_cluster(self._settings))
         except UnreachableError as error:
             return [Finding(PART, "reachable", "problem", str(error), error.advice)]
-        return [_reached(view), *topic_findings(view), *group_findings(view)]
-
-
-def _reached(view: ClusterView) -> Finding:
-    brokers = f"{view.brokers} brokers answer" if view.brokers > 1 else "1 broker answers"
-    return Finding(PART, "reachable", "ok", brokers)
+        brokers = f"{view.brokers} brokers answer" if view.brokers > 1 else "1 broker answers"
+        reachable = Finding(PART, "reachable", "ok", brokers)
+        return [reachable, *topic_findings(view), *group_findings(view)]

@@ -1,4 +1,4 @@
-"""Messages from the topic."""
+"""Receives batches of messages from the topic."""
 
 import asyncio
 import time
@@ -16,17 +16,17 @@ from orders.domain.intake.messages import Batch
 from orders.domain.ports import Dependency, MessageSource
 
 COMMIT_TIMEOUT = 5.0
-"""Seconds that a commit has to be confirmed in."""
+"""Seconds within which a commit has to be confirmed."""
 CLOSE_TIMEOUT = 3.0
-"""Seconds that leaving the group may take; after them the brokers find out by themselves."""
+"""Seconds that leaving the group may take; the brokers would notice by the session timeout."""
 CONTACT_TIMEOUT = 8.0
-"""Seconds without a sign of the brokers after which they count as unreachable."""
+"""Seconds without contact after which the brokers count as unreachable."""
 
 
 class KafkaMessageSource(MessageSource, Dependency):
-    """The asynchronous face of ``ConsumerThread``.
+    """The asynchronous interface of ``ConsumerThread``.
 
-    ``client_options`` are handed to the client's consumer and win over ours.
+    ``client_options`` override ours for the client's consumer.
     """
 
     def __init__(self, settings: KafkaSettings, **client_options: Any) -> None:
@@ -34,14 +34,14 @@ class KafkaMessageSource(MessageSource, Dependency):
         self._client_options = client_options
         self._thread: ConsumerThread | None = None
         self._ready: deque[Batch] = deque()
-        self._is_asked = False
+        self._is_requested = False
         self._changed = asyncio.Event()
         self._receiving = asyncio.Lock()
         self._has_left = asyncio.Event()
         self._failure: Exception | None = None
 
     async def open(self) -> None:
-        """Begin to connect, and go on until it works; does not wait for it."""
+        """Start connecting in the background, with retries."""
         loop = asyncio.get_running_loop()
         self._thread = ConsumerThread(
             self._settings,
@@ -52,7 +52,7 @@ class KafkaMessageSource(MessageSource, Dependency):
         self._thread.start()
 
     async def close(self) -> None:
-        """Leave the group if that works within ``CLOSE_TIMEOUT``; commits nothing by itself."""
+        """Leave the group, within ``CLOSE_TIMEOUT``; commits nothing."""
         thread, self._thread = self._thread, None
         if thread is None:
             return
@@ -71,14 +71,14 @@ class KafkaMessageSource(MessageSource, Dependency):
                         return batch
                 if self._failure is not None:
                     raise self._failure
-                if not self._is_asked:
-                    self._is_asked = True
+                if not self._is_requested:
+                    self._is_requested = True
                     self._opened().request_batch()
                 self._changed.clear()
                 await self._changed.wait()
 
     async def commit(self, batch: Batch) -> None:
-        """See ``MessageSource.commit``; gives up after ``COMMIT_TIMEOUT``."""
+        """See ``MessageSource.commit``; fails after ``COMMIT_TIMEOUT``."""
         loop = asyncio.get_running_loop()
         confirmed: asyncio.Future[None] = loop.create_future()
 
@@ -100,7 +100,7 @@ class KafkaMessageSource(MessageSource, Dependency):
             raise Unavailable("the commit was not confirmed in time") from None
 
     async def check(self) -> None:
-        """See ``Dependency.check``: it has joined the group, and the brokers answer."""
+        """See ``Dependency.check``: the consumer has joined the group, and the brokers answer."""
         if self._failure is not None:
             raise Unavailable("reading has ended after an error")
         if problem := self._opened().health_problem(CONTACT_TIMEOUT):
@@ -112,7 +112,7 @@ class KafkaMessageSource(MessageSource, Dependency):
             raise Unavailable(problem.reason, since)
 
     def unconfirmed_since(self, timeout: float) -> datetime | None:
-        """When the commit was sent that has not been confirmed for ``timeout`` s; None: none."""
+        """Since when commits are unconfirmed, if for more than ``timeout`` seconds; else None."""
         since = self._opened().unconfirmed_since()
         if since is None or time.time() - since < timeout:
             return None
@@ -128,7 +128,7 @@ class KafkaMessageSource(MessageSource, Dependency):
         return isinstance(token, AckToken) and self._opened().is_current(token)
 
     def _arrived(self, batch: Batch) -> None:
-        self._is_asked = False
+        self._is_requested = False
         self._ready.append(batch)
         self._changed.set()
 

@@ -1,4 +1,4 @@
-"""Orders into the topic."""
+"""Publishes orders to the topic."""
 
 from collections.abc import Mapping, Sequence
 
@@ -20,10 +20,10 @@ class KafkaPublisher(Publisher, Dependency):
     async def publish(
         self, orders: Sequence[Order], headers: Mapping[str, str] | None = None
     ) -> None:
-        """See ``Publisher.publish``; gives up after the producer's ``SEND_TIMEOUT``.
+        """See ``Publisher.publish``; fails after the producer's ``SEND_TIMEOUT``.
 
-        Sizes are compared before compression: whether an order is taken does not depend on how
-        well it packs.
+        Sizes are compared before compression: whether an order is accepted does not depend on how
+        well it compresses.
         """
         common = tuple((name, value.encode()) for name, value in (headers or {}).items())
         messages = [Outgoing(encode(order), order.order_uid.encode(), common) for order in orders]

@@ -41,11 +41,6 @@ class IngestSummary:
         elif self._timer is None:  # a next batch may never come, so it does not wait for one
             self._timer = asyncio.get_running_loop().call_later(rest, self.flush)
 
-    @property
-    def is_flushed(self) -> bool:
-        """Whether all that was stored has been logged at info."""
-        return not self._sums
-
     def flush(self) -> None:
         """Log the sums since the last time, if any."""
         if self._timer:

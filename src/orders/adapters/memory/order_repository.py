@@ -33,11 +33,11 @@ class MemoryOrderRepository(OrderRepository):
         """See ``OrderRepository.save_many``.
 
         Raises:
-            ValueError: an order_uid stands twice.
+            ValueError: an order_uid occurs twice.
         """
         self._require_available()
         if len({order.order_uid for order in orders}) < len(orders):
-            raise ValueError("an order_uid stands twice in a batch")
+            raise ValueError("an order_uid occurs twice in a batch")
         saved: list[str] = []
         unchanged: list[str] = []
         conflicts: list[str] = []

@@ -1,1 +1,1 @@
-"""Orders in PostgreSQL 14 or newer: the database, its schema, and the repository on it."""
+"""Stores orders in PostgreSQL 14 or newer."""

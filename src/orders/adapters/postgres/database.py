@@ -1,4 +1,4 @@
-"""The pool of connections, and the one place where driver errors become the domain's."""
+"""The connection pool; it also translates driver errors into those of the domain."""
 
 import logging
 import time
@@ -19,37 +19,37 @@ from orders.domain.errors import OrdersError, Unavailable
 from orders.domain.ports import Dependency
 
 _RECONNECT_SECONDS = 1.0
-"""How long the pool tries on its own before it leaves the next attempt to the next caller; its
-backoff doubles from 1 s and would else sleep for minutes after the server is back."""
+"""How long the pool retries by itself; after that, the next caller triggers an attempt. Its backoff
+doubles from 1 s, so it could otherwise sleep for minutes after the server has recovered."""
 
-_WAIT_WHILE_AWAY = 0.2
-"""Seconds to wait for a connection when none was had since an attempt to connect failed."""
+_WAIT_WHILE_UNREACHABLE = 0.2
+"""Seconds to wait for a connection if none was obtained since an attempt to connect failed."""
 
 _CLOSE_SECONDS = 1.0
-"""How long the end waits for attempts to connect to a server that does not answer."""
+"""How long closing waits for attempts to connect to a server that does not answer."""
 
 PLANNING = {
-    # A look-up takes 0.1 ms, its plan 0.3, and PostgreSQL would choose to make it anew each time.
+    # Planning a look-up costs more than running it, and PostgreSQL would plan it every time.
     "plan_cache_mode": "force_generic_plan",
-    # A plan made without the parameters' values takes every customer for a small one, whose orders
-    # it would gather and sort. Walking the index in its order is as good for small ones.
+    # A generic plan assumes that every customer has few orders, and would collect and sort them.
+    # Scanning the index in its order is as good for few, and much better for many.
     "enable_bitmapscan": "off",
-    # A plan that is kept outlives the size of a table that it was made for.
+    # A cached plan outlives the table size for which it was made.
     "enable_seqscan": "off",
-    # Compiling costs more than these queries ever take.
+    # Compiling costs more than running these queries.
     "jit": "off",
 }
-"""How every session plans its queries."""
+"""Planner settings of every session; see ADR 9."""
 
 _log = structlog.get_logger(__name__)
 
 
 class Timeouts(Struct, frozen=True):
-    """How long things may take, in seconds.
+    """Timeouts in seconds.
 
-    ``connection``: to wait for a free one. ``connect``: to make one, unless the DSN says otherwise.
-    ``statement``, ``lock`` and ``idle_in_transaction``: the server's own. ``read``, ``write`` and
-    ``check``: after that a server that has not answered is given up.
+    ``connection``: waiting for a free connection. ``connect``: connecting, unless the DSN sets it.
+    ``statement``, ``lock`` and ``idle_in_transaction``: those of the server. ``read``, ``write``
+    and ``check``: the connection is aborted after that.
     """
 
     connection: float = 2.5
@@ -63,10 +63,10 @@ class Timeouts(Struct, frozen=True):
 
 
 class PostgresDatabase(Dependency):
-    """A PostgreSQL database. Built closed; connects in the background once opened.
+    """A PostgreSQL database with a connection pool. Connects in the background once opened.
 
     ``dsn``: libpq URL or key=value string. ``pool_max``: most connections at once.
-    ``application_name``: how the server sees us, unless the DSN says otherwise.
+    ``application_name``: the name in the server's views, unless the DSN sets it.
     """
 
     def __init__(
@@ -78,10 +78,10 @@ class PostgresDatabase(Dependency):
     ) -> None:
         self.timeouts = timeouts
         self._failures_known = 0
-        self._is_away = False
+        self._is_unreachable = False
         self._was_read_only = False
-        # Both libraries log addresses, user names and the server's own texts. What matters is told
-        # by the errors that callers get, and by health.
+        # Both libraries log addresses, user names and texts of the server. The errors that callers
+        # get, and the health checks, say what is needed.
         for name in ("psycopg", "psycopg.pool"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
         self._pool = AsyncConnectionPool(
@@ -105,18 +105,18 @@ class PostgresDatabase(Dependency):
         )
 
     async def open(self) -> None:
-        """Begin to connect; returns at once, also when the server is down."""
+        """Start connecting; returns at once, even if the server is down."""
         await self._pool.open(wait=False)
 
     async def close(self) -> None:
-        """Close all connections, within a second; a closed database cannot be opened again."""
+        """Close all connections, within a second; it cannot be opened again."""
         await self._pool.close(_CLOSE_SECONDS)
 
     async def check(self) -> None:
-        """Return when the server answers and its schema is the one that this version knows.
+        """See ``Dependency.check``: the server answers and its schema is that of this version.
 
         Raises:
-            Unavailable: no answer, or the schema is not up to date yet.
+            Unavailable: no answer, or migrations are pending.
             UnknownSchema: the schema is of another version.
         """
         seconds = self.timeouts.check
@@ -125,75 +125,75 @@ class PostgresDatabase(Dependency):
 
     @asynccontextmanager
     async def connection(
-        self, give_up_after: float, wait: float | None = None
+        self, abort_after: float, wait: float | None = None
     ) -> AsyncIterator[Session]:
-        """A session in autocommit mode for the block, which has ``give_up_after`` seconds.
+        """Take a session in autocommit mode for a block that may take ``abort_after`` seconds.
 
-        ``wait`` bounds the wait for a free connection. A driver error that leaves the block is
-        raised as the domain's, its cause kept. To be opened first.
+        ``wait`` bounds the wait for a free connection. Driver errors that leave the block are
+        translated, with the original as the cause.
 
         Raises:
-            Unavailable: no connection, or the server is too slow, or away meanwhile.
-            OrdersError: an error of the server's that nobody foresaw.
+            Unavailable: no connection, or the server is down or too slow.
+            OrdersError: an unexpected error of the server.
         """
         session: Session | None = None
         try:
-            session = await self._take(give_up_after, wait)
+            session = await self._take(abort_after, wait)
             try:
                 yield session
             finally:
                 await self._give_back(session)
-            # Only now: a session that is idle looks the same whether or not its server is frozen.
-            self._note_away(None)
+            # Only now: an idle session looks the same if its server is frozen.
+            self._note_reachability(None)
         except PoolClosed as error:
             raise Unavailable("the connections to PostgreSQL are closed") from error
         except psycopg.Error as error:
             self._was_read_only |= isinstance(error, ReadOnlySqlTransaction)
             failure: OrdersError = translated(error)
-            if session and session.gave_up:
+            if session and session.was_aborted:
                 failure = Unavailable("PostgreSQL gave no answer in time")
             if session is None or session.closed:
-                self._note_away(failure)
+                self._note_reachability(failure)
             raise failure from sanitize(error)
 
-    def _note_away(self, failure: OrdersError | None) -> None:
-        """Say it once when the server goes away, and once when it is back."""
-        if failure and not self._is_away:
+    def _note_reachability(self, failure: OrdersError | None) -> None:
+        """Log once when the server becomes unreachable, and once when it has recovered."""
+        if failure and not self._is_unreachable:
             _log.warning("PostgreSQL is unreachable", reason=str(failure))
-        elif self._is_away and not failure:
+        elif self._is_unreachable and not failure:
             _log.info("PostgreSQL recovered")
-        self._is_away = failure is not None
+        self._is_unreachable = failure is not None
 
-    async def _take(self, give_up_after: float, wait: float | None) -> Session:
+    async def _take(self, abort_after: float, wait: float | None) -> Session:
         timeout = wait or self.timeouts.connection
         if self._failures() > self._failures_known:
-            timeout = min(timeout, _WAIT_WHILE_AWAY)
-        # When the database takes writes again, or another one does after a failover, sessions that
-        # began before go on being read-only, each for the hour that the pool keeps it.
+            timeout = min(timeout, _WAIT_WHILE_UNREACHABLE)
+        # When the database accepts writes again, or another one does after a failover, sessions
+        # from before stay read-only, for up to the hour that the pool keeps them.
         not_before = time.monotonic() if self._was_read_only else 0.0
         self._was_read_only = False
         while True:
             session = await self._pool.getconn(timeout)
-            session.give_up_after(give_up_after)
+            session.abort_after(abort_after)
             try:
-                usable = session.began >= not_before and await session.is_usable()
+                usable = session.ready_since >= not_before and await session.is_usable()
             except BaseException:
                 await self._give_back(session)
                 raise
             if usable:
                 self._failures_known = self._failures()
                 return session
-            # Not the pool's own check: it sleeps a second after the second broken connection,
-            # and after a restart of the server all of them are.
+            # Not by the pool's own check: it sleeps for a second after the second broken session,
+            # and after a restart of the server all of them are broken.
             await session.close()
             await self._give_back(session)
 
     async def _give_back(self, session: Session) -> None:
-        session.give_up_after(None)  # now, for the next one to have it may be faster than we
+        session.abort_after(None)  # before others can get it
         await self._pool.putconn(session)
 
     def _failures(self) -> int:
-        """How many attempts to connect have failed so far."""
+        """The number of failed attempts to connect."""
         return self._pool.get_stats().get("connections_errors", 0)
 
     async def _configure(self, session: Session) -> None:
@@ -205,11 +205,11 @@ class PostgresDatabase(Dependency):
         settings = PLANNING | {"TimeZone": "UTC"}
         settings |= {name: f"{round(value * 1000)}ms" for name, value in seconds.items()}
         session.adapters.register_loader("json", BytesLoader)
-        session.began = time.monotonic()
-        session.give_up_after(self.timeouts.connect)
+        session.ready_since = time.monotonic()
+        session.abort_after(self.timeouts.connect)
         await session.execute(
             "SELECT set_config(name, value, false) FROM unnest(%s::text[], %s::text[])"
             " AS setting(name, value)",
             [list(settings), list(settings.values())],
         )
-        session.give_up_after(None)
+        session.abort_after(None)

@@ -1,7 +1,7 @@
-"""From the driver's errors to the domain's, by SQLSTATE alone.
+"""Translates driver errors into those of the domain, by SQLSTATE.
 
 The driver's own texts quote rows ("Failing row contains ...") and addresses, so they are never
-repeated: what is said here is made of the names of conditions, tables, columns and constraints.
+repeated: the texts here name only conditions, tables, columns and constraints.
 """
 
 import re
@@ -14,11 +14,11 @@ from orders.domain.errors import OrdersError, Unavailable
 
 ORDERS_KEY = "orders_pkey"
 
-_PASSING_CLASSES = frozenset({"08", "40", "53", "55", "57", "58"})
-_PASSING = frozenset(
+_TRANSIENT_CLASSES = frozenset({"08", "40", "53", "55", "57", "58"})
+_TRANSIENT = frozenset(
     {
-        "25006",  # a server that takes no writes now: a standby, or a disk nearly full
-        "25P03",  # we were idle in a transaction, or it took too long: a hiccup of ours
+        "25006",  # the server accepts no writes now: a standby, or a disk nearly full
+        "25P03",  # we were idle in a transaction, or it took too long
         "25P04",
     }
 )
@@ -27,11 +27,10 @@ _NO_SCHEMA = frozenset({"42P01", "42703"})
 
 
 def translated(error: psycopg.Error) -> OrdersError:
-    """The domain's error for any error of the driver; the root kind for what nobody foresaw.
+    """Translate any driver error; OrdersError itself for unexpected ones.
 
-    Unavailable for all that passes by itself or by an operator's hand while this process goes on:
-    no SQLSTATE (no connection), the classes 08, 40, 53, 55, 57 and 58, a server that is read-only,
-    and tables that are not there yet.
+    Unavailable for whatever may pass, or may be repaired while this process runs: no SQLSTATE (no
+    connection), the classes 08, 40, 53, 55, 57 and 58, a read-only server, and missing tables.
     """
     state = error.sqlstate
     if isinstance(error, PoolTimeout):
@@ -40,22 +39,22 @@ def translated(error: psycopg.Error) -> OrdersError:
         return Unavailable("the connection to PostgreSQL failed")
     if state in _NO_SCHEMA:
         return Unavailable("the database's schema is not up to date: run `orders migrate`")
-    if state in _PASSING or state[:2] in _PASSING_CLASSES:
+    if state in _TRANSIENT or state[:2] in _TRANSIENT_CLASSES:
         return Unavailable(f"PostgreSQL cannot do it now: {condition(state)}")
     return OrdersError(f"PostgreSQL refuses it: {condition(state)}")
 
 
 def sanitize(error: psycopg.Error) -> psycopg.Error:
-    """The same error, its text replaced by the condition's name; SQLSTATE and type stay.
+    """Replace an error's text by the name of its condition; its type and SQLSTATE stay.
 
-    Whoever logs a chain of causes would else log rows of personal data.
+    Otherwise a logged chain of causes would contain rows with personal data.
     """
     error.args = (condition(error.sqlstate) if error.sqlstate else type(error).__name__,)
     return error
 
 
 def rejection_reason(error: Exception) -> str:
-    """Why a row was refused, for which ``is_row_fault`` holds; without values."""
+    """Say why a row was rejected, without its values; for errors that are an ``is_row_fault``."""
     if isinstance(error, psycopg.Error) and error.sqlstate:
         diag = error.diag
         places = {
@@ -70,10 +69,10 @@ def rejection_reason(error: Exception) -> str:
 
 
 def is_row_fault(error: Exception) -> bool:
-    """Whether a row that was to be written is the reason, and not the server.
+    """Whether a row is the cause, not the server.
 
     UnicodeEncodeError, OverflowError and DataError without SQLSTATE are the driver's own: it could
-    not put the value on the wire.
+    not encode the value.
     """
     if isinstance(error, psycopg.Error) and error.sqlstate:
         return error.sqlstate[:2] in _ROW_CLASSES
@@ -81,17 +80,17 @@ def is_row_fault(error: Exception) -> bool:
 
 
 def is_known_order(error: Exception) -> bool:
-    """Whether an order_uid is stored already."""
+    """Whether the cause is an order_uid that is already stored."""
     return isinstance(error, UniqueViolation) and error.diag.constraint_name == ORDERS_KEY
 
 
 def is_too_long(error: Exception) -> bool:
-    """Whether a statement took longer than it may; half of the work may be done in time."""
+    """Whether a statement timed out; half of the batch may succeed in time."""
     return isinstance(error, QueryCanceled)
 
 
 def condition(state: str) -> str:
-    """A SQLSTATE with its name: ``numeric value out of range (22003)``."""
+    """Format a SQLSTATE with its name: ``numeric value out of range (22003)``."""
     try:
         name = psycopg.errors.lookup(state).__name__
     except KeyError:

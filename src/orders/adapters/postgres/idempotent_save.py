@@ -1,4 +1,4 @@
-"""Save a batch that a plain COPY cannot: some orders are stored already, or rows are refused."""
+"""Saves a batch that contains stored orders or rows that the database rejects."""
 
 from collections.abc import Sequence
 
@@ -21,10 +21,10 @@ from orders.domain.ports import SaveReport
 
 
 class IdempotentSave(Struct):
-    """One batch within one transaction, which the caller begins and commits.
+    """Saves one batch in a transaction, which the caller begins and commits.
 
-    Each attempt to write is a savepoint, so that what fails takes nothing else with it.
-    ``step_seconds`` is the time that one attempt has.
+    Each attempt to write has a savepoint, so that a failure undoes only that attempt, and may take
+    ``step_seconds``.
     """
 
     session: Session
@@ -35,16 +35,16 @@ class IdempotentSave(Struct):
     rejected: dict[str, str] = field(default_factory=dict)
 
     async def save(self, batch: Sequence[Order], *, whole: bool = True) -> None:
-        """Judge what is stored already by its content, and write the rest.
+        """Compare the orders that are already stored, and write the others.
 
-        ``batch`` is sorted by order_uid; not ``whole``: it is known to take too long at once.
-        Raises driver errors that are no row's fault, and Unavailable.
+        ``batch`` must be sorted by order_uid; not ``whole``: it is too large for one attempt.
+        Raises driver errors of which no row is the cause, and Unavailable.
         """
         for part in [batch] if whole else _halves(batch):
             await self._write(await self._unknown(part))
 
     def report(self) -> SaveReport:
-        """What became of each order."""
+        """The outcome for each order."""
         return SaveReport(
             frozenset(self.saved),
             frozenset(self.unchanged),
@@ -53,17 +53,17 @@ class IdempotentSave(Struct):
         )
 
     async def _unknown(self, batch: Sequence[Order]) -> Sequence[Order]:
-        """Those that are not stored; of the others it is noted what became of them."""
+        """Return the orders that are not stored; record the outcome of the others."""
         uids = [order.order_uid for order in batch if is_storable(order.order_uid)]
-        self.session.give_up_after(self.step_seconds)
+        self.session.abort_after(self.step_seconds)
         async with self.session.cursor(binary=True) as cursor:
             await cursor.execute(DOCUMENTS, [uids], prepare=True)
             stored: dict[str, bytes] = dict(await cursor.fetchall())
         for order in batch:
             document = stored.get(order.order_uid)
             if document is not None:
-                same = _is(order, document)
-                (self.unchanged if same else self.conflicts).append(order.order_uid)
+                is_same = _encodes_to(order, document)
+                (self.unchanged if is_same else self.conflicts).append(order.order_uid)
         return [order for order in batch if order.order_uid not in stored]
 
     async def _write(self, batch: Sequence[Order]) -> None:
@@ -73,7 +73,7 @@ class IdempotentSave(Struct):
         if error is None:
             self.saved += [order.order_uid for order in batch]
         elif is_known_order(error):
-            # Another writer has just committed one of these, so there are fewer now.
+            # Another writer has just committed at least one of these.
             unknown = await self._unknown(batch)
             if len(unknown) == len(batch):
                 raise Unavailable("orders are being deleted while they are stored") from error
@@ -87,8 +87,8 @@ class IdempotentSave(Struct):
                 await self._write(half)
 
     async def _attempt(self, batch: Sequence[Order]) -> Exception | None:
-        """Write them all, or none and return why; what only waiting can help with is raised."""
-        self.session.give_up_after(self.step_seconds)
+        """Write all or return the error; raises errors that a smaller batch cannot avoid."""
+        self.session.abort_after(self.step_seconds)
         try:
             async with self.session.transaction():
                 await copy_orders(self.session, batch)
@@ -104,8 +104,8 @@ def _halves(batch: Sequence[Order]) -> list[Sequence[Order]]:
     return [half for half in (batch[:middle], batch[middle:]) if half]
 
 
-def _is(order: Order, document: bytes) -> bool:
+def _encodes_to(order: Order, document: bytes) -> bool:
     try:
         return encode(order) == document
-    except (UnicodeEncodeError, OverflowError):  # what cannot be written cannot be stored
+    except (UnicodeEncodeError, OverflowError):  # it cannot be encoded, so it is not what is stored
         return False

@@ -1,7 +1,5 @@
-"""A close look at the database: can it be reached, and does it keep what it is given?"""
+"""Inspects the database for `orders doctor`."""
 
-import asyncio
-import socket
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -14,16 +12,18 @@ from psycopg.rows import namedtuple_row
 from orders.adapters.postgres.errors import condition, translated
 from orders.adapters.postgres.schema import migrations, pending, read_applied
 from orders.adapters.postgres.session import Session
+from orders.daemon_thread import in_daemon_thread
 from orders.domain.errors import UnknownSchema
 from orders.domain.ports import Finding, Inspection
+from orders.tcp_probe import probe_tcp
 
 PART = "postgres"
 _finding = partial(Finding, PART)
 OLDEST = 14
-"""Oldest major version of PostgreSQL that will do."""
+"""Oldest supported major version of PostgreSQL."""
 
 _DEFAULT_PORT = "5432"
-_KNOCK_SECONDS = 1.5
+_PROBE_SECONDS = 1.5
 _CONNECT_SECONDS = 2
 _QUERY_SECONDS = 2.0
 _SETTING = "ORDERS_POSTGRES_DSN"
@@ -44,9 +44,9 @@ _FACTS = """
 
 
 class PostgresInspection(Inspection):
-    """Looks by a connection of its own, for a pool tells nothing of why it has none.
+    """Uses a connection of its own, since a pool does not say why it has none.
 
-    ``dsn``: libpq URL or key=value string. ``pool_max``: connections that a process may take.
+    ``dsn``: libpq URL or key=value string. ``pool_max``: most connections of one process.
     """
 
     def __init__(self, dsn: str, pool_max: int) -> None:
@@ -55,38 +55,38 @@ class PostgresInspection(Inspection):
 
     async def inspect(self) -> Sequence[Finding]:
         """See ``Inspection.inspect``."""
-        if unreachable := await self._knock():
+        if unreachable := await in_daemon_thread(self._probe):
             return [unreachable]
         try:
             session = await self._connect(self._dsn)
         except psycopg.Error as error:
-            return [await self._refused(error)]
+            return [await self._connection_failure(error)]
         try:
-            session.give_up_after(_QUERY_SECONDS)
-            return await self._look(session)
+            session.abort_after(_QUERY_SECONDS)
+            return await self._findings(session)
         except psycopg.Error as error:
-            return [_unreachable(str(translated(error)), "look into its log")]
+            return [_unreachable(str(translated(error)), "check its log")]
         finally:
-            session.give_up_after(None)
+            session.abort_after(None)
             await session.close()
 
-    # Reaching it.
+    # Connecting.
 
-    async def _knock(self) -> Finding | None:
-        """What keeps every address that is named from being connected to; None if nothing does."""
-        findings = []
+    def _probe(self) -> Finding | None:
+        """Why none of the DSN's addresses accepts a connection; None if one does."""
+        failures = []
         for host, port in self._addresses():
-            finding = await _knock(host, port)
-            if finding is None:
+            failure = probe_tcp(host, port, _PROBE_SECONDS, _SETTING)
+            if failure is None:
                 return None
-            findings.append(finding)
-        return findings[0] if findings else None
+            failures.append(failure)
+        return _unreachable(*failures[0]) if failures else None
 
     def _addresses(self) -> list[tuple[str, str]]:
-        """Hosts and ports; none where the server is on a local socket, or named by a service."""
+        """Hosts and ports of the DSN; none for a local socket or a service name."""
         given = conninfo_to_dict(self._dsn)
         hosts = str(given.get("hostaddr") or given.get("host") or "").split(",")
-        ports = str(given.get("port") or _DEFAULT_PORT).split(",")
+        ports = str(given.get("port") or "").split(",")
         if len(ports) < len(hosts):
             ports = ports[:1] * len(hosts)
         pairs = zip(hosts, ports, strict=False)
@@ -99,30 +99,32 @@ class PostgresInspection(Inspection):
             fallback_application_name="orders doctor",
         )
 
-    async def _refused(self, error: psycopg.Error) -> Finding:
-        """Why connecting failed. The driver has it in words only; these facts are not words."""
+    async def _connection_failure(self, error: psycopg.Error) -> Finding:
+        """Say why connecting failed, by facts: the driver's reason is only a text."""
         facts = error.pgconn
         if isinstance(error, ConnectionTimeout):
             return _unreachable(
-                f"accepts connections and says nothing for {_CONNECT_SECONDS} s",
-                "it is frozen or overloaded: look at its machine",
+                f"accepts connections, but does not respond within {_CONNECT_SECONDS} s",
+                "it is frozen or overloaded: check its machine",
             )
         if error.sqlstate:
-            return _unreachable(f"refuses us: {condition(error.sqlstate)}", "look into its log")
+            return _unreachable(
+                f"rejects the connection: {condition(error.sqlstate)}", "check its log"
+            )
         if facts and facts.needs_password:
-            return _unreachable("wants a password, and none is given", f"set one in {_SETTING}")
+            return _unreachable("requires a password, and none is set", f"set one in {_SETTING}")
         if facts and facts.used_password:
             if await self._has_other_databases():
                 return _unreachable(
-                    "user and password are right, but there is no such database, or this user may "
-                    "not connect to it",
+                    "user and password are right, but the database does not exist, or this user "
+                    "may not connect to it",
                     f"create it (createdb), grant CONNECT, or correct the name in {_SETTING}",
                 )
-            return _unreachable("refuses this user or this password", f"correct them in {_SETTING}")
+            return _unreachable("rejects this user or this password", f"correct them in {_SETTING}")
         return _unreachable(
-            "ends the connection before it is usable: it may be starting, be out of connections, "
-            "or its rules (pg_hba.conf, TLS) may not let us in",
-            "look into its log",
+            "closes the connection before the login: it may be starting or out of connections, or "
+            "its rules (pg_hba.conf, TLS) may not accept the login",
+            "check its log",
         )
 
     async def _has_other_databases(self) -> bool:
@@ -135,9 +137,9 @@ class PostgresInspection(Inspection):
             return True
         return False
 
-    # Looking at it.
+    # Once connected.
 
-    async def _look(self, session: Session) -> list[Finding]:
+    async def _findings(self, session: Session) -> list[Finding]:
         async with session.cursor(row_factory=namedtuple_row) as cursor:
             await cursor.execute(_FACTS)
             facts: Any = await cursor.fetchone()
@@ -151,35 +153,13 @@ class PostgresInspection(Inspection):
         ]
 
     def _connections(self, facts: Any) -> Finding:
-        text = (
-            f"{facts.used} of {facts.slots} in use, a process of ours takes up to {self._pool_max}"
-        )
+        text = f"{facts.used} of {facts.slots} in use, one process takes up to {self._pool_max}"
+        advice = "raise max_connections, or lower ORDERS_POSTGRES_POOL_MAX"
         if self._pool_max > facts.slots:
-            advice = "raise max_connections, or lower ORDERS_POSTGRES_POOL_MAX"
             return _finding("connections", "problem", text, advice)
         if facts.slots - facts.used < self._pool_max:
-            advice = "raise max_connections, or lower ORDERS_POSTGRES_POOL_MAX"
             return _finding("connections", "warning", text, advice)
         return _finding("connections", "ok", text)
-
-
-async def _knock(host: str, port: str) -> Finding | None:
-    where = f"{host}:{port}"
-    try:
-        async with asyncio.timeout(_KNOCK_SECONDS):
-            _, writer = await asyncio.open_connection(host, port)
-    except TimeoutError:
-        text, advice = f"{where} does not answer", "look at its machine, and at firewalls between"
-    except socket.gaierror:
-        text, advice = f"the name {host} is not known", f"correct it in {_SETTING}"
-    except ConnectionRefusedError:
-        text, advice = f"nothing listens on {where}", f"start it, or correct {_SETTING}"
-    except OSError as error:
-        text, advice = f"{where} cannot be reached: {error.strerror}", f"correct {_SETTING}"
-    else:
-        writer.close()
-        return None
-    return _unreachable(text, advice)
 
 
 def _version(facts: Any) -> Finding:
@@ -207,22 +187,22 @@ async def _schema(session: Session, *, has_schema: bool) -> Finding:
 
 def _writable(facts: Any) -> Finding:
     if facts.is_standby:
-        advice = "name the primary in ORDERS_POSTGRES_DSN (target_session_attrs=read-write)"
-        return _finding("writable", "problem", "it is a standby and takes no writes", advice)
+        advice = f"name the primary in {_SETTING} (target_session_attrs=read-write)"
+        return _finding("writable", "problem", "it is a standby and accepts no writes", advice)
     if facts.is_read_only:
         text = "transactions are read-only"
         advice = "set default_transaction_read_only to off (of server, database or user)"
         return _finding("writable", "problem", text, advice)
-    return _finding("writable", "ok", "takes writes")
+    return _finding("writable", "ok", "accepts writes")
 
 
 def _durable(facts: Any) -> Finding:
     names = ("fsync", "full_page_writes", "synchronous_commit")
     off = [name for name in names if getattr(facts, name) == "off"]
     if off:
-        text = f"what it has confirmed may be lost in a crash: {', '.join(off)} off"
+        text = f"confirmed transactions may be lost in a crash: {', '.join(off)} off"
         return _finding("durability", "problem", text, "set to on, and restart the consumers")
-    return _finding("durability", "ok", "what it has confirmed outlives a crash")
+    return _finding("durability", "ok", "confirmed transactions survive a crash")
 
 
 def _unreachable(text: str, advice: str) -> Finding:

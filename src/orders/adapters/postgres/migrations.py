@@ -1,4 +1,4 @@
-"""Bring a database's schema up to this version's."""
+"""Migrates a database to the schema of this version."""
 
 from psycopg.errors import DuplicateObject, DuplicateTable
 
@@ -9,10 +9,10 @@ from orders.adapters.postgres.session import Session
 from orders.domain.errors import UnknownSchema
 
 _LOCK = 0x6F72646572730001
-"""Key of the advisory lock; any number that others are unlikely to take."""
+"""Key of the advisory lock; a number that other programs are unlikely to use."""
 
-_GIVE_UP_SECONDS = 3600.0
-"""Building an index over a large table takes its time."""
+_MAX_SECONDS = 3600.0
+"""Building an index over a large table takes long."""
 
 # No key of its own: every key of this schema holds order_uid. The lock keeps versions unique.
 _CREATE_TABLE = """
@@ -26,23 +26,23 @@ _CREATE_TABLE = """
 
 
 class Migrator:
-    """Applies what a database lacks of this version's migrations."""
+    """Applies pending migrations."""
 
     def __init__(self, database: PostgresDatabase) -> None:
         self._database = database
 
     async def migrate(self) -> list[str]:
-        """Apply what is pending, each migration in its transaction; returns the names of those.
+        """Apply pending migrations, each in its own transaction; returns their names.
 
-        Any number of processes may do so at once: one applies, the others wait for it. Needs no
-        right but to read when there is nothing to do.
+        Safe to run concurrently: one process applies them, the others wait. If nothing is pending,
+        it needs only permission to read.
 
         Raises:
-            Unavailable: the server is down or busy; what was applied stays, repeating it is safe.
+            Unavailable: the server is down or busy; applied migrations stay, and a retry is safe.
             UnknownSchema: the database has a schema that this version does not know.
         """
         done: list[str] = []
-        async with self._database.connection(_GIVE_UP_SECONDS) as session:
+        async with self._database.connection(_MAX_SECONDS) as session:
             while pending(await _read_applied_if_any(session)):
                 if name := await _apply_next(session, self._database.timeouts.lock):
                     done.append(name)
@@ -50,12 +50,12 @@ class Migrator:
 
 
 async def _apply_next(session: Session, lock_timeout: float) -> str | None:
-    """Apply the first pending migration; None when another process was faster."""
+    """Apply the first pending migration; None if another process has applied it."""
     try:
         async with session.transaction():
             await _configure(session, lock_timeout=0.0)  # waits for other processes, however long
             await session.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
-            # Whoever waits for a table's lock holds up all who come after: not for long.
+            # While this waits for a table's lock, later statements on the table wait behind it.
             await _configure(session, lock_timeout=lock_timeout)
             await session.execute(_CREATE_TABLE)
             waiting = pending(await read_applied(session))
@@ -69,8 +69,8 @@ async def _apply_next(session: Session, lock_timeout: float) -> str | None:
             )
     except (DuplicateTable, DuplicateObject) as error:
         raise UnknownSchema(
-            "the database holds tables of these names that orders did not make: "
-            "give it a database of its own"
+            "the database has tables of these names that orders did not create: "
+            "use a database of its own"
         ) from sanitize(error)
     return migration.name
 

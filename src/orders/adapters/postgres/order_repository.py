@@ -1,4 +1,4 @@
-"""Orders in PostgreSQL."""
+"""The repository of orders in PostgreSQL."""
 
 from collections.abc import Collection, Sequence
 from operator import attrgetter
@@ -19,7 +19,7 @@ _order_uid = attrgetter("order_uid")
 
 
 class PostgresOrderRepository(OrderRepository):
-    """See ``OrderRepository``. Safe to use from many tasks at once."""
+    """See ``OrderRepository``. Safe for concurrent use."""
 
     def __init__(self, database: PostgresDatabase) -> None:
         self._database = database
@@ -28,17 +28,17 @@ class PostgresOrderRepository(OrderRepository):
     async def save_many(self, orders: Sequence[Order]) -> SaveReport:
         """See ``OrderRepository.save_many``.
 
-        Optimistic: a batch of new orders is written without a look at what is stored. Where that
-        fails, it is done with care, and so is the next one where this one held a known order: they
-        come in runs, and a look at what is stored costs less than an attempt that fails.
+        Optimistic: a batch is first written as if all orders were new. If that fails, it is saved
+        idempotently. If it contains stored orders, so is the next one: duplicates come in runs, and
+        querying what is stored costs less than a failed attempt.
 
         Raises:
-            ValueError: an order_uid stands twice.
+            ValueError: an order_uid occurs twice.
         """
         batch = sorted(orders, key=_order_uid)
         uids = frozenset(map(_order_uid, batch))
         if len(uids) < len(batch):
-            raise ValueError("an order_uid stands twice in a batch")
+            raise ValueError("an order_uid occurs twice in a batch")
         if not batch:
             return SaveReport()
         seconds = self._database.timeouts.write
@@ -57,7 +57,7 @@ class PostgresOrderRepository(OrderRepository):
             idempotent = IdempotentSave(session, seconds)
             async with session.transaction():
                 await idempotent.save(batch, whole=whole)
-                session.give_up_after(seconds)
+                session.abort_after(seconds)
         self._expect_duplicates = bool(idempotent.unchanged or idempotent.conflicts)
         return idempotent.report()
 
@@ -77,20 +77,20 @@ class PostgresOrderRepository(OrderRepository):
         """See ``OrderRepository.page``.
 
         Raises:
-            Invalid: ``after`` is no cursor that a page ever gave.
+            Invalid: ``after`` is not the cursor of a page.
         """
         if after is not None and not is_storable(after.order_uid):
             raise Invalid("the cursor is not one that was given out")
         texts = (query.order_uid, query.customer_id, query.track_number)
         if not all(is_storable(text) for text in texts if text is not None):
             return Page(())
-        # One more than asked for tells whether there is a next page.
-        question = page_query(query, limit + 1, after)
+        # One more than requested shows whether there is a next page.
+        sql = page_query(query, limit + 1, after)
         async with (
             self._database.connection(self._database.timeouts.read) as session,
             session.cursor(binary=True) as cursor,
         ):
-            await cursor.execute(question.statement, question.parameters)
+            await cursor.execute(sql.statement, sql.parameters)
             found = [StoredOrder(*row) for row in await cursor.fetchall()]
         orders = tuple(found[:limit])
         if len(found) <= limit:

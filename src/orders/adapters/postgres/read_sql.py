@@ -1,8 +1,8 @@
 """The queries that read orders.
 
-PostgreSQL itself writes the canonical document, byte for byte what the domain's ``encode`` gives:
-row_to_json writes no spaces, keeps the order of the columns and escapes as msgspec does. Nothing
-is decoded or encoded on this side.
+PostgreSQL itself produces the canonical document, byte for byte the result of the domain's
+``encode``: row_to_json writes no spaces, keeps the order of the columns and escapes as msgspec
+does. So nothing is decoded or encoded here.
 """
 
 from msgspec import Struct
@@ -37,7 +37,7 @@ _ITEMS = sql.SQL(
     " WHERE t.order_uid = o.order_uid ORDER BY t.position)"
 ).format(_columns(Item, "t"))
 
-# The instant as msgspec writes it: six digits of a second, or none when they are all 0.
+# The instant as msgspec writes it: six fractional digits, or none if all are 0.
 _INSTANT = sql.SQL(
     "replace(to_char(o.date_created AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'),"
     " '.000000Z', 'Z')"
@@ -60,8 +60,8 @@ _DOCUMENT = sql.SQL("CROSS JOIN LATERAL (SELECT {}) AS document").format(
     sql.SQL(", ").join(map(_document_field, Order.__struct_fields__))
 )
 
-# A loop over what is wanted, not ANY(...): a plan made while there were a handful of orders would
-# read the whole of another index that ends with order_uid, and be kept.
+# A lateral join, not ANY(...): for ANY, a plan made while there are few orders scans another index
+# that ends with order_uid, and stays cached.
 DOCUMENTS = (
     sql.SQL(
         "SELECT o.order_uid, row_to_json(document) FROM unnest(%s::text[]) AS wanted (order_uid)"
@@ -72,7 +72,7 @@ DOCUMENTS = (
     .format(_DOCUMENT)
     .as_bytes()
 )
-"""order_uid and document of each of these orders; one parameter, a list of distinct order_uids."""
+"""Selects order_uid and document of orders; its parameter is a list of distinct order_uids."""
 
 _PAGE = (
     sql.SQL(
@@ -86,11 +86,11 @@ _PAGE = (
 
 
 def page_query(query: OrderQuery, limit: int, after: Cursor | None) -> Query:
-    """order_uid, date_created and document of at most ``limit`` orders after ``after``."""
+    """Select order_uid, date_created and document of at most ``limit`` orders after ``after``."""
     before, created_to = after, query.created_to
     if after is not None and created_to is not None:
-        # The nearer of the two bounds alone: of both PostgreSQL begins at the first that stands
-        # there, and would walk from created_to to the cursor anew for every page.
+        # Only the nearer of the two bounds: given both, PostgreSQL starts at the first one, and
+        # would scan from created_to to the cursor for every page.
         if after.date_created < created_to:
             created_to = None
         else:
@@ -105,9 +105,9 @@ def page_query(query: OrderQuery, limit: int, after: Cursor | None) -> Query:
     given = {text: value for text, value in conditions.items() if value is not None}
     texts, parameters = list(given), list[object](given.values())
     if before is not None:
-        # Compared as one row, which is what makes it a seek in the index.
+        # A row comparison, so that it is a seek in the index.
         texts.append("(o.date_created, o.order_uid) < (%s, %s)")
         parameters += [before.date_created, before.order_uid]
     where = "WHERE " + " AND ".join(texts) if texts else ""
-    # Written out, for a plan that does not know the limit expects to read a tenth of the table.
+    # A literal limit: without its value the planner expects to read a tenth of the table.
     return Query(_PAGE.format(where, f"LIMIT {limit:d}").encode(), parameters)

@@ -1,4 +1,4 @@
-"""The numbered migrations that come with this version, held against those that a database has."""
+"""Compares the migrations of this version with those applied to a database."""
 
 import hashlib
 from collections.abc import Sequence
@@ -10,11 +10,11 @@ from msgspec import Struct
 from orders.adapters.postgres.session import Session
 from orders.domain.errors import Unavailable, UnknownSchema
 
-_ADVICE = "use the version of orders that this database belongs to, or another database"
+_ADVICE = "use the version of orders that created this schema, or another database"
 
 
 class Migration(Struct, frozen=True):
-    """One step of the schema. ``version`` counts from 1 without gaps."""
+    """A numbered migration. ``version`` counts from 1 without gaps."""
 
     version: int
     name: str
@@ -22,12 +22,12 @@ class Migration(Struct, frozen=True):
 
     @property
     def checksum(self) -> str:
-        """Stands for the text, whichever line ends it was checked out with."""
+        """SHA-256 of the text, independent of line endings."""
         return hashlib.sha256(self.sql.replace(b"\r\n", b"\n")).hexdigest()
 
 
 class Applied(Struct, frozen=True):
-    """A migration that a database has."""
+    """A migration that was applied to a database."""
 
     version: int
     checksum: str
@@ -45,7 +45,7 @@ def migrations() -> tuple[Migration, ...]:
 
 
 async def read_applied(session: Session) -> list[Applied]:
-    """What the database has. Fails where the table of migrations is not there yet."""
+    """Read the applied migrations; fails if their table does not exist."""
     cursor = await session.execute(
         "SELECT version, checksum FROM schema_migrations ORDER BY version"
     )
@@ -53,10 +53,10 @@ async def read_applied(session: Session) -> list[Applied]:
 
 
 def pending(applied: Sequence[Applied]) -> tuple[Migration, ...]:
-    """The migrations that are still to be applied, in order.
+    """The migrations to apply, in order.
 
     Raises:
-        UnknownSchema: the database has what this version does not know.
+        UnknownSchema: the database has migrations that this version does not know.
     """
     known = migrations()
     for migration, done in zip(known, applied, strict=False):
@@ -74,11 +74,11 @@ def pending(applied: Sequence[Applied]) -> tuple[Migration, ...]:
 
 
 def require_current(applied: Sequence[Applied]) -> None:
-    """Return when nothing is pending.
+    """Return if no migrations are pending.
 
     Raises:
-        Unavailable: something is.
-        UnknownSchema: the database has what this version does not know.
+        Unavailable: some are.
+        UnknownSchema: the database has migrations that this version does not know.
     """
     if pending(applied):
         raise Unavailable("the database's schema is not up to date: run `orders migrate`")

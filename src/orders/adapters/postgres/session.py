@@ -1,4 +1,4 @@
-"""A connection as this service uses it: bounded in time, in UTC, JSON left as bytes."""
+"""A database connection that can be aborted, and a loader that leaves JSON as bytes."""
 
 import asyncio
 import os
@@ -14,43 +14,42 @@ from psycopg.pq import Format
 from psycopg.rows import TupleRow
 
 _CANCEL_SECONDS = 0.5
-"""How long a server may take to confirm that it cancels what nobody waits for any more."""
+"""How long a server may take to confirm that it cancels a statement."""
 
 
 class Session(AsyncConnection[TupleRow]):
-    """A connection that can give up on a server which does not answer.
+    """A connection that is aborted if the server does not answer in time.
 
-    Server-side timeouts do not help when the server is frozen or the network swallows packets, and
-    cancelling the task does not either: the driver then waits for the server to confirm. Hanging up
-    ends any wait, in any state.
+    Server-side timeouts do not help if the server is frozen or the network drops packets, and
+    neither does cancelling the task: the driver then waits for the server to confirm. Shutting the
+    socket down ends any wait, in any state.
     """
 
-    gave_up = False
-    began = 0.0
-    """When it was ready for use, in monotonic seconds."""
+    was_aborted = False
+    ready_since = 0.0
+    """Monotonic time."""
     _timer: asyncio.TimerHandle | None = None
 
-    def give_up_after(self, seconds: float | None) -> None:
-        """Hang up in ``seconds`` from now unless told otherwise meanwhile; None: never."""
+    def abort_after(self, seconds: float | None) -> None:
+        """Abort the connection in ``seconds`` from now; None cancels that."""
         if self._timer:
             self._timer.cancel()
         loop = asyncio.get_running_loop()
-        self._timer = None if seconds is None else loop.call_later(seconds, self._hang_up)
+        self._timer = None if seconds is None else loop.call_later(seconds, self._abort)
 
     async def cancel_safe(self, *, timeout: float = _CANCEL_SECONDS) -> None:  # noqa: ASYNC109
-        """Ask the server to cancel, as the driver does for a cancelled task; then hang up.
+        """Ask the server to cancel, as the driver does for a cancelled task, for a short time only.
 
-        By itself the driver waits 10 s and more for a server that does not answer, and who was
-        cancelled is to go on with its end.
+        By itself the driver waits for 10 s and more, which would delay the end of the task.
         """
         limit = min(timeout, _CANCEL_SECONDS)
-        self.give_up_after(limit)
+        self.abort_after(limit)
         await super().cancel_safe(timeout=limit)
 
     async def is_usable(self) -> bool:
-        """Whether an idle session still works; costs a round trip only if the server said a word.
+        """Whether an idle session still works; a round trip only if the server has sent anything.
 
-        It says one when it ends the session: then the first query would fail.
+        It sends a message when it ends the session; the next query would fail.
         """
         if self.closed:
             return False
@@ -64,17 +63,17 @@ class Session(AsyncConnection[TupleRow]):
             return False
         return True
 
-    def _hang_up(self) -> None:
-        self.gave_up = True
-        with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(self.fileno())) as line:
-            line.shutdown(socket.SHUT_RDWR)
+    def _abort(self) -> None:
+        self.was_aborted = True
+        with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(self.fileno())) as sock:
+            sock.shutdown(socket.SHUT_RDWR)
 
 
 class BytesLoader(Loader):
-    """JSON as it comes, undecoded."""
+    """Loads JSON undecoded."""
 
     format = Format.BINARY
 
     def load(self, data: Buffer) -> bytes:
-        """The bytes as they are."""
+        """Copy the bytes."""
         return bytes(data)

@@ -1,1 +1,1 @@
-"""Made-up orders."""
+"""Generates random orders."""

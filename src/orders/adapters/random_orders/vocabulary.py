@@ -1,10 +1,10 @@
-"""What made-up orders are made of. None of it belongs to anybody."""
+"""The fictional values that random orders consist of."""
 
 from typing import NamedTuple
 
 
 class Place(NamedTuple):
-    """Somewhere orders go: what they say there in language, money and numbers."""
+    """A destination with its language, currency and dialling code."""
 
     locale: str
     currency: str

@@ -1,4 +1,1 @@
-"""How a single order is read: local cache, batch loader, shared cache behind a breaker, store.
-
-Each is asked once.
-"""
+"""Reads single orders: local cache, batch loader, circuit breaker before the shared cache."""

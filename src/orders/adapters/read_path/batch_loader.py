@@ -9,16 +9,17 @@ from typing import NamedTuple, Optional, cast
 from orders.domain.errors import OrdersError, Unavailable
 
 Load = Callable[[Sequence[str]], Awaitable[Mapping[str, bytes | Exception]]]
-"""Looks these keys up, each named once; gives what there is of them and what failed, or raises."""
+"""Looks up distinct keys; returns the values found and the keys that failed, or raises."""
 
 _CLOSED = "look-ups have ended"
-_QUEUE_TIMEOUT = "too many look-ups wait for others that are slow"
+_QUEUE_TIMEOUT = "too many look-ups wait for slow ones"
 
 
 class Waiter(NamedTuple):
     """A caller that waits for one key in a queue or a batch, and since when.
 
-    A failure is its result, not its exception: nobody would retrieve that of a cancelled caller.
+    A failure is the future's result: asyncio would report an exception that a cancelled caller
+    never retrieves.
     """
 
     result: "asyncio.Future[bytes | Exception | None]"
@@ -26,7 +27,7 @@ class Waiter(NamedTuple):
 
 
 class Waiters(NamedTuple):
-    """Those who wait for a key of a batch: since before it was sent, and since then."""
+    """The waiters for a key of a batch: from before it was sent, and from after that."""
 
     before: list[Waiter]
     after: list[Waiter]
@@ -39,25 +40,25 @@ class BatchLoader:
     """Loads keys in batches, of which only a few are in flight at a time.
 
     A lone caller's batch is sent at once. While all workers are busy, callers queue and share the
-    next batch. No key is in two batches at a time. A caller that asks for a key in flight gets what
-    that batch finds. If it finds nothing, the caller goes into the next batch as well: the order
+    next batch. No key is in two batches at a time. A caller that asks for a key in flight gets the
+    value that the batch finds. If it finds none, the caller also joins the next batch: the order
     may have been stored after the batch was sent and before the caller asked.
 
-    A batch that is slow, as on a stalled connection, delays only its own callers: a spare worker
-    takes its place, for the same keys too.
+    A slow batch, as on a stalled connection, delays only its own callers: a spare worker takes
+    over, for the same keys too.
 
-    Batches run in tasks of their own: a caller that is cancelled takes nothing away from others.
+    Batches run in tasks of their own, so cancelling a caller does not affect others.
 
     Args:
         load: loads a batch.
         workers: most batches in flight at a time.
         max_batch: most keys in a batch.
-        queue_timeout: seconds that a caller may wait in the queue, and at most half as many more;
-            they count anew when it has to join another batch.
+        queue_timeout: seconds that a caller may wait in the queue, accurate to a half; they start
+            again when it has to join another batch.
         slow_after: seconds after which a batch counts as slow.
-        spare_workers: most workers that may replace those with a slow batch.
+        spare_workers: most workers that replace those with a slow batch.
         on_slow: called when a batch becomes slow.
-        fallback: where callers go on to for whom a batch from here found nothing.
+        fallback: the loader that takes over the callers for which a batch found nothing.
     """
 
     def __init__(
@@ -84,7 +85,7 @@ class BatchLoader:
         self._in_flight: Batch = {}  # every key of a batch that is not slow
         self._slow_batches: list[Batch] = []
         self._workers: set[asyncio.Task[None]] = set()
-        self._is_starting = False  # a worker has been created and has not begun
+        self._is_starting = False  # a worker was created and has not started yet
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
 
@@ -93,7 +94,7 @@ class BatchLoader:
         self._closed = False
 
     async def close(self) -> None:
-        """Cancel all batches; callers that wait, or come later, get Unavailable."""
+        """Cancel all batches; waiting and later callers get Unavailable."""
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()
@@ -108,11 +109,11 @@ class BatchLoader:
         self._queue.clear()
 
     async def get(self, keys: Collection[str]) -> dict[str, bytes]:
-        """Load these; a key is only missing by a batch that was sent after this call.
+        """Load these keys; one is missing only if a batch sent after this call did not find it.
 
         Raises:
             Unavailable: a batch failed with it, or none was sent in time.
-            OrdersError: a batch failed otherwise; that failure is the cause.
+            OrdersError: a batch failed with another error, which is the cause.
         """
         if self._closed:
             raise Unavailable(_CLOSED)
@@ -141,7 +142,7 @@ class BatchLoader:
         return list(dict.fromkeys(chain(self._queue, self._in_flight, *self._slow_batches)))
 
     def resolve(self, found: Mapping[str, bytes]) -> None:
-        """Resolve all who wait for one of these keys, whose values became known elsewhere."""
+        """Resolve all waiters for these keys, whose values became known elsewhere."""
         for key, value in found.items():
             _resolve(self._queue.pop(key, ()), value)
             for batch in (self._in_flight, *self._slow_batches):
@@ -149,7 +150,7 @@ class BatchLoader:
                     _resolve(waiters, value)
 
     def take_over(self, key: str, waiters: Iterable[Waiter]) -> None:
-        """Load ``key`` for callers that asked another loader for it."""
+        """Load ``key`` for the waiters of another loader."""
         if self._closed:
             _resolve(waiters, Unavailable(_CLOSED))
         else:
@@ -173,34 +174,34 @@ class BatchLoader:
             self._start_worker()
 
     def _start_worker(self) -> None:
-        """Start a worker where there may be one more, else see that nobody queues for too long."""
+        """Start a worker if there may be one more; otherwise make sure that waiters expire."""
         loop = asyncio.get_running_loop()
         if (
             self._busy_workers < self._max_workers
             and len(self._workers) < self._max_workers + self._spare_workers
         ):
-            # It begins after what else happens in this turn of the loop, and takes that along. In a
-            # context of its own: its log lines are not those of the first caller.
+            # It starts in the next turn of the loop, so its batch has all look-ups of this one. Its
+            # own context keeps the first caller's request id out of its log lines.
             worker = loop.create_task(self._work(), context=Context())
             self._is_starting = True
             self._workers.add(worker)
-            worker.add_done_callback(self._workers.discard)  # if it is cancelled before it begins
+            worker.add_done_callback(self._workers.discard)  # if it is cancelled before it starts
         elif self._timer is None:
             self._timer = loop.call_later(self._queue_timeout / 2, self._expire_waiters)
 
     async def _work(self) -> None:
-        """Load one batch after another while callers queue and no others do it by now."""
+        """Load batches while callers queue and there are not too many workers."""
         try:
             while self._queue and self._busy_workers <= self._max_workers:
                 self._is_starting = False
                 await self._load_batch()
             self._is_starting = False
-        finally:  # the callback runs a turn later: a caller of that turn would wait in vain
+        finally:  # the callback runs a turn later, which is too late for a caller of that turn
             self._workers.discard(cast("asyncio.Task[None]", asyncio.current_task()))
 
     @property
     def _busy_workers(self) -> int:
-        """Workers without those whose batch is slow."""
+        """The number of workers whose batch is not slow."""
         return len(self._workers) - len(self._slow_batches)
 
     async def _load_batch(self) -> None:
@@ -215,7 +216,7 @@ class BatchLoader:
         try:
             found = await self._load_keys(keys)
             failure = None
-        except Exception as error:  # noqa: BLE001, the callers deal with it
+        except Exception as error:  # noqa: BLE001 (raised by the callers)
             failure = error
         finally:
             slow.cancel()
@@ -227,7 +228,7 @@ class BatchLoader:
                     _resolve(waiters, failure)
 
     async def _load_keys(self, keys: Sequence[str]) -> Mapping[str, bytes | Exception]:
-        """Load them together, and one by one if something is wrong with one of them."""
+        """Load them together; one by one if that fails because of one of them."""
         try:
             return await self._load(keys)
         except Unavailable:
@@ -239,7 +240,7 @@ class BatchLoader:
         for key in keys:
             try:
                 found |= await self._load((key,))
-            except Exception as error:  # noqa: BLE001, its callers deal with it
+            except Exception as error:  # noqa: BLE001 (raised by its callers)
                 found[key] = error
         return found
 
@@ -273,7 +274,7 @@ class BatchLoader:
                     self._enqueue(key, after)
 
     def _expire_waiters(self) -> None:
-        """Fail those who have been in the queue for too long."""
+        """Fail the waiters that have been in the queue for too long."""
         self._timer = None
         loop = asyncio.get_running_loop()
         limit = loop.time() - self._queue_timeout
@@ -288,14 +289,14 @@ class BatchLoader:
 
 
 def _resolve(waiters: Iterable[Waiter], result: bytes | Exception | None) -> None:
-    """Give them their result, except those who were cancelled or have one already."""
+    """Set the result of waiters that are neither cancelled nor resolved."""
     for waiter in waiters:
         if not waiter.result.done():
             waiter.result.set_result(result)
 
 
 def _copy(failure: Exception) -> OrdersError:
-    """A copy for one caller: raised by many tasks, one exception would gather all their traces."""
+    """Copy an exception for one caller: one raised by many tasks would accumulate their traces."""
     if isinstance(failure, Unavailable):
         return Unavailable(str(failure), failure.since)
     return OrdersError("a look-up has failed")

@@ -1,4 +1,4 @@
-"""A cache that costs next to nothing while it is down."""
+"""A circuit breaker in front of the shared cache."""
 
 import asyncio
 import random
@@ -13,23 +13,23 @@ _T = TypeVar("_T")
 
 
 class CheckedCache(Cache, Dependency, Protocol):
-    """A cache that can be asked how it is."""
+    """A cache with a health check."""
 
 
 class CircuitBreakerCache(Cache, Dependency):
-    """Bounds the time of every call, and stops calling a cache that fails time and again.
+    """Limits the time of every call, and stops calling a cache that keeps failing.
 
-    After ``failures`` failures in a row the circuit is open: calls fail at once. When a pause has
-    passed, one call goes through as a probe while all others go on failing at once. If it fails,
-    the next pause is twice as long, up to ``longest``; if it succeeds, the circuit is closed.
-    Pauses are shortened by up to a half, at random, so that many processes do not probe in step.
+    After ``failures`` failures in a row the circuit is open: calls fail at once. After a pause, one
+    call goes through as a probe while all others still fail at once. If it fails, the next pause is
+    twice as long, up to ``longest``; if it succeeds, the circuit is closed. Pauses are shortened by
+    up to a half, at random, so that processes do not probe in step.
 
     Args:
-        cache: the one to protect.
+        cache: the cache to protect.
         timeout: seconds that a call may take.
         failures: failures in a row that open the circuit.
-        shortest: seconds of the first pause, before the shortening.
-        longest: seconds that a pause never exceeds.
+        shortest: seconds of the first pause, before it is shortened.
+        longest: most seconds of a pause.
         clock: monotonic seconds.
         jitter: a random number from 0 to 1.
     """
@@ -60,7 +60,7 @@ class CircuitBreakerCache(Cache, Dependency):
 
     @property
     def is_open(self) -> bool:
-        """Whether the cache is not called now, but for a probe."""
+        """Whether calls fail at once, except for probes."""
         return self._pauses > 0
 
     async def get(self, order_uids: Collection[str]) -> dict[str, bytes]:
@@ -76,7 +76,7 @@ class CircuitBreakerCache(Cache, Dependency):
         return await self._call(lambda: self._cache.touch(order_uids))
 
     async def check(self) -> None:
-        """See ``Dependency.check``; says at once that the circuit is open, where it is."""
+        """See ``Dependency.check``; raises Unavailable at once while the circuit is open."""
         await self._call(self._cache.check)
 
     async def _call(self, operation: Callable[[], Awaitable[_T]]) -> _T:
@@ -97,7 +97,7 @@ class CircuitBreakerCache(Cache, Dependency):
         return result
 
     def _admit(self) -> bool:
-        """Whether a call may go through and, if so, as a probe or not."""
+        """Return whether a call is a probe; raises Unavailable if it may not go through."""
         if not self.is_open:
             return False
         if self._probing or self._clock() < self._probe_at:
@@ -107,7 +107,7 @@ class CircuitBreakerCache(Cache, Dependency):
 
     def _failed(self, reason: str, *, probe: bool) -> None:
         if self.is_open and not probe:
-            return  # began before the circuit was opened, and adds nothing to what is known
+            return  # it started before the circuit was opened
         self._failures += 1
         if probe or self._failures >= self._limit:
             self._reason = reason

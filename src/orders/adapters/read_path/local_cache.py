@@ -1,4 +1,4 @@
-"""A cache in this process's own memory, in front of the one that all processes share."""
+"""A cache in this process's memory, in front of the shared one."""
 
 import asyncio
 from abc import abstractmethod
@@ -16,10 +16,10 @@ from orders.domain.order.document import hex_digest
 from orders.domain.ports import Cache, CachedDocument, LocalCache
 
 OVERHEAD = 400
-"""Bytes that an entry takes besides its uid and its document, as measured."""
+"""Bytes of memory that an entry takes besides its uid and its document."""
 
-_LARGEST_SHARE = 8
-"""A document that takes more than this part of all the room is not kept here."""
+_MAX_SHARE = 1 / 8
+"""A document that takes more than this share of the memory is not kept."""
 
 _FLUSH_INTERVAL = 0.25
 
@@ -27,38 +27,38 @@ log = structlog.get_logger(__name__)
 
 
 class ReadCache(Protocol):
-    """What a reader fills with the documents that it read."""
+    """The cache that a reader fills with the documents that it has read."""
 
     @abstractmethod
     def keep(self, documents: Mapping[str, bytes]) -> None:
-        """Keep documents that the shared cache has."""
+        """Keep documents that came from the shared cache."""
 
     @abstractmethod
     async def put(self, documents: Mapping[str, bytes]) -> None:
-        """Keep documents, and see that the shared cache gets them.
+        """Keep documents, and have them put into the shared cache.
 
         Raises:
-            Unavailable: that one had to be written to at once, and is down.
+            Unavailable: they had to be put there at once, and it is down.
         """
 
 
 class _Entry(CachedDocument, gc=False):
     size: int
-    generation: int  # the one in which it was used last
+    generation: int  # the generation in which it was last used
 
 
 class BoundedLocalCache(LocalCache, ReadCache):
-    """Keeps the documents that were used last, up to a number of bytes.
+    """Keeps the most recently used documents, up to a number of bytes.
 
-    Orders never change, so what is kept here stays right, whatever becomes of ``shared``. That one
-    learns of the uses here afterwards: at once when nothing was used for a while, then a few times
-    a second, in two calls: what was used is touched, and what it lacks of that is put. So nobody
-    waits for a put, and what its capacity would push out again does not travel.
+    Orders never change, so entries never become stale. Uses here are reported to ``shared`` in
+    flushes: at once after a pause, then a few times a second. A flush touches the documents that
+    were used, and puts those that ``shared`` lacks. So no caller waits for a put, and documents
+    beyond the capacity of ``shared`` are not sent.
 
     Args:
         shared: the cache that all processes share.
-        max_bytes: room for entries, with all that they take.
-        capacity: that of ``shared``, in documents; no more are flushed at a time.
+        max_bytes: memory for the entries, overhead included.
+        capacity: the capacity of ``shared``, in documents; no more are flushed at a time.
         flush_interval: least seconds between two flushes.
     """
 
@@ -82,17 +82,17 @@ class BoundedLocalCache(LocalCache, ReadCache):
         self._flushing: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
-        """From now on flush uses to ``shared``."""
+        """Start flushing uses to ``shared``."""
         self._is_open = True
 
     async def close(self) -> None:
-        """Flush nothing any more."""
+        """Stop flushing."""
         self._is_open = False
         if flushing := self._flushing:
             flushing.cancel()
             with suppress(asyncio.CancelledError):
                 await flushing
-        self._flushing = None  # one that was cancelled before it began has reset nothing
+        self._flushing = None  # a task cancelled before it started has not reset it
         self._is_dirty = False
 
     def peek(self, order_uid: str) -> CachedDocument | None:
@@ -108,7 +108,7 @@ class BoundedLocalCache(LocalCache, ReadCache):
         return entry
 
     def keep(self, documents: Mapping[str, bytes]) -> None:
-        """See ``ReadCache.keep``; those that are too large are left out."""
+        """See ``ReadCache.keep``; documents that are too large are skipped."""
         for uid, document in documents.items():
             self._keep(uid, document)
 
@@ -121,11 +121,11 @@ class BoundedLocalCache(LocalCache, ReadCache):
             await self._shared.put(large)
 
     def _keep(self, uid: str, document: bytes) -> bool:
-        """Keep it as the most recently used; False when it is too large for that."""
+        """Keep a document as the most recently used; False if it is too large."""
         if former := self._entries.pop(uid, None):
             self._bytes -= former.size
         size = getsizeof(uid) + getsizeof(document) + OVERHEAD
-        if size * _LARGEST_SHARE > self._max_bytes:
+        if size > self._max_bytes * _MAX_SHARE:
             return False
         self._entries[uid] = _Entry(document, b"", size, self._generation)
         self._bytes += size
@@ -139,21 +139,21 @@ class BoundedLocalCache(LocalCache, ReadCache):
             return
         self._is_dirty = True
         if self._flushing is None:
-            # In a context of its own: its log lines are not those of the request that began it.
+            # With its own context, so that its log lines do not carry this request's id.
             loop = asyncio.get_running_loop()
             self._flushing = loop.create_task(self._flush_while_dirty(), context=Context())
 
     async def _flush_while_dirty(self) -> None:
         try:
             while self._is_dirty:
-                with suppress(Unavailable):  # nobody could have used it
+                with suppress(Unavailable):  # the shared cache is down, so it needs no news
                     await self._flush()
                 await asyncio.sleep(self._flush_interval)
         except Exception:
             log.exception("unforeseen error")
         finally:
             self._flushing = None
-            self._is_dirty = False  # else no later use would schedule a flush
+            self._is_dirty = False  # otherwise no later use would schedule a flush
 
     async def _flush(self) -> None:
         self._is_dirty = False
@@ -167,7 +167,7 @@ class BoundedLocalCache(LocalCache, ReadCache):
             await self._shared.put(documents)
 
     def _used_in_this_generation(self) -> list[str]:
-        """As many as ``shared`` can hold, the last used last."""
+        """The uids used in this generation, most recent last, at most ``capacity``."""
         used: list[str] = []
         for uid, entry in reversed(self._entries.items()):
             if entry.generation != self._generation or len(used) == self._capacity:

@@ -1,4 +1,4 @@
-"""Stands in for a cache that is not configured."""
+"""Null objects for caches that are not configured."""
 
 from collections.abc import Collection, Mapping, Sequence
 
@@ -7,7 +7,7 @@ from orders.domain.ports import Cache, CachedDocument, Finding, Inspection, Loca
 
 
 class NoCache(Cache):
-    """Always empty, never down: every order is read from the repository."""
+    """A cache that is always empty and never down."""
 
     async def get(self, order_uids: Collection[str]) -> dict[str, bytes]:
         """Return nothing."""
@@ -18,7 +18,7 @@ class NoCache(Cache):
         """Keep none of them."""
 
     async def touch(self, order_uids: Collection[str]) -> list[str]:
-        """Name none as missing: it would only be put in vain."""
+        """Report none as missing, so that none is put."""
         del order_uids
         return []
 
@@ -32,7 +32,7 @@ class NoCacheInspection(Inspection):
 
 
 class NoLocalCache(LocalCache, ReadCache):
-    """Keeps nothing in this process; ``shared`` gets what is put."""
+    """Keeps nothing in this process; passes puts on to ``shared``."""
 
     def __init__(self, shared: Cache) -> None:
         self._shared = shared

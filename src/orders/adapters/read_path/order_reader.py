@@ -1,4 +1,4 @@
-"""Reads orders from the shared cache, and from the repository what that does not hold."""
+"""Reads orders from the shared cache, and those that it lacks from the repository."""
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
@@ -11,27 +11,27 @@ from orders.domain.errors import Unavailable
 from orders.domain.ports import Cache, OrderReader
 
 MIN_HIT_RATE = 1 / 16
-"""Below it, asking the shared cache costs more than it saves."""
+"""Below this, querying the shared cache costs more than it saves."""
 EWMA_ALPHA = 1 / 8
 """The weight of the newest batch in the moving average of the hit rate."""
 
 
 class CachedOrderReader(OrderReader):
-    """Asks ``shared`` first, then ``repository`` for the rest, and fills the caches with it.
+    """Queries ``shared``, then ``repository`` for the misses, and fills the caches with the result.
 
-    A shared cache that is down is as good as an empty one. Concurrent look-ups become one batch to
-    each of the two; what the cache misses goes on to the repository's next batch without waking its
-    callers in between.
+    A shared cache that is down counts as empty. Concurrent look-ups share batches to each of the
+    two; the misses of the cache move on to the repository's next batch without waking their callers
+    in between.
 
-    While the hit rate is below ``MIN_HIT_RATE`` the repository is asked directly, and the cache
-    only if the repository is down or slow; after ``bypass_seconds`` the cache is tried again. So
-    what the cache holds is served at once, or after ``slow_after`` seconds if the repository was
-    asked first and does not answer.
+    While the hit rate is below ``MIN_HIT_RATE``, the cache is bypassed, unless the repository is
+    down or slow; after ``bypass_seconds`` the cache is tried again. So an order in the cache is
+    served at once, or after ``slow_after`` seconds if the repository was queried first and does not
+    answer.
 
     Args:
         repository: has every order.
         shared: the cache that all processes share.
-        local: is filled with what was read; not asked, for callers peek into it before.
+        local: is filled with the orders read; not queried, since callers peek into it first.
         workers, max_batch, slow_after: as for ``BatchLoader``, for each of the two.
         bypass_seconds: how long the cache is bypassed.
     """
@@ -77,7 +77,7 @@ class CachedOrderReader(OrderReader):
         await self._from_shared.open()
 
     async def close(self) -> None:
-        """Cancel all batches; callers that wait get Unavailable."""
+        """Cancel all batches; waiting callers get Unavailable."""
         await self._from_shared.close()
         await self._from_repository.close()
         if poll := self._cache_poll:
@@ -85,7 +85,7 @@ class CachedOrderReader(OrderReader):
             await asyncio.gather(poll, return_exceptions=True)
 
     async def get(self, order_uids: Collection[str]) -> dict[str, bytes]:
-        """See ``OrderReader.get``; raises Unavailable only for what the caches do not hold."""
+        """See ``OrderReader.get``; raises Unavailable only for orders that no cache holds."""
         now = asyncio.get_running_loop().time()
         answers = self._repository_is_up and not self._from_repository.is_slow
         if now < self._bypass_until and answers:
@@ -106,11 +106,11 @@ class CachedOrderReader(OrderReader):
             found = await self._repository.get(order_uids)
         except Unavailable as failure:
             self._repository_is_up = False
-            cached = await self._ask_shared(order_uids)  # not all of them went by the cache
+            cached = await self._ask_shared(order_uids)  # for callers that bypassed the cache
             return {uid: cached.get(uid, failure) for uid in order_uids}
         self._repository_is_up = True
         if found:
-            with suppress(Unavailable):  # the orders are known all the same
+            with suppress(Unavailable):  # the orders were read all the same
                 await self._local.put(found)
         return found
 
@@ -128,9 +128,9 @@ class CachedOrderReader(OrderReader):
             self._cache_poll = loop.create_task(self._poll_cache(), context=Context())
 
     async def _poll_cache(self) -> None:
-        """Ask the cache again and again for those who wait for a slow repository.
+        """Poll the cache on behalf of the waiters for a slow repository.
 
-        Not all of them went by the cache, and what they wait for may be put there meanwhile.
+        Some of them bypassed the cache, and their orders may be put there in the meantime.
         """
         while self._from_repository.is_slow:
             self._from_repository.resolve(await self._ask_shared(self._from_repository.pending))

@@ -1,1 +1,1 @@
-"""The cache in Redis or Valkey, or in a cluster of either."""
+"""Caches orders in Redis or Valkey, or in a cluster of either."""

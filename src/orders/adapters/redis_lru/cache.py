@@ -1,4 +1,4 @@
-"""A least-recently-used cache on the server, shared by all processes."""
+"""An LRU cache in Redis, shared by all processes."""
 
 import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
@@ -19,21 +19,20 @@ _FAILURES = (RedisError, RedisClusterException, OSError, EOFError)
 
 
 class RedisCache(Cache, Dependency):
-    """Every operation is one script on the server, for one order or many, and so atomic.
+    """An LRU cache. Each operation is one Lua script, for any number of orders, and so atomic.
 
-    It lives in two keys, ``{prefix}:documents`` and ``{prefix}:recency``; their common hash tag
-    keeps them in one slot of a cluster. No other key is read or written. A value is the digest of
-    a document, then the document.
+    It uses two keys, ``{prefix}:documents`` and ``{prefix}:recency``; their common hash tag keeps
+    them in one slot of a cluster. A value is the digest of a document, followed by the document.
 
     Args:
         url: ``redis://``, ``rediss://``, or ``redis+cluster://host:port,host:port``.
         capacity: most documents that are kept, 1 or more.
-        prefix: begins the names of the keys; holds no braces, which mark the hash tag.
-        timeout: seconds to wait for a free connection, to connect in, and to wait for an answer.
+        prefix: prefix of the keys; without braces, which mark the hash tag.
+        timeout: seconds to wait for a free connection, to connect, and to wait for a response.
         max_connections: most connections at a time (in a cluster, to each node).
 
     Raises:
-        ValueError: an argument is not as said above; the text does not hold the address.
+        ValueError: an argument is invalid; the text does not contain the address.
     """
 
     def __init__(
@@ -48,7 +47,7 @@ class RedisCache(Cache, Dependency):
         if capacity < 1:
             raise ValueError("capacity must be 1 or more")
         if "{" in prefix or "}" in prefix:
-            raise ValueError("the prefix must not hold braces")
+            raise ValueError("the prefix must not contain braces")
         self._new_client = client_factory(url, timeout=timeout, max_connections=max_connections)
         self._capacity = capacity
         self._keys = (f"{{{prefix}}}:documents", f"{{{prefix}}}:recency")
@@ -58,13 +57,13 @@ class RedisCache(Cache, Dependency):
         self._slots = asyncio.Semaphore(max_connections)
 
     async def open(self) -> None:
-        """Be ready to connect. Connections are made when they are needed, and made again."""
+        """Make the client. It connects, and reconnects, when needed."""
         if self._client is None:
             self._slots = asyncio.Semaphore(self._max_connections)
             self._client = self._new_client()
 
     async def close(self) -> None:
-        """Close all connections; until it is opened again the cache is down."""
+        """Close all connections; the cache is down until it is opened again."""
         client, self._client = self._client, None
         if client is not None:
             await close(client)
@@ -92,7 +91,7 @@ class RedisCache(Cache, Dependency):
         """See ``Cache.put``."""
         if not documents:
             return
-        # What would give way at once need not travel.
+        # More than the capacity would be evicted at once.
         first = max(0, len(documents) - self._capacity)
         arguments: list[str | bytes] = [str(self._capacity)]
         for uid, document in islice(documents.items(), first, None):
@@ -103,11 +102,11 @@ class RedisCache(Cache, Dependency):
         """See ``Cache.touch``."""
         if not order_uids:
             return []
-        kept = await self._run(_TOUCH, list(order_uids))
-        return [uid for uid, is_kept in zip(order_uids, kept, strict=True) if not is_kept]
+        found = await self._run(_TOUCH, list(order_uids))
+        return [uid for uid, is_found in zip(order_uids, found, strict=True) if not is_found]
 
     async def check(self) -> None:
-        """See ``Dependency.check``: whether it answers the very question it is there for."""
+        """See ``Dependency.check``: runs the script of ``get``."""
         await self._run(_GET, [])
 
     async def _run(self, script: "_Script", arguments: Sequence[str | bytes]) -> Any:
@@ -115,15 +114,15 @@ class RedisCache(Cache, Dependency):
             keys = self._keys
             try:
                 return await client.evalsha(script.sha, len(keys), *keys, *arguments)
-            except NoScriptError:  # a new server, or one that was told to forget
+            except NoScriptError:  # a new server, or one whose scripts were flushed
                 return await client.eval(script.text, len(keys), *keys, *arguments)
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Client]:
-        """The client, once it has a connection to spare.
+        """The client, once a connection is free.
 
-        The pool could do the waiting, but a caller that is cancelled while it hands a connection
-        back would take it along, and there would be one less for good.
+        Not by waiting in the client's pool: a caller that is cancelled while it returns a
+        connection would leak it.
         """
         client, slots = self._client, self._slots
         if client is None:
@@ -140,7 +139,7 @@ class RedisCache(Cache, Dependency):
 
 
 class _Script:
-    """A script by the name of its file, and the name that the server gives it."""
+    """A Lua script and its SHA-1, by which the server knows it."""
 
     def __init__(self, name: str) -> None:
         folder = files(__package__) / "scripts"

@@ -1,4 +1,4 @@
-"""Clients of Redis for an address, single server or cluster, built without connecting."""
+"""Makes Redis clients for a single server or a cluster, without connecting."""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,22 +17,22 @@ Client = Redis | RedisCluster
 
 
 def client_factory(url: str, *, timeout: float, max_connections: int) -> Callable[[], Client]:
-    """What builds a client for ``url``.
+    """Return a function that makes a client for ``url``.
 
     Args:
         url: ``redis://``, ``rediss://``, or ``redis+cluster://user:password@host:port,host:port``.
-        timeout: seconds to connect in, and to wait for an answer.
+        timeout: seconds to connect, and to wait for a response.
         max_connections: most connections, in a cluster to each node.
 
     Raises:
-        ValueError: ``url`` is none of these; the text does not hold it.
+        ValueError: ``url`` is none of these; the text does not contain it.
     """
     options: dict[str, Any] = {
         "socket_timeout": timeout,
         "socket_connect_timeout": timeout,
         "max_connections": max_connections,
         "decode_responses": False,
-        # The third version brings push messages, which we have no use for.
+        # Version 3 adds push messages, which are not needed here.
         "protocol": 2,
     }
     try:
@@ -56,12 +56,12 @@ def client_factory(url: str, *, timeout: float, max_connections: int) -> Callabl
 async def close(client: Client) -> None:
     """Close a client and all its connections."""
     await client.aclose()
-    if isinstance(client, Redis):  # a pool that was handed in is not closed along with it
+    if isinstance(client, Redis):  # it does not close a pool that was passed to it
         await client.connection_pool.aclose()
 
 
 def _no_retry() -> Retry:
-    """A cache that does not answer at once has failed; by default ten tries take seconds."""
+    """No retries: by default ten attempts take seconds, and a cache must fail fast."""
     return Retry(NoBackoff(), 0)
 
 

@@ -1,4 +1,4 @@
-"""A close look at the cache: can it be reached, may we run scripts, does it take what we put?"""
+"""Inspects the cache for `orders doctor`."""
 
 import time
 from collections.abc import Sequence
@@ -25,11 +25,11 @@ _finding = partial(Finding, PART)
 
 _SECONDS = 1.5
 _SLOW_MS = 50.0
-"""Half of what an operation of the cache may take."""
+"""Half of the time that an operation of the cache may take."""
 _NEARLY_FULL = 0.95
 _SETTING = "ORDERS_REDIS_URL"
 
-# Writes to a key that nobody has: a replica refuses even that.
+# A write to a key that does not exist: a replica rejects even that.
 _SCRIPT = "return redis.call('DEL', KEYS[1])"
 
 
@@ -63,49 +63,49 @@ class RedisInspection(Inspection):
             took = (time.perf_counter() - began) * 1000
         except ReadOnlyError:
             advice = f"name the primary in {_SETTING}"
-            return _finding("scripts", "problem", "it is a replica and takes no writes", advice)
+            return _finding("scripts", "problem", "it is a replica and accepts no writes", advice)
         except NoPermissionError:
-            advice = "allow it EVAL, EVALSHA, HGET, HSET, HDEL, ZADD and the like on our keys (ACL)"
-            return _finding("scripts", "problem", "this user may not run our scripts", advice)
+            advice = "allow EVAL, EVALSHA, HGET, HSET, HDEL, ZADD and the like on the keys (ACL)"
+            return _finding("scripts", "problem", "this user may not run the scripts", advice)
         if took > _SLOW_MS:
-            text = f"a script takes {took:.0f} ms; the cache is passed over after 100"
-            return _finding("scripts", "warning", text, "bring it nearer, or give it more room")
-        return _finding("scripts", "ok", f"run and may write; one takes {took:.1f} ms")
+            text = f"a script takes {took:.0f} ms; the cache is bypassed after 100"
+            return _finding("scripts", "warning", text, "move it closer, or give it more resources")
+        return _finding("scripts", "ok", f"may run and write; one takes {took:.1f} ms")
 
 
 async def _memory(client: Client) -> Finding:
     if not isinstance(client, Redis):
-        return _finding("memory", "ok", "not looked at in a cluster")
+        return _finding("memory", "ok", "not inspected in a cluster")
     try:
         info = await client.info("memory")
     except NoPermissionError:
         return _finding("memory", "ok", "not shown to this user")
-    used, most = int(info["used_memory"]), int(info["maxmemory"])
+    used, limit = int(info["used_memory"]), int(info["maxmemory"])
     policy = str(info["maxmemory_policy"])
-    if not most:
+    if not limit:
         return _finding("memory", "ok", f"{_mib(used)} in use, no limit set")
-    text = f"{_mib(used)} of {_mib(most)} in use, policy {policy}"
-    if used > most * _NEARLY_FULL:
+    text = f"{_mib(used)} of {_mib(limit)} in use, policy {policy}"
+    if used > limit * _NEARLY_FULL:
         if policy == "noeviction":
             advice = "raise maxmemory, or choose another maxmemory-policy"
-            return _finding("memory", "warning", f"{text}: takes nothing new", advice)
-        advice = "raise maxmemory if other keys of it matter"
-        return _finding("memory", "warning", f"{text}: throws out what others keep", advice)
+            return _finding("memory", "warning", f"{text}: rejects new entries", advice)
+        advice = "raise maxmemory if other keys on it matter"
+        return _finding("memory", "warning", f"{text}: may evict other keys", advice)
     return _finding("memory", "ok", text)
 
 
 def _unreachable(error: Exception) -> Finding:
     if isinstance(error, (AuthenticationError, AuthorizationError, NoPermissionError)):
-        text, advice = "refuses this user or this password", f"correct them in {_SETTING}"
+        text, advice = "rejects this user or this password", f"correct them in {_SETTING}"
     elif isinstance(error, BusyLoadingError):
-        text, advice = "is loading its data", "wait, and look again"
+        text, advice = "is loading its data", "wait, and run this again"
     elif isinstance(error, (NoAnswer, TimeoutError)):
-        text = f"gives no answer within {_SECONDS:g} s"
-        advice = "look at its machine, and at firewalls between"
+        text = f"does not answer within {_SECONDS:g} s"
+        advice = "check its machine, and the firewalls in between"
     elif isinstance(error, (NoConnection, OSError, RedisClusterException)):
-        text, advice = "cannot be connected to", f"start it, or correct {_SETTING}"
+        text, advice = "cannot be reached", f"start it, or correct {_SETTING}"
     else:
-        text, advice = f"refuses ({type(error).__name__})", "look into its log"
+        text, advice = f"fails with {type(error).__name__}", "check its log"
     return _finding("reachable", "problem", text, advice)
 
 

@@ -31,7 +31,7 @@ _COMMANDS = {
         "Store orders from the topic until stopped.",
     ),
     "dev": _Lazy(
-        "orders_dev.command:dev",
+        "orders_dev.dev_command:dev",
         "Run the whole system on this machine, on real servers.",
     ),
     "dlq": _Lazy(

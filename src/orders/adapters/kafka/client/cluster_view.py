@@ -1,6 +1,5 @@
-"""What the brokers say of themselves, of both topics and of the group. Blocking: for threads."""
+"""Describes the cluster: brokers, both topics and the consumer group. Blocking: for threads."""
 
-import socket
 import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
@@ -24,9 +23,11 @@ from msgspec.structs import replace
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from orders.adapters.kafka.client.settings import KafkaSettings, client_options
+from orders.tcp_probe import probe_tcp
 
 T = TypeVar("T")
 
+_SETTING = "ORDERS_KAFKA_BOOTSTRAP"
 _PROBE_SECONDS = 1.0
 _CONNECT_SECONDS = 1.0
 _REQUEST_TIMEOUT_MS = 2_000
@@ -50,7 +51,7 @@ _OFFSETS_OPTIONS: dict[str, Any] = {
 
 
 class UnreachableError(Exception):
-    """No broker answers as one; ``advice`` says what to do."""
+    """No broker answers as expected; ``advice`` says what to do."""
 
     def __init__(self, text: str, advice: str) -> None:
         super().__init__(text)
@@ -58,12 +59,12 @@ class UnreachableError(Exception):
 
 
 class PartitionView(Struct, frozen=True):
-    """One partition: how many copies there are to be, how many there are, and the offsets.
+    """One partition: its replicas and its offsets.
 
-    ``committed`` is the group's; None where it has committed nothing.
+    ``committed`` is the group's offset, None if it has committed none.
     """
 
-    copies: int
+    replicas: int
     in_sync: int
     has_leader: bool
     start: int = 0
@@ -72,7 +73,7 @@ class PartitionView(Struct, frozen=True):
 
 
 class TopicView(Struct, frozen=True):
-    """A topic. ``config`` is empty where the brokers deny it."""
+    """A topic. ``config`` is empty if the brokers deny access to it."""
 
     name: str
     partitions: Mapping[int, PartitionView]
@@ -81,10 +82,9 @@ class TopicView(Struct, frozen=True):
 
 
 class ClusterView(Struct, frozen=True):
-    """All of it. ``denied`` names what the brokers deny, and their error.
+    """The cluster. ``denied`` lists what the brokers did not describe, each with their error.
 
-    ``source`` and ``dead_letters`` are None where the topic is missing or denied, ``members``
-    where the group is denied.
+    A topic is None if it is missing or denied, ``members`` is None if the group is denied.
     """
 
     settings: KafkaSettings
@@ -97,23 +97,23 @@ class ClusterView(Struct, frozen=True):
 
 
 def describe_cluster(settings: KafkaSettings) -> ClusterView:
-    """Ask the brokers.
+    """Describe the cluster.
 
     Raises:
-        UnreachableError: none answers.
+        UnreachableError: no broker answers.
     """
     _probe_tcp(settings)
     try:
-        return _passing(KafkaError, lambda: _describe(settings))
+        return _retry(KafkaError, lambda: _describe(settings))
     except KafkaConfigurationError as error:
         raise UnreachableError(
             f"the settings do not fit together ({type(error).__name__})",
-            "correct ORDERS_KAFKA_SECURITY_PROTOCOL and what belongs to it",
+            "correct ORDERS_KAFKA_SECURITY_PROTOCOL and the settings that go with it",
         ) from error
     except (KafkaError, OSError, AssertionError) as error:
         raise UnreachableError(
             f"accepts connections, but does not answer as expected ({type(error).__name__})",
-            "it may be frozen, or want other settings of security: look into its log, and at "
+            "it may be frozen or use other security settings: check its log, and "
             "ORDERS_KAFKA_SECURITY_PROTOCOL, _SASL_* and _SSL_CAFILE",
         ) from error
 
@@ -124,8 +124,8 @@ def _describe(settings: KafkaSettings) -> ClusterView:
         return _Description(settings, admin).view()
 
 
-def _passing(error: type[Exception] | tuple[type[Exception], ...], ask: Callable[[], T]) -> T:
-    """What ``ask`` returns; tried again for a short time, since leaders and coordinators move."""
+def _retry(error: type[Exception] | tuple[type[Exception], ...], ask: Callable[[], T]) -> T:
+    """Call ``ask``, and retry for a short time: leaders and coordinators may be moving."""
     retrying = Retrying(
         retry=retry_if_exception_type(error),
         stop=stop_after_delay(_RETRY_SECONDS),
@@ -136,27 +136,19 @@ def _passing(error: type[Exception] | tuple[type[Exception], ...], ask: Callable
 
 
 def _probe_tcp(settings: KafkaSettings) -> None:
-    """Return when one of the addresses takes a connection."""
-    reasons = []
+    """Return if one of the bootstrap addresses accepts a connection."""
+    failures = []
     for server in client_options(settings)["bootstrap_servers"]:
         host, _, port = server.rpartition(":")
-        try:
-            socket.create_connection((host.strip("[]"), int(port)), _PROBE_SECONDS).close()
-        except TimeoutError:
-            reasons.append(f"{server} does not answer")
-        except socket.gaierror:
-            reasons.append(f"the name {host} is not known")
-        except ConnectionRefusedError:
-            reasons.append(f"nothing listens on {server}")
-        except OSError as error:
-            reasons.append(f"{server} cannot be reached: {error.strerror}")
-        else:
+        failure = probe_tcp(host, port, _PROBE_SECONDS, _SETTING)
+        if failure is None:
             return
-    raise UnreachableError("; ".join(reasons), "start it, or correct ORDERS_KAFKA_BOOTSTRAP")
+        failures.append(failure)
+    raise UnreachableError("; ".join(f.reason for f in failures), failures[0].advice)
 
 
 class _BoundedAdmin(KafkaAdminClient):  # type: ignore[misc]
-    """Gives up on a broker that cannot be connected to; its base tries without end."""
+    """Gives up on a broker that cannot be connected to; its base class retries for ever."""
 
     def _send_request_to_node(self, node_id: int, request: Any, wakeup: bool = True) -> Any:  # noqa: FBT001, FBT002
         deadline = time.monotonic() + _CONNECT_SECONDS
@@ -168,7 +160,7 @@ class _BoundedAdmin(KafkaAdminClient):  # type: ignore[misc]
 
 
 class _Description:
-    """Describes the cluster by one admin client; notes what the brokers deny."""
+    """Describes the cluster through one admin client, and collects what the brokers deny."""
 
     def __init__(self, settings: KafkaSettings, admin: KafkaAdminClient) -> None:
         self._settings = settings
@@ -178,13 +170,13 @@ class _Description:
     def view(self) -> ClusterView:
         names = (self._settings.topic, self._settings.dlq_topic)
         topics = {name: self._partitions(name) for name in names}
-        source, letters = (self._topic(name, topics[name]) for name in names)
+        source, dead_letters = (self._topic(name, topics[name]) for name in names)
         state, members = self._group()
         if source:
             source = self._with_offsets(source)
         brokers = len(self._admin.describe_cluster()["brokers"])
         denied = tuple(self._denied)
-        return ClusterView(self._settings, brokers, source, letters, state, members, denied)
+        return ClusterView(self._settings, brokers, source, dead_letters, state, members, denied)
 
     def _partitions(self, name: str) -> dict[int, PartitionView] | None:
         [found] = self._admin.describe_topics([name])
@@ -219,7 +211,7 @@ class _Description:
         try:
             [group] = self._of_group(lambda: self._admin.describe_consumer_groups([name]))
         except KafkaError as error:
-            self._note(f"group {name}", error)
+            self._note_denied(f"group {name}", error)
             return "", None
         return group.state, len(group.members)
 
@@ -236,27 +228,27 @@ class _Description:
                 )
             )
         except KafkaError as error:
-            self._note(f"offsets of {topic.name}", error)
+            self._note_denied(f"offsets of {topic.name}", error)
             return topic
-        done = {key: found.offset for key, found in committed.items() if found.offset >= 0}
-        seen = {
+        offsets = {key: found.offset for key, found in committed.items() if found.offset >= 0}
+        partitions = {
             number: replace(
                 partition,
                 start=starts.get(keys[number], 0),
                 end=ends.get(keys[number], 0),
-                committed=done.get(keys[number]),
+                committed=offsets.get(keys[number]),
             )
             for number, partition in topic.partitions.items()
         }
-        return replace(topic, partitions=seen, has_offsets=True)
+        return replace(topic, partitions=partitions, has_offsets=True)
 
-    def _note(self, what: str, error: KafkaError) -> None:
+    def _note_denied(self, what: str, error: KafkaError) -> None:
         self._denied.append(f"{what} ({type(error).__name__})")
 
     @staticmethod
     def _of_group(ask: Callable[[], T]) -> T:
-        # A new cluster has no coordinator of groups until somebody has asked for one, and that of
-        # a broker that has died moves to another.
-        return _passing(
+        # A new cluster has no group coordinator until a client asks for one, and when a broker dies
+        # its coordinators move to others.
+        return _retry(
             (GroupCoordinatorNotAvailableError, NotCoordinatorForGroupError, NodeNotReadyError), ask
         )

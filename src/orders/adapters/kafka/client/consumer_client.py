@@ -1,4 +1,4 @@
-"""The client's consumer, set up so that it loses nothing by itself."""
+"""Makes Kafka consumers with options that lose no message."""
 
 from typing import Any
 
@@ -9,23 +9,23 @@ from orders.adapters.kafka.client.settings import KafkaSettings, client_options
 from orders.adapters.kafka.consumer.fetches import read_fetches
 from orders.domain.intake.messages import BATCH_BYTES
 
-_FETCH_BYTES = BATCH_BYTES  # holds a batch, and an array of nearly 1 MB; more is memory only
-_ALL_THAT_WAS_FETCHED = 1 << 30
+_FETCH_BYTES = BATCH_BYTES  # enough for a batch; more would only use memory
+_UNLIMITED = 1 << 30
 
 _DEFAULTS: dict[str, Any] = {
-    # Nothing is skipped and nothing committed unless we say so.
+    # Nothing is skipped, and only what we commit is committed.
     "auto_offset_reset": "earliest",
     "enable_auto_commit": False,
-    # A lone message comes at once, a backlog in pieces that are worth a transaction.
+    # A single message is fetched at once, a backlog in pieces worth a transaction.
     "fetch_min_bytes": 1,
     "fetch_max_wait_ms": 500,
     "fetch_max_bytes": _FETCH_BYTES,
     "max_partition_fetch_bytes": _FETCH_BYTES,
-    # poll() unpacks a fetch as a whole anyway. Taking all of it at once leaves nothing inside the
-    # client that a pause would make it drop, and then skip (it moves on to the batch's end).
-    "max_poll_records": _ALL_THAT_WAS_FETCHED,
-    # The thread polls all the time, so a member that does not is stuck: 30 s. A request may take
-    # longer than that, since joining waits for the slowest member.
+    # poll() unpacks a whole fetch anyway. If it did not return all of it, a pause would make the
+    # client drop the rest and skip to the end of the batch.
+    "max_poll_records": _UNLIMITED,
+    # The thread polls all the time, so a member that has not polled for 30 s is stuck. A request
+    # may take longer: joining the group waits for its slowest member.
     "session_timeout_ms": 10_000,
     "heartbeat_interval_ms": 3_000,
     "max_poll_interval_ms": 30_000,
@@ -38,14 +38,14 @@ _DEFAULTS: dict[str, Any] = {
 def new_consumer(
     settings: KafkaSettings, listener: ConsumerRebalanceListener, **overrides: Any
 ) -> KafkaConsumer:
-    """A consumer that has subscribed to the topic; ``listener`` is told of (re)assignments.
+    """Make a consumer subscribed to the topic; ``listener`` gets its (re)assignments.
 
     Raises:
         KafkaError: no broker answers.
     """
     options = client_options(settings) | _DEFAULTS | {"group_id": settings.group}
     if settings.instance_id:
-        # A static member does not say goodbye: it wants its partitions back after a restart.
+        # A static member does not leave the group: it keeps its partitions across a restart.
         options |= {"group_instance_id": settings.instance_id, "leave_group_on_close": False}
     consumer = KafkaConsumer(**(options | overrides))
     read_fetches(consumer)

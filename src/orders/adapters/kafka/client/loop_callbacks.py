@@ -1,4 +1,4 @@
-"""From a thread of the client into the event loop."""
+"""Calls from the client's threads into the event loop."""
 
 import asyncio
 from collections.abc import Callable
@@ -13,6 +13,6 @@ def call_in_loop(
     function: Callable[[*_Arguments], object],
     *arguments: *_Arguments,
 ) -> None:
-    """Run ``function`` in the loop, soon. Never raises: a loop that has closed wants no news."""
+    """Schedule ``function`` in the loop from another thread; does nothing if the loop is closed."""
     with suppress(RuntimeError):
         loop.call_soon_threadsafe(function, *arguments)

@@ -1,7 +1,7 @@
-"""One producer for all that is sent, in a thread of its own.
+"""The producer that sends all messages, in a thread of its own.
 
-The client's calls block (for metadata, for room in its buffer), so none of them is made in the
-event loop. Whoever sends waits for the acknowledgement of all replicas, for a bounded time.
+The client's calls block (for metadata, for space in its buffer), so none of them is made in the
+event loop. A caller waits until all replicas have acknowledged, for a bounded time.
 """
 
 import asyncio
@@ -30,9 +30,9 @@ from orders.domain.errors import OrdersError, TooLarge, Unavailable
 from orders.domain.ports import Dependency
 
 SEND_TIMEOUT = 6.0
-"""Seconds that all messages of one call have to be acknowledged in."""
+"""Seconds within which all messages of one call have to be acknowledged."""
 CLOSE_TIMEOUT = 2.5
-"""Seconds that closing may take; what has not been acknowledged by then is not waited for."""
+"""Seconds that closing may take; later acknowledgements are not waited for."""
 BATCH_OVERHEAD = 61
 """Bytes of a record batch besides its records."""
 
@@ -42,7 +42,7 @@ _TOMBSTONE = object()
 _log = structlog.get_logger(__name__)
 
 _DEFAULTS: dict[str, Any] = {
-    # All replicas that are in sync have it, and retries keep the order within a partition.
+    # All in-sync replicas must have it, and retries keep the order within a partition.
     "acks": "all",
     "retries": 20,
     "retry_backoff_ms": 250,
@@ -52,11 +52,11 @@ _DEFAULTS: dict[str, Any] = {
     "linger_ms": 1,
     "batch_size": 128 * 1024,
     "compression_type": "lz4",
-    # The brokers judge the size, and they judge what is left after compression. Ours are the bounds
-    # of what we read: a dead letter may hold all of a batch that was unpacked.
+    # Brokers limit the compressed size. These limits are uncompressed, and those of what we read: a
+    # dead letter may hold all of an unpacked batch.
     "max_request_size": MAX_UNPACKED + 1024 * 1024,
     "buffer_memory": 2 * MAX_UNPACKED,
-    # The client takes a message without key and value for a mistake, before it serialises it.
+    # Before it serializes a message, the client rejects one that has neither key nor value.
     "value_serializer": lambda value: None if value is _TOMBSTONE else value,
 }
 
@@ -71,15 +71,15 @@ class Outgoing(NamedTuple):
 
     @property
     def size(self) -> int:
-        """Bytes that a batch of only this message takes uncompressed, or a few more."""
+        """At most the bytes that a batch of only this message takes uncompressed, plus a few."""
         headers = sum(len(name.encode()) + len(value) + 10 for name, value in self.headers)
         return BATCH_OVERHEAD + 25 + len(self.key or b"") + len(self.value or b"") + headers
 
 
 class KafkaProducerClient(Dependency):
-    """Sends messages. ``options`` are handed to the client's producer and win over ours.
+    """Sends messages. ``options`` override ours for the client's producer.
 
-    Makes the topics of orders and of dead letters where they are missing, if it ``makes_topics``.
+    If it ``makes_topics``, it creates the topics of orders and dead letters if they are missing.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class KafkaProducerClient(Dependency):
         self.limits = TopicLimits()
 
     async def open(self) -> None:
-        """Begin to connect, and go on until it works; does not wait for it."""
+        """Start connecting in the background, with retries."""
         loop = asyncio.get_running_loop()
         closed = self._has_closed.set
         self._thread = threading.Thread(
@@ -109,7 +109,7 @@ class KafkaProducerClient(Dependency):
         self._thread.start()
 
     async def close(self) -> None:
-        """Send what is waiting, within ``CLOSE_TIMEOUT``."""
+        """Send pending messages, within ``CLOSE_TIMEOUT``."""
         if self._thread is None:
             return
         self._thread = None
@@ -120,12 +120,12 @@ class KafkaProducerClient(Dependency):
                 await self._has_closed.wait()
 
     async def send(self, topic: str, messages: Sequence[Outgoing]) -> None:
-        """Send these messages, in order, and wait until all replicas have them.
+        """Send messages in order, and wait until all replicas have them.
 
         Raises:
-            TooLarge: a message is larger than the topic takes.
-            Unavailable: not all were acknowledged within ``SEND_TIMEOUT``; some may be, now or
-                a little later.
+            TooLarge: a message is larger than the topic accepts.
+            Unavailable: not all were acknowledged within ``SEND_TIMEOUT``; some may have been
+                sent all the same.
         """
         if not messages:
             return
@@ -147,7 +147,7 @@ class KafkaProducerClient(Dependency):
             job.is_over = True
 
     async def check(self) -> None:
-        """See ``Dependency.check``: a broker has just answered."""
+        """See ``Dependency.check``: a broker answered within the last seconds."""
         self._check_open()
         if self._producer is None:
             raise Unavailable("no broker has answered yet")
@@ -176,7 +176,7 @@ class KafkaProducerClient(Dependency):
     def _run(self, closed: Callable[[], None]) -> None:
         try:
             self._work()
-        except Exception as error:  # noqa: BLE001 (told to whoever sends)
+        except Exception as error:  # noqa: BLE001 (raised to senders)
             self._failure = f"the producer has ended ({type(error).__name__})"
             _log.exception("producer has ended")
         finally:
@@ -211,13 +211,13 @@ class KafkaProducerClient(Dependency):
         options = client_options(self._settings) | _DEFAULTS
         producer = KafkaProducer(**(options | self._options))
         if not self._makes_topics:
-            return producer  # to ask for a topic is to have brokers make it, as they come
+            return producer  # asking for its metadata could make a broker create a topic
         for topic in (self._settings.topic, self._settings.dlq_topic):
-            producer.partitions_for(topic)  # so that the first message need not wait for it
+            producer.partitions_for(topic)  # so that the first message does not wait for metadata
         return producer
 
     def _ask(self, done: Callable[[Exception | None], None]) -> None:
-        """Renew the metadata, unless that was done just now: proof that a broker answers."""
+        """Refresh the metadata unless it is fresh: proof that a broker answers."""
         metadata = self._producer._metadata  # noqa: SLF001 (the client has no other way to ask)
         if time.time() - metadata._last_successful_refresh_ms / 1000 < _FRESH:  # noqa: SLF001
             done(None)
@@ -228,7 +228,7 @@ class KafkaProducerClient(Dependency):
 
 
 class _Job:
-    """Messages of one call and their acknowledgement."""
+    """The messages of one call, and their acknowledgement."""
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, topic: str, messages: Sequence[Outgoing]
@@ -241,12 +241,12 @@ class _Job:
         self.is_over = False
 
     def send(self, producer: KafkaProducer) -> None:
-        """Hand all messages to the client; in the producer's thread."""
+        """Pass all messages to the client; runs in the producer's thread."""
         if self.is_over:
             return
         try:
             futures = [self._send_one(producer, message) for message in self._messages]
-        except Exception as error:  # noqa: BLE001 (told to whoever waits)
+        except Exception as error:  # noqa: BLE001 (raised to the caller)
             self._settle(error)
             return
         self._waiting = set(range(len(futures)))
@@ -254,7 +254,7 @@ class _Job:
             future.add_callback(lambda _metadata, index=index: self._done(index))
             future.add_errback(self._settle)
         for index, future in enumerate(futures):
-            # The client may have finished it between looking whether it is done and adding ours.
+            # The client may have completed it just before our callbacks were added.
             if future.is_done:
                 self._settle(future.exception) if future.exception else self._done(index)
 

@@ -6,11 +6,12 @@ from msgspec import Struct
 
 
 class KafkaSettings(Struct, frozen=True, kw_only=True):
-    """Where the brokers are and how to speak to them: the ``ORDERS_KAFKA_*`` settings.
+    """Addresses, security and names: the ``ORDERS_KAFKA_*`` settings.
 
-    ``bootstrap`` is a comma-separated list of host:port. ``partitions`` and ``replication`` hold
-    for topics that are created. With an ``instance_id`` the consumer is a static member of its
-    group: a restart keeps its partitions, others take over only after the session timeout.
+    ``bootstrap`` is a comma-separated list of host:port. ``partitions`` and ``replication`` are
+    those of topics that are created. With an ``instance_id`` the consumer is a static member of its
+    group: it keeps its partitions across a restart, and others take over only after the session
+    timeout.
     """
 
     bootstrap: str
@@ -28,11 +29,11 @@ class KafkaSettings(Struct, frozen=True, kw_only=True):
 
     @property
     def replays_topic(self) -> str:
-        """Where it is noted which dead letters were sent again; also the group of who does it."""
+        """The topic that records replayed dead letters; also the group of who replays them."""
         return f"{self.dlq_topic}.replays"
 
     def __repr__(self) -> str:
-        """Names what is read and written; neither addresses nor secrets."""
+        """Show topic and group; neither addresses nor secrets."""
         return f"KafkaSettings(topic={self.topic!r}, group={self.group!r})"
 
     def __rich_repr__(self) -> list[tuple[str, Any]]:
@@ -43,8 +44,7 @@ class KafkaSettings(Struct, frozen=True, kw_only=True):
 def client_options(settings: KafkaSettings) -> dict[str, Any]:
     """The options that consumer, producer and admin client share.
 
-    Metadata is renewed every 30 s, so that new partitions are noticed soon. Large reads from the
-    socket: a fetch of 1.75 MiB would take hundreds of system calls at the default of 4 KiB.
+    Metadata is refreshed every 30 s, so that new partitions are noticed soon.
     """
     options: dict[str, Any] = {
         "bootstrap_servers": [host.strip() for host in settings.bootstrap.split(",")],

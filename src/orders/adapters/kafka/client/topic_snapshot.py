@@ -1,4 +1,4 @@
-"""What a topic holds now, read once: without a group, and without a commit."""
+"""Reads what a topic holds now, once, without a consumer group or commits."""
 
 import asyncio
 import time
@@ -22,7 +22,9 @@ RECORD_TIMEOUT = 10.0
 
 _REFRESH_INTERVAL = 2.0
 _POLL_MS = 500
-_FETCH_BYTES = 512 * 1024  # packed; letters are often alike, and unpack to thirty times as much
+_FETCH_BYTES = (
+    512 * 1024
+)  # compressed; dead letters are often similar and unpack to many times that
 
 _OPTIONS: dict[str, Any] = {
     "group_id": None,
@@ -30,21 +32,21 @@ _OPTIONS: dict[str, Any] = {
     "auto_offset_reset": "earliest",
     "fetch_max_bytes": _FETCH_BYTES,
     "max_partition_fetch_bytes": _FETCH_BYTES,
-    "max_poll_records": 1 << 30,  # all of a fetch at once: a remainder may be dropped by a pause
+    "max_poll_records": 1 << 30,  # a whole fetch: a pause may drop the rest
     "request_timeout_ms": int(RECORD_TIMEOUT * 1000),
     "sock_chunk_bytes": 256 * 1024,
 }
 
 
 class OffsetRange(NamedTuple):
-    """The offsets that a partition holds: from ``start`` up to, and not with, ``end``."""
+    """The offsets that a partition holds: from ``start`` up to but excluding ``end``."""
 
     start: int
     end: int
 
 
-async def extents(settings: KafkaSettings, topic: str) -> dict[int, OffsetRange]:
-    """What each partition of the topic holds now; nothing where there is no such topic.
+async def offset_ranges(settings: KafkaSettings, topic: str) -> dict[int, OffsetRange]:
+    """Each partition's offset range now; empty if the topic does not exist.
 
     Raises:
         Unavailable: no broker answers.
@@ -62,66 +64,68 @@ async def read_present(
 ) -> AsyncGenerator[tuple[int, Record], None]:
     """Each message that the topic holds when reading begins, with its partition, oldest first.
 
-    ``since`` leaves out what stands before these offsets.
+    ``since`` gives, per partition, the offset to start from.
 
     Raises:
         Unavailable: the brokers do not answer.
-        UnreadableBatch: what is there cannot be decoded.
+        UnreadableBatch: a batch cannot be decoded.
     """
     loop = asyncio.get_running_loop()
-    # One thread: whatever becomes of this coroutine, the consumer is not closed while it polls.
-    with_thread = ThreadPoolExecutor(1, thread_name_prefix="kafka-reading")
+    # One thread: even if this coroutine is cancelled, the consumer is not closed while it polls.
+    executor = ThreadPoolExecutor(1, thread_name_prefix="kafka-reading")
     pages = _pages(settings, topic, since or {})
     try:
-        while page := await loop.run_in_executor(
-            with_thread, _map_errors, lambda: next(pages, None)
-        ):
+        while page := await loop.run_in_executor(executor, _map_errors, lambda: next(pages, None)):
             for found in page:
                 yield found
     finally:
-        with_thread.submit(pages.close)
-        with_thread.shutdown(wait=False)
+        executor.submit(pages.close)
+        executor.shutdown(wait=False)
 
 
 def _pages(
     settings: KafkaSettings, topic: str, since: Mapping[int, int]
 ) -> Generator[list[tuple[int, Record]], None, None]:
     with closing(_new_consumer(settings)) as consumer:
-        left = {
+        remaining = {
             number: held
             for number, held in _offset_ranges(consumer, topic).items()
             if max(held.start, since.get(number, 0)) < held.end
         }
-        consumer.assign([TopicPartition(topic, number) for number in left])
-        for number, held in left.items():
+        consumer.assign([TopicPartition(topic, number) for number in remaining])
+        for number, held in remaining.items():
             consumer.seek(TopicPartition(topic, number), max(held.start, since.get(number, 0)))
         last_record = last_refresh = time.monotonic()
-        while left:
+        while remaining:
             fetched: dict[TopicPartition, list[Record]] = consumer.poll(_POLL_MS)
             now = time.monotonic()
             page = []
             for partition, records in fetched.items():
                 number = partition.partition
-                end = left[number].end
+                end = remaining[number].end
                 page += [(number, r) for r in records if r.is_message and r.offset < end]
                 if records and records[-1].offset >= end - 1:
-                    del left[number]
+                    del remaining[number]
                     consumer.pause(partition)
             if fetched:
                 last_record = now
             elif now - last_refresh > _REFRESH_INTERVAL:
                 last_refresh = now
-                # What was to be read may have been deleted meanwhile; then nothing of it comes.
-                starts = _offset_ranges(consumer, topic)
-                left = {n: e for n, e in left.items() if n in starts and starts[n].start < e.end}
-            if left and now - last_record > RECORD_TIMEOUT:
+                # What remains to be read may have been deleted in the meantime.
+                held_now = _offset_ranges(consumer, topic)
+                remaining = {
+                    number: held
+                    for number, held in remaining.items()
+                    if number in held_now and held_now[number].start < held.end
+                }
+            if remaining and now - last_record > RECORD_TIMEOUT:
                 raise Unavailable("the brokers do not answer")
             if page:
                 yield page
 
 
 def _offset_ranges(consumer: KafkaConsumer, topic: str) -> dict[int, OffsetRange]:
-    # Asked like this, brokers do not make a topic that is missing.
+    # Unlike other requests for metadata, this one makes no broker create a missing topic.
     numbers = consumer.partitions_for_topic(topic) or set()
     partitions = [TopicPartition(topic, number) for number in sorted(numbers)]
     if not partitions:
@@ -132,7 +136,7 @@ def _offset_ranges(consumer: KafkaConsumer, topic: str) -> dict[int, OffsetRange
 
 def _new_consumer(settings: KafkaSettings) -> KafkaConsumer:
     consumer = KafkaConsumer(**(client_options(settings) | _OPTIONS))
-    # As for the consumer of orders: the client's own reader stumbles over what others may write.
+    # As in the consumer of orders: the client's own reader fails on some valid records.
     consumer._fetcher._unpack_message_set = read_records  # noqa: SLF001
     return consumer
 

@@ -1,6 +1,7 @@
-"""The topics themselves: made where they are missing, and how large a message they take."""
+"""Creates missing topics, and reads how large a message they accept."""
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, closing
 
 import structlog
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient, NewTopic
@@ -11,7 +12,7 @@ from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixe
 from orders.adapters.kafka.client.settings import KafkaSettings, client_options
 
 DEFAULT_MAX_MESSAGE_BYTES = 1_048_588
-"""What a broker takes unless it is told otherwise."""
+"""The brokers' default."""
 
 _REQUEST_TIMEOUT_MS = 10_000
 _ENOUGH_REPLICAS = 3
@@ -21,67 +22,61 @@ _log = structlog.get_logger(__name__)
 
 
 class TopicLimits(Struct, frozen=True):
-    """The largest record batch, in bytes as stored, that each topic takes."""
+    """The largest record batch that each topic accepts, in bytes as stored."""
 
     source: int = DEFAULT_MAX_MESSAGE_BYTES
     dead_letters: int = 2 * DEFAULT_MAX_MESSAGE_BYTES
 
 
 class TopicAdmin:
-    """Sees to it that both topics exist. Blocking: for threads, not for an event loop."""
+    """Creates topics. Blocking: for threads, not for an event loop."""
 
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
 
     def ensure(self) -> TopicLimits:
-        """Create what is missing; doing it again, or several at once, is safe.
+        """Create the missing ones of both topics; idempotent and safe to run concurrently.
 
-        Without the right to create or to look, it goes on if the topics exist.
+        If the topics exist, it needs no permission to create or to describe their configuration.
 
         Raises:
-            KafkaError: no broker answers, or a topic is missing and cannot be made.
+            KafkaError: no broker answers, or a missing topic cannot be created.
         """
-        admin = KafkaAdminClient(
-            **client_options(self._settings), request_timeout_ms=_REQUEST_TIMEOUT_MS
-        )
-        try:
+        with self._admin() as admin:
             return self._ensure(admin)
-        finally:
-            admin.close()
 
     def ensure_replays(self) -> None:
-        """Create the journal of replays if it is missing: the latest of each key, for ever.
+        """Create the compacted topic of the replay journal if it is missing.
 
         Raises:
-            KafkaError: no broker answers, or it is missing and cannot be made.
+            KafkaError: no broker answers, or it is missing and cannot be created.
         """
-        admin = KafkaAdminClient(
-            **client_options(self._settings), request_timeout_ms=_REQUEST_TIMEOUT_MS
-        )
-        try:
+        with self._admin() as admin:
             name = self._settings.replays_topic
             self._create(admin, name, {"cleanup.policy": "compact"}, partitions=1)
-        finally:
-            admin.close()
+
+    def _admin(self) -> AbstractContextManager[KafkaAdminClient]:
+        options = client_options(self._settings)
+        return closing(KafkaAdminClient(**options, request_timeout_ms=_REQUEST_TIMEOUT_MS))
 
     def _ensure(self, admin: KafkaAdminClient) -> TopicLimits:
-        source, letters = self._settings.topic, self._settings.dlq_topic
+        source, dead_letters = self._settings.topic, self._settings.dlq_topic
         self._create(admin, source, {})
         source_limit = _limit(admin, source, DEFAULT_MAX_MESSAGE_BYTES)
-        # Whatever the brokers' defaults are: a dead letter stays until somebody removes it, and
-        # a message of the largest size fits with the headers that are added.
+        # Whatever the brokers' defaults are, a dead letter stays until an operator removes it, and
+        # even the largest message fits with the headers that are added.
         keep_all = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
         wanted = 2 * source_limit
-        self._create(admin, letters, keep_all | {_MAX_MESSAGE_BYTES: str(wanted)})
-        letters_limit = _limit(admin, letters, wanted)
-        if letters_limit < wanted:
+        self._create(admin, dead_letters, keep_all | {_MAX_MESSAGE_BYTES: str(wanted)})
+        dead_letters_limit = _limit(admin, dead_letters, wanted)
+        if dead_letters_limit < wanted:
             _log.warning(
                 "topic of dead letters takes too little",
-                topic=letters,
-                max_message_bytes=letters_limit,
+                topic=dead_letters,
+                max_message_bytes=dead_letters_limit,
                 advice=f"set its {_MAX_MESSAGE_BYTES} to {wanted}",
             )
-        return TopicLimits(source_limit, letters_limit)
+        return TopicLimits(source_limit, dead_letters_limit)
 
     def _create(
         self,
@@ -94,13 +89,13 @@ class TopicAdmin:
             return
         amount = partitions or self._settings.partitions
         replication = self._settings.replication
-        # With fewer replicas, one broker that is down would hold up all that is acknowledged.
+        # With fewer replicas, one broker that is down would block every acknowledgement.
         safety = {"min.insync.replicas": "2"} if replication >= _ENOUGH_REPLICAS else {}
         topic = NewTopic(name, amount, replication, topic_configs={**safety, **config})
         try:
             admin.create_topics([topic], timeout_ms=_REQUEST_TIMEOUT_MS)
         except TopicAlreadyExistsError:
-            return  # somebody else was faster
+            return  # another process was faster
         _log.info("topic created", topic=name, partitions=amount)
 
 
@@ -115,7 +110,7 @@ def _exists(admin: KafkaAdminClient, name: str) -> bool:
 
 
 def _limit(admin: KafkaAdminClient, name: str, default: int) -> int:
-    """The topic's limit, its own or the broker's; ``default`` where we may not know."""
+    """The topic's limit, its own or the broker's; ``default`` if it cannot be described."""
     try:
         return _described_limit(admin, name)
     except KafkaError as error:
@@ -123,7 +118,7 @@ def _limit(admin: KafkaAdminClient, name: str, default: int) -> int:
         return default
 
 
-@retry(  # a topic that was made just now is not known to every broker yet
+@retry(  # not every broker knows a new topic at once
     retry=retry_if_exception_type(UnknownTopicOrPartitionError),
     stop=stop_after_delay(5),
     wait=wait_fixed(0.1),

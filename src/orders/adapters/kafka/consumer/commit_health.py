@@ -1,21 +1,21 @@
-"""Whether the brokers confirm what is committed."""
+"""Health check of the consumer's commits."""
 
 from orders.adapters.kafka.message_source import KafkaMessageSource
 from orders.domain.errors import Unavailable
 from orders.domain.ports import Dependency
 
 UNCONFIRMED_TIMEOUT = 5.0
-"""Seconds that a commit may be on its way; it is tried again all the while."""
+"""Seconds that a commit may stay unconfirmed, retries included."""
 
 
 class KafkaCommits(Dependency):
-    """The commits of a source. Without them nothing is lost, but more comes again after a crash."""
+    """Checks that commits are confirmed; otherwise a crash causes more redeliveries."""
 
     def __init__(self, source: KafkaMessageSource) -> None:
         self._source = source
 
     async def check(self) -> None:
-        """See ``Dependency.check``: no commit is long unconfirmed."""
+        """See ``Dependency.check``: the brokers confirm commits."""
         since = self._source.unconfirmed_since(UNCONFIRMED_TIMEOUT)
         if since is not None:
             raise Unavailable(

@@ -1,4 +1,4 @@
-"""Commits of offsets that never block: sent at once, confirmed by a callback during later polls."""
+"""Commits offsets without blocking: later polls call back when a commit is confirmed."""
 
 import time
 from collections.abc import Callable
@@ -13,11 +13,11 @@ from orders.domain.errors import Unavailable
 Done = Callable[[Exception | None], None]
 
 _RETRY_INTERVAL = 1.0
-_ROUND = 0.005
+_PUMP_INTERVAL = 0.005
 
 
 class Commits:
-    """Commits what ``tracker`` says is processed. For the thread that owns the consumer."""
+    """Commits the offsets that ``tracker`` has as processed; for the consumer's own thread."""
 
     def __init__(self, consumer: KafkaConsumer, tracker: OffsetTracker) -> None:
         self._consumer = consumer
@@ -25,37 +25,37 @@ class Commits:
         self._next_retry = 0.0
         self.in_flight = 0
         self.unconfirmed_since: float | None = None
-        """Since when (in Unix time) a commit has been on its way or refused; None: none is."""
+        """Unix time since which commits are unconfirmed; None if there are none."""
 
     def commit(self, token: AckToken, done: Done) -> None:
         """Commit a batch and all before it; ``done`` gets None, or why it was not confirmed.
 
-        What belongs to partitions that were taken away since is left out.
+        If the partitions of the batch were revoked in the meantime, nothing is committed.
         """
         self._tracker.mark_processed(token)
-        left = self._tracker.to_commit()
-        if left and self._tracker.is_current(token):
-            self._send(left, done)
+        offsets = self._tracker.to_commit()
+        if offsets and self._tracker.is_current(token):
+            self._send(offsets, done)
         else:
             done(None)
 
-    def commit_what_is_left(self) -> None:
-        """Commit again after a failure, and past control records; there may be no later batch."""
+    def commit_remaining(self) -> None:
+        """Retry failed commits, and commit past control records; there may be no later batch."""
         if self.in_flight or time.monotonic() < self._next_retry:
             return
-        if left := self._tracker.to_commit():
-            self._send(left, lambda _error: None)
+        if offsets := self._tracker.to_commit():
+            self._send(offsets, lambda _error: None)
 
     def reset(self) -> None:
-        """Note that the partitions have changed: what was not confirmed is others' business."""
+        """Forget unconfirmed commits, after a rebalance."""
         self.unconfirmed_since = None
 
     def pump(self) -> None:
-        """Let the client send and receive; committing nothing is its one call for just that."""
+        """Let the client send and receive; an empty commit is its only call that does just that."""
         self._consumer.commit_async({}, callback=lambda _offsets, _error: None)
-        time.sleep(_ROUND)
+        time.sleep(_PUMP_INTERVAL)
 
-    def _send(self, left: dict[TopicPartition, int], done: Done) -> None:
+    def _send(self, positions: dict[TopicPartition, int], done: Done) -> None:
         epoch = self._tracker.epoch
         self.in_flight += 1
         self._next_retry = time.monotonic() + _RETRY_INTERVAL
@@ -65,7 +65,7 @@ class Commits:
         def finished(_offsets: object, error: object) -> None:
             self.in_flight -= 1
             if not isinstance(error, Exception):
-                self._tracker.committed(epoch, left)
+                self._tracker.committed(epoch, positions)
                 self.unconfirmed_since = None
                 done(None)
                 return
@@ -73,5 +73,5 @@ class Commits:
                 self._tracker.invalidate()
             done(Unavailable(f"the commit was refused ({type(error).__name__})"))
 
-        offsets = {partition: OffsetAndMetadata(end, "") for partition, end in left.items()}
+        offsets = {partition: OffsetAndMetadata(end, "") for partition, end in positions.items()}
         self._consumer.commit_async(offsets, callback=finished)

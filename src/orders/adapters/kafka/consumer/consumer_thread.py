@@ -1,8 +1,8 @@
-"""The one thread that owns the Kafka consumer.
+"""The thread that owns the Kafka consumer.
 
-Commands come in by a queue, results go out by callbacks, which must not raise. The thread polls all
-the time: that keeps the membership in the group. What it has read ahead waits for whoever asks;
-while that is a whole batch, fetching is paused and polling goes on.
+Commands arrive through a queue, results leave through callbacks, which must not raise. The thread
+polls all the time, which keeps its membership in the group. Records are buffered until a batch is
+requested; while a whole batch is buffered, fetching is paused and polling continues.
 """
 
 import queue
@@ -29,34 +29,34 @@ from orders.adapters.kafka.wire.record_batches import Record, UnreadableBatch
 from orders.domain.intake.messages import Batch
 
 REVOKE_WAIT = 5.0
-"""Seconds that partitions are held back for batches in hand before others get them."""
+"""Seconds that a rebalance waits for batches that are being processed."""
 
 _IDLE_POLL_MS = 100
-_BUSY_POLL_MS = 20  # a commit is expected, and commands are looked for between polls only
+_BUSY_POLL_MS = 20  # a commit is expected, and commands are served between polls only
 _PAUSED_WAIT = 0.2
 _LAST_COMMITS_WAIT = 1.0
-_LAST_BATCHES_WAIT = 15.0  # well below what a member may stay away from poll() for
+_LAST_BATCHES_WAIT = 15.0  # well below max_poll_interval_ms
 
 _log = structlog.get_logger(__name__)
 
 
 class _ClosingError(Exception):
-    """The thread was asked to end."""
+    """The thread was asked to stop."""
 
 
 class HealthProblem(NamedTuple):
-    """Why the consumer cannot work; where known, how long it has lasted."""
+    """Why the consumer cannot work and, if known, for how long."""
 
     reason: str
     seconds_since_last_contact: float | None = None
 
 
 class ConsumerThread(threading.Thread):
-    """Owns a consumer from connecting to leaving; see the module.
+    """Owns a consumer from connecting to leaving the group; see the module.
 
-    ``on_batch`` gets each batch that was requested. ``on_end`` is called when the thread has left
-    the group, or given it up, with the error that made it, or None if it was asked to.
-    A daemon: where the client hangs, the process can end all the same.
+    ``on_batch`` gets each requested batch. ``on_end`` is called when the thread has left the group
+    or failed to, with the error that stopped it, or None if it was asked to stop. It is a daemon
+    thread, so the process can end even if the client hangs.
     """
 
     def __init__(
@@ -87,54 +87,54 @@ class ConsumerThread(threading.Thread):
         self._is_member = False
         self._last_poll = time.monotonic()
 
-    # For other threads.
+    # Called by other threads.
 
     def request_batch(self) -> None:
         """Ask for one more batch."""
         self._commands.put(self._note_request)
 
     def commit(self, token: AckToken, done: Done) -> None:
-        """Say that a batch is processed; ``done`` gets None once that is confirmed."""
+        """Commit a processed batch; ``done`` gets None once that is confirmed, or the error."""
         self._commands.put(lambda: self._commits.commit(token, done))
 
     def ask_to_close(self) -> None:
-        """Let it leave the group and end as soon as the client lets it."""
+        """Ask the thread to leave the group and to end; does not wait for it."""
         self._is_closing.set()
         self._commands.put(lambda: None)
 
     def is_current(self, token: AckToken) -> bool:
-        """Whether the batch's partitions are still ours, as far as is known now."""
+        """Whether the partitions of this batch are still assigned to this consumer."""
         return self._tracker.is_current(token)
 
     def health_problem(self, timeout: float) -> HealthProblem | None:
-        """Why it cannot do its work now, or did not for ``timeout`` seconds; None if it can."""
+        """Why it cannot work, or has had no contact for ``timeout`` seconds; None if it works."""
         if self._failing:
             return HealthProblem(self._failing)
         if not self._is_member:
             return HealthProblem("waiting for the group")
-        silence = time.monotonic() - self._last_poll
-        if silence > timeout:
-            return HealthProblem(f"the brokers have not answered for {silence:.0f} s", silence)
+        seconds = time.monotonic() - self._last_poll
+        if seconds > timeout:
+            return HealthProblem(f"the brokers have not answered for {seconds:.0f} s", seconds)
         heartbeat = self._consumer._coordinator.heartbeat  # noqa: SLF001 (not public)
-        silence = time.time() - max(heartbeat.last_receive, heartbeat.last_reset)
-        if silence > timeout:
-            return HealthProblem(f"no heartbeat has been answered for {silence:.0f} s", silence)
+        seconds = time.time() - max(heartbeat.last_receive, heartbeat.last_reset)
+        if seconds > timeout:
+            return HealthProblem(f"no heartbeat has been answered for {seconds:.0f} s", seconds)
         return None
 
     def unconfirmed_since(self) -> float | None:
-        """Since when, in Unix time, a commit has been on its way or refused; None: none is."""
+        """See ``Commits.unconfirmed_since``."""
         return self._commits.unconfirmed_since if self._consumer else None
 
-    # The thread itself.
+    # Called by the thread itself.
 
     def run(self) -> None:
-        """See the module."""
+        """Poll until asked to stop or an error cannot be retried, then leave the group."""
         failure: Exception | None = None
         try:
             self._work()
         except _ClosingError:
             pass
-        except Exception as error:  # noqa: BLE001 (raised to whoever receives)
+        except Exception as error:  # noqa: BLE001 (raised by `receive`)
             self._failing = "it has ended after an error"
             failure = error
         self._leave()
@@ -146,7 +146,7 @@ class ConsumerThread(threading.Thread):
         while not self._is_closing.is_set():
             self._pause_or_resume(pause=self._buffer.is_full)
             if self._is_paused and not self._commits.in_flight:
-                self._serve(_PAUSED_WAIT)  # the network has nothing for us: commands come first
+                self._serve(_PAUSED_WAIT)  # nothing to expect from the brokers but heartbeats
                 timeout = 0
             else:
                 self._serve(0)
@@ -155,12 +155,12 @@ class ConsumerThread(threading.Thread):
             try:
                 fetched = poll(self._poll, timeout)
             except UnreadableBatch:
-                self._finish_what_was_read()
+                self._finish_buffered()
                 raise
             self._buffer.add(fetched)
             self._listener.raise_failure()
             self._deliver()
-            self._commits.commit_what_is_left()
+            self._commits.commit_remaining()
 
     def _connect(self) -> None:
         retrying = self._retries.of_connecting()
@@ -171,8 +171,8 @@ class ConsumerThread(threading.Thread):
         self._consumer = consumer
         self._failing = None
 
-    def _finish_what_was_read(self) -> None:
-        """Have all that is in front of what cannot be read dealt with and committed, in time."""
+    def _finish_buffered(self) -> None:
+        """Deliver and commit the records in front of an unreadable batch, for a bounded time."""
         deadline = time.monotonic() + _LAST_BATCHES_WAIT
         while (
             (self._buffer.has_messages or self._tracker.unprocessed or self._commits.in_flight)
@@ -182,7 +182,7 @@ class ConsumerThread(threading.Thread):
             self._serve(0)
             self._deliver()
             self._commits.pump()
-        self._commits.commit_what_is_left()
+        self._commits.commit_remaining()
 
     def _leave(self) -> None:
         if self._consumer is None:
@@ -192,13 +192,13 @@ class ConsumerThread(threading.Thread):
             while self._commits.in_flight and time.monotonic() < deadline:
                 self._commits.pump()
             self._consumer.close(autocommit=False)
-        except Exception as error:  # noqa: BLE001 (the brokers find out by themselves)
+        except Exception as error:  # noqa: BLE001 (the brokers notice by the session timeout)
             _log.warning("leaving the group failed", error=type(error).__name__)
 
     # Commands.
 
     def _serve(self, seconds: float) -> None:
-        """Do what was asked; wait up to so long for the first command."""
+        """Execute queued commands; wait up to ``seconds`` for the first one."""
         try:
             command = self._commands.get(block=seconds > 0, timeout=seconds)
             while True:
@@ -208,7 +208,7 @@ class ConsumerThread(threading.Thread):
             return
 
     def _wait(self, seconds: float) -> None:
-        """Sleep, but keep serving commands; an end of the thread ends it at once."""
+        """Sleep while serving commands; raises ``_ClosingError`` as soon as asked to stop."""
         deadline = time.monotonic() + seconds
         while (rest := deadline - time.monotonic()) > 0:
             self._serve(rest)
@@ -236,7 +236,7 @@ class ConsumerThread(threading.Thread):
         try:
             fetched: dict[TopicPartition, list[Record]] = self._consumer.poll(timeout_ms)
         except BaseException as error:
-            self._must_rewind = True  # the client has moved past records that nobody got
+            self._must_rewind = True  # the client has skipped records that it did not return
             self._must_start_over = isinstance(error, UnknownTopicOrPartitionError)
             raise
         self._last_poll = time.monotonic()
@@ -245,12 +245,12 @@ class ConsumerThread(threading.Thread):
         return fetched
 
     def _start_over(self) -> None:
-        """After the topic was not there: it may be a new one, in which no position means anything.
+        """Forget all positions after the topic was missing: it may have been recreated.
 
-        The brokers forget what was committed along with a topic that is deleted.
+        Along with a deleted topic the brokers delete its committed offsets.
         """
         refresh_topic(self._consumer)
-        self._begin_anew(self._consumer.assignment())
+        self._reset(self._consumer.assignment())
 
     def _rewind(self) -> None:
         positions = self._tracker.to_read()
@@ -276,7 +276,7 @@ class ConsumerThread(threading.Thread):
     # Rebalances. The client calls these inside poll().
 
     def _revoked(self) -> None:
-        """Hold the partitions until what is in hand of them is committed, but not for ever."""
+        """Wait until delivered batches are committed, at most ``REVOKE_WAIT`` seconds."""
         self._buffer.clear()
         deadline = time.monotonic() + REVOKE_WAIT
         while (
@@ -288,19 +288,19 @@ class ConsumerThread(threading.Thread):
             self._commits.pump()
         if self._tracker.unprocessed:
             _log.warning(
-                "batches given up, their partitions are taken away",
+                "batches dropped, their partitions were revoked",
                 batches=self._tracker.unprocessed,
             )
-        self._begin_anew(())
+        self._reset(())
         self._is_member = False
 
     def _assigned(self, partitions: Iterable[TopicPartition]) -> None:
-        self._begin_anew(partitions)
-        self._is_paused = False  # the client has forgotten it, too
+        self._reset(partitions)
+        self._is_paused = False  # the client resumes them, too
         self._is_member = True
         _log.info("partitions assigned", partitions=sorted(p.partition for p in partitions))
 
-    def _begin_anew(self, partitions: Iterable[TopicPartition]) -> None:
+    def _reset(self, partitions: Iterable[TopicPartition]) -> None:
         self._tracker.assign(partitions)
         self._commits.reset()
         self._buffer.clear()

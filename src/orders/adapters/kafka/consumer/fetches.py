@@ -1,7 +1,6 @@
-"""How the client's fetcher is made to read what it has fetched, and to tell what goes wrong.
+"""Patches the client's fetcher to use our record reader and to raise errors that it hides.
 
-It offers no way to bring a reader of one's own, and keeps some of the brokers' answers to itself;
-its version is pinned.
+The client has no public interface for either; its version is pinned.
 """
 
 from collections.abc import Callable
@@ -23,10 +22,10 @@ _METADATA_WAIT_MS = 5_000
 
 
 def read_fetches(consumer: KafkaConsumer) -> None:
-    """Have ``poll`` give our records, and raise where the client would try again in silence.
+    """Make ``poll`` return our records, and raise errors that the client would retry silently.
 
-    ``poll`` then also raises UnreadableBatch for damage that the client itself comes upon, and
-    UnknownTopicOrPartitionError or UnknownError where a broker has answered so.
+    ``poll`` then also raises UnreadableBatch for damage that the client detects, and
+    UnknownTopicOrPartitionError or UnknownError if a broker responds with them.
     """
     fetcher = consumer._fetcher  # noqa: SLF001
     fetcher._unpack_message_set = read_records  # noqa: SLF001
@@ -36,22 +35,22 @@ def read_fetches(consumer: KafkaConsumer) -> None:
 
 
 def refresh_topic(consumer: KafkaConsumer) -> None:
-    """Ask the brokers about the topic anew.
+    """Refresh the metadata of the topic.
 
     Raises:
-        KafkaError: there is no such topic now, or no broker has said so in time.
+        KafkaError: the topic does not exist, or no broker responded in time.
     """
     client = consumer._client  # noqa: SLF001
-    answer = client.cluster.request_update()
-    client.poll(timeout_ms=_METADATA_WAIT_MS, future=answer)
-    if answer.failed():
-        raise answer.exception
-    if not answer.succeeded():
-        raise UnknownError("no broker has told about the topic")
+    response = client.cluster.request_update()
+    client.poll(timeout_ms=_METADATA_WAIT_MS, future=response)
+    if response.failed():
+        raise response.exception
+    if not response.succeeded():
+        raise UnknownError("no broker described the topic")
 
 
 def _parse(parse: Callable[[Any], Any], update: Callable[[], Any], fetch: Any) -> Any:
-    """``parse(fetch)``, and the errors that are hidden in it."""
+    """Parse a fetch, and raise the errors that ``parse`` hides."""
     partition = fetch.topic_partition
     error = for_code(fetch.partition_data[0])
     try:

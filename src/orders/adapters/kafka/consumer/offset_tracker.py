@@ -1,7 +1,7 @@
-"""How far each partition has been read, delivered, processed and committed.
+"""Tracks how far each partition has been read, delivered, processed and committed.
 
-The client keeps a position too, but moves it before anybody has the messages, and past what it
-failed to decode. Positions here are offsets of the next message, as Kafka counts them.
+The client has a position too, but advances it before it returns the messages, and past batches that
+it failed to decode. As in Kafka, a position is the offset of the next message.
 """
 
 from collections import deque
@@ -12,7 +12,7 @@ from msgspec import Struct
 
 
 class AckToken(Struct, frozen=True):
-    """Says which positions a batch reaches, in which assignment it was delivered, and its turn."""
+    """Identifies a delivered batch: its assignment, its turn, and the positions it reaches."""
 
     epoch: int
     turn: int
@@ -32,12 +32,12 @@ class _Partition(Struct):
         return self.buffered == 0 and self.delivered == self.processed
 
     def committable(self) -> int | None:
-        """As far as it may be committed; past records that are no messages, if they come next."""
+        """The position to commit, past control records that directly follow."""
         return self.read if self.is_idle else self.processed
 
 
 class OffsetTracker:
-    """Tracks the offsets of one consumer. Every (re)assignment begins a new epoch."""
+    """Tracks the offsets of one consumer. Every (re)assignment starts a new epoch."""
 
     def __init__(self) -> None:
         self.epoch = 0
@@ -47,24 +47,24 @@ class OffsetTracker:
 
     @property
     def unprocessed(self) -> int:
-        """Batches that were delivered and are not processed."""
+        """How many batches are delivered and not yet processed."""
         return len(self._unprocessed)
 
     def assign(self, partitions: Iterable[TopicPartition]) -> None:
-        """Begin anew with these partitions; ack tokens from before are stale."""
+        """Start over with these partitions; earlier ack tokens become stale."""
         self.epoch += 1
         self._partitions = {partition: _Partition() for partition in partitions}
         self._unprocessed.clear()
 
     def invalidate(self) -> None:
-        """Note that the partitions were lost: no delivered batch may be committed any more."""
+        """Note that the partitions were lost: earlier ack tokens become stale."""
         self.epoch += 1
         self._unprocessed.clear()
 
     def read(self, partition: TopicPartition, messages: int, position: int) -> None:
-        """Note that ``messages`` were read, and that the next record to read is at ``position``."""
+        """Note that ``messages`` messages were read, up to ``position``."""
         state = self._partitions[partition]
-        if state.is_idle:  # records that were no messages stay passed, whatever comes now
+        if state.is_idle:  # control records in front of these messages count as processed
             state.delivered = state.processed = state.read
         state.read = position
         state.buffered += messages
@@ -72,7 +72,7 @@ class OffsetTracker:
     def deliver(
         self, counts: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]
     ) -> AckToken:
-        """Note that a batch was delivered: so many messages of each partition, up to its end."""
+        """Note that a batch was delivered: how many messages of each partition, up to which end."""
         for partition, end in ends.items():
             state = self._partitions[partition]
             state.delivered = end
@@ -83,11 +83,11 @@ class OffsetTracker:
         return token
 
     def is_current(self, token: AckToken) -> bool:
-        """Whether the partitions of this batch have been ours ever since it was delivered."""
+        """Whether no rebalance has happened since this batch was delivered."""
         return token.epoch == self.epoch
 
     def mark_processed(self, token: AckToken) -> None:
-        """Note that this batch, and all delivered before it, are processed."""
+        """Note that this batch and all delivered before it are processed."""
         if not self.is_current(token):
             return
         while self._unprocessed and self._unprocessed[0].turn <= token.turn:
@@ -95,7 +95,7 @@ class OffsetTracker:
                 self._partitions[partition].processed = end
 
     def to_commit(self) -> dict[TopicPartition, int]:
-        """What is processed and not known to be committed."""
+        """Positions that are processed and not known to be committed."""
         found = {}
         for partition, state in self._partitions.items():
             position = state.committable()
@@ -104,12 +104,12 @@ class OffsetTracker:
         return found
 
     def committed(self, epoch: int, positions: Mapping[TopicPartition, int]) -> None:
-        """Note a commit that was confirmed, if it is of this epoch."""
+        """Note a confirmed commit, if it is of the current epoch."""
         if epoch != self.epoch:
             return
         for partition, position in positions.items():
             self._partitions[partition].committed = position
 
     def to_read(self) -> dict[TopicPartition, int | None]:
-        """Where reading resumes; None where nothing was read in this epoch."""
+        """The position at which reading resumes; None if nothing was read in this epoch."""
         return {partition: state.read for partition, state in self._partitions.items()}

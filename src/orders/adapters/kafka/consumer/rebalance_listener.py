@@ -1,4 +1,4 @@
-"""Where the client tells that partitions come and go."""
+"""Receives the client's notifications about rebalances."""
 
 from collections.abc import Callable, Iterable
 
@@ -7,7 +7,7 @@ from kafka.structs import TopicPartition
 
 
 class RebalanceListener(ConsumerRebalanceListener):  # type: ignore[misc]
-    """Passes on what the client tells, and keeps what goes wrong, which the client would hide."""
+    """Passes rebalances on, and stores exceptions, which the client would swallow."""
 
     def __init__(
         self,
@@ -19,7 +19,7 @@ class RebalanceListener(ConsumerRebalanceListener):  # type: ignore[misc]
         self._failure: Exception | None = None
 
     def raise_failure(self) -> None:
-        """Raise what went wrong, if anything did; not for use inside poll()."""
+        """Raise a stored exception, if there is one; to be called outside of poll()."""
         if self._failure is not None:
             raise self._failure
 

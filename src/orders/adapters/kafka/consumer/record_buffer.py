@@ -1,4 +1,4 @@
-"""Buffers records that were read and not delivered yet: about one batch."""
+"""Buffers about one batch of records that were read and not yet delivered."""
 
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from orders.domain.intake.messages import BATCH_BYTES, BATCH_MESSAGES, Batch, Me
 
 
 class RecordBuffer:
-    """Messages in the order in which they were read, cut into batches on demand."""
+    """A FIFO of messages, cut into batches on demand."""
 
     def __init__(self, tracker: OffsetTracker) -> None:
         self._tracker = tracker
@@ -25,11 +25,11 @@ class RecordBuffer:
 
     @property
     def is_full(self) -> bool:
-        """Whether there is a whole batch, so that no more need be fetched."""
+        """Whether a whole batch is buffered, so that fetching can pause."""
         return len(self._messages) >= BATCH_MESSAGES or self._bytes >= BATCH_BYTES
 
     def add(self, fetched: Mapping[TopicPartition, Sequence[Record]]) -> None:
-        """Take in what a poll gave. Offsets without a message count as read."""
+        """Add the records of a poll. Control records only advance the position."""
         for partition, records in fetched.items():
             messages = [_message(partition, record) for record in records if record.is_message]
             self._messages.extend(messages)
@@ -37,7 +37,7 @@ class RecordBuffer:
             self._tracker.read(partition, len(messages), records[-1].offset + 1)
 
     def cut(self) -> Batch | None:
-        """The next batch, with its token; None if there are no messages."""
+        """Remove and return the next batch; None if there are no messages."""
         if not self._messages:
             return None
         messages: list[Message] = []
@@ -57,7 +57,7 @@ class RecordBuffer:
         return Batch(tuple(messages), self._tracker.deliver(counts, ends))
 
     def clear(self) -> None:
-        """Forget all of it; whoever gets the partitions reads it again."""
+        """Drop all messages; the next owner of the partitions reads them again."""
         self._messages.clear()
         self._bytes = 0
 

@@ -1,4 +1,4 @@
-"""Which failures of the Kafka client are tried again, and for how long."""
+"""Retry policies for the Kafka client."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -17,9 +17,9 @@ _log = structlog.get_logger(__name__)
 
 
 class Retries:
-    """Counts what cannot be read, by partition, until reading gets past it.
+    """Makes retry policies; counts failed reads per partition until one succeeds.
 
-    ``sleep`` waits that many seconds; ``on_failure`` is told of each failure before that.
+    ``sleep`` waits that many seconds; ``on_failure`` is called with each failure before that.
     """
 
     def __init__(
@@ -36,11 +36,11 @@ class Retries:
         )
 
     def of_polling(self) -> Retrying:
-        """Goes on while brokers may be to blame, and tries a little in case of anything else."""
+        """Retries errors of the brokers for ever, and other errors a few times."""
         return self._retrying(self._may_poll_on, first_wait=0.1)
 
     def got_past(self, partitions: Iterable[TopicPartition]) -> None:
-        """Note that reading has advanced there: what could not be read before, could be."""
+        """Reset the counts of partitions in which reading has advanced."""
         for partition in partitions:
             self._unreadable.pop(partition, None)
 
@@ -49,7 +49,7 @@ class Retries:
         if error is None:
             return False
         if isinstance(error, UnreadableBatch):
-            # Polls in between may succeed for other partitions, so a single one's tries say little.
+            # Counted per partition: polls of other partitions may succeed in between.
             self._unreadable[error.partition] += 1
             return self._unreadable[error.partition] < _TRIES
         return may_pass(error) or state.attempt_number < _TRIES
@@ -72,7 +72,7 @@ class Retries:
 
 
 def may_pass(error: BaseException) -> bool:
-    """Whether the brokers may be to blame, so that it can pass by itself."""
+    """Whether the brokers may be the cause, so that it can pass by itself."""
     if isinstance(error, KafkaConfigurationError):
         return False
     return isinstance(error, (KafkaError, OSError))

@@ -1,1 +1,1 @@
-"""What an inspection of Kafka finds."""
+"""Findings about Kafka for `orders doctor`."""

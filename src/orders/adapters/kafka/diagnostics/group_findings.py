@@ -1,4 +1,4 @@
-"""Whether somebody reads, how far behind, and whether anything vanished unread."""
+"""Findings about the consumer group: its members, its lag, and messages deleted unread."""
 
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -11,7 +11,7 @@ _finding = partial(Finding, PART)
 
 
 def group_findings(view: ClusterView) -> Iterator[Finding]:
-    """What is to be said of the group, as far as the brokers tell."""
+    """Findings about the group, as far as the brokers describe it."""
     if view.source is None or not view.source.has_offsets:
         return
     parts = view.source.partitions
@@ -19,13 +19,13 @@ def group_findings(view: ClusterView) -> Iterator[Finding]:
     if view.members is not None:
         yield _members(view, view.members, sum(lags.values()))
     yield _lags(lags)
-    yield from _vanished(parts)
+    yield from _deleted_unread(parts)
 
 
 def _lag(partition: PartitionView) -> int:
-    """Messages that wait; who has committed nothing begins at the start."""
-    done = partition.start if partition.committed is None else partition.committed
-    return max(0, partition.end - max(done, partition.start))
+    """Messages not yet read; a group without a committed offset starts at the first one."""
+    position = partition.start if partition.committed is None else partition.committed
+    return max(0, partition.end - max(position, partition.start))
 
 
 def _members(view: ClusterView, members: int, lag: int) -> Finding:
@@ -35,19 +35,19 @@ def _members(view: ClusterView, members: int, lag: int) -> Finding:
         number = f"{members} consumers" if members > 1 else "1 consumer"
         return _finding(what, "ok", f"{number}, {view.group_state.lower()}")
     if lag:
-        return _finding(what, "problem", f"nobody reads; messages that wait: {lag}", advice)
-    return _finding(what, "warning", "nobody reads, though nothing waits now", advice)
+        return _finding(what, "problem", f"no consumer is running; messages waiting: {lag}", advice)
+    return _finding(what, "warning", "no consumer is running; no messages are waiting", advice)
 
 
 def _lags(lags: Mapping[int, int]) -> Finding:
     total = sum(lags.values())
     if not total:
-        return _finding("lag", "ok", "none: all has been read")
+        return _finding("lag", "ok", "none: all messages have been read")
     each = ", ".join(f"{lag} in partition {number}" for number, lag in lags.items() if lag)
-    return _finding("lag", "ok", f"messages that wait: {total} ({each})")
+    return _finding("lag", "ok", f"messages waiting: {total} ({each})")
 
 
-def _vanished(parts: Mapping[int, PartitionView]) -> Iterator[Finding]:
+def _deleted_unread(parts: Mapping[int, PartitionView]) -> Iterator[Finding]:
     lost = {
         number: partition.start - partition.committed
         for number, partition in parts.items()
@@ -60,6 +60,6 @@ def _vanished(parts: Mapping[int, PartitionView]) -> Iterator[Finding]:
         yield _finding("deleted unread", "problem", text, advice)
     beyond = sorted(n for n, p in parts.items() if p.committed is not None and p.committed > p.end)
     if beyond:
-        text = f"more is committed than there is, in partition {', '.join(map(str, beyond))}"
-        advice = "was the topic made anew? the consumer begins at its start there"
+        text = f"the committed offset is beyond the end of partition {', '.join(map(str, beyond))}"
+        advice = "was the topic recreated? the consumer starts there from the beginning"
         yield _finding("committed", "warning", text, advice)

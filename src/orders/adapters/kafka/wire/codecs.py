@@ -1,4 +1,4 @@
-"""Unpacking of compressed record batches, each with a bound on what comes out.
+"""Decompresses record batches, with a bound on the size of the result.
 
 The client's own functions either have no bound (gzip, snappy, lz4) or one that is smaller than
 the batches that brokers take (zstd: 1 MiB).
@@ -12,7 +12,7 @@ import lz4.frame  # type: ignore[import-untyped]
 import zstandard
 
 MAX_UNPACKED = 64 * 1024 * 1024
-"""Bytes that one record batch may unpack to. Brokers take batches of 1 MB packed by default."""
+"""The most bytes that one record batch may decompress to. By default brokers accept 1 MB packed."""
 
 _XERIAL_MAGIC = b"\x82SNAPPY\x00"
 _XERIAL_HEADER_SIZE = 16
@@ -20,14 +20,14 @@ _GZIP_WINDOW = 16 + zlib.MAX_WBITS
 
 
 class UnpackError(Exception):
-    """A batch cannot be unpacked: broken, of an unknown codec, or larger than the bound."""
+    """A batch cannot be decompressed: corrupt, of an unknown codec, or too large."""
 
 
 def unpack(codec: int, packed: bytes, limit: int = MAX_UNPACKED) -> bytes:
-    """The records of a batch, unpacked; ``codec`` is its number in the Kafka protocol.
+    """Decompress the records of a batch; ``codec`` is the codec's number in the Kafka protocol.
 
     Raises:
-        UnpackError: they cannot be unpacked, or are more than ``limit`` bytes.
+        UnpackError: they cannot be decompressed, or are more than ``limit`` bytes.
     """
     decoder = _DECODERS.get(codec)
     if decoder is None:
@@ -36,7 +36,7 @@ def unpack(codec: int, packed: bytes, limit: int = MAX_UNPACKED) -> bytes:
         return decoder(packed, limit)
     except UnpackError:
         raise
-    except Exception as error:  # each codec has exceptions of its own, some of them builtins
+    except Exception as error:  # each codec raises exceptions of its own, some of them builtins
         raise UnpackError(f"compressed data is broken ({type(error).__name__})") from error
 
 
@@ -91,7 +91,7 @@ def _lz4(packed: bytes, limit: int) -> bytes:
 
 
 def _zstd(packed: bytes, limit: int) -> bytes:
-    # A reader, since frames need not tell their size, and there may be several.
+    # A reader: frames may not state their size, and there may be several.
     reader = zstandard.ZstdDecompressor().stream_reader(packed, read_across_frames=True)
     unpacked = bytearray()
     while chunk := reader.read(min(1 << 20, limit - len(unpacked) + 1)):

@@ -1,7 +1,7 @@
-"""From the bytes of a fetch to records.
+"""Reads the records of a fetch.
 
-Stands in for the client's own reader, which does not check checksums, delivers control records as
-messages, cannot read a header whose name is not UTF-8, and unpacks without a bound, or with one
+Replaces the client's own reader, which does not verify checksums, returns control records as
+messages, fails on header names that are not UTF-8, and decompresses without a bound, or with one
 that real batches exceed.
 """
 
@@ -28,8 +28,8 @@ _LAST_SHIFT = 63
 class UnreadableBatch(OrdersError):
     """A batch in the topic cannot be decoded, so nothing after it can be read safely.
 
-    It starts at ``offset`` or after it, and ends before ``following``, where that can be told;
-    only an operator can decide to skip it.
+    If known, it starts at or after ``offset`` and ends before ``following``; only an operator can
+    decide to skip it.
     """
 
     code = "unreadable-batch"
@@ -43,7 +43,7 @@ class UnreadableBatch(OrdersError):
         following: int | None = None,
     ) -> None:
         where = "an unknown offset" if offset is None else str(offset)
-        there = "one behind it" if following is None else str(following)
+        there = "one after it" if following is None else str(following)
         super().__init__(
             f"{topic} partition {partition} cannot be read at {where}: {reason}. If that stays, "
             f"repair it on the brokers, or skip it by setting the group's offset to {there}"
@@ -52,10 +52,10 @@ class UnreadableBatch(OrdersError):
 
 
 class Record(NamedTuple):
-    """One record, or merely a place in the topic that has been passed.
+    """One record; not ``is_message``: only an offset to advance past.
 
-    Such places are the brokers' own control records, and the ends of batches from which compaction
-    has removed what stood there. Without them reading would not get past.
+    Those are the brokers' control records, and the ends of batches whose last records compaction
+    has removed.
     """
 
     offset: int
@@ -67,10 +67,10 @@ class Record(NamedTuple):
 
 
 def read_records(partition: TopicPartition, fetched: MemoryRecords) -> Iterator[Record]:
-    """All records of a fetch of one partition, oldest first, and places without a message.
+    """Read all records of a fetch of one partition, oldest first.
 
-    Where a batch cannot be read, what stands before it comes out first: the fetch then ends early,
-    and the next one begins with the broken batch.
+    If a batch other than the first cannot be decoded, the records end in front of it, and the next
+    fetch starts with it.
 
     Raises:
         UnreadableBatch: the first batch cannot be decoded.
@@ -87,7 +87,7 @@ def read_records(partition: TopicPartition, fetched: MemoryRecords) -> Iterator[
                 following = offset + max(0, batch.last_offset_delta) + 1
             records = _records(batch)
         except Exception as error:  # any byte may be wrong, and each decoder fails in its own way
-            # The client counts what is left, and would not come to an end with a broken length.
+            # The client counts the remaining bytes; with a corrupt length it would loop for ever.
             fetched._remaining_bytes = 0  # noqa: SLF001
             if not is_first:
                 return
@@ -104,7 +104,7 @@ def _records(batch: DefaultRecordBatch | LegacyRecordBatch) -> list[Record]:
     if not batch.validate_crc():
         raise UnpackError("its checksum is wrong")
     attributes = batch.attributes
-    packed = bytes(batch._buffer[batch.HEADER_STRUCT.size :])  # noqa: SLF001 (told nowhere else)
+    packed = bytes(batch._buffer[batch.HEADER_STRUCT.size :])  # noqa: SLF001 (not public)
     records = list(_read(batch, unpack(attributes & _CODEC_MASK, packed), attributes))
     last = batch.base_offset + batch.last_offset_delta
     if not records or records[-1].offset < last:
@@ -113,7 +113,7 @@ def _records(batch: DefaultRecordBatch | LegacyRecordBatch) -> list[Record]:
 
 
 def _read(batch: DefaultRecordBatch, buffer: bytes, attributes: int) -> Iterator[Record]:
-    """The records of an unpacked batch; IndexError or ValueError where it is broken."""
+    """Read the records of a decompressed batch; IndexError or ValueError if it is corrupt."""
     base_offset, base_timestamp = batch.base_offset, batch.first_timestamp
     fixed_timestamp = batch.max_timestamp if attributes & _LOG_APPEND_TIME else None
     is_message = not attributes & _CONTROL
@@ -156,7 +156,7 @@ def _bytes(buffer: bytes, at: int) -> tuple[bytes | None, int]:
 
 
 def _varint(buffer: bytes, at: int) -> tuple[int, int]:
-    """A zigzag variable-length integer, and where the next field begins."""
+    """Read a zigzag varint; also returns where the next field begins."""
     byte = buffer[at]
     at += 1
     if byte < _MORE:

@@ -1,5 +1,5 @@
--- ARGV  uid and value in turns
--- Drops each entry that still holds this value: somebody may have put a good one meanwhile.
+-- ARGV  uid, value, uid, value, ...
+-- Drops each entry that still has this value: another process may have replaced it by now.
 for i = 1, #ARGV, 2 do
   if redis.call('HGET', DOCUMENTS, ARGV[i]) == ARGV[i + 1] then
     drop(ARGV[i])

@@ -1,13 +1,13 @@
--- Begins every other script.
+-- Prepended to every other script.
 --
 -- KEYS[1]  documents: hash, uid -> value
 -- KEYS[2]  recency:   sorted set, uid -> tick of its latest use; the higher, the more recent
 --
--- An entry is one that stands in both. All of it may be lost at any time, so whatever is not as it
--- should be is simply dropped.
+-- An entry exists if it is in both. A cache may lose entries at any time, so whatever is corrupt is
+-- simply dropped.
 local DOCUMENTS, RECENCY = KEYS[1], KEYS[2]
 
--- Ticks are doubles, and above 2^53 one more is no longer another number.
+-- Ticks are doubles: above 2^53, adding 1 no longer gives another number.
 local LAST_TICK = 2 ^ 52
 
 local function drop_unless_of_type(key, wanted)
@@ -25,8 +25,8 @@ local function drop(uid)
   redis.call('ZREM', RECENCY, uid)
 end
 
--- The latest tick that was given out. It is read off the entries: a counter of its own could be lost
--- without them, and then new entries would count as old.
+-- The latest tick. It is that of an entry: if a separate counter were lost, new entries would count
+-- as old.
 local function latest_tick()
   local highest = redis.call('ZRANGE', RECENCY, -1, -1, 'WITHSCORES')
   local tick = math.max(0, math.floor(tonumber(highest[2] or 0)))

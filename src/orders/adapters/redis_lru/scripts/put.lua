@@ -1,4 +1,4 @@
--- ARGV  capacity, then uid and value in turns
+-- ARGV  capacity, uid, value, uid, value, ...
 local capacity = tonumber(ARGV[1])
 
 local function drop_halves()
@@ -30,6 +30,6 @@ if excess > 0 then
   for _, uid in ipairs(redis.call('ZRANGE', RECENCY, 0, excess - 1)) do
     drop(uid)
   end
-  -- Halves of equal number are seen only once one of them was due.
+  -- As many halves in one key as in the other are noticed only once one of them is evicted.
   drop_halves()
 end

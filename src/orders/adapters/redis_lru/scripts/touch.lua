@@ -1,14 +1,13 @@
 -- ARGV  uids
--- Each that is there becomes the most recently used; returns 1 for it, 0 for the others. No value
--- travels.
+-- Makes each that exists the most recently used; returns 1 for these and 0 for the others.
 local tick = latest_tick()
-local kept = {}
+local found = {}
 for i, uid in ipairs(ARGV) do
   tick = tick + 1
-  kept[i] = redis.call('HEXISTS', DOCUMENTS, uid)
-  if kept[i] == 1 then
-    -- XX CH: 1 if it was there, for its tick is another one now.
-    kept[i] = redis.call('ZADD', RECENCY, 'XX', 'CH', tick, uid)
+  found[i] = redis.call('HEXISTS', DOCUMENTS, uid)
+  if found[i] == 1 then
+    -- XX CH: 1 if it exists, since its tick changes.
+    found[i] = redis.call('ZADD', RECENCY, 'XX', 'CH', tick, uid)
   end
 end
-return kept
+return found

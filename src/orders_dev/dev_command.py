@@ -13,7 +13,11 @@ from orders.entrypoints.startup import EXIT_CONFIG, EXIT_FAILED, settings_or_exi
 from orders_dev.errors import DevError, UsageError
 from orders_dev.requirements import check_machine, check_system
 
-_ENDING = (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))
+_STOP_SIGNALS = (
+    signal.SIGINT,
+    signal.SIGTERM,
+    *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []),
+)
 DEFAULT_DATA = Path(".orders")
 
 
@@ -23,17 +27,17 @@ DEFAULT_DATA = Path(".orders")
     type=click.Path(path_type=Path, file_okay=False),
     default=DEFAULT_DATA,
     show_default=True,
-    help="Folder for all data; made when missing.",
+    help="Folder for all data; created if missing.",
 )
-@click.option("--reset", is_flag=True, help="Remove the data of earlier runs first.")
+@click.option("--reset", is_flag=True, help="Delete the data of earlier runs first.")
 def dev(data: Path, *, reset: bool) -> None:
     """Run the whole system on this machine, on real servers.
 
     Starts PostgreSQL, Valkey and Apache Kafka as ordinary processes (no Docker, no root, nothing
-    to install), then `orders consumer` and `orders api`, and shows where they are. The first time
-    it fetches Apache Kafka, 44 MB. Ctrl-C stops everything; the data stay for the next time.
+    to install), then `orders consumer` and `orders api`, and shows their addresses. The first run
+    downloads Apache Kafka (44 MB). Ctrl-C stops everything; the data stay for the next run.
 
-    Settings are those of the other commands (`orders config --help`). Where ORDERS_POSTGRES_DSN,
+    The settings are those of the other commands (`orders config --help`). If ORDERS_POSTGRES_DSN,
     ORDERS_REDIS_URL or ORDERS_KAFKA_BOOTSTRAP is set, that server is used and none is started.
 
     \b
@@ -45,19 +49,19 @@ def dev(data: Path, *, reset: bool) -> None:
     settings = settings_or_exit()
     console = Console()
     stop = threading.Event()
-    for number in _ENDING:
+    for number in _STOP_SIGNALS:
         signal.signal(number, lambda _number, _frame: stop.set())
     try:
         check_system(sys.platform)
         if not (settings.postgres_dsn and settings.redis_url and settings.kafka_bootstrap):
             check_machine()
-        # Only now: it does not load on every platform.
+        # Imported here: it does not load on every platform.
         from orders_dev.local_system import run  # noqa: PLC0415
 
         run(settings, data, console, stop, reset=reset)
     except DevError as error:
-        complaint = Console(stderr=True)
-        complaint.print(Text(error.message, style="bold red"), soft_wrap=True)
+        stderr = Console(stderr=True)
+        stderr.print(Text(error.message, style="bold red"), soft_wrap=True)
         if error.advice:
-            complaint.print(Text(error.advice), soft_wrap=True)
+            stderr.print(Text(error.advice), soft_wrap=True)
         sys.exit(EXIT_CONFIG if isinstance(error, UsageError) else EXIT_FAILED)
