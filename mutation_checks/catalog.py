@@ -39,7 +39,7 @@ MUTATION_CHECKS = (
         "adapters/postgres/errors.py",
         "return isinstance(error, UniqueViolation) and error.diag.constraint_name == ORDERS_KEY",
         "return False",
-        f"{_POSTGRES}test_saving.py::test_another_writer_that_commits_between_the_look_and_the_write_wins",
+        f"{_POSTGRES}test_saving.py::test_another_writer_that_commits_between_query_and_write_wins",
     ),
     MutationCheck(
         "stored orders are not written again (idempotent path)",
@@ -79,7 +79,7 @@ MUTATION_CHECKS = (
         "adapters/postgres/errors.py",
         '_ROW_CLASSES = frozenset({"22", "23", "54"})',
         '_ROW_CLASSES = frozenset({"22", "23", "53", "54"})',
-        f"{_POSTGRES}test_errors.py::test_passing_troubles",
+        f"{_POSTGRES}test_errors.py::test_transient_errors",
     ),
     MutationCheck(
         "offsets are committed after the batch is stored (commit order)",
@@ -158,7 +158,7 @@ MUTATION_CHECKS = (
         "            (self._tracker.unprocessed or self._commits.in_flight)\n",
         "            not self._tracker\n",
         f"{_KAFKA}test_rebalance.py"
-        "::test_a_batch_in_hand_is_waited_for_and_committed_before_the_hand_over",
+        "::test_a_batch_in_progress_is_committed_before_its_partitions_are_revoked",
     ),
     MutationCheck(
         "revoked partitions are no longer committed (revoke handling)",
@@ -172,14 +172,14 @@ MUTATION_CHECKS = (
         self._partitions |= {p: _Partition() for p in partitions if p not in self._partitions}
 """,
         f"{_KAFKA}test_rebalance.py"
-        "::test_a_batch_in_hand_for_too_long_is_given_up_and_its_commit_left_out",
+        "::test_a_batch_that_takes_too_long_is_dropped_and_its_commit_skipped",
     ),
     MutationCheck(
         "buffered records of revoked partitions are dropped (revoke handling)",
         "adapters/kafka/consumer/consumer_thread.py",
         "        self._buffer.clear()\n",
         "",
-        f"{_KAFKA}test_rebalance.py::test_what_was_read_ahead_of_others_partitions_is_forgotten",
+        f"{_KAFKA}test_rebalance.py::test_buffered_records_of_revoked_partitions_are_dropped",
     ),
     MutationCheck(
         "damaged batches are detected by their checksum",

@@ -249,7 +249,7 @@ def test_a_taken_port_that_was_asked_for_is_refused_before_anything_starts(
     assert not (dev.folder / "data" / "postgres").exists()
 
 
-def test_invalid_settings_are_all_told(start: Callable[..., Dev]) -> None:
+def test_all_invalid_settings_are_reported(start: Callable[..., Dev]) -> None:
     dev = start(ORDERS_HTTP_PORT="x", ORDERS_CACHE_CAPACITY="none")
     assert dev.wait_until_ended() == 2
     assert "ORDERS_HTTP_PORT" in dev.text

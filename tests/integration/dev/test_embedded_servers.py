@@ -128,7 +128,7 @@ def test_it_listens_on_the_loopback_address_only(case: Case) -> None:
     assert addresses
 
 
-def test_an_erased_server_starts_anew(case: Case) -> None:
+def test_an_erased_server_starts_empty(case: Case) -> None:
     case.server.start()
     case.write("to be forgotten")
     case.server.stop()
@@ -139,7 +139,7 @@ def test_an_erased_server_starts_anew(case: Case) -> None:
     assert case.read() == ["new"]
 
 
-def test_a_taken_port_is_told_with_the_servers_own_words(awkward_folder: Path) -> None:
+def test_a_taken_port_is_reported_with_the_servers_log(awkward_folder: Path) -> None:
     first = ValkeyServer(awkward_folder / "first", ports.choose())
     second = ValkeyServer(awkward_folder / "second", first.port)
     first.start()
@@ -206,7 +206,7 @@ class TestPostgres:
         server.stop()
         assert identity(os.getppid()) is not None
 
-    def test_a_lost_password_is_told(self, awkward_folder: Path) -> None:
+    def test_a_lost_password_is_reported(self, awkward_folder: Path) -> None:
         server = PostgresServer(awkward_folder / "postgres", ports.choose())
         server.start()
         server.stop()

@@ -61,7 +61,7 @@ def jar(artifact: str) -> Jar:
 JARS = (jar("one"), jar("two"))
 
 
-def test_jars_are_fetched_once_and_kept(repository: Repository, tmp_path: Path) -> None:
+def test_jars_are_downloaded_once(repository: Repository, tmp_path: Path) -> None:
     cache = JarCache(tmp_path / "a cache", {"test": repository.url})
     paths = cache.classpath(JARS)
     assert [path.read_bytes() for path in paths] == [CONTENTS["one"], CONTENTS["two"]]
@@ -77,7 +77,7 @@ def test_jars_are_fetched_once_and_kept(repository: Repository, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("damage", [b"", b"first", CONTENTS["one"] + b"x"])
-def test_a_damaged_jar_is_fetched_again_and_no_other(
+def test_only_a_damaged_jar_is_downloaded_again(
     repository: Repository, tmp_path: Path, damage: bytes
 ) -> None:
     cache = JarCache(tmp_path, {"test": repository.url})
@@ -98,19 +98,19 @@ def test_what_does_not_fit_its_checksum_never_gets_into_the_cache(
     assert not any(path.name.startswith("two") for path in tmp_path.iterdir())
 
 
-def test_a_repository_without_the_jar_is_told(repository: Repository, tmp_path: Path) -> None:
+def test_a_repository_without_the_jar_is_reported(repository: Repository, tmp_path: Path) -> None:
     del repository.contents["two"]
     with pytest.raises(DevError, match="could not be downloaded: two 1") as failure:
         JarCache(tmp_path, {"test": repository.url}).classpath(JARS)
     assert "ORDERS_KAFKA_BOOTSTRAP" in failure.value.advice
 
 
-def test_no_repository_at_all_is_told(tmp_path: Path) -> None:
+def test_an_unreachable_repository_is_reported(tmp_path: Path) -> None:
     with pytest.raises(DevError, match="could not be downloaded"):
         JarCache(tmp_path, {"test": "http://127.0.0.1:1"}).classpath(JARS)
 
 
-def test_progress_is_told_in_bytes_and_can_end_the_fetching(
+def test_progress_counts_bytes_and_can_abort_the_download(
     repository: Repository, tmp_path: Path
 ) -> None:
     announced: list[tuple[int, int]] = []

@@ -47,7 +47,7 @@ def test_each_way_runs_a_server_below_a_private_folder_and_takes_over_the_others
             server.stop()
 
 
-def test_where_neither_works_root_is_told_what_to_do(awkward_folder: Path) -> None:
+def test_where_neither_works_root_gets_advice(awkward_folder: Path) -> None:
     server = PostgresServer(awkward_folder / "postgres", ports.choose(), find_program=only())
     with pytest.raises(UsageError, match="does not run as root") as failure:
         server.start()

@@ -93,7 +93,7 @@ async def test_headers_of_an_earlier_dead_letter_give_way(side: KafkaSide) -> No
     assert [value for name, value in headers if name == "orders-attempt"] == [b"1"]
 
 
-async def test_a_large_one_that_packs_well_is_kept_as_its_message_was(
+async def test_a_large_dead_letter_that_compresses_well_is_stored(
     topics: KafkaSettings, other_client: OtherClient
 ) -> None:
     """Brokers bound what is stored, so a small batch may hold a message of many megabytes."""

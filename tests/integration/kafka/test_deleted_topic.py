@@ -1,4 +1,4 @@
-"""The topic is deleted while it is read, and made again under the same name."""
+"""The topic is deleted while it is read, and recreated under the same name."""
 
 import asyncio
 
@@ -30,7 +30,7 @@ async def test_the_new_topic_is_read_from_its_beginning(
         await source.commit(last)
         waiting = asyncio.create_task(source.receive())
         await asyncio.to_thread(delete, settings.topic, settings.bootstrap)
-        await until(lambda: _is_away(source), "the source noticing", seconds=15)
+        await until(lambda: _is_missing(source), "the source noticing", seconds=15)
         other_client.create(settings.topic)
         # More than it had read of the old one: a position from then would have a meaning.
         values = [b"%d" % number for number in range(9)]
@@ -49,5 +49,5 @@ async def test_the_new_topic_is_read_from_its_beginning(
         assert committed == [9]
 
 
-async def _is_away(source: KafkaMessageSource) -> bool:
+async def _is_missing(source: KafkaMessageSource) -> bool:
     return not await works(source)

@@ -1,4 +1,4 @@
-"""Brokers that freeze, die, come back, or were never there."""
+"""Brokers that freeze, die, recover, or were never up."""
 
 import asyncio
 import subprocess
@@ -162,7 +162,7 @@ async def test_after_a_broker_died_and_came_back_a_source_goes_on(
         broker.kill()
         await until(lambda: _down(source), "the source noticing", seconds=15)
         await asyncio.to_thread(broker.start)
-        await until(lambda: works(source), "the source coming back", seconds=40)
+        await until(lambda: works(source), "the recovery of the source", seconds=40)
         await asyncio.to_thread(other_client.send, topics.topic, b"c")
         batches = await receive(source, 1)
         assert values_of(batches) == [b"c"]
@@ -201,7 +201,7 @@ async def test_with_a_frozen_broker_sending_is_bounded_and_goes_on_after_it(
         with pytest.raises(Unavailable):
             await in_time(8, letters.put([letter()]))
         broker.thaw()
-        await until(lambda: works(client), "the producer coming back", seconds=40)
+        await until(lambda: works(client), "the recovery of the producer", seconds=40)
         later = msgspec.structs.replace(order, order_uid="later")
         await publisher.publish([later])
         await letters.put([letter(offset=8)])

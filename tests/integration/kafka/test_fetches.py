@@ -68,7 +68,9 @@ def test_damage_anywhere_costs_no_neighbour_and_changes_nothing(
 
 @pytest.mark.parametrize("length", [-12, -1, 0, 13, 1 << 30, -(1 << 31)])
 @pytest.mark.timeout(20)
-def test_a_broken_length_is_told_once_it_comes_first(fetches: Fetches, length: int) -> None:
+def test_a_corrupt_length_is_raised_once_its_batch_comes_first(
+    fetches: Fetches, length: int
+) -> None:
     broken = bytearray(GOOD[1])
     broken[LENGTH_AT : LENGTH_AT + LENGTH_SIZE] = struct.pack(">i", length)
     assert [record.value for record in fetches.arrive(GOOD[0] + broken + GOOD[2])] == [b"0"]
@@ -89,7 +91,7 @@ def test_what_a_broker_calls_corrupt_cannot_be_read(fetches: Fetches) -> None:
         (STORAGE_ERROR, UnknownError),
     ],
 )
-def test_an_answer_that_would_be_asked_for_for_ever_is_not_kept_quiet(
+def test_an_error_that_the_client_would_retry_for_ever_is_raised(
     fetches: Fetches, code: int, error: type[KafkaError]
 ) -> None:
     with pytest.raises(error):

@@ -83,7 +83,7 @@ async def test_nothing_is_lost_and_nothing_goes_back_while_members_come_and_go(
             last[origin.partition] = origin.offset
 
 
-async def test_a_batch_in_hand_is_waited_for_and_committed_before_the_hand_over(
+async def test_a_batch_in_progress_is_committed_before_its_partitions_are_revoked(
     topics: KafkaSettings, other_client: OtherClient
 ) -> None:
     await asyncio.to_thread(other_client.send_many, topics.topic, [b"%d" % n for n in range(60)])
@@ -103,7 +103,7 @@ async def test_a_batch_in_hand_is_waited_for_and_committed_before_the_hand_over(
             assert sum(max(0, position) for position in positions) == 60
 
 
-async def test_what_was_read_ahead_of_others_partitions_is_forgotten(
+async def test_buffered_records_of_revoked_partitions_are_dropped(
     topics: KafkaSettings, other_client: OtherClient
 ) -> None:
     values = [b"%03d" % n for n in range(600)]
@@ -144,7 +144,7 @@ async def test_what_was_read_ahead_of_others_partitions_is_forgotten(
                 task.cancel()
 
 
-async def test_a_batch_in_hand_for_too_long_is_given_up_and_its_commit_left_out(
+async def test_a_batch_that_takes_too_long_is_dropped_and_its_commit_skipped(
     topics: KafkaSettings, other_client: OtherClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(consumer_thread, "REVOKE_WAIT", 0.5)
@@ -180,14 +180,14 @@ async def test_stays_a_member_while_nobody_asks_for_messages(
         values = [b"%05d" % n for n in range(6_000)]
         await asyncio.to_thread(other_client.send_many, topics.topic, values)
         in_hand = await source.receive()
-        await asyncio.sleep(6)  # three times what a member may stay away for
+        await asyncio.sleep(6)  # three times max_poll_interval_ms
         assert await works(source)
         await source.commit(in_hand)
         rest = await receive(source, len(values) - len(in_hand.messages))
         assert values_of([in_hand, *rest]) == values
 
 
-async def test_a_pause_is_kept_across_a_rebalance_and_nothing_is_lost(
+async def test_a_pause_survives_a_rebalance_and_nothing_is_lost(
     topics: KafkaSettings, other_client: OtherClient
 ) -> None:
     values = [b"%05d" % n for n in range(9_000)]

@@ -84,12 +84,12 @@ def test_whatever_a_batch_with_a_good_checksum_holds_the_error_says_where(
     batch = bytearray(batch_of(records))
     at = data.draw(st.integers(_ATTRIBUTES_AT, len(batch) - 1))
     batch[at] ^= data.draw(st.integers(1, 255))
-    told = "orders partition 3 cannot be read at 0: "
+    expected = "orders partition 3 cannot be read at 0: "
     try:
         assert all(isinstance(record, Record) for record in read(resealed(bytes(batch))))
     except UnreadableBatch as error:
-        told = str(error)
-    assert told.startswith("orders partition 3 cannot be read at 0: ")
+        expected = str(error)
+    assert expected.startswith("orders partition 3 cannot be read at 0: ")
 
 
 def test_what_stands_before_a_broken_batch_comes_out_first() -> None:
@@ -100,7 +100,7 @@ def test_what_stands_before_a_broken_batch_comes_out_first() -> None:
         read(broken, later)
 
 
-def test_control_records_are_told_apart() -> None:
+def test_control_records_are_marked() -> None:
     [found] = read(resealed(batch_of([one(b"\0" * 6)]), attributes=0x30))
     assert not found.is_message
     assert read(batch_of([one()]))[0].is_message

@@ -60,7 +60,7 @@ async def test_two_disks_for_an_acknowledgement_where_there_are_three_replicas(
         began = time.monotonic()
         findings = await inspection.inspect()
         assert time.monotonic() - began < TIMEOUT
-        # While leaders move, not all is told at once.
+        # While leaders move, descriptions may be incomplete.
         texts = [f.text for f in findings if f.state == "problem"]
         return any("partition 0, 1, 2 have fewer replicas in sync" in text for text in texts)
 

@@ -35,7 +35,7 @@ async def test_control_records_are_no_messages_but_are_moved_past(
     await asyncio.to_thread(send_in_transactions, other_client, topics.topic, *transactions)
     async with opened(KafkaMessageSource(topics)) as source:
         batches = await receive(source, 4)
-        # Whether a transaction was aborted is not told apart.
+        # Records of aborted transactions are read like others.
         assert values_of(batches) == [b"a", b"b", b"c", b"d"]
         await source.commit(batches[-1])
         assert await nothing_comes(source)
@@ -50,7 +50,7 @@ async def test_control_records_are_no_messages_but_are_moved_past(
         await until(all_is_committed, "a commit past the last control record")
 
 
-async def test_control_records_alone_do_not_hold_up_what_follows(
+async def test_control_records_do_not_block_later_messages(
     topics: KafkaSettings, other_client: OtherClient
 ) -> None:
     async with opened(KafkaMessageSource(topics)) as source:

@@ -1,4 +1,4 @@
-"""The pool: quick when the server is down or frozen, back by itself, silent about what it knows."""
+"""The pool fails fast with the server down or frozen, recovers by itself, and leaks no secrets."""
 
 import asyncio
 import logging
@@ -65,15 +65,15 @@ async def test_without_a_server(
     with pytest.raises(Unavailable) as raised:
         await repository.get(["uid"])
     assert time.monotonic() - begun < 4
-    # Once it is known to be away, nobody waits long.
+    # Once it is known to be unreachable, no caller waits long.
     begun = time.monotonic()
     for call in (repository.save_many([order_of("uid")]), repository.latest(1), nowhere.check()):
         with pytest.raises(Unavailable):
             await call
     assert time.monotonic() - begun < 1.5
-    told = f"{raised.value} {raised.value.__cause__!r} {caplog.text}"
+    output = f"{raised.value} {raised.value.__cause__!r} {caplog.text}"
     for secret in (PASSWORD, "somebody", "somewhere", "127.0.0.1"):
-        assert secret not in told
+        assert secret not in output
 
 
 async def test_a_wrong_database_name_is_unavailable(postgres_dsn: str) -> None:
@@ -85,7 +85,7 @@ async def test_a_wrong_database_name_is_unavailable(postgres_dsn: str) -> None:
     await database.close()
 
 
-async def test_a_server_that_comes_later_and_goes_and_comes_back(
+async def test_a_server_that_starts_late_stops_and_recovers(
     door: TcpProxy, behind_door: str
 ) -> None:
     door.shut()
@@ -129,7 +129,9 @@ async def test_after_a_restart_of_the_server_not_one_call_fails(
     assert time.monotonic() - begun < 2
 
 
-async def test_a_frozen_server_is_given_up(door: TcpProxy, behind_door: str) -> None:
+async def test_the_connection_to_a_frozen_server_is_aborted(
+    door: TcpProxy, behind_door: str
+) -> None:
     timeouts = Timeouts(read=0.5, write=0.7)
     database = PostgresDatabase(behind_door, pool_max=2, timeouts=timeouts)
     await database.open()
@@ -147,9 +149,7 @@ async def test_a_frozen_server_is_given_up(door: TcpProxy, behind_door: str) -> 
     await database.close()
 
 
-async def test_the_log_does_not_take_a_frozen_server_for_one_that_is_back(
-    door: TcpProxy, behind_door: str
-) -> None:
+async def test_a_frozen_server_is_not_logged_as_recovered(door: TcpProxy, behind_door: str) -> None:
     database = PostgresDatabase(behind_door, pool_max=3, timeouts=Timeouts(read=0.3))
     await database.open()
     repository = PostgresOrderRepository(database)
@@ -170,7 +170,7 @@ async def test_the_log_does_not_take_a_frozen_server_for_one_that_is_back(
     await database.close()
 
 
-async def test_a_database_that_was_closed_is_not_told_to_be_away(postgres_dsn: str) -> None:
+async def test_a_closed_database_is_not_reported_as_unreachable(postgres_dsn: str) -> None:
     database = PostgresDatabase(postgres_dsn, pool_max=1)
     await database.open()
     await database.close()
@@ -194,7 +194,7 @@ async def test_a_check_takes_less_than_a_second_on_a_frozen_server(
     await database.close()
 
 
-async def test_sessions_that_began_read_only_are_not_kept(
+async def test_read_only_sessions_are_closed(
     admin: psycopg.AsyncConnection, database_dsn: str
 ) -> None:
     name = conninfo_to_dict(database_dsn)["dbname"]

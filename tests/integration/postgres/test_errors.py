@@ -1,4 +1,4 @@
-"""Every SQLSTATE has its meaning, and no text of the driver's goes on."""
+"""Each SQLSTATE is translated, and no text of the driver is repeated."""
 
 import psycopg
 import pytest
@@ -33,7 +33,7 @@ def error_of(state: str | None) -> psycopg.Error:
 
 
 @pytest.mark.parametrize("state", PASSING)
-def test_passing_troubles(state: str) -> None:
+def test_transient_errors(state: str) -> None:
     error = translated(error_of(state))
     assert type(error) is Unavailable
     assert SECRET not in str(error)

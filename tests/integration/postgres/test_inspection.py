@@ -46,13 +46,13 @@ async def test_all_well(database_dsn: str) -> None:
     assert found(findings, "schema").text == f"version {VERSION}, up to date"
 
 
-async def test_a_wrong_password_is_told_from_a_missing_database(database_dsn: str) -> None:
+async def test_a_wrong_password_is_distinguished_from_a_missing_database(database_dsn: str) -> None:
     wrong = await only(make_conninfo(database_dsn, password="wrong"))
     assert "this user or this password" in wrong.text
     unknown = await only(make_conninfo(database_dsn, user="nobody-of-ours"))
     assert unknown.text == wrong.text
     missing = await only(make_conninfo(database_dsn, dbname="no-such-database"))
-    assert "no such database" in missing.text
+    assert "the database does not exist" in missing.text
 
 
 async def test_no_password(database_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,12 +92,12 @@ async def test_frozen(database_dsn: str, door: TcpProxy) -> None:
 
 
 async def test_it_ends_the_connection(database_dsn: str) -> None:
-    """As one that is starting, or full, or not to be entered."""
+    """As a server does that is starting, out of connections, or does not accept the login."""
     server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
     async with server:
         port = server.sockets[0].getsockname()[1]
         finding = await only(make_conninfo(database_dsn, host="127.0.0.1", port=port))
-    assert "ends the connection before it is usable" in finding.text
+    assert "closes the connection before the login" in finding.text
 
 
 async def test_no_schema(empty_database_dsn: str) -> None:

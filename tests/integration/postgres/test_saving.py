@@ -268,7 +268,7 @@ async def test_a_batch_that_takes_too_long_is_halved(
     await assert_holds(hasty, batch)
 
 
-async def test_an_order_that_alone_takes_too_long_is_not_refused(
+async def test_a_single_order_that_times_out_is_not_rejected(
     hasty: PostgresOrderRepository, admin: Admin
 ) -> None:
     await admin.execute(SLEEP_TRIGGER.replace("0.03", "0.8"))
@@ -307,7 +307,7 @@ async def test_writers_of_shuffled_batches_do_not_deadlock(
     await assert_holds(order_repository, batch)
 
 
-async def test_another_writer_that_commits_between_the_look_and_the_write_wins(
+async def test_another_writer_that_commits_between_query_and_write_wins(
     order_repository: PostgresOrderRepository, database_dsn: str, admin: Admin
 ) -> None:
     known, raced, new = numbered(3)

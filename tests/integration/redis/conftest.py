@@ -34,7 +34,7 @@ async def redis(redis_url: str, prefix: str) -> AsyncIterator[Redis]:
 
 @pytest.fixture
 async def open_cache(redis_url: str, prefix: str, redis: Redis) -> AsyncIterator[OpenCache]:
-    """Opens caches, on the shared server and under the test's prefix unless told otherwise."""
+    """Opens caches; by default on the shared server and with the test's prefix."""
     async with AsyncExitStack() as opened:
 
         async def open_(capacity: int = 3, **options: Any) -> RedisCache:

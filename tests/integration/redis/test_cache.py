@@ -73,7 +73,7 @@ class TestKeys:
         found = {key async for key in redis.scan_iter(match=f"*{prefix}*", count=1000)}
         assert found == {keys.documents.encode(), keys.recency.encode()}
 
-    async def test_keys_of_others_are_left_alone(
+    async def test_other_keys_are_not_changed(
         self, open_cache: OpenCache, redis: Redis, prefix: str
     ) -> None:
         foreign = [f"{prefix}:documents", f"{{{prefix}}}:else", f"{prefix}", f"{{{prefix}}}"]
@@ -178,13 +178,13 @@ class TestCorruptEntries:
 
             async def _run(self, script: Any, arguments: Any) -> Any:
                 answer = await super()._run(script, arguments)
-                if b"spoilt" in (answer or ()):
+                if b"corrupt" in (answer or ()):
                     await other.put(documents("a"))
                 return answer
 
         other = await open_cache(3)
         await other.put(documents("a"))
-        await redis.hset(keys.documents, "a", "spoilt")
+        await redis.hset(keys.documents, "a", "corrupt")
         cache = Meanwhile(other_url(redis), 3, prefix_of(keys), timeout=5.0)
         await cache.open()
         assert await cache.get(["a"]) == {}
@@ -227,7 +227,7 @@ class TestStructuresComeApart:
         assert await sizes(redis, keys) == (3, 3)
 
     @pytest.mark.parametrize("kind", ["documents", "recency"])
-    async def test_a_put_alone_cleans_up_too(
+    async def test_a_put_cleans_up_too(
         self, open_cache: OpenCache, redis: Redis, keys: Keys, kind: str
     ) -> None:
         cache = await open_cache(3)
@@ -270,7 +270,7 @@ class TestStructuresComeApart:
         assert await sizes(redis, keys) == (3, 3)
 
     @pytest.mark.parametrize("tick", ["inf", "-inf", "1e300", "9007199254740993", "-5", "0.5"])
-    async def test_absurd_ticks_do_not_spoil_the_order(
+    async def test_absurd_ticks_do_not_break_the_order(
         self, open_cache: OpenCache, redis: Redis, keys: Keys, tick: str
     ) -> None:
         cache = await open_cache(3)

@@ -75,14 +75,14 @@ async def test_one_address_is_enough_to_find_the_others(nodes: tuple[OwnServer, 
         await cache.close()
 
 
-async def test_an_address_that_is_away_does_not_matter(nodes: tuple[OwnServer, ...]) -> None:
+async def test_a_node_that_is_down_does_not_matter(nodes: tuple[OwnServer, ...]) -> None:
     cache = await open_cache(url(*nodes).replace("://", "://127.0.0.1:1,"), PREFIXES[0])
     await cache.put(documents("x"))
     assert await cache.get(["x"]) == documents("x")
     await cache.close()
 
 
-async def test_no_node_at_all_is_away() -> None:
+async def test_without_any_node_it_is_down() -> None:
     cache = await open_cache("redis+cluster://127.0.0.1:1,127.0.0.1:2", "orders")
     with pytest.raises(Unavailable):
         await cache.get(["a"])

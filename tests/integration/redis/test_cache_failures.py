@@ -19,10 +19,10 @@ TIMEOUT = 0.1
 """Seconds, as in production."""
 
 SOON = 10.0
-"""Seconds in which a cache has to be back."""
+"""Seconds within which a cache has to recover."""
 
 
-async def back(cache: RedisCache | CircuitBreakerCache) -> None:
+async def recovered(cache: RedisCache | CircuitBreakerCache) -> None:
     """Wait until it works again."""
     deadline = time.monotonic() + SOON
     while True:
@@ -35,7 +35,7 @@ async def back(cache: RedisCache | CircuitBreakerCache) -> None:
             return
 
 
-async def assert_away(cache: RedisCache, server: OwnServer) -> None:
+async def assert_down(cache: RedisCache, server: OwnServer) -> None:
     for call in (cache.get(["a"]), cache.put(documents("a")), cache.check()):
         started = time.monotonic()
         with pytest.raises(Unavailable) as caught:
@@ -45,48 +45,46 @@ async def assert_away(cache: RedisCache, server: OwnServer) -> None:
         assert "127.0.0.1" not in str(caught.value)
 
 
-class TestServerAway:
+class TestServerDown:
     async def test_nothing_connects_before_it_is_needed(self, own_server: OwnServer) -> None:
         own_server.kill()
         cache = RedisCache(own_server.url, 3, "orders")
         await cache.open()
         await cache.close()
 
-    async def test_before_it_is_opened_and_after_it_is_closed_it_is_away(
-        self, own_server: OwnServer
-    ) -> None:
+    async def test_before_open_and_after_close_it_is_down(self, own_server: OwnServer) -> None:
         cache = RedisCache(own_server.url, 3, "orders")
-        await assert_away(cache, own_server)
+        await assert_down(cache, own_server)
         await cache.open()
         await cache.check()
         await cache.close()
         await cache.close()
-        await assert_away(cache, own_server)
+        await assert_down(cache, own_server)
 
     async def test_dead_then_back_and_empty(
         self, open_cache: OpenCache, own_server: OwnServer
     ) -> None:
         cache = await open_cache(url=own_server.url, timeout=TIMEOUT)
-        await back(cache)
+        await recovered(cache)
         await cache.put(documents("a"))
         own_server.kill()
-        await assert_away(cache, own_server)
+        await assert_down(cache, own_server)
         own_server.start()
-        await back(cache)
+        await recovered(cache)
         assert await cache.get(["a"]) == {}
         await cache.put(documents("a"))
         assert await cache.get(["a"]) == documents("a")
 
-    async def test_frozen_then_back_with_all_it_held(
+    async def test_frozen_then_recovered_with_all_entries(
         self, open_cache: OpenCache, own_server: OwnServer
     ) -> None:
         cache = await open_cache(url=own_server.url, timeout=TIMEOUT)
-        await back(cache)
+        await recovered(cache)
         await cache.put(documents("a", "b"))
         own_server.freeze()
-        await assert_away(cache, own_server)
+        await assert_down(cache, own_server)
         own_server.thaw()
-        await back(cache)
+        await recovered(cache)
         assert await cache.get(["b"]) == documents("b")
 
     async def test_a_restart_between_two_calls_is_not_noticed(
@@ -98,7 +96,7 @@ class TestServerAway:
         await asyncio.to_thread(own_server.start)
         assert await cache.get(["a"]) == {}
 
-    async def test_wrong_password_is_away(self, own_server: OwnServer) -> None:
+    async def test_with_a_wrong_password_it_is_down(self, own_server: OwnServer) -> None:
         with own_server.client() as client:
             client.config_set("requirepass", "right")
         wrong = own_server.url.replace("redis://", "redis://:wrong@")
@@ -109,7 +107,7 @@ class TestServerAway:
         await cache.close()
         assert "wrong" not in str(caught.value)
 
-    async def test_a_peer_that_is_no_redis_is_away(self) -> None:
+    async def test_with_another_server_it_is_down(self) -> None:
         async def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
             await writer.drain()
@@ -129,7 +127,7 @@ class TestServerAway:
         with socket.create_server(("127.0.0.1", 0)) as listener:
             yield listener.getsockname()[1]
 
-    async def test_a_peer_that_says_nothing_is_away(self, silent: int) -> None:
+    async def test_with_a_silent_server_it_is_down(self, silent: int) -> None:
         cache = RedisCache(f"redis://127.0.0.1:{silent}", 3, "orders", timeout=TIMEOUT)
         await cache.open()
         started = time.monotonic()
@@ -166,7 +164,7 @@ class TestServerForgets:
                 client.flushall()
                 assert await cache.get(list("abcd")) == {}
 
-    async def test_forgotten_scripts_are_sent_again(
+    async def test_flushed_scripts_are_sent_again(
         self, open_cache: OpenCache, own_server: OwnServer
     ) -> None:
         cache = await open_cache(url=own_server.url)
@@ -244,7 +242,7 @@ class TestCallersThatLeave:
         assert time.monotonic() - started < 5
         with own_server.client() as client:
             assert client.info("clients")["connected_clients"] <= 2 + 1
-        await back(cache)
+        await recovered(cache)
 
 
 class TestBehindTheBreaker:
@@ -260,7 +258,7 @@ class TestBehindTheBreaker:
     ) -> None:
         cache = await open_cache(url=own_server.url, timeout=TIMEOUT)
         breaker = CircuitBreakerCache(cache)
-        await back(breaker)
+        await recovered(breaker)
         await breaker.put(documents("a"))
         if trouble == "dead":
             own_server.kill()
@@ -277,6 +275,6 @@ class TestBehindTheBreaker:
             own_server.start()
         else:
             own_server.thaw()
-        await back(breaker)
+        await recovered(breaker)
         await breaker.put(documents("b"))
         assert await breaker.get(["b"]) == documents("b")

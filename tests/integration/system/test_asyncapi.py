@@ -30,12 +30,12 @@ def texts(message: Message) -> dict[str, str]:
     return {name: value.decode() for name, value in headers or ()}
 
 
-def validate(document: Document, told: Document, message: Message, payload: Any) -> None:
+def validate(document: Document, documented: Document, message: Message, payload: Any) -> None:
     key: Any = message.key()
     for schema, value in (
-        (told["payload"], payload),
-        (told["headers"], texts(message)),
-        (told["bindings"]["kafka"]["key"], key and key.decode()),
+        (documented["payload"], payload),
+        (documented["headers"], texts(message)),
+        (documented["bindings"]["kafka"]["key"], key and key.decode()),
     ):
         asyncapi.validator(document, schema).validate(value)
 
@@ -50,7 +50,7 @@ def test_it_is_valid_and_names_what_is_there(running: System, document: Document
         assert running.environment[secret] not in json.dumps(document)
 
 
-def test_what_the_api_publishes_is_as_told(running: System, document: Document) -> None:
+def test_published_messages_are_as_documented(running: System, document: Document) -> None:
     posted = running.http.post(
         "/orders",
         content=json.dumps([ORDER_JSON, ORDER_JSON | {"order_uid": "two"}]),
@@ -59,28 +59,30 @@ def test_what_the_api_publishes_is_as_told(running: System, document: Document) 
     made = running.http.post("/random/3", headers={"X-Request-ID": "r-2"})
     uids = [*posted.json()["order_uids"], *(order["order_uid"] for order in made.json())]
     found = running.messages(document["channels"]["orders"]["address"], 5)
-    told = asyncapi.message(document, "orders", "publishedOrder")
+    documented = asyncapi.message(document, "orders", "publishedOrder")
     for message in found:
-        validate(document, told, message, json.loads(message.value() or b""))
+        validate(document, documented, message, json.loads(message.value() or b""))
     assert [(message.key() or b"").decode() for message in found] == uids
     assert [texts(m)["x-request-id"] for m in found] == [REQUEST_ID] * 2 + ["r-2"] * 3
-    (example,) = told["examples"]
+    (example,) = documented["examples"]
     assert example["headers"] == texts(found[0])
     assert example["payload"] == json.loads(found[0].value() or b"")
 
 
-def test_what_is_accepted_or_dead_lettered_is_as_told(running: System, document: Document) -> None:
+def test_accepted_and_dead_lettered_messages_are_as_documented(
+    running: System, document: Document
+) -> None:
     """The messages behind the examples: their dead letters are those in the document."""
     running.send(json.dumps(ORDER_JSON).encode())
     headers = [("x-request-id", REQUEST_ID.encode())]
     running.send(*(sent.value for sent in SENT), headers=headers)
     letters = running.messages(document["channels"]["deadLetters"]["address"], len(SENT))
-    told = asyncapi.message(document, "deadLetters", "deadLetter")
+    documented = asyncapi.message(document, "deadLetters", "deadLetter")
     made = {texts(letter)["orders-error-code"]: letter for letter in letters}
-    for example in told["examples"]:
+    for example in documented["examples"]:
         letter = made[example["name"]]
         value = letter.value() or b""
-        validate(document, told, letter, value.decode())
+        validate(document, documented, letter, value.decode())
         payload = example["payload"]
         assert (value.decode() if isinstance(payload, str) else json.loads(value)) == payload
         assert {name: text for name, text in texts(letter).items() if name not in _OF_THIS_RUN} == {

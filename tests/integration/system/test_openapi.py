@@ -105,7 +105,7 @@ def test_answers_are_as_shown(served: System) -> None:
     ],
     ids=["database", "broker"],
 )
-def test_with_a_server_away_answers_are_as_shown(
+def test_with_a_server_down_responses_are_as_documented(
     system_environment: dict[str, str],
     tmp_path: Path,
     server: str,

@@ -108,7 +108,7 @@ def ends_in_time(consumer: System, by: signal.Signals = signal.SIGTERM) -> None:
 
 @pytest.mark.parametrize("how", ["frozen", "dead"])
 @pytest.mark.parametrize("which", ["kafka", "postgres", "kafka and postgres"])
-def test_idle_with_servers_away(  # noqa: PLR0917
+def test_idle_with_servers_down(  # noqa: PLR0917
     consumer: System,
     broker: OwnBroker,
     postgres_door: TcpProxy,
@@ -123,7 +123,7 @@ def test_idle_with_servers_away(  # noqa: PLR0917
 
 @pytest.mark.parametrize("how", ["frozen", "dead"])
 @pytest.mark.parametrize("which", ["kafka", "postgres", "kafka and postgres"])
-def test_starting_with_servers_away(
+def test_starting_with_servers_down(
     consumer: System, broker: OwnBroker, postgres_door: TcpProxy, which: str, how: str
 ) -> None:
     away(broker if "kafka" in which else None, postgres_door if "postgres" in which else None, how)
@@ -154,7 +154,7 @@ def test_while_migrating(consumer: System, database_dsn: str) -> None:
 
 
 @pytest.mark.parametrize("how", ["frozen", "dead"])
-def test_with_a_batch_in_hand_and_postgres_away(
+def test_with_a_batch_in_progress_and_postgres_down(
     consumer: System, postgres_door: TcpProxy, database_dsn: str, how: str
 ) -> None:
     """It is dropped uncommitted, and comes again."""

@@ -1,4 +1,4 @@
-"""Look-ups that wait at the same time become one question, exact and harmless to each other."""
+"""Concurrent look-ups share batches, without affecting each other."""
 
 import asyncio
 import gc
@@ -16,8 +16,8 @@ from orders.domain.errors import OrdersError, Unavailable
 from tests.contracts.cache import documents
 
 
-class Desk:
-    """Answers questions when told to."""
+class Backend:
+    """Loads batches; each ends when the test says so."""
 
     def __init__(self, *stored: str) -> None:
         self.stored = set(stored)
@@ -25,7 +25,7 @@ class Desk:
         self._answers: list[asyncio.Future[None]] = []
 
     async def ask(self, uids: Sequence[str]) -> Mapping[str, bytes]:
-        # It looks when it is asked; what is stored later it does not see.
+        # A batch finds what was stored when it was sent.
         found = documents(*(uid for uid in uids if uid in self.stored))
         self.asked.append(tuple(uids))
         answer = asyncio.get_running_loop().create_future()
@@ -34,7 +34,7 @@ class Desk:
         return found
 
     async def answer(self, number: int, failure: Exception | None = None) -> None:
-        """Let this question, counted from 0, have its answer."""
+        """End this batch, counted from 0."""
         if failure:
             self._answers[number].set_exception(failure)
         else:
@@ -48,13 +48,13 @@ async def quiet() -> None:
 
 
 @pytest.fixture
-def desk() -> Desk:
-    return Desk("a", "b", "c")
+def backend() -> Backend:
+    return Backend("a", "b", "c")
 
 
 @pytest.fixture
-async def loader(desk: Desk) -> AsyncIterator[BatchLoader]:
-    loader = BatchLoader(desk.ask, workers=2, max_batch=3, queue_timeout=60, slow_after=60)
+async def loader(backend: Backend) -> AsyncIterator[BatchLoader]:
+    loader = BatchLoader(backend.ask, workers=2, max_batch=3, queue_timeout=60, slow_after=60)
     yield loader
     await loader.close()
     assert asyncio.all_tasks() == {asyncio.current_task()}
@@ -87,17 +87,19 @@ async def start(loader: BatchLoader) -> AsyncIterator[Start]:
     await asyncio.gather(*begun, return_exceptions=True)
 
 
-async def test_a_lone_one_leaves_at_once(loader: BatchLoader, desk: Desk, start: Start) -> None:
+async def test_a_lone_look_up_is_sent_at_once(
+    loader: BatchLoader, backend: Backend, start: Start
+) -> None:
     one = start("a")
     await asyncio.sleep(0)  # it asks
     await asyncio.sleep(0)  # its batch leaves
-    assert desk.asked == [("a",)]
-    await desk.answer(0)
+    assert backend.asked == [("a",)]
+    await backend.answer(0)
     assert await one == documents("a")
 
 
-async def test_who_asks_in_the_turn_in_which_all_flights_land_does_not_wait(
-    loader: BatchLoader, desk: Desk, start: Start
+async def test_a_caller_in_the_turn_in_which_all_batches_end_does_not_wait(
+    loader: BatchLoader, backend: Backend, start: Start
 ) -> None:
     callers = []
     for uid in ("a", "b"):
@@ -111,22 +113,22 @@ async def test_who_asks_in_the_turn_in_which_all_flights_land_does_not_wait(
 
     late = asyncio.create_task(third())
     await quiet()
-    for answer in desk._answers:
+    for answer in backend._answers:
         answer.set_result(None)
     landing.set()
     await quiet()
-    assert desk.asked == [("a",), ("b",), ("c",)]
-    await desk.answer(2)
+    assert backend.asked == [("a",), ("b",), ("c",)]
+    await backend.answer(2)
     assert await asyncio.gather(*callers, late) == [documents("a"), documents("b"), documents("c")]
 
 
 async def test_what_comes_at_the_same_time_is_one_question(
-    loader: BatchLoader, desk: Desk, start: Start
+    loader: BatchLoader, backend: Backend, start: Start
 ) -> None:
     callers = [start("a"), start("b"), start("x"), start("a")]
     await quiet()
-    assert desk.asked == [("a", "b", "x")]
-    await desk.answer(0)
+    assert backend.asked == [("a", "b", "x")]
+    await backend.answer(0)
     assert [await caller for caller in callers] == [
         documents("a"),
         documents("b"),
@@ -135,8 +137,8 @@ async def test_what_comes_at_the_same_time_is_one_question(
     ]
 
 
-async def test_newcomers_gather_while_all_flights_are_in_flight(
-    loader: BatchLoader, desk: Desk, start: Start
+async def test_callers_queue_while_all_workers_are_busy(
+    loader: BatchLoader, backend: Backend, start: Start
 ) -> None:
     start("a")
     await quiet()
@@ -144,73 +146,75 @@ async def test_newcomers_gather_while_all_flights_are_in_flight(
     await quiet()
     later = [start("c"), start("x"), start("c")]
     await quiet()
-    assert desk.asked == [("a",), ("b",)]
-    await desk.answer(1)  # the other one is slow, and stops nobody
-    assert desk.asked == [("a",), ("b",), ("c", "x")]
-    await desk.answer(2)
+    assert backend.asked == [("a",), ("b",)]
+    await backend.answer(1)  # the other one does not delay it
+    assert backend.asked == [("a",), ("b",), ("c", "x")]
+    await backend.answer(2)
     assert [await one for one in later] == [documents("c"), {}, documents("c")]
 
 
-async def test_batches_are_bounded(loader: BatchLoader, desk: Desk, start: Start) -> None:
+async def test_batches_are_bounded(loader: BatchLoader, backend: Backend, start: Start) -> None:
     many = [start(str(i)) for i in range(8)]
     await quiet()
-    assert desk.asked == [("0", "1", "2"), ("3", "4", "5")]
-    await desk.answer(0)
-    assert desk.asked[2:] == [("6", "7")]
-    await desk.answer(1)
-    await desk.answer(2)
+    assert backend.asked == [("0", "1", "2"), ("3", "4", "5")]
+    await backend.answer(0)
+    assert backend.asked[2:] == [("6", "7")]
+    await backend.answer(1)
+    await backend.answer(2)
     assert await asyncio.gather(*many) == [{}] * 8
 
 
-async def test_many_uids_of_one_caller_may_take_several_flights(
-    loader: BatchLoader, desk: Desk, start: Start
+async def test_many_keys_of_one_caller_may_take_several_batches(
+    loader: BatchLoader, backend: Backend, start: Start
 ) -> None:
     one = start("a", "b", "x", "c", "a", "y")
     await quiet()
-    assert desk.asked == [("a", "b", "x"), ("c", "y")]
-    await desk.answer(1)
+    assert backend.asked == [("a", "b", "x"), ("c", "y")]
+    await backend.answer(1)
     assert not one.done()
-    await desk.answer(0)
+    await backend.answer(0)
     assert await one == documents("a", "b", "c")
 
 
-async def test_nothing_asked_nothing_done(loader: BatchLoader, desk: Desk) -> None:
+async def test_without_keys_nothing_is_loaded(loader: BatchLoader, backend: Backend) -> None:
     assert await loader.get([]) == {}
-    assert desk.asked == []
+    assert backend.asked == []
 
 
-async def test_one_flight_a_key(loader: BatchLoader, desk: Desk, start: Start) -> None:
+async def test_a_key_is_in_one_batch_at_a_time(
+    loader: BatchLoader, backend: Backend, start: Start
+) -> None:
     start("a")
     await quiet()
     late = start("a")
     await quiet()
-    assert desk.asked == [("a",)]
-    await desk.answer(0)
+    assert backend.asked == [("a",)]
+    await backend.answer(0)
     assert await late == documents("a")
-    assert desk.asked == [("a",)]
+    assert backend.asked == [("a",)]
 
 
 async def test_an_order_stored_before_it_was_asked_for_is_never_missed(
-    loader: BatchLoader, desk: Desk, start: Start
+    loader: BatchLoader, backend: Backend, start: Start
 ) -> None:
     early = start("new")
     await quiet()
-    desk.stored.add("new")
+    backend.stored.add("new")
     late, later = start("new"), start("new", "a")
     await quiet()
-    assert desk.asked == [("new",), ("a",)]
-    await desk.answer(0)
+    assert backend.asked == [("new",), ("a",)]
+    await backend.answer(0)
     assert await early == {}  # it was not there when it was asked for
     assert not late.done()
-    assert desk.asked == [("new",), ("a",), ("new",)]
-    await desk.answer(2)
-    await desk.answer(1)
+    assert backend.asked == [("new",), ("a",), ("new",)]
+    await backend.answer(2)
+    await backend.answer(1)
     assert await late == documents("new")
     assert await later == documents("new", "a")
 
 
 async def test_a_caller_that_is_cancelled_harms_no_other(
-    loader: BatchLoader, desk: Desk, start: Start
+    loader: BatchLoader, backend: Backend, start: Start
 ) -> None:
     first, second = start("a"), start("a", "b")
     await quiet()
@@ -221,47 +225,47 @@ async def test_a_caller_that_is_cancelled_harms_no_other(
     await quiet()
     assert first.cancelled()
     assert late.cancelled()
-    await desk.answer(0)
-    await desk.answer(1)
+    await backend.answer(0)
+    await backend.answer(1)
     assert await second == documents("a", "b")
     assert await waiting == documents("c")
 
 
 async def test_when_all_callers_are_gone_others_are_served(
-    loader: BatchLoader, desk: Desk, start: Start
+    loader: BatchLoader, backend: Backend, start: Start
 ) -> None:
     gone = [start("a"), start("x")]
     await quiet()
     for caller in gone:
         caller.cancel()
     await quiet()
-    await desk.answer(0)
+    await backend.answer(0)
     one = start("x")
     await quiet()
-    await desk.answer(1)
+    await backend.answer(1)
     assert await one == {}
 
 
-async def test_a_failure_reaches_all_of_the_flight_and_nobody_else(
-    loader: BatchLoader, desk: Desk, start: Start
+async def test_a_failure_reaches_only_the_callers_of_its_batch(
+    loader: BatchLoader, backend: Backend, start: Start
 ) -> None:
-    failure = Unavailable("away")
-    aboard = [start("a"), start("a", "b")]
+    failure = Unavailable("down")
+    callers = [start("a"), start("a", "b")]
     cancelled = start("b")
     await quiet()
     late, other = start("b"), start("c")
     await quiet()
     cancelled.cancel()
-    await desk.answer(0, failure)
-    for caller in (*aboard, late):
+    await backend.answer(0, failure)
+    for caller in (*callers, late):
         with pytest.raises(Unavailable) as caught:
             await caller
         assert caught.value.__cause__ is failure
-    await desk.answer(1)
+    await backend.answer(1)
     assert await other == documents("c")
     again = start("a")
     await quiet()
-    await desk.answer(2)
+    await backend.answer(2)
     assert await again == documents("a")
 
 
@@ -286,28 +290,28 @@ async def test_what_is_wrong_with_one_harms_no_other() -> None:
 
 
 async def test_each_gets_a_failure_of_his_own(
-    loader: BatchLoader, desk: Desk, start: Start
+    loader: BatchLoader, backend: Backend, start: Start
 ) -> None:
     callers = [start("a"), start("a")]
     await quiet()
-    away = Unavailable("away")
-    await desk.answer(0, away)
+    down = Unavailable("down")
+    await backend.answer(0, down)
     raised = await asyncio.gather(*callers, return_exceptions=True)
     assert raised[0] is not raised[1]
-    assert all(isinstance(error, Unavailable) and error.__cause__ is away for error in raised)
+    assert all(isinstance(error, Unavailable) and error.__cause__ is down for error in raised)
 
 
-async def test_a_caller_that_waits_for_a_turn_too_long_is_told_so(desk: Desk) -> None:
-    loader = BatchLoader(desk.ask, workers=1, max_batch=3, queue_timeout=0.02)
+async def test_a_caller_that_queues_for_too_long_gets_unavailable(backend: Backend) -> None:
+    loader = BatchLoader(backend.ask, workers=1, max_batch=3, queue_timeout=0.02)
     slow = asyncio.create_task(loader.get("a"))
     await quiet()
     with pytest.raises(Unavailable, match="slow"):
         await loader.get("b")
     with pytest.raises(Unavailable, match="slow"):
         await loader.get(["b", "c"])
-    await desk.answer(0)
+    await backend.answer(0)
     assert await slow == documents("a")
-    assert desk.asked == [("a",)]
+    assert backend.asked == [("a",)]
     await loader.close()
 
 
@@ -343,75 +347,75 @@ async def timers(monkeypatch: pytest.MonkeyPatch) -> Timers:
     return found
 
 
-async def test_a_flight_that_takes_long_stops_nobody(desk: Desk, timers: Timers) -> None:
-    told: list[str] = []
-    flying = BatchLoader(
-        desk.ask, workers=1, max_batch=3, slow_after=SLOW, on_slow=lambda: told.append("slow")
+async def test_a_slow_batch_delays_no_other_callers(backend: Backend, timers: Timers) -> None:
+    calls: list[str] = []
+    slow_loader = BatchLoader(
+        backend.ask, workers=1, max_batch=3, slow_after=SLOW, on_slow=lambda: calls.append("slow")
     )
-    stuck = asyncio.create_task(flying.get("a"))
+    stuck = asyncio.create_task(slow_loader.get("a"))
     await quiet()
-    other = asyncio.create_task(flying.get("b"))
+    other = asyncio.create_task(slow_loader.get("b"))
     await quiet()
-    assert desk.asked == [("a",)]
+    assert backend.asked == [("a",)]
     await timers.run_in_flight()
-    assert desk.asked == [("a",), ("b",)]
-    assert told == ["slow"]
-    assert flying.is_slow
-    await desk.answer(1)
+    assert backend.asked == [("a",), ("b",)]
+    assert calls == ["slow"]
+    assert slow_loader.is_slow
+    await backend.answer(1)
     assert await other == documents("b")
     assert not stuck.done()
     # What it was to bring is brought by another one, to its own callers as well.
-    again = asyncio.create_task(flying.get("a"))
+    again = asyncio.create_task(slow_loader.get("a"))
     await quiet()
-    assert desk.asked[2:] == [("a",)]
-    await desk.answer(2)
+    assert backend.asked[2:] == [("a",)]
+    await backend.answer(2)
     assert await again == documents("a")
     assert await stuck == documents("a")
-    await desk.answer(0)
-    assert not flying.is_slow
-    await flying.close()
+    await backend.answer(0)
+    assert not slow_loader.is_slow
+    await slow_loader.close()
 
 
-async def test_so_many_that_take_long_and_no_more(desk: Desk, timers: Timers) -> None:
-    flying = BatchLoader(desk.ask, workers=1, max_batch=1, slow_after=SLOW, spare_workers=2)
-    callers = [asyncio.create_task(flying.get(uid)) for uid in "abcx"]
+async def test_spare_workers_are_bounded(backend: Backend, timers: Timers) -> None:
+    slow_loader = BatchLoader(backend.ask, workers=1, max_batch=1, slow_after=SLOW, spare_workers=2)
+    callers = [asyncio.create_task(slow_loader.get(uid)) for uid in "abcx"]
     for _ in range(5):
         await timers.run_in_flight()
-    assert desk.asked == [("a",), ("b",), ("c",)]
-    await desk.answer(1)
-    assert desk.asked[3:] == [("x",)]
+    assert backend.asked == [("a",), ("b",), ("c",)]
+    await backend.answer(1)
+    assert backend.asked[3:] == [("x",)]
     for number in (0, 2, 3):
-        await desk.answer(number)
+        await backend.answer(number)
     assert await asyncio.gather(*callers) == [*(documents(uid) for uid in "abc"), {}]
-    await flying.close()
+    await slow_loader.close()
 
 
 async def test_when_slow_batches_have_landed_there_are_no_more_than_before(
-    desk: Desk, timers: Timers
+    backend: Backend, timers: Timers
 ) -> None:
-    flying = BatchLoader(desk.ask, workers=1, max_batch=1, slow_after=SLOW)
-    callers = [asyncio.create_task(flying.get(uid)) for uid in "abcx"]
+    slow_loader = BatchLoader(backend.ask, workers=1, max_batch=1, slow_after=SLOW)
+    callers = [asyncio.create_task(slow_loader.get(uid)) for uid in "abcx"]
     await quiet()
     await timers.run_in_flight()
-    assert desk.asked == [("a",), ("b",)]
-    await desk.answer(0)
-    assert desk.asked == [("a",), ("b",)]  # its lane does not go on beside the other one
-    await desk.answer(1)
-    assert desk.asked == [("a",), ("b",), ("c",)]
-    await desk.answer(2)
-    await desk.answer(3)
+    assert backend.asked == [("a",), ("b",)]
+    await backend.answer(0)
+    assert backend.asked == [("a",), ("b",)]  # its worker ends, since the spare one is still busy
+    await backend.answer(1)
+    assert backend.asked == [("a",), ("b",), ("c",)]
+    await backend.answer(2)
+    await backend.answer(3)
     assert await asyncio.gather(*callers) == [*(documents(uid) for uid in "abc"), {}]
-    await flying.close()
+    await slow_loader.close()
 
 
-async def test_closing_ends_all_of_it(desk: Desk) -> None:
-    loader = BatchLoader(desk.ask, workers=1, max_batch=1)
-    flying = asyncio.create_task(loader.get("a"))
+async def test_close_cancels_all_batches(backend: Backend) -> None:
+    loader = BatchLoader(backend.ask, workers=1, max_batch=1)
+    slow_loader = asyncio.create_task(loader.get("a"))
     await quiet()
     late, waiting = asyncio.create_task(loader.get("a")), asyncio.create_task(loader.get("b"))
     await quiet()
     await asyncio.wait_for(loader.close(), 1)
-    for caller in (flying, late, waiting):
+    for caller in (slow_loader, late, waiting):
         with pytest.raises(Unavailable):
             await caller
     with pytest.raises(Unavailable):
@@ -420,13 +424,13 @@ async def test_closing_ends_all_of_it(desk: Desk) -> None:
     await loader.open()
     again = asyncio.create_task(loader.get("a"))
     await quiet()
-    await desk.answer(1)
+    await backend.answer(1)
     assert await again == documents("a")
     await loader.close()
 
 
-async def test_closing_before_a_flight_has_left(desk: Desk) -> None:
-    loader = BatchLoader(desk.ask, workers=1, max_batch=1)
+async def test_close_before_a_batch_is_sent(backend: Backend) -> None:
+    loader = BatchLoader(backend.ask, workers=1, max_batch=1)
     one = asyncio.create_task(loader.get("a"))
     await asyncio.sleep(0)
     await loader.close()
@@ -435,13 +439,13 @@ async def test_closing_before_a_flight_has_left(desk: Desk) -> None:
     await loader.open()
     again = asyncio.create_task(loader.get("a"))
     await quiet()
-    assert desk.asked == [("a",)]
-    await desk.answer(0)
+    assert backend.asked == [("a",)]
+    await backend.answer(0)
     assert await again == documents("a")
     await loader.close()
 
 
-async def test_lines_of_a_flight_are_not_those_of_its_first_caller() -> None:
+async def test_log_lines_of_a_batch_lack_the_context_of_its_first_caller() -> None:
     seen: list[dict[str, Any]] = []
 
     async def ask(uids: Sequence[str]) -> Mapping[str, bytes]:
@@ -456,32 +460,34 @@ async def test_lines_of_a_flight_are_not_those_of_its_first_caller() -> None:
 
 
 @pytest.fixture
-async def onward(desk: Desk) -> AsyncIterator[tuple[BatchLoader, Desk, BatchLoader]]:
-    """BatchLoader, the desk where they go on to, and those that do."""
-    there = Desk("far")
-    to_there = BatchLoader(there.ask, workers=2, max_batch=3, queue_timeout=60, slow_after=60)
+async def with_fallback(
+    backend: Backend,
+) -> AsyncIterator[tuple[BatchLoader, Backend, BatchLoader]]:
+    """A loader, the backend of its fallback, and the fallback."""
+    there = Backend("far")
+    fallback = BatchLoader(there.ask, workers=2, max_batch=3, queue_timeout=60, slow_after=60)
     loader = BatchLoader(
-        desk.ask, workers=2, max_batch=3, queue_timeout=60, slow_after=60, fallback=to_there
+        backend.ask, workers=2, max_batch=3, queue_timeout=60, slow_after=60, fallback=fallback
     )
-    yield loader, there, to_there
+    yield loader, there, fallback
     await loader.close()
-    await to_there.close()
+    await fallback.close()
 
 
-async def test_for_whom_nothing_was_brought_goes_onward(
-    onward: tuple[BatchLoader, Desk, BatchLoader], desk: Desk
+async def test_callers_whose_key_was_not_found_move_to_the_fallback(
+    with_fallback: tuple[BatchLoader, Backend, BatchLoader], backend: Backend
 ) -> None:
-    loader, there, _ = onward
+    loader, there, _ = with_fallback
     callers = [asyncio.create_task(loader.get(uids)) for uids in (["a", "far"], ["x"])]
     await quiet()
     late = asyncio.create_task(loader.get(["far"]))
     await quiet()
-    await desk.answer(0)
+    await backend.answer(0)
     assert there.asked == [("far", "x")]
     later = asyncio.create_task(loader.get(["x"]))  # by a batch that leaves after the other one
     await quiet()
     there.stored.add("x")
-    await desk.answer(1)
+    await backend.answer(1)
     await there.answer(0)
     assert await asyncio.gather(*callers, late) == [documents("a", "far"), {}, documents("far")]
     assert there.asked == [("far", "x"), ("x",)]
@@ -489,37 +495,37 @@ async def test_for_whom_nothing_was_brought_goes_onward(
     assert await later == documents("x")
 
 
-async def test_a_failure_stops_those_who_would_have_gone_onward(
-    onward: tuple[BatchLoader, Desk, BatchLoader], desk: Desk
+async def test_callers_of_a_failed_batch_do_not_move_to_the_fallback(
+    with_fallback: tuple[BatchLoader, Backend, BatchLoader], backend: Backend
 ) -> None:
-    loader, there, _ = onward
+    loader, there, _ = with_fallback
     one = asyncio.create_task(loader.get(["far"]))
     await quiet()
-    await desk.answer(0, Unavailable("away"))
+    await backend.answer(0, Unavailable("down"))
     with pytest.raises(Unavailable):
         await one
     assert there.asked == []
 
 
-async def test_where_onward_has_closed_it_is_told_so(
-    onward: tuple[BatchLoader, Desk, BatchLoader], desk: Desk
+async def test_callers_of_a_closed_fallback_get_unavailable(
+    with_fallback: tuple[BatchLoader, Backend, BatchLoader], backend: Backend
 ) -> None:
-    loader, there, to_there = onward
+    loader, there, fallback = with_fallback
     one = asyncio.create_task(loader.get(["far"]))
     await quiet()
-    await to_there.close()
-    await desk.answer(0)
+    await fallback.close()
+    await backend.answer(0)
     with pytest.raises(Unavailable):
         await one
     assert there.asked == []
 
 
-async def test_what_failed_of_a_flight_is_told_to_those_who_asked_for_it() -> None:
-    away = Unavailable("away")
+async def test_a_key_that_failed_in_a_batch_fails_only_its_callers() -> None:
+    down = Unavailable("down")
 
     async def ask(uids: Sequence[str]) -> Mapping[str, bytes | Exception]:
         await asyncio.sleep(0)
-        return documents("a") | {"b": away}
+        return documents("a") | {"b": down}
 
     loader = BatchLoader(ask, workers=1, max_batch=3)
     found, failed, missing = await asyncio.gather(
@@ -527,7 +533,7 @@ async def test_what_failed_of_a_flight_is_told_to_those_who_asked_for_it() -> No
     )
     assert (found, missing) == (documents("a"), {})
     assert isinstance(failed, Unavailable)
-    assert failed.__cause__ is away
+    assert failed.__cause__ is down
     await loader.close()
 
 
@@ -572,7 +578,7 @@ class Scene:
             self.questions.pop(number % len(self.questions)).set_result(None)
             await quiet()
         elif kind == "fail" and self.questions:
-            self.questions.pop(number % len(self.questions)).set_exception(Unavailable("away"))
+            self.questions.pop(number % len(self.questions)).set_exception(Unavailable("down"))
             await quiet()
 
     async def finish(self) -> None:

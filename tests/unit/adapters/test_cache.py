@@ -17,7 +17,7 @@ class TestMemoryCache(CacheContract):
     def new_cache(self) -> NewCache:
         return make
 
-    async def test_while_it_is_away_every_call_says_so(self) -> None:
+    async def test_while_it_is_down_every_call_raises_unavailable(self) -> None:
         cache = MemoryCache(3)
         await cache.put({"a": document("a")})
         cache.available = False

@@ -82,7 +82,7 @@ async def test_a_few_failures_leave_it_closed() -> None:
     assert await setting.reaches_the_cache()
 
 
-async def test_failures_in_a_row_open_it_and_the_cache_is_left_alone() -> None:
+async def test_failures_in_a_row_open_the_circuit() -> None:
     setting = Setting()
     setting.cache.available = False
     await setting.fail(3)
@@ -96,7 +96,7 @@ async def test_failures_in_a_row_open_it_and_the_cache_is_left_alone() -> None:
     assert setting.cache.calls == calls
 
 
-async def test_a_success_between_failures_starts_the_count_anew() -> None:
+async def test_a_success_between_failures_resets_the_count() -> None:
     setting = Setting()
     for _ in range(5):
         setting.cache.available = False
@@ -224,7 +224,7 @@ async def test_callers_that_leave_are_no_failures() -> None:
     assert not setting.breaker.is_open
 
 
-async def test_failures_that_come_in_late_do_not_lengthen_the_pause() -> None:
+async def test_late_failures_do_not_lengthen_the_pause() -> None:
     setting = Setting()
     setting.cache.frozen = True
     calls = [asyncio.create_task(setting.breaker.get(["a"])) for _ in range(20)]
@@ -259,7 +259,7 @@ async def test_a_fault_of_our_own_is_passed_on_and_counts_for_nothing() -> None:
     assert not breaker.is_open
 
 
-async def test_while_it_is_left_alone_it_is_said_why() -> None:
+async def test_an_open_circuit_reports_the_reason() -> None:
     setting = Setting()
     setting.cache.available = False
     await setting.fail(3)

@@ -21,7 +21,7 @@ class TestMemoryDeadLetters(DeadLettersContract):
     def side(self) -> DeadLettersSide:
         return MemorySide()
 
-    async def test_while_they_are_away_nothing_is_kept(self) -> None:
+    async def test_while_they_are_down_nothing_is_stored(self) -> None:
         dead_letters = MemoryDeadLetters()
         dead_letters.available = False
         with pytest.raises(Unavailable):

@@ -36,7 +36,7 @@ class Store(OrderReader):
 
 
 class SharedCache(MemoryCache):
-    """Remembers what it was told."""
+    """Records its calls."""
 
     def __init__(self, capacity: int = CAPACITY) -> None:
         super().__init__(capacity)
@@ -65,7 +65,7 @@ class SharedCache(MemoryCache):
         return [uid for uid in order_uids if uid not in found]
 
     async def holds(self, *uids: str) -> bool:
-        """Whether it has exactly these, once it was told."""
+        """Whether it has exactly these, after a flush."""
         async with asyncio.timeout(5):
             while list(self._documents) != list(uids):  # noqa: ASYNC110
                 await asyncio.sleep(0.001)
@@ -110,7 +110,7 @@ class TestHits:
         assert cached is not None
         assert (cached.document, cached.digest) == (document("a"), hex_digest(document("a")))
 
-    async def test_with_the_shared_one_down_what_is_read_is_kept_here(
+    async def test_with_the_shared_cache_down_orders_are_kept_locally(
         self, cache: BoundedLocalCache, shared: SharedCache
     ) -> None:
         store = Store()
@@ -147,7 +147,7 @@ class TestRoom:
         assert not cache.peek("1")
         assert cache.peek("2")
 
-    async def test_a_document_that_is_too_large_goes_to_the_shared_one_alone(
+    async def test_a_document_that_is_too_large_goes_only_to_the_shared_cache(
         self, shared: SharedCache
     ) -> None:
         cache = BoundedLocalCache(shared, ROOM, CAPACITY)
@@ -196,14 +196,14 @@ class TestRoom:
 
 
 class TestFlush:
-    async def test_a_document_that_was_put_is_told_at_once(
+    async def test_a_put_is_flushed_at_once(
         self, cache: BoundedLocalCache, shared: SharedCache
     ) -> None:
         await cache.put(documents("a"))
         await quiet()
         assert await shared.holds("a")
 
-    async def test_hits_are_told(self, cache: BoundedLocalCache, shared: SharedCache) -> None:
+    async def test_hits_are_flushed(self, cache: BoundedLocalCache, shared: SharedCache) -> None:
         await shared.put(documents(*"abc"))
         cache.keep(documents("a"))
         await shared.put(documents(*"bc"))
@@ -221,7 +221,7 @@ class TestFlush:
         assert cache.peek("a")
         assert await shared.holds(*"yza")
 
-    async def test_what_is_used_meanwhile_is_told_in_one_go(
+    async def test_uses_during_the_interval_share_one_flush(
         self, cache: BoundedLocalCache, shared: SharedCache
     ) -> None:
         await cache.put(documents("a"))
@@ -232,7 +232,7 @@ class TestFlush:
         assert await shared.holds("a", "b")
         assert shared.touched == [["a"], ["a", "b"]]
 
-    async def test_no_more_is_told_than_is_worth_it(
+    async def test_no_more_is_flushed_than_the_shared_cache_holds(
         self, cache: BoundedLocalCache, shared: SharedCache
     ) -> None:
         await cache.put(documents(*map(str, range(100))))
@@ -240,7 +240,7 @@ class TestFlush:
         assert shared.touched == [["97", "98", "99"]]
         assert shared.given == [["97", "98", "99"]]
 
-    async def test_what_was_not_used_since_is_not_told_again(
+    async def test_unused_documents_are_not_flushed_again(
         self, cache: BoundedLocalCache, shared: SharedCache
     ) -> None:
         await cache.put(documents("a", "b"))
@@ -257,7 +257,7 @@ class TestFlush:
         assert asyncio.all_tasks() == {asyncio.current_task()}
         assert shared.touched == [["a"]]
 
-    async def test_a_shared_one_that_is_away_is_told_later_uses(
+    async def test_later_uses_are_flushed_after_the_shared_cache_was_down(
         self, cache: BoundedLocalCache, shared: SharedCache
     ) -> None:
         shared.available = False
@@ -285,7 +285,7 @@ class TestFlush:
         cache.peek("a")
         assert await shared.holds("a")
 
-    async def test_before_it_is_opened_and_after_it_is_closed_nothing_is_told(
+    async def test_before_open_and_after_close_nothing_is_flushed(
         self, shared: SharedCache
     ) -> None:
         cache = BoundedLocalCache(shared, ROOM, CAPACITY, flush_interval=PAUSE)

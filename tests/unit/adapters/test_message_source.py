@@ -47,7 +47,7 @@ class TestMemoryMessageSource(MessageSourceContract):
     def side(self) -> SourceSide:
         return MemorySide()
 
-    async def test_while_it_is_away_it_waits_and_commits_nothing(self) -> None:
+    async def test_while_it_is_down_it_waits_and_commits_nothing(self) -> None:
         topic = MemoryTopic()
         topic.append(b"a")
         source = MemoryMessageSource(topic)

@@ -103,7 +103,7 @@ async def test_what_does_not_exist_is_not_remembered(
     assert await reader.get(["new"]) == {"new": encode(order)}
 
 
-async def test_with_the_store_away_what_the_cache_holds_is_served(
+async def test_with_the_store_down_cached_orders_are_served(
     reader: CachedOrderReader, repository: CountingRepository
 ) -> None:
     await reader.get(["a"])
@@ -113,14 +113,14 @@ async def test_with_the_store_away_what_the_cache_holds_is_served(
         await reader.get(["a", "b"])
 
 
-async def test_with_the_cache_away_the_store_answers(
+async def test_with_the_cache_down_the_store_answers(
     reader: CachedOrderReader, cache: MemoryCache
 ) -> None:
     cache.available = False
     assert await reader.get(list(DOCUMENTS)) == DOCUMENTS
 
 
-async def test_a_cache_that_goes_away_meanwhile_does_not_matter(
+async def test_a_cache_that_goes_down_meanwhile_does_not_matter(
     repository: CountingRepository,
 ) -> None:
     class Fading(MemoryCache):
@@ -135,7 +135,7 @@ async def test_a_cache_that_goes_away_meanwhile_does_not_matter(
     }
 
 
-async def test_with_both_away_there_is_no_answer(
+async def test_with_both_down_there_is_no_answer(
     reader: CachedOrderReader, repository: CountingRepository, cache: MemoryCache
 ) -> None:
     cache.available = repository.available = False
@@ -143,7 +143,7 @@ async def test_with_both_away_there_is_no_answer(
         await reader.get(["a"])
 
 
-async def test_many_look_ups_are_few_questions(
+async def test_many_look_ups_share_few_queries(
     reader: CachedOrderReader, repository: CountingRepository, cache: CountingCache
 ) -> None:
     uids = [*DOCUMENTS, "x"]
@@ -174,7 +174,7 @@ class TestUselessCache:
         assert len(cache.asked) < len(NOTHING)
         cache.asked.clear()
 
-    async def test_it_is_left_alone_for_a_while(
+    async def test_it_is_bypassed_for_a_while(
         self, reader: CachedOrderReader, cache: CountingCache
     ) -> None:
         assert await reader.get(["a"]) == {"a": DOCUMENTS["a"]}
@@ -189,7 +189,7 @@ class TestUselessCache:
         await reader.get(["a"])
         assert await cache.get(["a"]) == {"a": DOCUMENTS["a"]}
 
-    async def test_with_the_store_away_what_it_holds_is_served_all_the_same(
+    async def test_with_the_store_down_a_bypassed_cache_is_queried(
         self, reader: CachedOrderReader, repository: CountingRepository
     ) -> None:
         repository.available = False
@@ -220,13 +220,13 @@ class TestUselessCache:
         repository.answers.clear()
         stuck = [asyncio.create_task(reader.get([uid])) for uid in ("a", "b")]
         await quiet()  # both questions are out
-        gathering, aboard = (asyncio.create_task(reader.get([uid])) for uid in ("held", "a"))
+        gathering, waiting = (asyncio.create_task(reader.get([uid])) for uid in ("held", "a"))
         assert await asyncio.wait_for(gathering, 5) == {"held": b"{}"}
-        assert not any(one.done() for one in (*stuck, aboard))
+        assert not any(one.done() for one in (*stuck, waiting))
         # And from now on at once.
         assert await asyncio.wait_for(reader.get(["held"]), 5) == {"held": b"{}"}
         repository.answers.set()
-        assert await asyncio.gather(*stuck, aboard) == [{u: DOCUMENTS[u]} for u in ("a", "b", "a")]
+        assert await asyncio.gather(*stuck, waiting) == [{u: DOCUMENTS[u]} for u in ("a", "b", "a")]
 
     async def test_who_is_out_with_a_question_to_such_a_store_is_served_too(
         self, reader: CachedOrderReader, repository: CountingRepository
@@ -239,7 +239,7 @@ class TestUselessCache:
             assert await asyncio.wait_for(one, 5) == {"held": b"{}"}
         repository.answers.set()
 
-    async def test_what_comes_to_be_held_meanwhile_is_served(
+    async def test_an_order_cached_meanwhile_is_served(
         self, reader: CachedOrderReader, repository: CountingRepository, cache: CountingCache
     ) -> None:
         repository.answers.clear()

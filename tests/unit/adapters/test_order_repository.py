@@ -34,7 +34,7 @@ class TestMemoryOrderRepository(OrderRepositoryContract):
     def test_any_orders(self) -> None:
         check_any_orders(opened, max_examples=50)
 
-    async def test_while_it_is_away_every_call_says_so(self) -> None:
+    async def test_while_it_is_down_every_call_raises_unavailable(self) -> None:
         repository = MemoryOrderRepository()
         order = order_of("uid")
         await repository.save_many([order])

@@ -24,7 +24,7 @@ class TestMemoryPublisher(PublisherContract):
     def side(self) -> PublisherSide:
         return MemorySide()
 
-    async def test_while_it_is_away_nothing_is_sent(self, order: Order) -> None:
+    async def test_while_it_is_down_nothing_is_sent(self, order: Order) -> None:
         topic = MemoryTopic()
         publisher = MemoryPublisher(topic)
         publisher.available = False

@@ -37,7 +37,7 @@ class TestMemoryDeadLetterReader(DeadLetterReaderContract):
     def side(self) -> DeadLetterReaderSide:
         return MemoryReaderSide()
 
-    async def test_while_they_are_away_nothing_is_read(self) -> None:
+    async def test_while_they_are_down_nothing_is_read(self) -> None:
         side = MemoryReaderSide()
         side.dead_letters.available = False
         with pytest.raises(Unavailable):
@@ -60,7 +60,7 @@ class TestMemoryReplayJournal(ReplayJournalContract):
     def side(self) -> ReplayJournalSide:
         return MemoryJournalSide()
 
-    async def test_while_it_is_away_nothing_is_read_or_noted(self) -> None:
+    async def test_while_it_is_down_nothing_is_read_or_recorded(self) -> None:
         side = MemoryJournalSide()
         side.store.available = False
         with pytest.raises(Unavailable):
@@ -83,7 +83,7 @@ class TestMemoryReplayTarget(ReplayTargetContract):
     def side(self) -> ReplayTargetSide:
         return MemoryTargetSide()
 
-    async def test_while_it_is_away_nothing_is_sent(self) -> None:
+    async def test_while_it_is_down_nothing_is_sent(self) -> None:
         side = MemoryTargetSide()
         side.target.available = False
         with pytest.raises(Unavailable):

@@ -74,7 +74,7 @@ def test_leaders_that_lack_what_was_acknowledged_are_a_problem_on_either_topic()
         assert sum(finding.state != "ok" for finding in said) == 1
 
 
-def test_what_is_not_told_is_not_judged() -> None:
+def test_denied_settings_are_not_judged() -> None:
     unknown = to_kafka_settings(Settings(kafka_bootstrap="broker:9092"))
     partitions = {0: PartitionView(3, 3, has_leader=True)}
     topic = TopicView("orders", partitions, {})

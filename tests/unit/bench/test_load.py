@@ -85,7 +85,7 @@ def test_an_answer_that_was_asked_for_may_be_404(tmp_path: Path) -> None:
         (["/orders/a", "/orders/a"], [b'{"order_uid":"a"}', b"other"], "200"),
     ],
 )
-def test_wrong_answers_are_told(
+def test_wrong_responses_are_reported(
     tmp_path: Path, targets: list[str], bodies: list[bytes] | None, told: str
 ) -> None:
     failures = load(tmp_path, targets, bodies)["failures"]

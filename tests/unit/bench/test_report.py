@@ -42,7 +42,7 @@ def test_numbers_are_as_exact_as_they_are(value: float | None, text: str) -> Non
     assert number(value) == text
 
 
-def test_the_table_tells_what_is_met_and_what_is_missed() -> None:
+def test_the_table_shows_met_and_missed_targets() -> None:
     console = Console(width=150, record=True, file=StringIO())
     console.print(table(FIGURES))
     lines = console.export_text().splitlines()

@@ -28,7 +28,7 @@ def test_a_new_folder_is_made_private_and_ignored_by_git(tmp_path: Path) -> None
     data.release()
 
 
-def test_a_second_process_is_told_who_holds_it_until_that_one_is_killed(tmp_path: Path) -> None:
+def test_a_second_process_is_rejected_until_the_first_is_killed(tmp_path: Path) -> None:
     path = tmp_path / "data"
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -62,7 +62,7 @@ def test_a_broken_memory_is_no_memory(tmp_path: Path, text: str) -> None:
     data.release()
 
 
-def test_somebody_elses_folder_is_left_alone(tmp_path: Path) -> None:
+def test_a_folder_with_other_files_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work", "utf-8")
     with pytest.raises(UsageError, match="contains other files"):
         DataFolder(tmp_path).acquire()

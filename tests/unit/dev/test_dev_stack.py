@@ -88,7 +88,7 @@ def test_the_banner_shows_where_all_is_and_no_secret(tmp_path: Path) -> None:
     assert "topsecret" not in text
 
 
-def test_the_port_of_health_that_the_user_has_set_is_kept(tmp_path: Path) -> None:
+def test_the_health_port_of_the_user_is_used(tmp_path: Path) -> None:
     own = {"ORDERS_CONSUMER_HEALTH_PORT": "9999", "ORDERS_CONSUMER_HEALTH_HOST": "::"}
     settings = load(own, dotenv=None)
     assert stack(tmp_path).child_environment(own, settings).items() >= own.items()
@@ -162,7 +162,7 @@ def test_where_the_api_is_reached_from_here(tmp_path: Path, host: str, url: str)
         ("linux", "cpython-311-x86_64-linux-musl", "musl"),
     ],
 )
-def test_platforms_without_servers_are_told(system: str, abi: str, why: str) -> None:
+def test_platforms_without_servers_are_rejected(system: str, abi: str, why: str) -> None:
     with pytest.raises(UsageError, match=why) as failure:
         check_platform(system, abi)
     assert "ORDERS_POSTGRES_DSN" in failure.value.advice

@@ -110,7 +110,7 @@ def test_readiness_is_waited_for(tmp_path: Path) -> None:
     child.stop()
 
 
-def test_an_early_end_is_told_with_the_end_of_the_log(tmp_path: Path) -> None:
+def test_an_early_end_is_reported_with_the_end_of_the_log(tmp_path: Path) -> None:
     child = ChildProcess(launch(tmp_path, "print('no such table'); raise SystemExit(7)"))
     child.start()
     with pytest.raises(ChildError, match=r"ended by itself \(exit code 7\)") as failure:
@@ -141,7 +141,7 @@ def test_an_orphan_is_reclaimed(tmp_path: Path) -> None:
     assert not (tmp_path / "record").exists()
 
 
-def test_a_stranger_with_a_reused_process_id_is_left_alone(tmp_path: Path) -> None:
+def test_a_process_with_a_reused_id_is_not_signalled(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", SLEEP], start_new_session=True) as stranger:
         record = tmp_path / "record"
         remember(record, stranger.pid)

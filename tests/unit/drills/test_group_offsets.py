@@ -40,7 +40,7 @@ def test_commits_that_advance_or_stand_still_are_fine() -> None:
     assert not moved_back([commit(1), commit(9, 1), commit(1), commit(2), commit(10, 1)])
 
 
-def test_a_commit_that_goes_back_is_told() -> None:
+def test_a_commit_that_goes_back_is_reported() -> None:
     [told] = moved_back([commit(5), commit(9, 1), commit(4), commit(5)])
     assert "committed to 5, and then to 4" in told
 
@@ -51,5 +51,5 @@ def test_going_back_is_fine_where_it_was_ordered_and_only_then() -> None:
     assert len(moved_back([commit(5), commit(2), commit(5), commit(2)], ordered)) == 1
 
 
-def test_what_the_broker_has_forgotten_begins_anew() -> None:
+def test_offsets_that_the_broker_has_deleted_start_over() -> None:
     assert not moved_back([commit(5), commit(None), commit(1)])

@@ -1,4 +1,4 @@
-"""Reads and writes go on with Redis away, and all goes on by itself when a server is back."""
+"""Reads and writes work with Redis down, and everything recovers by itself with its server."""
 
 import json
 import time
@@ -65,7 +65,7 @@ def wait_for_line(system: System, process: str, text: str) -> None:
 
 
 @pytest.mark.parametrize("way", ["shut", "freeze"])
-def test_redis_away(behind_doors: System, redis_door: TcpProxy, redis_url: str, way: str) -> None:
+def test_redis_down(behind_doors: System, redis_door: TcpProxy, redis_url: str, way: str) -> None:
     system = behind_doors
     system.start("consumer")
     system.start_api()
@@ -135,20 +135,20 @@ def test_connections_that_have_stalled_stop_nobody_else(
         time.sleep(0.2)
         second = pool.submit(ask, "b")
         wait_until(lambda: found("c"), 8, "another order is found")
-        # What is found for others ends the wait of those who were aboard.
+        # A result that is found for other callers resolves these waiters too.
         wait_until(lambda: found("a"), 8, "the same order is found")
         wait_until(lambda: found("b"), 8, "the same order is found")
         assert first.result(10) == second.result(10) == 200
     postgres_door.open()
 
 
-def test_postgres_away(behind_doors: System, postgres_door: TcpProxy) -> None:
+def test_postgres_down(behind_doors: System, postgres_door: TcpProxy) -> None:
     system = behind_doors
     postgres_door.shut()
     system.start("consumer")
     system.start("api")
-    away = system.wait_for_api(503)
-    assert away.json()["parts"]["postgres"]["state"] == "down"
+    down = system.wait_for_api(503)
+    assert down.json()["parts"]["postgres"]["state"] == "down"
     assert system.http.get("/health/live").status_code == 200
     system.send(order("early"))
     postgres_door.open()
@@ -170,7 +170,7 @@ def test_postgres_away(behind_doors: System, postgres_door: TcpProxy) -> None:
     assert system.stop("api") == 0
 
 
-def test_stopping_with_postgres_away(behind_doors: System, postgres_door: TcpProxy) -> None:
+def test_stopping_with_postgres_down(behind_doors: System, postgres_door: TcpProxy) -> None:
     system = behind_doors
     system.start("consumer")
     system.start_api()

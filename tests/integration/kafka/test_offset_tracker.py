@@ -27,7 +27,7 @@ class Books(RuleBasedStateMachine):
 
     @rule()
     def take_over(self) -> None:
-        """All partitions are assigned anew; what is in hand and read ahead counts no more."""
+        """All partitions are reassigned; delivered and buffered messages no longer count."""
         self.stale += [token for token, _ in getattr(self, "in_hand", [])]
         self.tracker.assign(PARTITIONS)
         self.buffer.clear()
@@ -69,7 +69,7 @@ class Books(RuleBasedStateMachine):
 
     @precondition(lambda self: self.stale)
     @rule(data=st.data())
-    def finish_what_was_taken_away(self, data: st.DataObject) -> None:
+    def finish_revoked_batch(self, data: st.DataObject) -> None:
         token = data.draw(st.sampled_from(self.stale))
         before = self.tracker.to_commit()
         assert not self.tracker.is_current(token)

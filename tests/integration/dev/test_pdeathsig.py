@@ -21,7 +21,7 @@ from orders_dev.valkey import ValkeyServer
 PARENT = """
 import sys, threading
 from pathlib import Path
-from tests.integration.dev.test_parent_death import make
+from tests.integration.dev.test_pdeathsig import make
 server = make(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]))
 thread = threading.Thread(target=server.start)
 thread.start()
