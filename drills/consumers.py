@@ -47,7 +47,8 @@ class Consumers:
         argv = [sys.executable, "-m", "orders", "consumer"]
         if failpoint:
             argv = [sys.executable, "-m", "drills.failing_consumer", failpoint]
-            environment["PYTHONPATH"] = str(_ROOT)
+            inherited = environment.get("PYTHONPATH", "")
+            environment["PYTHONPATH"] = f"{_ROOT}{os.pathsep}{inherited}"
         self._log_begins[name] = len(self.log(name))
         with (self._logs / f"{name}.log").open("ab") as log:
             self._running[name] = subprocess.Popen(
