@@ -53,7 +53,7 @@ def main(
 ) -> None:
     """Measure the product against limits of the same machine, all rows or those NAMED.
 
-    Ends with 1 where something is stored or answered that was not sent. A missed target is told in
+    Ends with 1 where something is stored or answered that was not sent. A missed target is shown in
     the table, and is no failure unless --strict says so.
     """
     if docs:

@@ -48,7 +48,7 @@ def drain(
     rate: float | None = None,
     left: threading.Event | None = None,
 ) -> Drained:
-    """Read an answer to its end, and throw it away.
+    """Read a response to its end, and discard it.
 
     The time to the first byte of the body counts from the request on a connection that is there.
     """

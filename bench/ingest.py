@@ -172,7 +172,7 @@ def _figures(
 
 
 def _batches(place: Place, dsn: str) -> list[int]:
-    """How many orders each transaction has stored: the rows tell, by the number of theirs."""
+    """How many orders each transaction has stored, by the transaction ids of the rows."""
     text = "SELECT array_agg(n) FROM (SELECT count(*) AS n FROM orders GROUP BY xmin::text) AS each"
     return list(place.ask(dsn, text))
 

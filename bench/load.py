@@ -1,7 +1,7 @@
 """The load generator: a process of its own, so that nobody else's work holds it up.
 
 Reads what to do as JSON from standard input, and writes what it found to standard output. One
-thread, raw sockets and epoll: 10 to 20 us of its time a request, which it tells (``cpu``), so that
+thread, raw sockets and epoll: 10 to 20 us of its time a request, reported as ``cpu``, so that
 one can see that it was not what was measured.
 """
 
@@ -62,7 +62,7 @@ class _Connection:
 
 
 def run(spec: Spec) -> dict[str, Any]:
-    """Do it; ``failures`` tells the first answers that were not as they must be.
+    """Do it; ``failures`` describes the first wrong responses.
 
     ``requests`` are those that were counted, ``asked`` all of them.
     """

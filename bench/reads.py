@@ -31,7 +31,7 @@ PLANNING = {
     "enable_seqscan": "off",
     "jit": "off",
 }
-"""Of the limits' sessions, as the product has it: else each look-up is planned anew, which takes
+"""Of the limits' sessions, as the product has it: otherwise each look-up is planned, which takes
 longer than itself, and of all orders each one's items are read by a bitmap, which is slower."""
 
 

@@ -30,7 +30,7 @@ class AnswerReader:
         """Take what has come in; the answer once it is whole.
 
         Raises:
-            BadAnswer: it does not tell its length, is no HTTP/1.1, or is followed by something;
+            BadAnswer: it does not state its length, is no HTTP/1.1, or is followed by something;
                 or there is no data, which is how a connection ends.
         """
         if not data:

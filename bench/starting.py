@@ -83,7 +83,7 @@ def _start_consumer(place: Place, dsn: str, topic: str) -> float:
 
 
 def _imported(place: Place, dsn: str, topic: str, command: str) -> list[str]:
-    """The top-level packages of others that its processes import, by what they themselves tell."""
+    """The third-party top-level packages that its processes import, by their import log."""
     more = {"PYTHONPROFILEIMPORTTIME": "1"}
     if command == "api":
         with api(place, dsn, topic, **more) as made:

@@ -25,7 +25,7 @@ def broker_restarts(stage: Stage) -> None:
 
 @drill(4, "the broker frozen for longer than the session timeout")
 def broker_frozen(stage: Stage) -> None:
-    """Once by a little, and in the long set once for longer than a member may be away."""
+    """Once by a little, and in the long set once for longer than max_poll_interval_ms."""
     _start_two(stage)
     for seconds in (SESSION_SECONDS + 2.0, *((45.0,) if stage.long else ())):
         with stage.traffic.flow(2_000, seconds=seconds / 2):

@@ -13,7 +13,7 @@ Document = dict[str, Any]
 class Good:
     """A valid order: to be stored, or a conflict where its uid is stored with other content.
 
-    ``raw`` is what a dead letter of it holds then; unless it is told, any part of the message.
+    ``raw`` is the value of its dead letter then; by default any part of the message.
     """
 
     document: Document

@@ -1,7 +1,7 @@
 """A JSON parser for the drills: no recursion, so that no nesting is too deep for it.
 
 The standard library's own cannot be used as it is: it recurses, takes NaN and Infinity, refuses
-integers of more than 4,300 digits, and does not tell where an element begins and ends. Its scanner
+integers of more than 4,300 digits, and does not say where an element begins and ends. Its scanner
 of strings is strict about control characters and escapes, lets lone surrogates through, and serves
 here as it is. Of a repeated key the last wins, as in a dict.
 """

@@ -64,7 +64,7 @@ class PostgresDoor(TcpProxy):
             return lost
 
     def lost_commit(self) -> None:
-        """Note that the server did a COMMIT that nobody was told about."""
+        """Count a COMMIT whose confirmation was dropped."""
         with self._armed:
             self.cuts += 1
 

@@ -70,7 +70,7 @@ class HarmedPostgres(Harmed):
         """End all its processes by SIGKILL, as a machine does that loses its power."""
         with psycopg.connect(self._postgres.dsn) as connection:
             found = connection.execute(_OTHER_PROCESSES).fetchall()
-        # The first of them first: it would take the death of another for a crash, and start anew.
+        # The first process first: it would treat the death of another as a crash, and restart it.
         self._signal(signal.SIGKILL)
         for (pid,) in found:
             with suppress(ProcessLookupError):

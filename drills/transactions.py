@@ -17,7 +17,7 @@ TIMEOUT = 30.0
 def control_records(stage: Stage) -> None:
     """None is a message, none holds up what follows, and a partition that ends with them is done.
 
-    Records of aborted transactions are not told apart, so they are orders like others.
+    Records of aborted transactions are not distinguished, so they are orders like others.
     """
     stage.consumers.start("static", static=True)
     stage.consumers.start("dynamic")

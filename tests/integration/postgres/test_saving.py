@@ -62,7 +62,7 @@ AT_GATE = """
 
 async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 10) -> None:
     async with asyncio.timeout(seconds):
-        while not await condition():  # noqa: ASYNC110 (the server tells no event)
+        while not await condition():  # noqa: ASYNC110 (the server sends no event)
             await asyncio.sleep(0.01)
 
 

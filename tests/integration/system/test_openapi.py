@@ -41,7 +41,7 @@ def document_of(running: System) -> dict[str, Any]:
 def answers(
     running: System, document: dict[str, Any], scenarios: Sequence[Scenario]
 ) -> list[httpx.Response]:
-    """All asked at once: with a server away, each takes as long as it is given.
+    """All asked at once: with a server down, each takes until its timeout.
 
     Health is asked until it is as shown: what it has found out, and how, depends on the moment.
     """
@@ -67,7 +67,7 @@ def answers(
 
 @pytest.fixture
 def served(system_environment: dict[str, str], tmp_path: Path) -> Iterator[System]:
-    """With an API that has no cache, since one answer tells of that."""
+    """With an API that has no cache, since one response says so."""
     with without("cache", system_environment, tmp_path) as made:
         yield made
 

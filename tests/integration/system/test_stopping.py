@@ -90,7 +90,7 @@ def working(consumer: System, database_dsn: str) -> None:
     wait_until(lambda: "before" in stored(database_dsn), START_SECONDS, "an order is stored")
 
 
-def away(broker: OwnBroker | None, postgres: TcpProxy | None, how: str) -> None:
+def take_down(broker: OwnBroker | None, postgres: TcpProxy | None, how: str) -> None:
     if postgres:
         {"frozen": postgres.freeze, "dead": postgres.shut}[how]()
     if broker:
@@ -117,7 +117,9 @@ def test_idle_with_servers_down(  # noqa: PLR0917
     how: str,
 ) -> None:
     working(consumer, database_dsn)
-    away(broker if "kafka" in which else None, postgres_door if "postgres" in which else None, how)
+    take_down(
+        broker if "kafka" in which else None, postgres_door if "postgres" in which else None, how
+    )
     ends_in_time(consumer, SIGNALS[how == "dead"])
 
 
@@ -126,7 +128,9 @@ def test_idle_with_servers_down(  # noqa: PLR0917
 def test_starting_with_servers_down(
     consumer: System, broker: OwnBroker, postgres_door: TcpProxy, which: str, how: str
 ) -> None:
-    away(broker if "kafka" in which else None, postgres_door if "postgres" in which else None, how)
+    take_down(
+        broker if "kafka" in which else None, postgres_door if "postgres" in which else None, how
+    )
     consumer.start("consumer")
     logged(consumer, "started")
     if "postgres" in which:
@@ -159,7 +163,7 @@ def test_with_a_batch_in_progress_and_postgres_down(
 ) -> None:
     """It is dropped uncommitted, and comes again."""
     working(consumer, database_dsn)
-    away(None, postgres_door, how)
+    take_down(None, postgres_door, how)
     consumer.send(order("in hand"))
     if how == "dead":
         logged(consumer, "cannot store, waiting")
@@ -177,7 +181,7 @@ def test_with_a_batch_in_progress_and_postgres_down(
 def test_with_something_unacknowledged(
     consumer: System, broker: OwnBroker, database_dsn: str, how: str, also: str
 ) -> None:
-    """The broker goes away between the database's work and its own."""
+    """The broker goes down between the database's work and its own."""
     working(consumer, database_dsn)
     with psycopg.connect(database_dsn) as other:
         other.execute("LOCK TABLE orders IN SHARE ROW EXCLUSIVE MODE")
@@ -188,7 +192,7 @@ def test_with_something_unacknowledged(
             START_SECONDS,
             "the batch waits for the lock",
         )
-        away(broker, None, how)
+        take_down(broker, None, how)
     wait_until(lambda: "in hand" in stored(database_dsn), START_SECONDS, "it is stored")
     ends_in_time(consumer, signal.SIGINT)
 
@@ -197,7 +201,7 @@ def test_a_second_signal_ends_at_once(
     consumer: System, broker: OwnBroker, database_dsn: str, postgres_door: TcpProxy
 ) -> None:
     working(consumer, database_dsn)
-    away(broker, postgres_door, "frozen")
+    take_down(broker, postgres_door, "frozen")
     process = consumer._processes["consumer"]
     process.send_signal(signal.SIGTERM)
     logged(consumer, "stopping")
@@ -256,7 +260,7 @@ def test_the_api_with_requests_in_hand_and_servers_frozen(
     consumer: System, broker: OwnBroker, postgres_door: TcpProxy
 ) -> None:
     consumer.start_api()
-    away(broker, postgres_door, "frozen")
+    take_down(broker, postgres_door, "frozen")
     with (
         socket.create_connection(("127.0.0.1", consumer.port)) as reader,
         socket.create_connection(("127.0.0.1", consumer.port)) as sender,

@@ -1,4 +1,4 @@
-"""The orders of the bench are valid, and what the tables must hold of them is told rightly."""
+"""The orders of the bench are valid, and the expected rows of the tables are right."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The load generator counts right answers and tells wrong ones: else it would prove nothing."""
+"""The load generator counts right responses and reports wrong ones."""
 
 import threading
 from collections.abc import Iterator
@@ -78,7 +78,7 @@ def test_an_answer_that_was_asked_for_may_be_404(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("targets", "bodies", "told"),
+    ("targets", "bodies", "failure"),
     [
         (["/orders/none"], None, "404"),
         (["/orders/a"], [b'{"order_uid":"A"}'], "200"),
@@ -86,8 +86,8 @@ def test_an_answer_that_was_asked_for_may_be_404(tmp_path: Path) -> None:
     ],
 )
 def test_wrong_responses_are_reported(
-    tmp_path: Path, targets: list[str], bodies: list[bytes] | None, told: str
+    tmp_path: Path, targets: list[str], bodies: list[bytes] | None, failure: str
 ) -> None:
     failures = load(tmp_path, targets, bodies)["failures"]
     assert failures
-    assert told in failures[0]
+    assert failure in failures[0]

@@ -1,4 +1,4 @@
-"""What came out is told as it is."""
+"""The report shows the results as they are."""
 
 import json
 import xml.etree.ElementTree as ET

@@ -56,7 +56,7 @@ def test_a_length_that_is_only_spoken_of() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sent", "told"),
+    ("sent", "reason"),
     [
         (b"", "closed"),
         (b"SSH-2.0-x\r\n\r\n", "no HTTP"),
@@ -64,6 +64,6 @@ def test_a_length_that_is_only_spoken_of() -> None:
         (wire(b"one") + b"more", "more than was asked for"),
     ],
 )
-def test_what_nobody_asked_for(sent: bytes, told: str) -> None:
-    with pytest.raises(BadAnswer, match=told):
+def test_what_nobody_asked_for(sent: bytes, reason: str) -> None:
+    with pytest.raises(BadAnswer, match=reason):
         read(sent)

@@ -41,8 +41,8 @@ def test_commits_that_advance_or_stand_still_are_fine() -> None:
 
 
 def test_a_commit_that_goes_back_is_reported() -> None:
-    [told] = moved_back([commit(5), commit(9, 1), commit(4), commit(5)])
-    assert "committed to 5, and then to 4" in told
+    [move] = moved_back([commit(5), commit(9, 1), commit(4), commit(5)])
+    assert "committed to 5, and then to 4" in move
 
 
 def test_going_back_is_fine_where_it_was_ordered_and_only_then() -> None:

@@ -11,7 +11,7 @@ class MemoryCache(Cache, Dependency):
     """A least-recently-used cache of at most ``capacity`` (1 or more) documents.
 
     Attributes:
-        available: set it to False to have the cache be away.
+        available: set it to False to simulate an outage of the cache.
     """
 
     def __init__(self, capacity: int) -> None:

@@ -1,4 +1,4 @@
-"""An inspection that finds what it was told."""
+"""An inspection with given findings."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ from orders.domain.ports import Finding, Inspection
 
 
 class MemoryInspection(Inspection):
-    """Finds ``findings``; none means all is well. Set ``available`` to False to have it be away."""
+    """Returns ``findings``, by default none. Set ``available`` to False to simulate an outage."""
 
     def __init__(self, part: str, findings: Sequence[Finding] = ()) -> None:
         self.part = part

@@ -30,7 +30,7 @@ class MemoryMessageSource(MessageSource, Dependency):
 
     @property
     def available(self) -> bool:
-        """Whether the other side is there; set it to False to have it be away."""
+        """Whether the topic is up; set it to False to simulate an outage."""
         return self._is_available
 
     @available.setter

@@ -13,7 +13,7 @@ class MemoryPublisher(Publisher, Dependency):
     """Publishes into a ``MemoryTopic``.
 
     Attributes:
-        available: set it to False to have the topic be away.
+        available: set it to False to simulate an outage of the topic.
     """
 
     def __init__(self, topic: MemoryTopic) -> None:
