@@ -29,7 +29,7 @@ class _Task(NamedTuple):
         uids: of the orders that are new, in their order.
         base: rows that are stored before, as files and how many orders they are.
         expected: digests of the tables afterwards.
-        letters: what lies in the dead letters afterwards, all of it conflicts.
+        dead letters: what lies in the dead letters afterwards, all of it conflicts.
     """
 
     topic: str
@@ -37,7 +37,7 @@ class _Task(NamedTuple):
     uids: Sequence[str]
     expected: dict[str, str]
     base: tuple[dict[str, Path], int] | None = None
-    letters: Sequence[bytes] = ()
+    dead_letters: Sequence[bytes] = ()
 
 
 def measure(place: Place) -> list[Figure]:
@@ -87,14 +87,17 @@ def _take_in(place: Place, dsn: str, task: _Task) -> Pace:
         files, base = task.base
         place.copy(dsn, files)
     place.settle()
-    letters = f"{place.new_name('letters')}.dlq"
-    with consumer(place, dsn, task.topic, ORDERS_KAFKA_DLQ_TOPIC=letters) as running:
+    dead_letters = f"{place.new_name('dead_letters')}.dlq"
+    with consumer(place, dsn, task.topic, ORDERS_KAFKA_DLQ_TOPIC=dead_letters) as running:
         found = pace(running, dsn, task.uids, task.messages, base=base)
     check(place.digests(dsn) == task.expected, "what is stored is not what was sent")
-    dead = list(place.topics.read_all(letters))
-    check(sorted(each.value() or b"" for each in dead) == sorted(task.letters), "other letters")
+    dead = list(place.topics.read_all(dead_letters))
+    check(
+        sorted(each.value() or b"" for each in dead) == sorted(task.dead_letters),
+        "other dead letters",
+    )
     codes = {dict(each.headers() or ())["orders-error-code"] for each in dead}
-    check(codes <= {b"conflict"}, f"the letters' codes are {codes}")
+    check(codes <= {b"conflict"}, f"the dead letters' codes are {codes}")
     return found
 
 

@@ -68,15 +68,15 @@ class _Sent(NamedTuple):
 
 def audit(
     messages: Iterable[Message],
-    letters: Iterable[Message],
+    dead_letters: Iterable[Message],
     orders: dict[str, Document],
     committed: Sequence[int],
     ledger: Ledger,
 ) -> Tally:
     """Hold all messages of the source topic against what became of them.
 
-    ``letters``: all dead letters; ``orders``: as ``read_orders`` gives them; ``committed``: the
-    group's offset of each partition of the source topic. Nothing may have been going on meanwhile.
+    ``dead_letters``: all dead letters; ``orders``: as returned by ``read_orders``; ``committed``:
+    the group's offset of each partition of the source topic. Nothing may be in progress.
     """
     tally = Tally()
     documents = list(_documents(messages, ledger))
@@ -84,7 +84,7 @@ def audit(
     # More than were acknowledged is fine: an acknowledgement may be lost on its way.
     for _ in range(ledger.sent - len(documents)):
         tally.note("lost", "acknowledged, and not on the topic any more")
-    by_identity = _letters(letters, tally)
+    by_identity = _dead_letters(dead_letters, tally)
     tally.dead = len(by_identity)
     tally.stored = len(orders)
     _judge_orders(orders, documents, tally)
@@ -115,54 +115,54 @@ class _Judge:
         self._committed = committed
         self._seen: set[str] = set()
 
-    def judge(self, sent: _Sent, letter: Message | None) -> None:
-        """Count this document by what became of it; ``letter`` is its dead letter, if any."""
+    def judge(self, sent: _Sent, dead_letter: Message | None) -> None:
+        """Count this document by what became of it; ``dead_letter`` is its dead letter, if any."""
         self._tally.held += not self._is_committed(sent)
         if isinstance(sent.expected, Bad):
-            self._judge_bad(sent, sent.expected, letter)
+            self._judge_bad(sent, sent.expected, dead_letter)
         else:
-            self._judge_good(sent, sent.expected, letter)
-        if letter is not None:
-            self._judge_letter(sent, letter)
+            self._judge_good(sent, sent.expected, dead_letter)
+        if dead_letter is not None:
+            self._judge_dead_letter(sent, dead_letter)
 
-    def _judge_good(self, sent: _Sent, expected: Good, letter: Message | None) -> None:
+    def _judge_good(self, sent: _Sent, expected: Good, dead_letter: Message | None) -> None:
         uid = expected.document["order_uid"]
         order = self._orders.get(uid)
         if order == as_stored(expected.document):
             self._tally.repeated += uid in self._seen
             self._seen.add(uid)
-            if letter is not None:
+            if dead_letter is not None:
                 self._tally.note("doubled", f"{sent.identity} is stored and a dead letter")
-        elif letter is None:
+        elif dead_letter is None:
             if self._is_committed(sent):
                 self._tally.note("lost", f"{sent.identity} is neither stored nor a dead letter")
-        elif order is None or _header(letter, "error-code") != "conflict":
-            reason = f"{_header(letter, 'error-code')}: {_header(letter, 'error-detail')}"
+        elif order is None or _header(dead_letter, "error-code") != "conflict":
+            reason = f"{_header(dead_letter, 'error-code')}: {_header(dead_letter, 'error-detail')}"
             self._tally.note("untrue", f"{sent.identity} is valid, and a dead letter: {reason}")
-        elif _value(letter) not in _value(sent.message) or (
-            expected.raw is not None and _value(letter) != expected.raw
+        elif _value(dead_letter) not in _value(sent.message) or (
+            expected.raw is not None and _value(dead_letter) != expected.raw
         ):
             self._tally.note("untrue", f"{sent.identity} is a dead letter with other bytes")
 
-    def _judge_bad(self, sent: _Sent, expected: Bad, letter: Message | None) -> None:
-        if letter is None:
+    def _judge_bad(self, sent: _Sent, expected: Bad, dead_letter: Message | None) -> None:
+        if dead_letter is None:
             if self._is_committed(sent):
                 self._tally.note("lost", f"{sent.identity} is bad, and no dead letter")
             return
-        code, detail = _header(letter, "error-code"), _header(letter, "error-detail")
+        code, detail = _header(dead_letter, "error-code"), _header(dead_letter, "error-detail")
         if not expected.is_true(code, detail):
             wanted = f"{sorted(expected.codes)}, {expected.detail}"
             self._tally.note("untrue", f"{sent.identity}: {code}: {detail}; expected {wanted}")
-        elif letter.value() != expected.raw:
+        elif dead_letter.value() != expected.raw:
             self._tally.note("untrue", f"{sent.identity} is a dead letter with other bytes")
 
-    def _judge_letter(self, sent: _Sent, letter: Message) -> None:
-        """What a letter takes over from its message."""
-        theirs: Any = letter.headers() or []
+    def _judge_dead_letter(self, sent: _Sent, dead_letter: Message) -> None:
+        """What a dead letter takes over from its message."""
+        theirs: Any = dead_letter.headers() or []
         ours: Any = sent.message.headers() or []
         kept = {
-            "key": letter.key() == sent.message.key(),
-            "timestamp": letter.timestamp()[1] == sent.message.timestamp()[1],
+            "key": dead_letter.key() == sent.message.key(),
+            "timestamp": dead_letter.timestamp()[1] == sent.message.timestamp()[1],
             "headers": all((name, value or b"") in theirs for name, value in ours),
         }
         for name, is_kept in kept.items():
@@ -181,8 +181,8 @@ def _documents(messages: Iterable[Message], ledger: Ledger) -> Iterable[_Sent]:
             yield _Sent(Identity(*place, index), message, expected)
 
 
-def _letters(messages: Iterable[Message], tally: Tally) -> dict[Identity, Message]:
-    """By identity: the same letter written twice counts once, but has to say the same twice."""
+def _dead_letters(messages: Iterable[Message], tally: Tally) -> dict[Identity, Message]:
+    """By identity: the same dead letter written twice counts once, but both copies must agree."""
     found: dict[Identity, Message] = {}
     for message in messages:
         identity = Identity(
@@ -197,13 +197,13 @@ def _letters(messages: Iterable[Message], tally: Tally) -> dict[Identity, Messag
     return found
 
 
-def _said(letter: Message) -> tuple[object, ...]:
-    """What every copy of a letter has to say alike."""
-    return (letter.value(), letter.key(), _header(letter, "error-code"))
+def _said(dead_letter: Message) -> tuple[object, ...]:
+    """What every copy of a dead letter has to say alike."""
+    return (dead_letter.value(), dead_letter.key(), _header(dead_letter, "error-code"))
 
 
-def _header(letter: Message, name: str) -> str:
-    headers: Any = letter.headers() or []
+def _header(dead_letter: Message, name: str) -> str:
+    headers: Any = dead_letter.headers() or []
     return str(dict(headers)[f"orders-{name}"].decode())
 
 

@@ -95,7 +95,7 @@ class DamagingProxy:
             client.sendall(struct.pack("!i", len(frame)) + frame)
 
     def _damage(self, frame: bytearray) -> None:
-        """Change a letter in a field name of a random order of the response."""
+        """Change a dead letter in a field name of a random order of the response."""
         orders = [match.start() for match in _ORDER.finditer(frame)]
         if orders and self._rng.random() < self._chance:
             frame[self._rng.choice(orders) + 3] ^= 0x01

@@ -6,8 +6,8 @@ instead, until it gets a SIGCONT, and `PLACE:N:hold` has that one call wait for 
 rest goes on. DRILL_KAFKA_OPTIONS, a JSON object, holds options for the Kafka client's consumer.
 
     before-commit       stored and dead letters safe, offsets not committed
-    before-letters      stored, the dead letters not written
-    after-letters       the dead letters acknowledged, offsets not committed
+    before-dead-letters      stored, the dead letters not written
+    after-dead-letters       the dead letters acknowledged, offsets not committed
     before-save         nothing stored yet
     after-save          stored in the database, not yet returned to the caller
 """
@@ -74,13 +74,13 @@ class _Source(MessageSource):
 
 
 class _Letters(DeadLetters):
-    def __init__(self, letters: DeadLetters, failpoint: Failpoint) -> None:
-        self._letters, self._failpoint = letters, failpoint
+    def __init__(self, dead_letters: DeadLetters, failpoint: Failpoint) -> None:
+        self._dead_letters, self._failpoint = dead_letters, failpoint
 
-    async def put(self, letters: Sequence[DeadLetter]) -> None:
-        await self._failpoint.pass_by("before-letters")
-        await self._letters.put(letters)
-        await self._failpoint.pass_by("after-letters")
+    async def put(self, dead_letters: Sequence[DeadLetter]) -> None:
+        await self._failpoint.pass_by("before-dead-letters")
+        await self._dead_letters.put(dead_letters)
+        await self._failpoint.pass_by("after-dead-letters")
 
 
 class _Repository(PostgresOrderRepository):
@@ -103,11 +103,11 @@ def main() -> None:
     start_logging(settings, "consumer")
     container = build(settings)
     source = KafkaMessageSource(container.kafka_settings(), **options)
-    letters = container.dead_letters()
+    dead_letters = container.dead_letters()
     repository = _Repository(container.database())
     repository.failpoint = failpoint
     container.repository.override(providers.Object(repository))
-    container.dead_letters.override(providers.Object(_Letters(letters, failpoint)))
+    container.dead_letters.override(providers.Object(_Letters(dead_letters, failpoint)))
     container.source.override(providers.Object(_Source(source, failpoint)))
     container.consumer_resources.override(
         providers.List(container.database, container.producer, providers.Object(source))

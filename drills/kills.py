@@ -7,7 +7,7 @@ from drills.expectations import bad
 from drills.stage import SESSION_SECONDS, Stage
 from drills.waiting import wait_until
 
-PLACES = ("before-save", "after-save", "before-letters", "after-letters", "before-commit")
+PLACES = ("before-save", "after-save", "before-dead-letters", "after-dead-letters", "before-commit")
 
 
 @drill(1, "kill -9 of the consumer at random moments")

@@ -76,7 +76,7 @@ def postgres_orders_locked(stage: Stage) -> None:
     given_up, same, other = stage.traffic.orders(3)
     theirs = other | {"entry": "theirs"}
     with (
-        steady(stage, letters=1),
+        steady(stage, dead_letters=1),
         stage.traffic.flow(500, seconds=2.0),
         _session(stage) as loser,
         _session(stage) as winner,

@@ -8,12 +8,11 @@ from drills.waiting import wait_until
 
 
 @contextmanager
-def steady(stage: Stage, *, letters: int = 0) -> Iterator[None]:
-    """Assert that the consumers bear the harm that the block does, and go on after it.
+def steady(stage: Stage, *, dead_letters: int = 0) -> Iterator[None]:
+    """Assert that the consumers survive the fault in the block and resume after it.
 
-    None ends, none leaves its group, they write so many dead ``letters`` and no more, and the lag
-    goes to 0 without anybody's help. They have been started, and nothing is asked before they have
-    all joined.
+    None ends or leaves its group, exactly ``dead_letters`` dead letters are written, and the lag
+    returns to 0 without help. The block starts when all consumers have joined.
     """
     names = stage.consumers.running
     before = wait_until(
@@ -30,7 +29,7 @@ def steady(stage: Stage, *, letters: int = 0) -> Iterator[None]:
     after = stage.topics.member_ids()
     assert after == before, f"the group's members were {before}, and are {after}"
     written = sum(stage.topics.ends(stage.dlq_topic))
-    assert written == letters, f"{written} dead letters instead of {letters}"
+    assert written == dead_letters, f"{written} dead letters instead of {dead_letters}"
 
 
 def times_told(stage: Stage, text: str) -> int:

@@ -193,6 +193,6 @@ class Topics:
 def _java_hash(text: str) -> int:
     """Of an ASCII text, as Java does it, without the sign."""
     found = 0
-    for letter in text.encode("ascii"):
-        found = (31 * found + letter) & 0xFFFFFFFF
+    for character in text.encode("ascii"):
+        found = (31 * found + character) & 0xFFFFFFFF
     return found & 0x7FFFFFFF

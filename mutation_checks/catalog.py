@@ -113,11 +113,11 @@ MUTATION_CHECKS = (
         "dead letters are safe before anything is committed",
         "domain/use_cases/ingest_batch.py",
         """\
-            await self._dead_letters.put(letters[start : start + LETTERS_AT_ONCE])
+            await self._dead_letters.put(dead_letters[start : start + DEAD_LETTER_CHUNK])
 """,
         """\
             with suppress(Unavailable):
-                await self._dead_letters.put(letters[start : start + LETTERS_AT_ONCE])
+                await self._dead_letters.put(dead_letters[start : start + DEAD_LETTER_CHUNK])
 """,
         "tests/unit/domain/use_cases/test_ingest_batch.py"
         "::TestTrouble::test_with_the_dead_letters_away_it_raises_and_loses_nothing",
@@ -198,8 +198,8 @@ MUTATION_CHECKS = (
     MutationCheck(
         "a bad message that is replayed twice is one dead letter",
         "domain/dead_letters/headers.py",
-        "return root or letter.identity",
-        "return letter.identity",
+        "return root or dead_letter.identity",
+        "return dead_letter.identity",
         "tests/unit/domain/use_cases/test_replay_dead_letters.py"
         "::TestWhatFailsAgain::test_a_replay_sent_twice_of_a_bad_message_is_one_dead_letter",
     ),

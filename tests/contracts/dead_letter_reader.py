@@ -7,7 +7,7 @@ import pytest
 
 from orders.domain.intake.messages import DeadLetter
 from orders.domain.ports import DeadLetterReader, Entry
-from tests.contracts.dead_letters import essence, letter
+from tests.contracts.dead_letters import dead_letter, essence
 
 
 class DeadLetterReaderSide(Protocol):
@@ -16,12 +16,12 @@ class DeadLetterReaderSide(Protocol):
     reader: DeadLetterReader
 
     @abstractmethod
-    async def put(self, *letters: DeadLetter) -> None:
-        """Write these letters, in this order."""
+    async def put(self, *dead_letters: DeadLetter) -> None:
+        """Write these dead letters, in this order."""
 
     @abstractmethod
     async def put_stranger(self) -> None:
-        """Write something that is no letter."""
+        """Write something that is no dead letter."""
 
 
 async def entries(side: DeadLetterReaderSide) -> list[Entry]:
@@ -29,8 +29,8 @@ async def entries(side: DeadLetterReaderSide) -> list[Entry]:
 
 
 def in_order(found: list[Entry]) -> list[DeadLetter]:
-    letters = [entry.letter for entry in found if entry.letter]
-    return sorted(letters, key=lambda kept: (kept.identity, kept.failed_at))
+    dead_letters = [entry.dead_letter for entry in found if entry.dead_letter]
+    return sorted(dead_letters, key=lambda kept: (kept.identity, kept.failed_at))
 
 
 class DeadLetterReaderContract:
@@ -42,47 +42,52 @@ class DeadLetterReaderContract:
         assert await side.reader.approximate_count() == 0
         assert await entries(side) == []
 
-    async def test_letters_come_as_they_were_put(self, side: DeadLetterReaderSide) -> None:
+    async def test_dead_letters_come_as_they_were_put(self, side: DeadLetterReaderSide) -> None:
         put = [
-            letter(b"\xff\x00 {", 12, headers=(("x-request-id", b"\xff"), ("x", b"")), attempt=3),
-            letter(None, 13, key=None, code="empty"),
-            letter(b"", 14, key=b"", code="empty", detail="ожидается 😀"),
+            dead_letter(
+                b"\xff\x00 {", 12, headers=(("x-request-id", b"\xff"), ("x", b"")), attempt=3
+            ),
+            dead_letter(None, 13, key=None, code="empty"),
+            dead_letter(b"", 14, key=b"", code="empty", detail="ожидается 😀"),
         ]
         await side.put(*put)
         assert in_order(await entries(side)) == [essence(x) for x in put]
         assert await side.reader.approximate_count() == 3
 
     async def test_they_keep_the_order_of_their_place(self, side: DeadLetterReaderSide) -> None:
-        await side.put(*(letter(index=n) for n in range(1_500)))
+        await side.put(*(dead_letter(index=n) for n in range(1_500)))
         found = await entries(side)
         assert [x.place for x in found] == sorted(x.place for x in found)
-        assert [x.letter.index for x in found if x.letter] == list(range(1_500))
+        assert [x.dead_letter.index for x in found if x.dead_letter] == list(range(1_500))
         assert len({x.place for x in found}) == 1_500
 
     async def test_what_is_written_twice_comes_twice(self, side: DeadLetterReaderSide) -> None:
-        await side.put(letter(), letter(attempt=2))
+        await side.put(dead_letter(), dead_letter(attempt=2))
         first, second = await entries(side)
-        assert (first.letter, second.letter) == (essence(letter()), essence(letter(attempt=2)))
+        assert (first.dead_letter, second.dead_letter) == (
+            essence(dead_letter()),
+            essence(dead_letter(attempt=2)),
+        )
         assert first.place < second.place
 
     async def test_strangers_are_told_apart(self, side: DeadLetterReaderSide) -> None:
         await side.put_stranger()
-        await side.put(letter())
+        await side.put(dead_letter())
         found = await entries(side)
-        assert sorted(x.letter is None for x in found) == [False, True]
+        assert sorted(x.dead_letter is None for x in found) == [False, True]
         assert await side.reader.approximate_count() == 2
 
     async def test_reading_takes_nothing_away(self, side: DeadLetterReaderSide) -> None:
-        await side.put(letter())
+        await side.put(dead_letter())
         assert await entries(side) == await entries(side) != []
 
     async def test_what_comes_while_reading_is_left_for_the_next_time(
         self, side: DeadLetterReaderSide
     ) -> None:
-        await side.put(letter(index=0))
+        await side.put(dead_letter(index=0))
         found = []
         async for entry in side.reader.read():
             found.append(entry)
-            await side.put(letter(index=len(found)))
+            await side.put(dead_letter(index=len(found)))
         assert len(found) == 1
         assert len(await entries(side)) == 2

@@ -21,10 +21,10 @@ class DeadLettersSide(Protocol):
 
     @abstractmethod
     async def kept(self) -> list[DeadLetter]:
-        """All that is kept; of letters with the same identity the latest."""
+        """All that is kept; of dead letters with the same identity the latest."""
 
 
-def letter(
+def dead_letter(
     value: bytes | None = b"{]",
     index: int = 0,
     offset: int = 7,
@@ -40,7 +40,7 @@ def letter(
 
 
 def essence(kept: DeadLetter) -> DeadLetter:
-    """Without the value of the whole message, which is not kept besides the letter's own."""
+    """Without the value of the whole message, which is not kept besides the dead letter's own."""
     return msgspec.structs.replace(kept, message=msgspec.structs.replace(kept.message, value=None))
 
 
@@ -49,15 +49,17 @@ class DeadLettersContract:
     def side(self) -> DeadLettersSide:
         raise NotImplementedError
 
-    async def holds(self, side: DeadLettersSide, *letters: DeadLetter) -> bool:
+    async def holds(self, side: DeadLettersSide, *dead_letters: DeadLetter) -> bool:
         def by_identity(kept: DeadLetter) -> Identity:
             return kept.identity
 
         kept = sorted(map(essence, await side.kept()), key=by_identity)
-        return kept == sorted(map(essence, letters), key=by_identity)
+        return kept == sorted(map(essence, dead_letters), key=by_identity)
 
-    async def test_keeps_a_letter_with_all_that_is_known(self, side: DeadLettersSide) -> None:
-        kept = letter(b"\xff\x00 {", 12, headers=(("x-request-id", b"\xff"), ("x", b"")), attempt=3)
+    async def test_keeps_a_dead_letter_with_all_that_is_known(self, side: DeadLettersSide) -> None:
+        kept = dead_letter(
+            b"\xff\x00 {", 12, headers=(("x-request-id", b"\xff"), ("x", b"")), attempt=3
+        )
         await side.dead_letters.put([kept])
         assert await self.holds(side, kept)
 
@@ -65,7 +67,7 @@ class DeadLettersContract:
     async def test_keeps_every_code_and_any_text(
         self, side: DeadLettersSide, code: ErrorCode
     ) -> None:
-        kept = letter(code=code, detail="$.payment.amount: ожидается int 😀")
+        kept = dead_letter(code=code, detail="$.payment.amount: ожидается int 😀")
         await side.dead_letters.put([kept])
         assert await self.holds(side, kept)
 
@@ -74,22 +76,22 @@ class DeadLettersContract:
     async def test_tells_null_from_empty(
         self, side: DeadLettersSide, value: bytes | None, key: bytes | None
     ) -> None:
-        kept = letter(value, key=key, code="empty")
+        kept = dead_letter(value, key=key, code="empty")
         await side.dead_letters.put([kept])
         assert await self.holds(side, kept)
 
-    async def test_elements_of_one_message_are_letters_of_their_own(
+    async def test_elements_of_one_message_are_dead_letters_of_their_own(
         self, side: DeadLettersSide
     ) -> None:
-        letters = [letter(str(n).encode(), n) for n in range(100)]
-        await side.dead_letters.put(letters)
-        assert await self.holds(side, *letters)
+        dead_letters = [dead_letter(str(n).encode(), n) for n in range(100)]
+        await side.dead_letters.put(dead_letters)
+        assert await self.holds(side, *dead_letters)
 
-    async def test_putting_again_makes_no_other_letter(self, side: DeadLettersSide) -> None:
-        letters = [letter(offset=n) for n in range(3)]
-        await side.dead_letters.put(letters[:2])
-        await side.dead_letters.put(letters)
-        assert await self.holds(side, *letters)
+    async def test_putting_again_makes_no_other_dead_letter(self, side: DeadLettersSide) -> None:
+        dead_letters = [dead_letter(offset=n) for n in range(3)]
+        await side.dead_letters.put(dead_letters[:2])
+        await side.dead_letters.put(dead_letters)
+        assert await self.holds(side, *dead_letters)
 
     async def test_nothing_put_nothing_kept(self, side: DeadLettersSide) -> None:
         await side.dead_letters.put([])
@@ -99,6 +101,6 @@ class DeadLettersContract:
         # Bytes that no codec makes smaller: the limit holds for what is stored.
         noise = Random(1)
         headers = tuple((f"x-{n}", noise.randbytes(1_000)) for n in range(50))
-        kept = letter(noise.randbytes(998_000), headers=headers, detail="d" * 1_000)
+        kept = dead_letter(noise.randbytes(998_000), headers=headers, detail="d" * 1_000)
         await side.dead_letters.put([kept])
         assert await self.holds(side, kept)

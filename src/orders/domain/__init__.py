@@ -1,4 +1,4 @@
-"""What an order is, what may be done with it, and what that needs of the outside (the ports).
+"""The domain: orders, intake, dead letters, use cases, and ports.
 
-Standard library and msgspec only; nothing here does any I/O.
+It uses the standard library and msgspec only, and does no I/O.
 """

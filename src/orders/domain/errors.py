@@ -1,7 +1,7 @@
-"""Everything that can go wrong, in the domain's words.
+"""The errors of the domain.
 
-One root; its kinds are all that callers need to tell apart. ``code`` is stable and made for
-programs; the text is safe to show to anybody: no value of an order, no address, no secret.
+``code`` is stable and meant for programs. The text is safe to show to anyone: it has no value of an
+order, no address and no secret.
 """
 
 from collections.abc import Sequence
@@ -12,13 +12,13 @@ from orders.domain.intake.faults import Fault
 
 
 class OrdersError(Exception):
-    """The root of all errors that this service raises on purpose."""
+    """The base class of all errors that this service raises on purpose."""
 
     code: ClassVar[str] = "internal"
 
 
 class Invalid(OrdersError):
-    """What was given breaks rules; repeating it cannot help."""
+    """The input breaks rules; a retry cannot help."""
 
     code = "invalid"
 
@@ -28,27 +28,27 @@ class Invalid(OrdersError):
 
 
 class Undecodable(Invalid):
-    """What was given is not JSON in UTF-8."""
+    """The input is not JSON in UTF-8."""
 
     code = "undecodable"
 
 
 class TooLarge(Invalid):
-    """One order is larger than the topic takes."""
+    """An order is larger than the topic accepts."""
 
     code = "too-large"
 
 
 class NotFound(OrdersError):
-    """No such order, dead letter or topic."""
+    """The order, dead letter or topic does not exist."""
 
     code = "not-found"
 
 
 class Unavailable(OrdersError):
-    """A server that is needed is down or too slow; repeating it later is safe and may help.
+    """A required server is down or too slow; a later retry is safe and may help.
 
-    ``since`` says when that began, where it is known.
+    ``since`` is when that began, if known.
     """
 
     code = "unavailable"
@@ -59,6 +59,6 @@ class Unavailable(OrdersError):
 
 
 class UnknownSchema(OrdersError):
-    """The database has a schema that this version does not know; only an operator can help."""
+    """The database has a newer schema than this version knows; an operator has to act."""
 
     code = "unknown-schema"

@@ -14,7 +14,7 @@ from orders.adapters.kafka.publisher import KafkaPublisher
 from orders.domain.errors import Unavailable
 from orders.domain.intake.reading import read
 from orders.domain.order.model import Order
-from tests.contracts.dead_letters import letter
+from tests.contracts.dead_letters import dead_letter
 from tests.contracts.publisher import ORDER_FILE
 from tests.integration.kafka.other_client import OtherClient
 from tests.integration.kafka.waiting import opened, until, works
@@ -45,19 +45,19 @@ async def test_nothing_is_safe_with_a_replica_too_few(
         other_client.create(name, replicas=[[1, 2]], min_insync_replicas="2")
     async with opened(KafkaProducerClient(kafka_settings)) as client:
         publisher = KafkaPublisher(client, kafka_settings)
-        letters = KafkaDeadLetters(client, kafka_settings)
+        dead_letters = KafkaDeadLetters(client, kafka_settings)
         await until(lambda: works(client), "connecting")
         await publisher.publish([order])
-        await letters.put([letter()])
+        await dead_letters.put([dead_letter()])
         await asyncio.to_thread(cluster.brokers[1].kill)
         later = msgspec.structs.replace(order, order_uid="later")
         with pytest.raises(Unavailable):
             await publisher.publish([later])
         with pytest.raises(Unavailable):
-            await letters.put([letter(offset=8)])
+            await dead_letters.put([dead_letter(offset=8)])
         await asyncio.to_thread(cluster.heal)
         await until(lambda: _published(publisher, later), "publishing again", seconds=60)
-        await letters.put([letter(offset=8)])
+        await dead_letters.put([dead_letter(offset=8)])
 
 
 async def _published(publisher: KafkaPublisher, order: Order) -> bool:

@@ -11,7 +11,7 @@ from orders.adapters.kafka.client.settings import KafkaSettings
 from orders.adapters.kafka.dead_letters import KafkaDeadLetters
 from orders.domain.errors import Unavailable
 from orders.domain.intake.messages import DeadLetter, Message, Origin
-from tests.contracts.dead_letters import DeadLettersContract, DeadLettersSide, letter
+from tests.contracts.dead_letters import DeadLettersContract, DeadLettersSide, dead_letter
 from tests.integration.kafka.other_client import OtherClient
 
 OURS = (
@@ -27,7 +27,7 @@ OURS = (
 
 
 def parsed(found: Message) -> DeadLetter:
-    """A letter from a message; fails where a header of ours is missing or stands twice."""
+    """A dead letter from a message; fails where a header of ours is missing or stands twice."""
     ours = {name: value.decode() for name, value in found.headers if name in OURS}
     assert [name for name, _ in found.headers if name in OURS] == list(OURS)
     origin = Origin(
@@ -59,8 +59,8 @@ class KafkaSide(DeadLettersSide):
         return await asyncio.to_thread(self.other_client.read_all, self.topic)
 
     async def kept(self) -> list[DeadLetter]:
-        letters = map(parsed, await self.found())
-        return list({kept.identity: kept for kept in letters}.values())
+        dead_letters = map(parsed, await self.found())
+        return list({kept.identity: kept for kept in dead_letters}.values())
 
 
 @pytest.fixture
@@ -78,14 +78,14 @@ class TestKafkaDeadLetters(DeadLettersContract):
 
 
 async def test_the_time_is_written_as_rfc_3339(side: KafkaSide) -> None:
-    await side.dead_letters.put([letter()])
+    await side.dead_letters.put([dead_letter()])
     [found] = await side.found()
     assert dict(found.headers)["orders-failed-at"] == b"2026-02-03T04:05:06.000789Z"
 
 
 async def test_headers_of_an_earlier_dead_letter_give_way(side: KafkaSide) -> None:
     replayed = (("orders-error-code", b"empty"), ("x", b"1"), ("orders-attempt", b"9"))
-    await side.dead_letters.put([letter(headers=replayed)])
+    await side.dead_letters.put([dead_letter(headers=replayed)])
     [found] = await side.found()
     headers = found.headers
     assert headers[0] == ("x", b"1")
@@ -101,7 +101,7 @@ async def test_a_large_dead_letter_that_compresses_well_is_stored(
     client = KafkaProducerClient(topics)
     await client.open()
     try:
-        await KafkaDeadLetters(client, topics).put([letter(value)])
+        await KafkaDeadLetters(client, topics).put([dead_letter(value)])
     finally:
         await client.close()
     [kept] = await asyncio.to_thread(other_client.read_all, topics.dlq_topic)
@@ -118,6 +118,6 @@ async def test_one_that_does_not_fit_its_topic_is_not_passed_over(
     await client.open()
     try:
         with pytest.raises(Unavailable, match="larger"):
-            await KafkaDeadLetters(client, kafka_settings).put([letter(b"x" * 2_000)])
+            await KafkaDeadLetters(client, kafka_settings).put([dead_letter(b"x" * 2_000)])
     finally:
         await client.close()

@@ -22,7 +22,7 @@ from orders.domain.errors import Unavailable
 from orders.domain.intake.reading import read
 from orders.domain.order.model import Order
 from orders.domain.ports import Dependency
-from tests.contracts.dead_letters import letter
+from tests.contracts.dead_letters import dead_letter
 from tests.contracts.message_source import nothing_comes, receive, values_of
 from tests.contracts.publisher import ORDER_FILE
 from tests.integration.kafka.other_client import OtherClient
@@ -183,7 +183,7 @@ async def test_with_a_dead_broker_the_end_is_bounded(
     with pytest.raises(Unavailable):
         await in_time(6, source.commit(batch))
     with pytest.raises(Unavailable):
-        await in_time(8, KafkaDeadLetters(client, topics).put([letter()]))
+        await in_time(8, KafkaDeadLetters(client, topics).put([dead_letter()]))
     await in_time(5, source.close())
     await in_time(5, client.close())
 
@@ -192,19 +192,19 @@ async def test_with_a_frozen_broker_sending_is_bounded_and_goes_on_after_it(
     broker: OwnBroker, topics: KafkaSettings, other_client: OtherClient, order: Order
 ) -> None:
     async with opened(KafkaProducerClient(topics)) as client:
-        publisher, letters = KafkaPublisher(client, topics), KafkaDeadLetters(client, topics)
+        publisher, dead_letters = KafkaPublisher(client, topics), KafkaDeadLetters(client, topics)
         await until(lambda: works(client), "connecting")
         broker.freeze()
         with pytest.raises(Unavailable):
             await in_time(8, loop_stays_free(publisher.publish([order])))
         assert not await works(client)
         with pytest.raises(Unavailable):
-            await in_time(8, letters.put([letter()]))
+            await in_time(8, dead_letters.put([dead_letter()]))
         broker.thaw()
         await until(lambda: works(client), "the recovery of the producer", seconds=40)
         later = msgspec.structs.replace(order, order_uid="later")
         await publisher.publish([later])
-        await letters.put([letter(offset=8)])
+        await dead_letters.put([dead_letter(offset=8)])
     arrived = await asyncio.to_thread(other_client.read_all, topics.topic)
     assert b"later" in {message.key for message in arrived}
 

@@ -37,8 +37,8 @@ class KafkaReaderSide(DeadLetterReaderSide):
         self.reader = KafkaDeadLetterReader(settings)
         self.other_client = other_client
 
-    async def put(self, *letters: DeadLetter) -> None:
-        await self.dead_letters.put(letters)
+    async def put(self, *dead_letters: DeadLetter) -> None:
+        await self.dead_letters.put(dead_letters)
 
     async def put_stranger(self) -> None:
         headers = [("orders-error-code", b"invalid"), ("orders-source-offset", None)]

@@ -76,19 +76,19 @@ def test_accepted_and_dead_lettered_messages_are_as_documented(
     running.send(json.dumps(ORDER_JSON).encode())
     headers = [("x-request-id", REQUEST_ID.encode())]
     running.send(*(sent.value for sent in SENT), headers=headers)
-    letters = running.messages(document["channels"]["deadLetters"]["address"], len(SENT))
+    dead_letters = running.messages(document["channels"]["deadLetters"]["address"], len(SENT))
     documented = asyncapi.message(document, "deadLetters", "deadLetter")
-    made = {texts(letter)["orders-error-code"]: letter for letter in letters}
+    made = {texts(dead_letter)["orders-error-code"]: dead_letter for dead_letter in dead_letters}
     for example in documented["examples"]:
-        letter = made[example["name"]]
-        value = letter.value() or b""
-        validate(document, documented, letter, value.decode())
+        dead_letter = made[example["name"]]
+        value = dead_letter.value() or b""
+        validate(document, documented, dead_letter, value.decode())
         payload = example["payload"]
         assert (value.decode() if isinstance(payload, str) else json.loads(value)) == payload
-        assert {name: text for name, text in texts(letter).items() if name not in _OF_THIS_RUN} == {
-            name: text for name, text in example["headers"].items() if name not in _OF_THIS_RUN
-        }
-        assert texts(letter)["orders-source-topic"] == running.topic
+        assert {
+            name: text for name, text in texts(dead_letter).items() if name not in _OF_THIS_RUN
+        } == {name: text for name, text in example["headers"].items() if name not in _OF_THIS_RUN}
+        assert texts(dead_letter)["orders-source-topic"] == running.topic
     accepted = asyncapi.message(document, "orders", "order")
     first, *_ = running.messages(running.topic, len(SENT) + 1)
     validate(document, accepted, first, json.loads(first.value() or b""))

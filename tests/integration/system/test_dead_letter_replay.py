@@ -19,7 +19,7 @@ from orders.domain.use_cases.replay_dead_letters import CHUNK_RECORDS
 from tests.integration.kafka.other_client import OtherClient
 from tests.integration.system.processes import System, free_port, wait_until
 
-LETTERS = 4_000
+DEAD_LETTERS = 4_000
 
 
 class Operator:
@@ -74,7 +74,7 @@ class Operator:
             client.close()
 
     def replayed(self) -> Counter[bytes]:
-        """How often each letter was sent again."""
+        """How often each dead letter was sent again."""
         client = OtherClient(self.bootstrap)
         sent = client.read_all(self.topic)
         return Counter(dict(message.headers)["orders-replay-of"] for message in sent)
@@ -87,7 +87,7 @@ def operator(system_environment: dict[str, str], tmp_path: Path) -> Iterator[Ope
     made.close()
 
 
-def seed(operator: Operator, amount: int = LETTERS) -> set[bytes]:
+def seed(operator: Operator, amount: int = DEAD_LETTERS) -> set[bytes]:
     """Dead letters as the consumer writes them, by another client; their identities."""
     client = OtherClient(operator.bootstrap)
     client.create(operator.topic)
@@ -112,10 +112,10 @@ def seed(operator: Operator, amount: int = LETTERS) -> set[bytes]:
 
 def test_killed_again_and_again_it_forgets_none(operator: Operator) -> None:
     # So many that the last is far when it is killed, however fast the machine is.
-    identities = seed(operator, 4 * LETTERS)
+    identities = seed(operator, 4 * DEAD_LETTERS)
     chance = random.Random(4)
     for _ in range(2):
-        killed_at = operator.end() + chance.randint(1, LETTERS // 2)
+        killed_at = operator.end() + chance.randint(1, DEAD_LETTERS // 2)
         process = operator.start("replay", "--all")
         wait_until(
             lambda: operator.end() >= killed_at or process.poll() is not None,  # noqa: B023
@@ -137,7 +137,7 @@ def test_killed_again_and_again_it_forgets_none(operator: Operator) -> None:
 
 
 def test_stopped_by_a_signal_it_notes_what_it_sent(operator: Operator) -> None:
-    identities = seed(operator, 3 * LETTERS)  # not done yet when it is told to stop
+    identities = seed(operator, 3 * DEAD_LETTERS)  # not done yet when it is told to stop
     process = operator.start("replay", "--all")
     wait_until(lambda: operator.end() > 0, 40, "it begins to send")
     process.send_signal(signal.SIGINT)
@@ -176,7 +176,7 @@ def test_what_fails_again_counts_on_until_it_is_exhausted(
     said = operator.run("replay", "--all")
     assert "nothing to replay" in said
     assert (
-        "1 dead letter failed 3 times or more, skipped: --max-attempts\n"
+        "1 dead letter failed 3 times or more, skipped (use --max-attempts to include them)\n"
         f"  {first['identity']}" in said
     )
     shown = json.loads(operator.run("show", "0:0", "--json", "--unmask"))

@@ -20,8 +20,8 @@ def reference(**changes: Any) -> dict[str, Any]:
     return order
 
 
-def headers_of(letter: Message) -> dict[str, bytes]:
-    headers: Any = letter.headers()
+def headers_of(dead_letter: Message) -> dict[str, bytes]:
+    headers: Any = dead_letter.headers()
     return dict(headers)
 
 
@@ -59,10 +59,10 @@ def test_an_array_with_a_broken_neighbour(both: System) -> None:
     raw = b'  {"broken" : true, ' + packed(broken)[1:]
     both.send(b"[" + raw + b" ," + REFERENCE + b"]", key=b"k", headers=[("trace", b"\x00\xff")])
     assert both.order(UID, seconds=2).json() == json.loads(REFERENCE)
-    (letter,) = both.dead_letters(1)
-    assert letter.value() == raw.strip()
-    assert letter.key() == b"k"
-    headers = headers_of(letter)
+    (dead_letter,) = both.dead_letters(1)
+    assert dead_letter.value() == raw.strip()
+    assert dead_letter.key() == b"k"
+    headers = headers_of(dead_letter)
     assert headers["orders-error-code"] == b"invalid"
     assert headers["orders-error-detail"] == b"$[0].payment.amount: expected int, got str"
     assert headers["orders-source-topic"] == both.topic.encode()
@@ -85,9 +85,9 @@ def test_sending_again_changes_nothing_and_a_conflict_is_a_dead_letter(both: Sys
     again = both.order(UID)
     assert again.content == first.content
     assert again.headers["ETag"] == first.headers["ETag"]
-    (letter,) = both.dead_letters(1)
-    assert letter.value() == conflicting
-    assert headers_of(letter)["orders-error-code"] == b"conflict"
+    (dead_letter,) = both.dead_letters(1)
+    assert dead_letter.value() == conflicting
+    assert headers_of(dead_letter)["orders-error-code"] == b"conflict"
     newest = both.http.get("/orders").json()
     assert sorted(o["order_uid"] for o in newest) == sorted([UID, "first", "last"])
 

@@ -5,7 +5,7 @@ import pytest
 from orders.adapters.memory.dead_letters import MemoryDeadLetters
 from orders.domain.errors import Unavailable
 from orders.domain.intake.messages import DeadLetter
-from tests.contracts.dead_letters import DeadLettersContract, DeadLettersSide, letter
+from tests.contracts.dead_letters import DeadLettersContract, DeadLettersSide, dead_letter
 
 
 class MemorySide(DeadLettersSide):
@@ -13,7 +13,7 @@ class MemorySide(DeadLettersSide):
         self.dead_letters = MemoryDeadLetters()
 
     async def kept(self) -> list[DeadLetter]:
-        return self.dead_letters.letters
+        return self.dead_letters.dead_letters
 
 
 class TestMemoryDeadLetters(DeadLettersContract):
@@ -25,11 +25,11 @@ class TestMemoryDeadLetters(DeadLettersContract):
         dead_letters = MemoryDeadLetters()
         dead_letters.available = False
         with pytest.raises(Unavailable):
-            await dead_letters.put([letter()])
+            await dead_letters.put([dead_letter()])
         with pytest.raises(Unavailable):
             await dead_letters.check()
-        assert dead_letters.letters == []
+        assert dead_letters.dead_letters == []
         dead_letters.available = True
         await dead_letters.check()
-        await dead_letters.put([letter()])
-        assert dead_letters.letters == [letter()]
+        await dead_letters.put([dead_letter()])
+        assert dead_letters.dead_letters == [dead_letter()]

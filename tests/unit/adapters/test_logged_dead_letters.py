@@ -10,7 +10,7 @@ from orders.adapters.memory.dead_letters import MemoryDeadLetters
 from orders.domain.errors import Unavailable
 from orders.domain.intake.messages import DeadLetter, Message, Origin
 
-LETTER = DeadLetter(
+DEAD_LETTER = DeadLetter(
     Message(Origin("orders", 3, 7), b"[secret]", b"private", 1, (("h", b"hidden"),)),
     index=2,
     value=b"secret",
@@ -23,11 +23,11 @@ LETTER = DeadLetter(
 async def test_each_is_logged_with_its_place_and_reason_and_nothing_of_its_content() -> None:
     inner = MemoryDeadLetters()
     with capture_logs() as lines:
-        await LoggedDeadLetters(inner).put([LETTER])
+        await LoggedDeadLetters(inner).put([DEAD_LETTER])
     (line,) = lines
     assert line["log_level"] == "warning"
     assert (line["topic"], line["partition"], line["offset"], line["index"]) == ("orders", 3, 7, 2)
-    assert (line["code"], line["detail"], line["attempt"]) == ("invalid", LETTER.detail, 1)
+    assert (line["code"], line["detail"], line["attempt"]) == ("invalid", DEAD_LETTER.detail, 1)
     assert not {"secret", "private", "hidden"} & set(str(line).replace("'", " ").split())
 
 
@@ -35,5 +35,5 @@ async def test_none_is_logged_that_is_not_safe() -> None:
     inner = MemoryDeadLetters()
     inner.available = False
     with capture_logs() as lines, pytest.raises(Unavailable):
-        await LoggedDeadLetters(inner).put([LETTER])
+        await LoggedDeadLetters(inner).put([DEAD_LETTER])
     assert lines == []

@@ -15,7 +15,7 @@ from tests.contracts.dead_letter_reader import (
     DeadLetterReaderSide,
     entries,
 )
-from tests.contracts.dead_letters import letter
+from tests.contracts.dead_letters import dead_letter
 from tests.contracts.replay_journal import ReplayJournalContract, ReplayJournalSide
 from tests.contracts.replay_target import ReplayTargetContract, ReplayTargetSide
 
@@ -25,8 +25,8 @@ class MemoryReaderSide(DeadLetterReaderSide):
         self.dead_letters = MemoryDeadLetters()
         self.reader = MemoryDeadLetterReader(self.dead_letters)
 
-    async def put(self, *letters: DeadLetter) -> None:
-        await self.dead_letters.put(letters)
+    async def put(self, *dead_letters: DeadLetter) -> None:
+        await self.dead_letters.put(dead_letters)
 
     async def put_stranger(self) -> None:
         self.dead_letters.written.append(None)
@@ -87,5 +87,5 @@ class TestMemoryReplayTarget(ReplayTargetContract):
         side = MemoryTargetSide()
         side.target.available = False
         with pytest.raises(Unavailable):
-            await side.target.send([letter()])
+            await side.target.send([dead_letter()])
         assert await side.arrived() == []

@@ -15,11 +15,11 @@ GOOD = {
     "min.insync.replicas": "2",
     "unclean.leader.election.enable": "false",
 }
-GOOD_LETTERS = GOOD | {"retention.ms": "-1", "max.message.bytes": "2097176"}
+GOOD_DEAD_LETTERS = GOOD | {"retention.ms": "-1", "max.message.bytes": "2097176"}
 
 
 def findings(
-    source: dict[str, str] | None = None, letters: dict[str, str] | None = None
+    source: dict[str, str] | None = None, dead_letters: dict[str, str] | None = None
 ) -> list[Finding]:
     """Of two good topics, but for these settings."""
     partitions = {0: PartitionView(3, 3, has_leader=True)}
@@ -27,7 +27,7 @@ def findings(
         to_kafka_settings(Settings(kafka_bootstrap="broker:9092")),
         3,
         TopicView("orders", partitions, GOOD | (source or {})),
-        TopicView("orders.dlq", partitions, GOOD_LETTERS | (letters or {})),
+        TopicView("orders.dlq", partitions, GOOD_DEAD_LETTERS | (dead_letters or {})),
         "Stable",
         1,
     )

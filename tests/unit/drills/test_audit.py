@@ -53,7 +53,9 @@ def document(uid: str, **changes: Any) -> Document:
     return copy.deepcopy(REFERENCE) | {"order_uid": uid} | changes
 
 
-def letter(offset: int, body: bytes | None, code: str, detail: str, index: int = 0) -> FakeMessage:
+def dead_letter(
+    offset: int, body: bytes | None, code: str, detail: str, index: int = 0
+) -> FakeMessage:
     ours = {
         "error-code": code,
         "error-detail": detail,
@@ -88,9 +90,9 @@ class World:
         )
         for stored in (first, second):
             self.orders[stored["order_uid"]] = as_stored(stored)
-        self.letters = [
-            letter(3, BROKEN, "invalid", "$.order_uid: expected str, got int"),
-            letter(4, self.conflict, "conflict", "$[0]: another order"),
+        self.dead_letters = [
+            dead_letter(3, BROKEN, "invalid", "$.order_uid: expected str, got int"),
+            dead_letter(4, self.conflict, "conflict", "$[0]: another order"),
         ]
         self.committed = [5]
 
@@ -102,7 +104,7 @@ class World:
     def audit(self) -> Tally:
         return audit(
             cast("list[confluent_kafka.Message]", self.messages),
-            cast("list[confluent_kafka.Message]", self.letters),
+            cast("list[confluent_kafka.Message]", self.dead_letters),
             self.orders,
             self.committed,
             self.ledger,
@@ -115,9 +117,9 @@ def test_all_is_well() -> None:
     assert (tally.sent, tally.stored, tally.dead, tally.repeated, tally.held) == (6, 2, 2, 2, 0)
 
 
-def test_a_letter_that_was_written_twice_counts_once() -> None:
+def test_a_dead_letter_that_was_written_twice_counts_once() -> None:
     world = World()
-    world.letters += [copy.deepcopy(each) for each in world.letters]
+    world.dead_letters += [copy.deepcopy(each) for each in world.dead_letters]
     tally = world.audit()
     assert tally.is_kept
     assert tally.dead == 2
@@ -126,7 +128,7 @@ def test_a_letter_that_was_written_twice_counts_once() -> None:
 def test_what_is_not_committed_is_held_and_not_lost() -> None:
     world = World()
     world.committed = [3]
-    world.letters.clear()
+    world.dead_letters.clear()
     tally = world.audit()
     assert tally.is_kept, tally.findings
     assert tally.held == 3
@@ -136,17 +138,17 @@ def _no_order(world: World) -> None:
     del world.orders["a"]
 
 
-def _no_letter(world: World) -> None:
-    world.letters.pop(0)
+def _no_dead_letter(world: World) -> None:
+    world.dead_letters.pop(0)
 
 
-def _no_conflict_letter(world: World) -> None:
-    world.letters.pop(1)
+def _no_conflict_dead_letter(world: World) -> None:
+    world.dead_letters.pop(1)
 
 
 def _vanished_message(world: World) -> None:
     world.messages.pop(3)
-    world.letters.pop(0)
+    world.dead_letters.pop(0)
 
 
 def _no_payment(world: World) -> None:
@@ -170,59 +172,65 @@ def _unknown_order(world: World) -> None:
 
 
 def _stored_and_dead(world: World) -> None:
-    world.letters.append(letter(0, world.messages[0].body, "invalid", "$: expected str"))
+    world.dead_letters.append(dead_letter(0, world.messages[0].body, "invalid", "$: expected str"))
 
 
 def _conflict_without_one(world: World) -> None:
-    world.letters.append(letter(2, world.messages[2].body, "conflict", "$: another order"))
+    world.dead_letters.append(
+        dead_letter(2, world.messages[2].body, "conflict", "$: another order")
+    )
 
 
 def _wrong_code(world: World) -> None:
-    world.letters[0] = letter(3, BROKEN, "undecodable", "$.order_uid: expected str, got int")
+    world.dead_letters[0] = dead_letter(
+        3, BROKEN, "undecodable", "$.order_uid: expected str, got int"
+    )
 
 
 def _wrong_detail(world: World) -> None:
-    world.letters[0] = letter(3, BROKEN, "invalid", "$.order_uid: is required")
+    world.dead_letters[0] = dead_letter(3, BROKEN, "invalid", "$.order_uid: is required")
 
 
 def _changed_bytes(world: World) -> None:
-    world.letters[0].body = BROKEN + b" "
+    world.dead_letters[0].body = BROKEN + b" "
 
 
 def _changed_bytes_of_a_conflict(world: World) -> None:
-    world.letters[1].body = world.conflict + b"!"
+    world.dead_letters[1].body = world.conflict + b"!"
 
 
 def _other_key(world: World) -> None:
-    world.letters[0].name = None
+    world.dead_letters[0].name = None
 
 
 def _other_timestamp(world: World) -> None:
-    world.letters[0].stamp += 1
+    world.dead_letters[0].stamp += 1
 
 
 def _without_headers(world: World) -> None:
     world.messages[3].headings = [("trace", b"1")]
 
 
-def _letter_of_nothing(world: World) -> None:
-    world.letters.append(letter(9, BROKEN, "invalid", "$.order_uid: expected str"))
+def _dead_letter_of_nothing(world: World) -> None:
+    world.dead_letters.append(dead_letter(9, BROKEN, "invalid", "$.order_uid: expected str"))
 
 
-def _two_letters_that_differ(world: World) -> None:
-    world.letters.append(letter(3, BROKEN + b" ", "invalid", "$.order_uid: expected str, got int"))
+def _two_dead_letters_that_differ(world: World) -> None:
+    world.dead_letters.append(
+        dead_letter(3, BROKEN + b" ", "invalid", "$.order_uid: expected str, got int")
+    )
 
 
-def _two_letters_with_other_reasons(world: World) -> None:
-    world.letters.append(letter(3, BROKEN, "empty", "$: must not be empty"))
+def _two_dead_letters_with_other_reasons(world: World) -> None:
+    world.dead_letters.append(dead_letter(3, BROKEN, "empty", "$: must not be empty"))
 
 
 @pytest.mark.parametrize(
     ("harm", "kind"),
     [
         (_no_order, "lost"),
-        (_no_letter, "lost"),
-        (_no_conflict_letter, "lost"),
+        (_no_dead_letter, "lost"),
+        (_no_conflict_dead_letter, "lost"),
         (_vanished_message, "lost"),
         (_no_payment, "half"),
         (_one_item_less, "half"),
@@ -238,9 +246,9 @@ def _two_letters_with_other_reasons(world: World) -> None:
         (_other_key, "untrue"),
         (_other_timestamp, "untrue"),
         (_without_headers, "untrue"),
-        (_letter_of_nothing, "untrue"),
-        (_two_letters_that_differ, "untrue"),
-        (_two_letters_with_other_reasons, "untrue"),
+        (_dead_letter_of_nothing, "untrue"),
+        (_two_dead_letters_that_differ, "untrue"),
+        (_two_dead_letters_with_other_reasons, "untrue"),
     ],
 )
 def test_each_harm_is_found(harm: Callable[[World], None], kind: str) -> None:

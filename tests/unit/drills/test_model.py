@@ -103,16 +103,19 @@ class TestAgainstTheProduct:
             expected = expectations(value)
             found = prepared(value)
             orders = {candidate.index: candidate.order for candidate in found.candidates}
-            letters = {letter.index: letter for letter in found.letters}
-            assert orders.keys() | letters.keys() == set(range(len(expected)))
-            assert not orders.keys() & letters.keys()
+            dead_letters = {dead_letter.index: dead_letter for dead_letter in found.dead_letters}
+            assert orders.keys() | dead_letters.keys() == set(range(len(expected)))
+            assert not orders.keys() & dead_letters.keys()
             for index, wanted in enumerate(expected):
                 if isinstance(wanted, Good):
                     assert rows(orders[index]) == as_stored(wanted.document)
                 else:
-                    letter = letters[index]
-                    assert wanted.is_true(letter.code, letter.detail), (wanted, letter.detail)
-                    assert letter.value == wanted.raw
+                    dead_letter = dead_letters[index]
+                    assert wanted.is_true(dead_letter.code, dead_letter.detail), (
+                        wanted,
+                        dead_letter.detail,
+                    )
+                    assert dead_letter.value == wanted.raw
 
     def test_the_same_number_makes_the_same_messages(self) -> None:
         made = documents(1)  # with dates of now

@@ -44,7 +44,7 @@ def dlq(container: Container | None, *arguments: str) -> Result:
     return CliRunner().invoke(main, ["dlq", *arguments], obj=container)
 
 
-def letter(
+def dead_letter(
     offset: int,
     value: bytes | None = b"[1]",
     *,
@@ -73,8 +73,8 @@ def journal(container: Container) -> MemoryJournalStore:
     return found._store
 
 
-def put(container: Container, *letters: DeadLetter | None) -> None:
-    kept(container).written += letters
+def put(container: Container, *dead_letters: DeadLetter | None) -> None:
+    kept(container).written += dead_letters
 
 
 def messages(container: Container) -> list[Message]:
@@ -96,9 +96,9 @@ class TestList:
         detail = "$.payment.amount: must not be negative and must fit 64 bits; " * 3
         put(
             container,
-            letter(17, detail=detail),
-            letter(18, code="empty", hours=1),
-            letter(17),
+            dead_letter(17, detail=detail),
+            dead_letter(18, code="empty", hours=1),
+            dead_letter(17),
             None,
         )
         shown = dlq(container, "list")
@@ -107,16 +107,20 @@ class TestList:
         assert "0:17:0" in shown.stdout
         assert "2026-01-01 13:00" in shown.stdout
         assert "2 dead letters: 1 empty, 1 invalid; 2 waiting" in shown.stdout
-        assert "no dead letters of ours: 1" in shown.stdout
+        assert "not dead letters of ours: 1" in shown.stdout
 
-    def test_letters_of_several_topics_are_told_apart(self, container: Container) -> None:
-        put(container, letter(1), letter(1, topic="other"))
+    def test_dead_letters_of_several_topics_are_told_apart(self, container: Container) -> None:
+        put(container, dead_letter(1), dead_letter(1, topic="other"))
         shown = dlq(container, "list").stdout
         assert "orders/0:1:0" in shown
         assert "other/0:1:0" in shown
 
-    def test_json_has_one_letter_a_line(self, container: Container) -> None:
-        put(container, letter(17, detail="ы"), letter(18, code="empty", attempt=3, value=None))
+    def test_json_has_one_dead_letter_a_line(self, container: Container) -> None:
+        put(
+            container,
+            dead_letter(17, detail="ы"),
+            dead_letter(18, code="empty", attempt=3, value=None),
+        )
         lines = dlq(container, "list", "--json").stdout.splitlines()
         assert [json.loads(line)["state"] for line in lines] == ["waiting", "exhausted"]
         assert json.loads(lines[0]) == {
@@ -143,13 +147,13 @@ class TestList:
     def test_filters(
         self, container: Container, arguments: tuple[str, ...], offsets: list[int]
     ) -> None:
-        put(container, letter(1), letter(2, code="empty", hours=1),
-            letter(3, code="conflict", hours=2, attempt=3))  # fmt: skip
+        put(container, dead_letter(1), dead_letter(2, code="empty", hours=1),
+            dead_letter(3, code="conflict", hours=2, attempt=3))  # fmt: skip
         lines = dlq(container, "list", "--json", *arguments).stdout.splitlines()
         assert [json.loads(line)["offset"] for line in lines] == offsets
 
     def test_a_long_table_is_cut_to_the_latest(self, container: Container) -> None:
-        put(container, *(letter(n, hours=n) for n in range(5)))
+        put(container, *(dead_letter(n, hours=n) for n in range(5)))
         shown = dlq(container, "list", "--limit", "2").stdout
         assert "0:4:0" in shown
         assert "0:2:0" not in shown
@@ -157,15 +161,15 @@ class TestList:
         assert "5 dead letters" in shown
 
     @pytest.mark.parametrize("width", [10, 40, 60, 80, 300])
-    def test_on_any_terminal_letters_are_named_and_rows_are_short(
+    def test_on_any_terminal_dead_letters_are_named_and_rows_are_short(
         self, container: Container, monkeypatch: pytest.MonkeyPatch, width: int
     ) -> None:
         monkeypatch.setenv("COLUMNS", str(width))
         long = "$.items[0].name: " + "much is wrong " * 500
         put(
             container,
-            letter(12345, code="undecodable", detail=long),
-            letter(2, topic="o" * 249, hours=1),
+            dead_letter(12345, code="undecodable", detail=long),
+            dead_letter(2, topic="o" * 249, hours=1),
         )
         shown = dlq(container, "list").stdout
         assert "orders/0:12345:0" in shown
@@ -176,7 +180,7 @@ class TestList:
         assert long in dlq(container, "show", "0:12345").stdout
 
     def test_what_others_wrote_is_only_text(self, container: Container) -> None:
-        put(container, letter(1, detail=HOSTILE))
+        put(container, dead_letter(1, detail=HOSTILE))
         assert_harmless(dlq(container, "list").stdout)
 
     @pytest.mark.parametrize(
@@ -234,7 +238,7 @@ def assert_harmless(output: str) -> None:
 class TestShow:
     def test_all_about_it_but_what_is_personal(self, container: Container) -> None:
         headers = (("x-request-id", b"abc"), ("orders-replay-of", b"orders/0:3:0"))
-        put(container, letter(17, bad_document(), headers=headers, attempt=2, key=b"Test"))
+        put(container, dead_letter(17, bad_document(), headers=headers, attempt=2, key=b"Test"))
         shown = dlq(container, "show", "0:3")
         assert shown.exit_code == 0
         for text in ("Dead letter orders/0:3:0", "$.sm_id: expected int, got str", "<str 4>",
@@ -245,15 +249,15 @@ class TestShow:
             assert text not in shown.stdout.replace("Vivienne", ""), text
 
     def test_all_of_it_where_it_was_asked_for(self, container: Container) -> None:
-        put(container, letter(17, bad_document(), headers=(("x", b"abc"),)))
+        put(container, dead_letter(17, bad_document(), headers=(("x", b"abc"),)))
         shown = dlq(container, "show", "orders/0:17:0", "--unmask").stdout
         for text in [*PERSONAL, "x = abc"]:
             assert text in shown
 
     def test_what_is_valid_today(self, container: Container) -> None:
-        put(container, letter(17, json.dumps(REFERENCE).encode(), code="conflict"))
+        put(container, dead_letter(17, json.dumps(REFERENCE).encode(), code="conflict"))
         shown = dlq(container, "show", "0:17").stdout
-        assert "By today's rules it is valid. Its code says" in shown
+        assert "By the current rules it is valid. Its code says" in shown
 
     @pytest.mark.parametrize(
         "value",
@@ -265,7 +269,7 @@ class TestShow:
         ],
     )
     def test_what_cannot_be_masked_is_not_shown(self, container: Container, value: bytes) -> None:
-        put(container, letter(17, value, code="undecodable"))
+        put(container, dead_letter(17, value, code="undecodable"))
         shown = dlq(container, "show", "0:17")
         assert shown.exit_code == 0
         assert "cannot be masked" in shown.stdout
@@ -275,17 +279,17 @@ class TestShow:
         assert "Testov" in dlq(container, "show", "0:17", "--unmask").stdout
 
     @pytest.mark.parametrize(("value", "text"), [(None, "a tombstone"), (b"", "Payload: 0 bytes"),
-                                                 (b"[]", "it holds no order")])  # fmt: skip
+                                                 (b"[]", "it contains no order")])  # fmt: skip
     def test_what_is_empty(self, container: Container, value: bytes | None, text: str) -> None:
-        put(container, letter(17, value, code="empty", key=None))
+        put(container, dead_letter(17, value, code="empty", key=None))
         assert text in dlq(container, "show", "0:17").stdout
 
     def test_raw_is_every_byte_and_nothing_else(self, container: Container) -> None:
-        put(container, letter(17, b"\xff\x00\x1b[2J\r\n"))
+        put(container, dead_letter(17, b"\xff\x00\x1b[2J\r\n"))
         assert dlq(container, "show", "0:17", "--raw").stdout_bytes == b"\xff\x00\x1b[2J\r\n"
 
     def test_json(self, container: Container) -> None:
-        put(container, letter(17, bad_document(), headers=(("x", b"Testov"),), key=b"Testov"))
+        put(container, dead_letter(17, bad_document(), headers=(("x", b"Testov"),), key=b"Testov"))
         shown = dlq(container, "show", "0:17", "--json").stdout
         for text in [*PERSONAL, "Testov"]:
             assert text not in shown
@@ -312,14 +316,14 @@ class TestShow:
             HOSTILE.encode(),
         ]
         common: dict[str, Any] = {"headers": headers, "detail": HOSTILE, "key": HOSTILE.encode()}
-        put(container, *(letter(n, value, **common) for n, value in enumerate(written)))
+        put(container, *(dead_letter(n, value, **common) for n, value in enumerate(written)))
         for number in range(len(written)):
             shown = dlq(container, "show", f"0:{number}", *options)
             assert shown.exit_code == 0
             assert_harmless(shown.stdout.replace("\t", ""))
 
     def test_not_there_and_not_the_only_one(self, container: Container) -> None:
-        put(container, letter(17), letter(17, index=1))
+        put(container, dead_letter(17), dead_letter(17, index=1))
         missing = dlq(container, "show", "0:18")
         assert missing.exit_code == 1
         assert "there is no such dead letter" in missing.stderr
@@ -339,19 +343,25 @@ class TestReplay:
         assert (shown.exit_code, shown.stdout) == (0, "nothing to replay\n")
 
     def test_one_that_is_not_there_is_told(self, container: Container) -> None:
-        put(container, letter(1))
+        put(container, dead_letter(1))
         shown = dlq(container, "replay", "--offset", "0:999", "--offset", "0:1")
         assert shown.exit_code == 1
         assert shown.stdout.splitlines()[0] == "sent 1 dead letter to topic orders"
         assert shown.stderr == "Error: there is no such dead letter: 0:999\n"
 
     def test_all_that_waits_and_not_twice(self, container: Container) -> None:
-        put(container, letter(1), letter(2, code="conflict"), letter(2, code="conflict"), None)
+        put(
+            container,
+            dead_letter(1),
+            dead_letter(2, code="conflict"),
+            dead_letter(2, code="conflict"),
+            None,
+        )
         shown = dlq(container, "replay", "--all")
         assert shown.exit_code == 0
         assert shown.stdout.splitlines() == [
             "sent 2 dead letters to topic orders", "  conflict     1", "  invalid      1",
-            "messages on the topic that are no dead letters of ours: 1",
+            "records on the topic that are not dead letters of ours: 1",
         ]  # fmt: skip
         assert "2 dead letters replayed before" in dlq(container, "replay", "--all").stdout
         assert len(messages(container)) == 2
@@ -365,7 +375,7 @@ class TestReplay:
     def test_without_a_choice_nothing_is_sent(
         self, container: Container, options: tuple[str, ...]
     ) -> None:
-        put(container, letter(1))
+        put(container, dead_letter(1))
         ended = dlq(container, "replay", *options)
         assert (ended.exit_code, ended.stdout) == (2, "")
         assert "nothing is sent without a choice: --all" in ended.stderr
@@ -375,36 +385,39 @@ class TestReplay:
     def test_what_fails_as_it_is_is_sent_only_where_it_is_named(
         self, container: Container, code: ErrorCode
     ) -> None:
-        put(container, letter(1, code=code))
+        put(container, dead_letter(1, code=code))
         said = dlq(container, "replay", "--all").stdout
-        assert f"1 dead letter with code {code} would fail again, skipped: --code {code}" in said
+        assert (
+            f"1 dead letter with code {code} would fail again, skipped (use --code {code})" in said
+        )
         assert messages(container) == []
         assert "sent 1 dead letter" in dlq(container, "replay", "--code", code).stdout
         assert "sent 1 " in dlq(container, "replay", "--offset", "0:1", "--again").stdout
 
     def test_a_dry_run(self, container: Container) -> None:
-        put(container, letter(1), letter(2))
+        put(container, dead_letter(1), dead_letter(2))
         shown = dlq(container, "replay", "--dry-run", "--offset", "0:2").stdout
         assert shown.startswith("would send 1 dead letter to topic orders\n")
         assert "deleted" not in shown
         assert messages(container) == []
 
     def test_what_is_left_alone_is_named(self, container: Container) -> None:
-        put(container, *(letter(n, attempt=3) for n in range(8)), letter(9, topic="elsewhere"))
+        put(
+            container,
+            *(dead_letter(n, attempt=3) for n in range(8)),
+            dead_letter(9, topic="elsewhere"),
+        )
         shown = dlq(container, "replay", "--all").stdout
         assert "8 dead letters failed 3 times or more" in shown
         assert "  orders/0:4:0\n  and 3 more" in shown
         assert "orders/0:5:0" not in shown
-        assert (
-            "1 dead letter refused, since they did not come from topic orders\n  elsewhere/0:9:0"
-            in shown
-        )
+        assert "1 dead letter not sent, they are not from topic orders\n  elsewhere/0:9:0" in shown
         assert (
             "sent 8 dead letters" in dlq(container, "replay", "--all", "--max-attempts", "4").stdout
         )
 
     def test_kafka_is_away(self, container: Container) -> None:
-        put(container, letter(1))
+        put(container, dead_letter(1))
         kept(container).available = False
         for arguments in (
             ["list"],
@@ -474,7 +487,7 @@ class TestStopping:
     @pytest.fixture
     def container(self, container: Container, monkeypatch: pytest.MonkeyPatch) -> Container:
         monkeypatch.setattr(replay_dead_letters, "CHUNK_RECORDS", 2)
-        put(container, *(letter(n) for n in range(6)))
+        put(container, *(dead_letter(n) for n in range(6)))
         return container
 
     def test_a_signal_while_the_loop_is_busy_is_not_lost(self, container: Container) -> None:

@@ -28,7 +28,7 @@ from orders.entrypoints.http.docs.asyncapi.examples import SENT, message
 from orders.entrypoints.http.docs.openapi.examples import ORDER
 from tests import asyncapi
 from tests.strategies import documents, orders
-from tests.unit.domain.dead_letters.test_headers import letters
+from tests.unit.domain.dead_letters.test_headers import dead_letters
 from tests.unit.http.harness import openapi
 
 SETTINGS = Settings(
@@ -166,11 +166,11 @@ def test_headers_are_those_of_the_domain() -> None:
     assert set(DEAD_LETTER_HEADERS["properties"]) == OWN | {REPLAY_OF, "x-request-id"}
 
 
-@given(letters())
+@given(dead_letters())
 @settings(max_examples=100)
-def test_headers_of_every_letter_meet_the_schema(letter: DeadLetter) -> None:
+def test_headers_of_every_dead_letter_meet_the_schema(dead_letter: DeadLetter) -> None:
     headers = {
-        name: value.decode() for name, value in headers_of(letter) if name in OWN | {REPLAY_OF}
+        name: value.decode() for name, value in headers_of(dead_letter) if name in OWN | {REPLAY_OF}
     }
     headers["orders-error-detail"] = headers["orders-error-detail"][:1000]  # as ingest does
     asyncapi.validator(DOCUMENT, DEAD_LETTER_HEADERS).validate(headers)
@@ -183,7 +183,7 @@ async def test_dead_letters_in_the_examples_are_what_ingest_makes() -> None:
     ingest = IngestBatch(repository, dead, NoCache(), 1, lambda: failed_at)
     sent = [message(sent, SETTINGS.kafka_topic, offset) for offset, sent in enumerate(SENT)]
     await ingest.store(ingest.prepare(sent))
-    made = {letter.code: letter for letter in dead.letters}
+    made = {dead_letter.code: dead_letter for dead_letter in dead.dead_letters}
     shown = asyncapi.message(DOCUMENT, "deadLetters", "deadLetter")["examples"]
     assert (
         {example["name"] for example in shown}
@@ -191,13 +191,15 @@ async def test_dead_letters_in_the_examples_are_what_ingest_makes() -> None:
         == set(get_args(ErrorCode)) - {"rejected"}
     )
     for example in shown:
-        letter = made[example["name"]]
-        assert example["headers"] == {name: value.decode() for name, value in headers_of(letter)}
-        assert letter.value is not None
+        dead_letter = made[example["name"]]
+        assert example["headers"] == {
+            name: value.decode() for name, value in headers_of(dead_letter)
+        }
+        assert dead_letter.value is not None
         if isinstance(example["payload"], str):
-            assert example["payload"].encode() == letter.value
+            assert example["payload"].encode() == dead_letter.value
         else:
-            assert example["payload"] == json.loads(letter.value)
+            assert example["payload"] == json.loads(dead_letter.value)
 
 
 def test_examples_meet_their_schemas() -> None:

@@ -1,4 +1,4 @@
-"""Dead letters out of their topic."""
+"""Reads dead letters from their topic."""
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing
@@ -11,7 +11,7 @@ from orders.domain.ports import DeadLetterReader, Entry
 
 
 class KafkaDeadLetterReader(DeadLetterReader):
-    """Reads the topic beside its other readers: joins no group, commits nothing."""
+    """Reads the topic without a consumer group and without commits."""
 
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings

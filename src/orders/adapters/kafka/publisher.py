@@ -28,7 +28,7 @@ class KafkaPublisher(Publisher, Dependency):
         common = tuple((name, value.encode()) for name, value in (headers or {}).items())
         messages = [Outgoing(encode(order), order.order_uid.encode(), common) for order in orders]
         if any(message.size > self._client.limits.source for message in messages):
-            raise TooLarge("an order is larger than the topic takes")
+            raise TooLarge("an order is larger than the topic accepts")
         await self._client.send(self._topic, messages)
 
     async def check(self) -> None:

@@ -1,4 +1,4 @@
-"""The journal of replays, in a compacted topic beside the dead letters."""
+"""The journal of replays in a compacted topic."""
 
 import asyncio
 from collections.abc import Mapping
@@ -17,9 +17,9 @@ from orders.domain.intake.messages import Identity
 from orders.domain.ports import ReplayJournal, ReplayNote
 
 _FORMER_KEY = b"unfinished-run"
-"""A record that former versions wrote; no identity looks like it."""
+"""The key of a record that earlier versions wrote; it is not a valid identity."""
 
-_NOTES_AT_ONCE = 1_000
+_CHUNK = 1_000
 
 _log = structlog.get_logger(__name__)
 
@@ -27,7 +27,7 @@ _decode = msgspec.json.Decoder(ReplayNote).decode
 
 
 class KafkaReplayJournal(ReplayJournal):
-    """One record an identity, the latest counts; needs nothing but Kafka."""
+    """One record per identity, of which the latest counts."""
 
     def __init__(self, client: KafkaProducerClient, settings: KafkaSettings) -> None:
         self._client = client
@@ -35,7 +35,7 @@ class KafkaReplayJournal(ReplayJournal):
         self._has_topic = False
 
     async def read(self) -> Mapping[Identity, ReplayNote]:
-        """See ``ReplayJournal.read``; empty where there is no topic yet."""
+        """See ``ReplayJournal.read``; empty if there is no topic yet."""
         notes: dict[Identity, ReplayNote] = {}
         topic = self._settings.replays_topic
         async with aclosing(read_present(self._settings, topic)) as records:
@@ -61,6 +61,6 @@ class KafkaReplayJournal(ReplayJournal):
             Outgoing(msgspec.json.encode(note), str(identity).encode())
             for identity, note in notes.items()
         ]
-        for start in range(0, len(records), _NOTES_AT_ONCE):
-            chunk = records[start : start + _NOTES_AT_ONCE]
+        for start in range(0, len(records), _CHUNK):
+            chunk = records[start : start + _CHUNK]
             await self._client.send(self._settings.replays_topic, chunk)

@@ -1,4 +1,4 @@
-"""Dead letters back into the topic that they came from."""
+"""Sends dead letters back to the topic that they came from."""
 
 import asyncio
 from collections.abc import Collection, Sequence
@@ -12,7 +12,7 @@ from orders.domain.ports import ReplayTarget
 
 
 class KafkaReplayTarget(ReplayTarget):
-    """Sends at least once: a message whose acknowledgement got lost is sent again."""
+    """Sends at least once: a message whose acknowledgement is lost is sent again."""
 
     def __init__(self, client: KafkaProducerClient, settings: KafkaSettings) -> None:
         self._client = client
@@ -25,14 +25,13 @@ class KafkaReplayTarget(ReplayTarget):
 
     async def send(self, dead_letters: Sequence[DeadLetter]) -> Collection[DeadLetter]:
         """See ``ReplayTarget.send``; gives up after the producer's ``SEND_TIMEOUT``."""
-        # Each message as a call of its own: what became of each is known, and the client still
-        # sends them in common batches.
-        takes = await asyncio.gather(*map(self._takes, dead_letters))
-        refused = [one for one, taken in zip(dead_letters, takes, strict=True) if not taken]
-        # A batch is refused as a whole, so it may have been its neighbour that was too large.
-        return [one for one in refused if not await self._takes(one)]
+        # One call per message, to know the outcome of each; the client batches them anyway.
+        accepted = await asyncio.gather(*map(self._accepts, dead_letters))
+        refused = [one for one, taken in zip(dead_letters, accepted, strict=True) if not taken]
+        # A batch is refused as a whole, so each is tried again alone.
+        return [one for one in refused if not await self._accepts(one)]
 
-    async def _takes(self, dead_letter: DeadLetter) -> bool:
+    async def _accepts(self, dead_letter: DeadLetter) -> bool:
         headers = headers_of_replay(dead_letter)
         message = Outgoing(dead_letter.as_message, dead_letter.message.key, headers)
         try:

@@ -1,1 +1,1 @@
-"""Decorators that say in the log what passes through a port."""
+"""Decorators of ports that log."""

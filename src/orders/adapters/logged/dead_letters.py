@@ -1,4 +1,4 @@
-"""Every dead letter in the log, once it is safe: where it came from and why, none of its values."""
+"""Logs each dead letter, without any of its values, when it is stored."""
 
 from collections.abc import Sequence
 
@@ -11,23 +11,23 @@ _log = structlog.get_logger(__name__)
 
 
 class LoggedDeadLetters(DeadLetters):
-    """A decorator of ``DeadLetters``."""
+    """A decorator of ``DeadLetters`` that logs."""
 
-    def __init__(self, letters: DeadLetters) -> None:
-        self._letters = letters
+    def __init__(self, dead_letters: DeadLetters) -> None:
+        self._dead_letters = dead_letters
 
-    async def put(self, letters: Sequence[DeadLetter]) -> None:
+    async def put(self, dead_letters: Sequence[DeadLetter]) -> None:
         """See ``DeadLetters.put``."""
-        await self._letters.put(letters)
-        for letter in letters:
-            origin = letter.message.origin
+        await self._dead_letters.put(dead_letters)
+        for dead_letter in dead_letters:
+            origin = dead_letter.message.origin
             _log.warning(
                 "dead letter",
-                code=letter.code,
-                detail=letter.detail,
+                code=dead_letter.code,
+                detail=dead_letter.detail,
                 topic=origin.topic,
                 partition=origin.partition,
                 offset=origin.offset,
-                index=letter.index,
-                attempt=letter.attempt,
+                index=dead_letter.index,
+                attempt=dead_letter.attempt,
             )

@@ -1,4 +1,4 @@
-"""The ingest pipeline's events in the log and in the health of storing."""
+"""Logs the events of the ingest pipeline and feeds the health of storing."""
 
 import time
 
@@ -25,7 +25,7 @@ class LoggedIngest(IngestObserver):
 
     def batch_abandoned(self, reason: str) -> None:
         """See ``IngestObserver.batch_abandoned``."""
-        _log.warning("batch in hand is left for the next start", reason=reason)
+        _log.warning("batch in progress is left to the next start", reason=reason)
 
     def commit_unconfirmed(self, reason: str) -> None:
         """See ``IngestObserver.commit_unconfirmed``."""

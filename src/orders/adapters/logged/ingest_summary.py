@@ -1,4 +1,4 @@
-"""Numbers of stored batches in the log: each at debug, sums at info."""
+"""Logs the numbers of stored batches: each at debug, sums at info."""
 
 import asyncio
 import time
@@ -10,7 +10,7 @@ import structlog
 from orders.domain.use_cases.ingest_batch import IngestReport
 
 SUMMARY_INTERVAL = 10.0
-"""Least seconds between two lines at info; also the most, where batches were stored."""
+"""Seconds between two lines at info, while batches are stored."""
 
 _log = structlog.get_logger(__name__)
 
@@ -38,7 +38,7 @@ class IngestSummary:
         rest = self._last + SUMMARY_INTERVAL - self._clock()
         if rest <= 0:
             self.flush()
-        elif self._timer is None:  # a next batch may never come, so it does not wait for one
+        elif self._timer is None:  # another batch may never come
             self._timer = asyncio.get_running_loop().call_later(rest, self.flush)
 
     def flush(self) -> None:

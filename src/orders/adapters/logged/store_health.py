@@ -1,4 +1,4 @@
-"""Whether batches can be stored, as the pipeline finds out; no server need be asked."""
+"""The health of storing, as observed by the pipeline."""
 
 import time
 from collections.abc import Sequence
@@ -27,24 +27,24 @@ class _Moment(Struct, frozen=True):
 
 
 class StoreHealth(Dependency):
-    """A part of the consumer's readiness that no check of a server replaces.
+    """Whether batches can be stored; checks of the servers do not show that.
 
-    A database may answer and yet store nothing: a full disk, a lock that is held, a read-only mode;
-    or the brokers may not acknowledge dead letters. Several batches may be stored at once.
+    A database may answer and still not store: because of a full disk, a lock or a read-only mode.
+    Or the brokers may not acknowledge dead letters. Several batches may be stored at once.
     """
 
     def __init__(self) -> None:
         self._batches: list[BatchHealth] = []  # the oldest first
 
     def begin(self) -> "BatchHealth":
-        """Note that a batch is about to be stored."""
+        """Start to observe a batch."""
         batch = BatchHealth(self._batches)
         self._batches.append(batch)
         return batch
 
     @property
     def is_stuck(self) -> bool:
-        """Whether one batch takes too long, by failures or without an answer."""
+        """Whether a batch has been in storing for ``STUCK_AFTER``."""
         return any(batch.begun.seconds_ago >= STUCK_AFTER for batch in self._batches)
 
     async def check(self) -> None:
@@ -78,7 +78,7 @@ class BatchHealth:
     def succeed(self) -> float | None:
         """Note that the batch is stored.
 
-        Returns for how many seconds it could not be, if so, and if no other is still failing.
+        Returns how many seconds it has failed, if it has and no other batch is failing.
         """
         self._batches.remove(self)
         if self.failed is None or _failing(self._batches):

@@ -28,10 +28,10 @@ class MemoryDeadLetterReader(DeadLetterReader):
     async def read(self) -> AsyncIterator[Entry]:
         """See ``DeadLetterReader.read``."""
         await self._dead_letters.check()
-        for number, letter in enumerate(tuple(self._dead_letters.written)):
-            yield Entry((0, number), letter and _as_kept(letter))
+        for number, dead_letter in enumerate(tuple(self._dead_letters.written)):
+            yield Entry((0, number), dead_letter and _as_kept(dead_letter))
 
 
-def _as_kept(letter: DeadLetter) -> DeadLetter:
+def _as_kept(dead_letter: DeadLetter) -> DeadLetter:
     """Of an array only the element is kept."""
-    return replace(letter, message=replace(letter.message, value=None))
+    return replace(dead_letter, message=replace(dead_letter.message, value=None))

@@ -11,7 +11,7 @@ class MemoryDeadLetters(DeadLetters, Dependency):
     """Keeps all that is written, as a topic of one partition would.
 
     Attributes:
-        written: every letter in the order of writing; None for a message of somebody else.
+        written: every dead letter in the order of writing; None for a message of somebody else.
         available: set it to False to have them be away.
     """
 
@@ -20,14 +20,18 @@ class MemoryDeadLetters(DeadLetters, Dependency):
         self.written: list[DeadLetter | None] = []
 
     @property
-    def letters(self) -> list[DeadLetter]:
-        """The latest letter of each identity, in the order in which the identities came first."""
-        return list({letter.identity: letter for letter in self.written if letter}.values())
+    def dead_letters(self) -> list[DeadLetter]:
+        """The latest dead letter of each identity, in the order of their first copies."""
+        return list(
+            {
+                dead_letter.identity: dead_letter for dead_letter in self.written if dead_letter
+            }.values()
+        )
 
-    async def put(self, letters: Sequence[DeadLetter]) -> None:
+    async def put(self, dead_letters: Sequence[DeadLetter]) -> None:
         """See ``DeadLetters.put``."""
         await self.check()
-        self.written += letters
+        self.written += dead_letters
 
     async def check(self) -> None:
         """See ``Dependency.check``."""

@@ -27,7 +27,7 @@ class MemoryPublisher(Publisher, Dependency):
         common = tuple((name, value.encode()) for name, value in (headers or {}).items())
         messages = [(encode(order), order.order_uid.encode()) for order in orders]
         if any(size_in_topic(value, key, common) > MAX_MESSAGE_BYTES for value, key in messages):
-            raise TooLarge("an order is larger than the topic takes")
+            raise TooLarge("an order is larger than the topic accepts")
         await self.check()
         for value, key in messages:
             self._topic.append(value, key, common)

@@ -1,8 +1,8 @@
-"""What is written on a dead letter, and on a message that is sent again, as headers.
+"""The headers of dead letters and of replayed messages.
 
-The names are what other tools rely on. A letter carries the original headers of its message, then
-ours; an original header with a name of ours comes from an earlier life of the message as a dead
-letter: it would contradict, and gives way.
+Other tools rely on these names. A dead letter has the original headers of its message, then ours.
+An original header with one of our names is replaced: it is left over from an earlier failure of
+the same message.
 """
 
 import re
@@ -27,10 +27,10 @@ SOURCE_OFFSET = "orders-source-offset"
 SOURCE_INDEX = "orders-source-index"
 FAILED_AT = "orders-failed-at"
 ATTEMPT = "orders-attempt"
-"""On a dead letter: the how many-th failure it is. On a message: how often it had failed before."""
+"""On a dead letter: the number of this failure. On a message: how often it has failed before."""
 REPLAY_OF = "orders-replay-of"
-"""On a message: the root of the dead letter that it was sent again for. A dead letter that comes of
-it keeps this header, and so is the same dead letter with a higher attempt."""
+"""On a message: the root of the dead letter that was replayed. If the message fails again, its dead
+letter keeps this header, and so is the same dead letter with a higher attempt."""
 
 OWN = frozenset(
     {
@@ -44,33 +44,33 @@ OWN = frozenset(
         ATTEMPT,
     }
 )
-"""Names of the headers that every dead letter has, once each."""
+"""Names of the headers that every dead letter has exactly once."""
 
 _CODES: dict[bytes, ErrorCode] = {code.encode(): code for code in get_args(ErrorCode)}
 _FAILURES = re.compile(rb"[1-9][0-9]{0,8}")
 
 
-def headers_of(letter: DeadLetter) -> Headers:
-    """All headers of a letter: the original ones, then ours as UTF-8 text."""
-    origin = letter.message.origin
+def headers_of(dead_letter: DeadLetter) -> Headers:
+    """Return all headers of a dead letter: the original ones, then ours."""
+    origin = dead_letter.message.origin
     ours = {
-        CODE: letter.code,
-        DETAIL: letter.detail,
+        CODE: dead_letter.code,
+        DETAIL: dead_letter.detail,
         SOURCE_TOPIC: origin.topic,
         SOURCE_PARTITION: str(origin.partition),
         SOURCE_OFFSET: str(origin.offset),
-        SOURCE_INDEX: str(letter.index),
-        FAILED_AT: letter.failed_at.isoformat().replace("+00:00", "Z"),
-        ATTEMPT: str(letter.attempt),
+        SOURCE_INDEX: str(dead_letter.index),
+        FAILED_AT: dead_letter.failed_at.isoformat().replace("+00:00", "Z"),
+        ATTEMPT: str(dead_letter.attempt),
     }
     added = tuple((name, text.encode()) for name, text in ours.items())
-    return (*(header for header in letter.message.headers if header[0] not in OWN), *added)
+    return (*(header for header in dead_letter.message.headers if header[0] not in OWN), *added)
 
 
 def dead_letter_in(message: Message) -> DeadLetter | None:
-    """The letter that a message of the dead letters' topic holds; None if it is none of ours.
+    """Parse a message of the topic of dead letters; returns None if it is not one of ours.
 
-    The letter's ``message`` has no value of its own: of an array, only the element is kept.
+    The ``message`` of the result has no value, since only the failed element of an array is stored.
     """
     ours = {name: content for name, content in message.headers if name in OWN}
     try:
@@ -101,40 +101,37 @@ def dead_letter_in(message: Message) -> DeadLetter | None:
 
 
 def failures_before(headers: Headers) -> int:
-    """How often a message with these headers had failed before, 0 where they do not say.
+    """Return how often a message with these headers has failed before.
 
-    Only a replay says so: a producer may have headers of such a name for reasons of its own.
+    This counts only on replayed messages; a producer may use a header of this name for itself.
     """
-    told = [content for name, content in headers if name == ATTEMPT]
-    if not told or replayed_identity(headers) is None:
+    attempts = [content for name, content in headers if name == ATTEMPT]
+    if not attempts or replayed_identity(headers) is None:
         return 0
-    return min(_failures(told[-1]), MAX_ATTEMPT - 1)
+    return min(_failures(attempts[-1]), MAX_ATTEMPT - 1)
 
 
-def root_of(letter: DeadLetter) -> Identity:
-    """The identity of the first source message: that of a dead letter through all its attempts."""
-    root = replayed_identity(letter.message.headers)
-    if root is None or letter.index == 0:
-        return root or letter.identity
-    # A whole message that could not be decoded before, and can be now, fails in its elements.
-    return Identity(root.origin, letter.index) if root.index == 0 else letter.identity
+def root_of(dead_letter: DeadLetter) -> Identity:
+    """Return the identity of the first source message, which all attempts have in common."""
+    root = replayed_identity(dead_letter.message.headers)
+    if root is None or dead_letter.index == 0:
+        return root or dead_letter.identity
+    # The message as a whole was undecodable before; now single elements of it fail.
+    return Identity(root.origin, dead_letter.index) if root.index == 0 else dead_letter.identity
 
 
-def headers_of_replay(letter: DeadLetter) -> Headers:
-    """The headers with which a dead letter's message is sent again.
-
-    Its original ones, how often it has failed, and its root.
-    """
-    kept = (h for h in letter.message.headers if h[0] not in OWN and h[0] != REPLAY_OF)
-    attempt, root = str(letter.attempt).encode(), str(root_of(letter)).encode()
-    return (*kept, (ATTEMPT, attempt), (REPLAY_OF, root))
+def headers_of_replay(dead_letter: DeadLetter) -> Headers:
+    """Return the headers of a replay: the original ones, the number of failures, and the root."""
+    original = (h for h in dead_letter.message.headers if h[0] not in OWN and h[0] != REPLAY_OF)
+    attempt, root = str(dead_letter.attempt).encode(), str(root_of(dead_letter)).encode()
+    return (*original, (ATTEMPT, attempt), (REPLAY_OF, root))
 
 
 def replayed_identity(headers: Headers) -> Identity | None:
-    """The root that a message with these headers was sent again for; None if for none."""
-    told = [content for name, content in headers if name == REPLAY_OF]
+    """Return the root in the headers of a replayed message, or None for any other message."""
+    roots = [content for name, content in headers if name == REPLAY_OF]
     try:
-        return Identity.parse(told[-1].decode()) if told else None
+        return Identity.parse(roots[-1].decode()) if roots else None
     except ValueError:
         return None
 

@@ -1,10 +1,8 @@
-"""The dead letters as a set: each root once, with all that is needed to choose among them.
+"""An index of the dead letters by root, without their payloads, so that a million fit into memory.
 
-Without their bytes, so that a million of them fit into memory.
-
-A root stands for several records: copies, and further attempts of replays that failed again. It can
-also stand for several messages, since a topic that was deleted and recreated begins at offset 0
-again; these differ in their bytes, or in the timestamp of the first attempt.
+A root can have several records: copies, and further attempts after replays that failed again. It
+can also have several messages, since a topic that was deleted and recreated starts at offset 0
+again; these differ in their bytes or in the timestamp of the first attempt.
 """
 
 import re
@@ -22,21 +20,21 @@ from orders.domain.intake.messages import DeadLetter, ErrorCode, Identity
 from orders.domain.ports import DeadLetterReader, Entry, ReplayNote
 
 MAX_ATTEMPTS = 3
-"""A letter that has failed so often is left alone unless somebody says otherwise."""
+"""A dead letter that has failed this often is not replayed by default."""
 
 State = Literal["waiting", "replayed", "exhausted"]
 
 Progress = Callable[[int, int], None]
-"""Told how much of how much is done."""
+"""Called with the number of records read and the approximate total."""
 
 _REFERENCE = re.compile(r"(?:([a-zA-Z0-9._-]+)/)?([0-9]{1,19}):([0-9]{1,19})(?::([0-9]{1,19}))?")
 
 
 class DeadLetterSummary(Struct, frozen=True, gc=False):
-    """A dead letter without its bytes. ``place`` is where the newest copy of its attempt is kept.
+    """A dead letter without its payload; ``place`` is the position of its newest copy.
 
-    Copies of one attempt are alike in ``fingerprint``, all attempts are alike in ``content``; both
-    hold in this process only. ``first_failed_at`` is that of the earliest copy.
+    Copies of one attempt have the same ``fingerprint``, and all attempts the same ``content``; both
+    are valid in this process only. ``first_failed_at`` is that of the earliest copy.
     """
 
     place: tuple[int, int]
@@ -52,44 +50,41 @@ class DeadLetterSummary(Struct, frozen=True, gc=False):
 
 
 class DeadLetterIndex(Struct):
-    """All dead letters by root, and how many records among them were not recognized.
+    """All dead letters by root, and the number of records that were not recognized.
 
-    ``letters`` has the attempt of each root that counts, ``earlier`` the others, if any.
+    ``dead_letters`` has the latest attempt of each root, ``earlier`` has the others.
     """
 
-    letters: dict[Identity, DeadLetterSummary]
+    dead_letters: dict[Identity, DeadLetterSummary]
     unrecognized: int = 0
     earlier: dict[Identity, list[DeadLetterSummary]] = {}
 
     def add(self, entry: Entry) -> None:
-        """Take in what stands at one place."""
-        letter = entry.letter
-        if letter is None:
+        """Add a record."""
+        dead_letter = entry.dead_letter
+        if dead_letter is None:
             self.unrecognized += 1
             return
-        root, summary = root_of(letter), summary_of(entry.place, letter)
-        known = self.letters.get(root)
+        root, summary = root_of(dead_letter), summary_of(entry.place, dead_letter)
+        known = self.dead_letters.get(root)
         if known is None:
-            self.letters[root] = summary
+            self.dead_letters[root] = summary
             return
-        self.letters[root], *others = with_copy([known, *self.earlier.get(root, ())], summary)
+        self.dead_letters[root], *others = with_copy([known, *self.earlier.get(root, ())], summary)
         if others:
             self.earlier[root] = others
 
     @property
     def hidden(self) -> int:
-        """How many messages have the root of a newer one, of a topic that was recreated."""
+        """The number of messages with the root of a newer one, because the topic was recreated."""
         return sum(
-            len({other.content for other in others} - {self.letters[root].content})
+            len({other.content for other in others} - {self.dead_letters[root].content})
             for root, others in self.earlier.items()
         )
 
 
 class Reference(Struct, frozen=True):
-    """How people name letters: by the source's partition and offset, and more where they need it.
-
-    As a text: ``[topic/]partition:offset[:index]``.
-    """
+    """A reference to dead letters by their source: ``[topic/]partition:offset[:index]``."""
 
     topic: str | None
     partition: int
@@ -98,10 +93,10 @@ class Reference(Struct, frozen=True):
 
     @classmethod
     def parse(cls, text: str) -> "Reference":
-        """The reference that is written as ``text``.
+        """Parse a reference.
 
         Raises:
-            ValueError: it is none.
+            ValueError: ``text`` is not one.
         """
         found = _REFERENCE.fullmatch(text)
         if found is None:
@@ -115,7 +110,7 @@ class Reference(Struct, frozen=True):
         return f"{topic}{self.partition}:{self.offset}{index}"
 
     def names(self, identity: Identity) -> bool:
-        """Whether it names this letter; of a message with several, without an index, all."""
+        """Whether it refers to this dead letter; without an index, to all of the message."""
         origin = identity.origin
         return (
             (self.partition, self.offset) == (origin.partition, origin.offset)
@@ -125,9 +120,9 @@ class Reference(Struct, frozen=True):
 
 
 class Selection(Struct, frozen=True, kw_only=True):
-    """Which letters somebody is after; what is empty or None does not restrict.
+    """A filter of dead letters; fields that are empty or None do not restrict it.
 
-    ``since`` is inclusive, ``until`` is not; both are held against the time of the failure.
+    ``since`` is inclusive, ``until`` exclusive; both apply to the time of the failure.
     """
 
     codes: frozenset[ErrorCode] = frozenset()
@@ -135,35 +130,39 @@ class Selection(Struct, frozen=True, kw_only=True):
     until: datetime | None = None
     references: tuple[Reference, ...] = ()
 
-    def takes(self, identity: Identity, letter: DeadLetterSummary) -> bool:
-        """Whether this letter is among them."""
+    def takes(self, identity: Identity, dead_letter: DeadLetterSummary) -> bool:
+        """Whether the filter selects this dead letter."""
         return (
-            (not self.codes or letter.code in self.codes)
-            and (self.since is None or letter.failed_at >= self.since)
-            and (self.until is None or letter.failed_at < self.until)
+            (not self.codes or dead_letter.code in self.codes)
+            and (self.since is None or dead_letter.failed_at >= self.since)
+            and (self.until is None or dead_letter.failed_at < self.until)
             and (not self.references or any(r.names(identity) for r in self.references))
         )
 
 
-def state_of(letter: DeadLetterSummary, note: ReplayNote | None, max_attempts: int) -> State:
-    """What has become of a dead letter, and whether a replay would take it.
+def state_of(dead_letter: DeadLetterSummary, note: ReplayNote | None, max_attempts: int) -> State:
+    """Return the state of a dead letter.
 
-    An attempt after the one that was replayed waits again. A dead letter of which no copy is as old
-    as the replay is another one than was replayed then.
+    An attempt after the replayed one waits again. If no copy is as old as the replay, the note is
+    about another message with the same root.
     """
-    if note and letter.attempt <= note.attempt and letter.first_failed_at <= note.replayed_at:
+    if (
+        note
+        and dead_letter.attempt <= note.attempt
+        and dead_letter.first_failed_at <= note.replayed_at
+    ):
         return "replayed"
-    return "waiting" if letter.attempt < max_attempts else "exhausted"
+    return "waiting" if dead_letter.attempt < max_attempts else "exhausted"
 
 
 async def index_dead_letters(
     reader: DeadLetterReader, progress: Progress = lambda _done, _total: None
 ) -> DeadLetterIndex:
-    """Read all dead letters once.
+    """Read all dead letters.
 
     Raises:
-        NotFound: there is no topic of them.
-        Unavailable: they are away.
+        NotFound: the topic does not exist.
+        Unavailable: the brokers are unreachable.
     """
     total = await approximate_count(reader)
     index = DeadLetterIndex({})
@@ -176,15 +175,15 @@ async def index_dead_letters(
 
 
 async def approximate_count(reader: DeadLetterReader) -> int:
-    """About how many letters there are.
+    """Return the approximate number of dead letters.
 
     Raises:
-        NotFound: there is no topic of them, which is not the same as none.
-        Unavailable: they are away.
+        NotFound: the topic does not exist.
+        Unavailable: the brokers are unreachable.
     """
     amount = await reader.approximate_count()
     if amount is None:
-        text = f"topic {reader.topic} does not exist, or the brokers do not tell of it"
+        text = f"topic {reader.topic} does not exist, or this client may not describe it"
         raise NotFound(text)
     return amount
 
@@ -192,9 +191,9 @@ async def approximate_count(reader: DeadLetterReader) -> int:
 def with_copy(
     known: Sequence[DeadLetterSummary], new: DeadLetterSummary
 ) -> list[DeadLetterSummary]:
-    """The attempts under one root with one more record, the one that counts first.
+    """Add a record to the attempts of one root; the first of the result is the latest attempt.
 
-    Of the newest message, that is the highest attempt, and of equal ones the latest failure.
+    That is the highest attempt of the newest message, and of equal attempts the latest failure.
     """
     attempts = []
     for old in known:
@@ -213,21 +212,21 @@ def with_copy(
     )
 
 
-def summary_of(place: tuple[int, int], letter: DeadLetter) -> DeadLetterSummary:
-    """The summary of a dead letter that is kept at ``place``."""
-    detail = sys.intern(letter.detail)  # most dead letters say what others say
-    message = letter.message
-    # A replay that was sent twice fails twice, with two timestamps: still the same attempt.
+def summary_of(place: tuple[int, int], dead_letter: DeadLetter) -> DeadLetterSummary:
+    """Summarize the dead letter at ``place``."""
+    detail = sys.intern(dead_letter.detail)  # many dead letters have the same detail
+    message = dead_letter.message
+    # A replay that is sent twice fails twice, with two timestamps, and is still one attempt.
     sent_at = None if replayed_identity(message.headers) else message.timestamp
-    content = hash((letter.value or b"").strip())
+    content = hash((dead_letter.value or b"").strip())
     return DeadLetterSummary(
         place,
-        hash((letter.attempt, sent_at, content)),
+        hash((dead_letter.attempt, sent_at, content)),
         content,
-        letter.code,
+        dead_letter.code,
         detail,
-        letter.failed_at,
-        letter.attempt,
-        len(letter.value or b""),
-        letter.failed_at,
+        dead_letter.failed_at,
+        dead_letter.attempt,
+        len(dead_letter.value or b""),
+        dead_letter.failed_at,
     )

@@ -1,8 +1,8 @@
-"""A document to look at without its personal data.
+"""Masks personal data in documents.
 
-What is shown is listed: fields of an order that are known not to be personal, where they stand in
-their place and hold their type. All else is a mask that tells type and length: who delivers to
-whom, fields that nobody knows, a name where a number belongs.
+Only fields of an order that are known not to be personal are shown, in their own place and with
+their own type. Everything else becomes a mask with type and length: the delivery, unknown fields,
+a text in place of a number.
 """
 
 import json
@@ -18,9 +18,9 @@ from orders.domain.errors import Invalid
 from orders.domain.order.model import Order
 
 TEXT_MAX_LENGTH = 500
-"""Longest text that is shown, in characters; and no field of ours holds a number of 20 digits."""
+"""The longest text that is shown, in characters."""
 MAX_DEPTH = 50
-"""Levels below which nothing is told apart any more."""
+"""Depth from which objects and arrays are masked as a whole."""
 
 _INT_MAX_LENGTH = 20
 _INSTANT = re.compile(
@@ -48,11 +48,10 @@ def _plan_field(kind: Any) -> Any:
 
 
 SHOWN: _Plan = {**_plan(Order), "status": str}  # what one old producer calls oof_shard
-"""What of an order may be seen: all that the model does not mark as personal."""
-
+"""The fields that may be shown: those that the model does not mark as personal."""
 
 _NAMES = frozenset({*SHOWN, *SHOWN["delivery"], *SHOWN["payment"], *SHOWN["items"][0]})
-"""Keys that are shown wherever they stand; any other may be somebody's name, in any spelling."""
+"""Keys that are shown anywhere; other keys may be personal data themselves."""
 
 _HEADERS = re.compile(
     r"(?:x-)?(?:request|correlation|trace|span|message|event|schema|client|session)-?id"
@@ -62,11 +61,11 @@ _HEADERS = re.compile(
     r"|orders-replay-of|__typeid__",
     re.IGNORECASE,
 )
-"""Names of headers that tell of techniques alone."""
+"""Names of technical headers."""
 
 
 class _Int(str):
-    """A whole number as it was written: it may be too long to be one here."""
+    """An integer as it was written; Python would refuse very long ones."""
 
     __slots__ = ()
 
@@ -76,10 +75,10 @@ class _Float(str):
 
 
 def masked(document: bytes) -> Any:
-    """What ``document`` (JSON in UTF-8) holds, as JSON values, with masks such as ``<str 11>``.
+    """Decode ``document`` and mask its values, with masks such as ``<str 11>``.
 
     Raises:
-        Invalid: it cannot be read, or is nested too deep.
+        Invalid: it is not JSON in UTF-8, or is nested too deep.
     """
     try:
         text = document.decode("utf-8-sig")
@@ -90,7 +89,7 @@ def masked(document: bytes) -> Any:
 
 
 def masked_header(name: str) -> str:
-    """The name of a header, or a mask such as ``<name 11>`` where it may be anything."""
+    """Return the name of a technical header, or a mask such as ``<name 11>``."""
     return name if _HEADERS.fullmatch(name) else f"<name {len(name)}>"
 
 
@@ -128,7 +127,7 @@ def _scalar(value: Any, plan: Any) -> Any:
 
 
 def _key(key: str, fields: _Plan, taken: Mapping[str, Any]) -> str:
-    """The key, or a mask: a name or a phone may stand on this side of the colon, too."""
+    """Return the key, or a mask: a key may contain a name or a phone number, too."""
     if key in fields or key in _NAMES:
         return key
     mask, number = f"<key {len(key)}>", 1

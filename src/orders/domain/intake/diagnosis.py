@@ -1,8 +1,8 @@
-"""One element of a message, field by field: a valid order, or everything that is wrong with it.
+"""Reads one element of a message field by field: an order, or all of its faults.
 
-The slow but thorough twin of the typed decoder. It reads the same structs, so that a field or a
-rule added to ``model`` or ``rules`` is known here at once. It also knows what real producers do: a
-text that may be empty may be absent or null, and one old producer writes ``oof_shard`` as
+This is slower than the typed decoder, but finds all faults. It is derived from the same structs, so
+that it knows new fields and rules of ``model`` and ``rules``. It also accepts what real producers
+send: a text that may be empty may be absent or null, and one old producer writes ``oof_shard`` as
 ``status``.
 """
 
@@ -26,26 +26,26 @@ _JSON_TYPE = {str: "str", int: "int", datetime: "str"}
 _NAMES = {bool: "bool", int: "int", float: "float", str: "str", list: "array", dict: "object"}
 
 MAX_DEPTH = 500
-"""Arrays and objects that may lie within each other in one order, in fields that are not ours too.
+"""The deepest nesting of arrays and objects in an order, unknown fields included.
 
-A bound of our own: that of the decoders depends on how deep their caller stands, and the same
-bytes must fare the same each time that they come.
+The limits of the decoders depend on the depth of their caller's stack, and the same bytes must
+always be judged in the same way.
 """
 
 MAX_FAULTS = 1_000
-"""Most faults that are told of one order: megabytes of junk in one array are told by the first."""
+"""The most faults that are reported for one order."""
 
 _NUL_ESCAPE = b"\\u0000"
-"""May stand for U+0000, which the decoders let through, or for a backslash and a text."""
+"""U+0000, which the decoders accept, or an escaped backslash before ``u0000``."""
 
 _OFFSET = re.compile(r"(?:[Zz]|:[0-9]{2})\Z")
-"""How an instant ends in RFC 3339. The decoders take offsets without the colon as well."""
+"""The end of an instant in RFC 3339; the decoders also accept offsets without the colon."""
 
 _Path = tuple[str | int, ...]
 
 
 class _Scalar(Struct, frozen=True):
-    """A field that holds one value: its whole type, the Python type under it, and its rule."""
+    """A field with a single value: its annotated type, the bare type, and its rule."""
 
     full: Any
     bare: type
@@ -54,10 +54,9 @@ class _Scalar(Struct, frozen=True):
 
 
 class _Object(Struct, frozen=True):
-    """A field that holds an object, or an array of them.
+    """A field with an object, or with an array of objects.
 
-    ``loose_texts`` and ``objects`` are those of its ``fields`` that may be absent or null, and
-    those that hold objects.
+    ``loose_texts`` are the ``fields`` that may be absent or null, ``objects`` those with objects.
     """
 
     fields: dict[str, "_Scalar | _Object"]
@@ -67,7 +66,7 @@ class _Object(Struct, frozen=True):
 
 
 def read_leniently(raw: bytes) -> Order | None:
-    """The order that ``raw`` holds, texts that may be absent filled in; None where in doubt."""
+    """Decode an order whose optional texts may be absent; returns None in case of doubt."""
     if _NUL_ESCAPE in raw or is_too_deep(raw):
         return None
     try:
@@ -77,18 +76,18 @@ def read_leniently(raw: bytes) -> Order | None:
 
 
 def diagnose(raw: bytes) -> Order | tuple[Fault, ...]:
-    """The order that ``raw`` (well-formed JSON in UTF-8) holds, or its faults, at least one.
+    """Return the order in ``raw``, which is JSON in UTF-8, or its faults.
 
-    All of them, or the first ``MAX_FAULTS`` where somebody has sent that many.
+    There is at least one fault, and at most ``MAX_FAULTS`` are returned.
     """
     if order := read_leniently(raw):
         return order
     if is_too_deep(raw):
         return (Fault((), "must not be nested so deep"),)
-    # A second decoder, which takes what the first refuses: lone surrogates, and any number.
+    # json accepts what msgspec refuses: lone surrogates and any number.
     value = _completed(json.loads(raw, parse_int=_int))
     faults = tuple(islice(_object_faults(value, _ORDER, ()), MAX_FAULTS))
-    # Without a fault, what the first decoder disliked stands in fields that are not ours.
+    # Without a fault, the decoder has refused something in an unknown field.
     order = None if faults else _convert(_only_ours(value, _ORDER))
     return order or faults or (Fault((), "must be an order"),)
 
@@ -99,7 +98,7 @@ def is_too_deep(raw: bytes) -> bool:
 
 
 def _completed(value: Any) -> Any:
-    """``value`` with "" for texts that may be absent, and without the old producer's dialect."""
+    """Return ``value`` with "" for absent texts, and with ``oof_shard`` for ``status``."""
     if not isinstance(value, dict):
         return value
     if "oof_shard" not in value and isinstance(value.get("status"), str):
@@ -109,7 +108,7 @@ def _completed(value: Any) -> Any:
 
 
 def _fill(value: Any, plan: _Object) -> None:
-    """Put "" for every text that may be empty and is absent or null, in place."""
+    """Set every absent or null text that may be empty to "", in place."""
     if isinstance(value, dict):
         for name in plan.loose_texts:
             if value.get(name) is None:
@@ -134,7 +133,7 @@ def _convert(value: Any) -> Order | None:
 
 
 def _only_ours(value: Any, plan: _Object) -> Any:
-    """``value``, in which nothing is wrong, without the fields that we do not know."""
+    """Return ``value``, which has no faults, without unknown fields."""
     if isinstance(value, list):
         return [_only_ours(item, plan) for item in value]
     objects = plan.objects
@@ -183,7 +182,7 @@ def _broken_rule(value: Any, field: _Scalar) -> str | None:
 
 
 def _int(digits: str) -> int:
-    """Whatever is far out of 64 bits is out of range all the same, and cheap to say so."""
+    """Parse an integer; very long ones become one that is out of range."""
     return int(digits) if len(digits) <= len(str(INT64_MAX)) + 1 else INT64_MAX + 1
 
 

@@ -1,10 +1,10 @@
-"""A broken rule and where it was broken."""
+"""Faults: broken rules and their places."""
 
 from msgspec import Struct
 
 
 class Fault(Struct, frozen=True):
-    """One broken rule: ``path`` leads from the document's root, ``rule`` says what was expected."""
+    """A broken rule; ``path`` starts at the root of the document, ``rule`` is what is expected."""
 
     path: tuple[str | int, ...]
     rule: str
@@ -20,7 +20,7 @@ class Fault(Struct, frozen=True):
         return "".join("/" + str(p).replace("~", "~0").replace("/", "~1") for p in self.path)
 
     def under(self, *prefix: str | int) -> "Fault":
-        """The same fault seen from a document that holds this one at ``prefix``."""
+        """Return the fault for a document that contains this one at ``prefix``."""
         return Fault((*prefix, *self.path), self.rule)
 
     def __str__(self) -> str:

@@ -1,9 +1,9 @@
-"""Is it JSON, and where does each element of a top-level array begin and end?
+"""Checks that a text is JSON, and finds the elements of a top-level array.
 
-For messages that the decoders have refused. A parser that builds values cannot tell these apart: a
-message that is not JSON at all (all of it is lost on us) from one where a single element holds a
-lone surrogate or is nested too deep (its neighbours are good). This one builds nothing, so it takes
-any depth and any escape; it knows the grammar of RFC 8259 and nothing else.
+This is for messages that the decoders refuse. These do not distinguish a message that is not JSON
+from one in which a single element has a lone surrogate or is nested too deep, while its neighbours
+are valid. The scanner builds no values, so it accepts any depth and any escape; it only checks the
+grammar of RFC 8259.
 """
 
 import re
@@ -21,7 +21,7 @@ _KEY = _STRING + _WS + rb":" + _WS
 
 _BEGINNING = re.compile(_SCALAR + rb"|[\[{]")
 _NEXT_KEY = re.compile(_KEY)
-# Members of an object that hold scalars, all but the last, at one go: most of a document is that.
+# All scalar members of an object but the last in one match: that is most of a document.
 _FLAT_MEMBERS = re.compile(rb"(?:(?:" + _SCALAR + rb")" + _WS + rb"," + _WS + _KEY + rb")*+")
 
 _ARRAY, _OBJECT, _COMMA = b"[", b"{", b","
@@ -33,7 +33,7 @@ _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 
 class MalformedError(ValueError):
-    """Not JSON; ``position`` is the offset in bytes at which the grammar was left."""
+    """The text is not JSON; ``position`` is the byte offset of the error."""
 
     def __init__(self, position: int) -> None:
         super().__init__(f"not JSON (byte {position})")
@@ -41,11 +41,10 @@ class MalformedError(ValueError):
 
 
 class Scan(Struct, frozen=True):
-    """What stands in a well-formed text.
+    """The result of a scan.
 
-    ``kind`` is the first byte of the top-level value (``b"["``, ``b"{"``, or a scalar's). ``spans``
-    holds the elements of a top-level array as (start, end) offsets in bytes; for anything else
-    the one value.
+    ``kind`` is the first byte of the top-level value. ``spans`` are the elements of a top-level
+    array as (start, end) byte offsets, or else the single value.
     """
 
     kind: bytes
@@ -53,16 +52,16 @@ class Scan(Struct, frozen=True):
 
 
 def depth(data: bytes) -> int:
-    """How many arrays and objects lie within each other in ``data``, which is JSON."""
+    """Return the nesting depth of ``data``, which is JSON."""
     brackets = _STRINGS.sub(b"", data).translate(None, _NO_BRACKETS)
     return max(accumulate(1 if bracket in b"[{" else -1 for bracket in brackets), default=0)
 
 
 def scan(data: bytes) -> Scan:
-    """Check ``data`` (UTF-8, without a byte order mark) against the grammar and find the elements.
+    """Scan ``data``, which is UTF-8 without a byte order mark.
 
     Raises:
-        MalformedError: it is not JSON.
+        MalformedError: ``data`` is not JSON.
     """
     walk = _Walk(data)
     start, end = walk.to_the_end()
@@ -71,17 +70,17 @@ def scan(data: bytes) -> Scan:
 
 
 class _Walk:
-    """A walk over a text, value by value. ``spans`` are those of a top-level array's elements."""
+    """Walks over a text, value by value; ``spans`` are the elements of a top-level array."""
 
     def __init__(self, data: bytes) -> None:
         self.spans: list[tuple[int, int]] = []
         self._data = data
         self._position = 0
         self._open: list[bytes] = []  # the containers around the position, outermost first
-        self._element = 0  # where the latest element of a top-level array begins
+        self._element = 0  # the start of the latest element of a top-level array
 
     def to_the_end(self) -> tuple[int, int]:
-        """Where the top-level value begins and ends."""
+        """Return the start and end of the top-level value."""
         self._skip_blanks()
         start = self._position
         while True:
@@ -97,7 +96,7 @@ class _Walk:
         return start, end
 
     def _take_value(self) -> None:
-        """Take the next value that holds no other, going into the containers around it."""
+        """Take the next scalar or empty container, opening the containers around it."""
         while True:
             if self._open == [_ARRAY]:
                 self._element = self._position
@@ -112,7 +111,7 @@ class _Walk:
             self._begin_member()
 
     def _close_what_ends(self) -> None:
-        """After a value: take the closers of all containers that end with it."""
+        """Close all containers that end after a value."""
         while self._open:
             if self._open == [_ARRAY]:
                 self.spans.append((self._element, self._position))

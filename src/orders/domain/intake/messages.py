@@ -1,4 +1,4 @@
-"""What comes from the topic, and what goes to the dead letters."""
+"""Messages from the topic, and dead letters."""
 
 import re
 from datetime import datetime
@@ -11,17 +11,15 @@ ErrorCode = Literal["undecodable", "invalid", "conflict", "rejected", "empty"]
 Headers = tuple[tuple[str, bytes], ...]
 
 BATCH_MESSAGES = 1_200
-"""Most messages in a batch. Two are stored at a time, and others wait: with 2,500 the process held
-25 MB more and was a tenth faster with a backlog. With 640 it was an eighth slower."""
+"""The most messages in a batch: a trade-off between memory and speed (docs/performance.md)."""
 BATCH_BYTES = 14 * 128 * 1024
-"""Values of a batch come to no more than this, unless a single one does: room for 1,200 orders of
-1.5 KB."""
+"""The size of all values of a batch at most, unless a single one is larger: 1,200 of 1.5 KB."""
 
 _IDENTITY = re.compile(r"([a-zA-Z0-9._-]+)/([0-9]{1,19}):([0-9]{1,19}):([0-9]{1,19})")
 
 
 class Origin(Struct, frozen=True, order=True, gc=False):
-    """Where a message stands in its topic; with an index, the identity of a dead letter."""
+    """The position of a message in its topic."""
 
     topic: str
     partition: int
@@ -29,9 +27,9 @@ class Origin(Struct, frozen=True, order=True, gc=False):
 
 
 class Identity(Struct, frozen=True, order=True, gc=False):
-    """What tells a dead letter from others, also when it is written twice.
+    """The identity of a dead letter, which its copies have in common.
 
-    As a text: ``topic/partition:offset:index``.
+    Written as ``topic/partition:offset:index``.
     """
 
     origin: Origin
@@ -43,10 +41,10 @@ class Identity(Struct, frozen=True, order=True, gc=False):
 
     @classmethod
     def parse(cls, text: str) -> "Identity":
-        """The identity that is written as ``text``.
+        """Parse an identity.
 
         Raises:
-            ValueError: it is none.
+            ValueError: ``text`` is not one.
         """
         found = _IDENTITY.fullmatch(text)
         if found is None:
@@ -57,7 +55,7 @@ class Identity(Struct, frozen=True, order=True, gc=False):
 
 
 class Message(Struct, frozen=True, gc=False):
-    """One message as it was sent.
+    """A message as it was sent.
 
     ``value`` None is a tombstone; ``timestamp`` is in milliseconds of Unix time.
     """
@@ -70,9 +68,9 @@ class Message(Struct, frozen=True, gc=False):
 
 
 class Batch(Struct, frozen=True):
-    """Messages that were received together and will be committed together.
+    """Messages that are received and committed together.
 
-    ``ack_token`` is the source's own; whoever received the batch hands it back unread.
+    ``ack_token`` belongs to the source, which gets it back with the commit.
     """
 
     messages: tuple[Message, ...]
@@ -80,14 +78,14 @@ class Batch(Struct, frozen=True):
 
 
 MAX_ATTEMPT = 999
-"""Attempts are not counted beyond this: the number may come from anybody."""
+"""The highest attempt that is counted, since any producer can send the header."""
 
 
 class DeadLetter(Struct, frozen=True):
-    """A message, or one element of it, that was not stored, and why.
+    """A message, or an element of its array, that could not be stored, with the reason.
 
-    ``value`` holds its original bytes, ``detail`` is for people and free of values,
-    ``attempt`` is 1, and more where it had been a dead letter and was sent again.
+    ``value`` has the original bytes, ``detail`` is a text for people without values of the order,
+    and ``attempt`` is 1 plus the number of replays that failed.
     """
 
     message: Message
@@ -100,16 +98,16 @@ class DeadLetter(Struct, frozen=True):
 
     @property
     def identity(self) -> Identity:
-        """What tells this letter from others, also when it is written twice."""
+        """The identity, which copies have in common."""
         return Identity(self.message.origin, self.index)
 
     @property
     def as_message(self) -> bytes | None:
-        """The bytes of a message that is read as this letter was.
+        """The payload of a message that is read in the same way as this dead letter was.
 
-        An element of an array that is itself an array, or null, would alone be taken for a message
-        of another kind, and is put into an array of one. No whole message is such a letter: arrays
-        are taken apart, and a lone null is ``empty``.
+        An element that is itself an array or null would be read differently on its own, so it is
+        wrapped in an array. This never applies to a whole message: arrays are split into elements,
+        and a lone null is ``empty``.
         """
         value = self.value
         if value is None or self.code in ("undecodable", "empty"):

@@ -19,7 +19,7 @@ class StoreObserver(Protocol):
 
 
 class IngestObserver(Protocol):
-    """Receives the events of the pipeline; its methods neither wait nor raise."""
+    """Receives the events of the pipeline; its methods must not block or raise."""
 
     @abstractmethod
     def store_started(self) -> StoreObserver:

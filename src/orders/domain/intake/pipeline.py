@@ -1,8 +1,8 @@
 """The pipeline from the topic to the database.
 
-While batches are stored, the next is received and parsed, and the one before is committed. Two are
-stored at a time, so that one is encoded and sent while PostgreSQL checks the other. Commits go in
-the order of the topic, each when its batch and all before it are stored.
+While batches are stored, the next one is received and parsed, and the previous one is committed.
+Two are stored at a time, so that one is encoded and sent while PostgreSQL checks the other. Batches
+are committed in the order of the topic, each when it and all before it are stored.
 """
 
 import asyncio
@@ -20,14 +20,14 @@ from orders.domain.ports import MessageSource
 from orders.domain.use_cases.ingest_batch import IngestBatch, ParsedBatch
 
 STOP_TIMEOUT = 4.0
-"""Seconds after the stop in which the batches in flight may be stored and committed: several times
-what the largest takes, and short enough to close everything within 10 s of the signal."""
+"""Seconds after the stop in which batches in flight may be stored and committed: several times what
+the largest takes, and short enough for an exit within 10 s of the signal."""
 RETRY_FIRST_WAIT = 0.1
-"""Upper bound of the seconds before the first retry of a store; it doubles with each."""
+"""The longest wait in seconds before the first retry of a store; it doubles with each retry."""
 RETRY_MAX_WAIT = 5.0
-"""Upper bound of the seconds before any retry."""
+"""The longest wait in seconds before any retry."""
 CONCURRENT_STORES = 2
-"""Batches that are stored at the same time, each in a transaction of its own."""
+"""The number of batches that are stored at a time, each in its own transaction."""
 _FIRST = asyncio.FIRST_COMPLETED
 
 
@@ -46,11 +46,11 @@ class IngestPipeline:
     """Moves batches from ``source`` through ``ingest`` and commits them.
 
     Args:
-        source: gives the batches and takes their commits.
+        source: provides batches and accepts their commits.
         ingest: parses and stores one batch.
-        observer: receives what happens.
+        observer: receives the events.
         run_in_thread: runs the parsing of a large batch outside the event loop.
-        jitter: a random number between two bounds.
+        jitter: returns a random number between two bounds.
         stop_timeout: see ``STOP_TIMEOUT``.
         retry_max_wait: see ``RETRY_MAX_WAIT``.
         concurrent_stores: see ``CONCURRENT_STORES``.
@@ -79,11 +79,11 @@ class IngestPipeline:
         self._commit_task: asyncio.Task[None] | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Work until ``stop``; then finish the batches in flight, or leave them uncommitted.
+        """Run until ``stop``; then finish the batches in flight or leave them uncommitted.
 
         Raises:
-            OrdersError: the source has failed for good.
-            Exception: any unforeseen error; nothing that was not stored is committed.
+            OrdersError: the source has failed permanently.
+            Exception: any unforeseen error; batches that are not stored are not committed.
         """
         work = asyncio.create_task(self._work(stop))
         stopping = asyncio.create_task(stop.wait())
@@ -112,7 +112,7 @@ class IngestPipeline:
                     continue
                 waited_for: set[asyncio.Task[Any]] = {stopping, *running}
                 if len(in_flight) < self._concurrent_stores:
-                    # What was received before the source failed is stored first.
+                    # Batches received before the source failed are stored first.
                     is_last = in_flight and prefetching.done()
                     waited_for |= {arrived} if is_last else {arrived, prefetching}
                 await asyncio.wait(waited_for, return_when=_FIRST)
@@ -136,7 +136,7 @@ class IngestPipeline:
     def _start_store(
         self, prefetcher: Prefetcher, in_flight: "list[_InFlight]", stop: asyncio.Event
     ) -> bool:
-        """Start storing what is pending; False where nothing is."""
+        """Start to store the pending batch; returns False if there is none."""
         pending = prefetcher.take()
         if pending is None:
             return False
@@ -147,9 +147,9 @@ class IngestPipeline:
         return True
 
     async def _finish_first(self, in_flight: "list[_InFlight]") -> None:
-        """Wait until the first batch in flight is stored, and commit it after those before.
+        """Wait until the first batch in flight is stored, and commit it.
 
-        If it is abandoned, nothing behind it is committed either.
+        If it is abandoned, later batches are not committed either.
         """
         if not await in_flight[0].store:
             await _cancel(*(each.store for each in in_flight))
@@ -172,21 +172,21 @@ class IngestPipeline:
         behind: Callable[[], int],
         stop: asyncio.Event,
     ) -> bool:
-        """Store a batch beside the previous one, or after it if they have an order in common.
+        """Store a batch concurrently with the previous one, or after it if they share an order.
 
-        Of documents of one order, the first in the topic is the one that is stored.
+        Of several documents of one order, the first in the topic is stored.
         """
         if previous and not pending.order_uids.isdisjoint(previous.pending.order_uids):
             await asyncio.wait({previous.store})
             if stop.is_set() or not _is_stored(previous.store):
                 return False
-        del previous  # a large batch, and the store may take long
+        del previous  # it may be large, and the store may take long
         return await self._store(pending.parsed, behind, stop)
 
     async def _store(
         self, parsed: ParsedBatch, behind: Callable[[], int], stop: asyncio.Event
     ) -> bool:
-        """Store a batch, with retries until it succeeds; False if the stop came first."""
+        """Store a batch and retry until it succeeds; returns False if the stop comes first."""
         attempt = self._observer.store_started()
         max_wait = min(RETRY_FIRST_WAIT, self._retry_max_wait)
         while True:
@@ -213,7 +213,7 @@ class IngestPipeline:
 
 
 def _orders_behind(pending: PendingBatch, in_flight: Sequence[_InFlight]) -> int:
-    """How many orders the batches in flight behind this one hold."""
+    """Return the number of orders in the batches in flight after this one."""
     orders = 0
     for each in reversed(in_flight):
         if each.pending is pending:
@@ -230,12 +230,12 @@ async def _sleep(seconds: float, stop: asyncio.Event) -> None:
 
 
 def _is_stored(store: "asyncio.Task[bool]") -> bool:
-    """Whether a store that has ended has succeeded."""
+    """Whether a finished store has succeeded."""
     return not store.cancelled() and store.exception() is None and store.result()
 
 
 def _is_done(store: "asyncio.Task[bool]") -> bool:
-    """Whether it is; raises its error, even while batches before it are still being stored."""
+    """Whether the store is finished; raises its error, if any."""
     if not store.done():
         return False
     store.result()
@@ -243,7 +243,7 @@ def _is_done(store: "asyncio.Task[bool]") -> bool:
 
 
 async def _cancel(*tasks: asyncio.Task[object]) -> None:
-    """Cancel these tasks and wait for them; their results and errors no longer matter."""
+    """Cancel tasks and wait for them; their results and errors are ignored."""
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

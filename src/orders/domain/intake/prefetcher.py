@@ -10,13 +10,13 @@ from orders.domain.ports import MessageSource
 from orders.domain.use_cases.ingest_batch import IngestBatch, ParsedBatch
 
 MAX_PENDING_MESSAGES = BATCH_MESSAGES // 2
-"""Pending messages from which on no more are received: half a full batch, so that what is stored
-together, and held in memory, never is much more than one batch."""
+"""With this many pending messages no more are received: half a full batch, so that no more than one
+and a half are stored together and in memory."""
 MAX_PENDING_BYTES = BATCH_BYTES // 2
 """The same for the bytes of their values."""
 INLINE_BYTES = 65_536
-"""Size of a batch up to which it is parsed in the event loop. Larger ones are parsed in a thread: a
-megabyte of brackets takes seconds, in which timeouts would expire for servers that do answer."""
+"""Batches up to this size are parsed in the event loop, larger ones in a thread, since parsing may
+take seconds, in which timeouts would expire."""
 
 RunInThread = Callable[[Callable[[], ParsedBatch]], Awaitable[ParsedBatch]]
 
@@ -33,21 +33,21 @@ class PendingBatch(NamedTuple):
 
     @property
     def order_uids(self) -> frozenset[str]:
-        """Of all valid orders in it."""
+        """The order_uids of all valid orders."""
         return frozenset([each.order.order_uid for each in self.parsed.candidates])
 
     def joined_with(self, later: "PendingBatch") -> "PendingBatch":
-        """Both as one."""
+        """Return both as one batch."""
         return PendingBatch(
             later.batch, self.parsed.followed_by(later.parsed), self.size + later.size
         )
 
 
 class Prefetcher:
-    """Receives and parses for as long as ``run`` runs.
+    """Receives and parses batches while ``run`` is running.
 
-    Batches that arrive while one is pending are joined to it, up to half a full batch: a lone
-    message can be taken at once, and messages that arrive while the database is busy share one
+    A batch that arrives while another is pending is joined to it, up to half a full batch. So a
+    lone message can be taken at once, and messages that arrive while the database is busy share a
     transaction.
     """
 
@@ -70,7 +70,7 @@ class Prefetcher:
         """Receive until cancelled.
 
         Raises:
-            OrdersError: the source has failed for good; what is pending may still be taken.
+            OrdersError: the source has failed permanently; the pending batch can still be taken.
         """
         while True:
             while self._is_full:
@@ -78,15 +78,15 @@ class Prefetcher:
                 await self._taken.wait()
             received = await self._receive()
             self._pending = self._pending.joined_with(received) if self._pending else received
-            del received  # it is large, and the next may take long to arrive
+            del received  # it is large, and the next may arrive much later
             self._arrived.set()
 
     async def arrived(self) -> None:
-        """Wait until there is something to take."""
+        """Wait until a batch is pending."""
         await self._arrived.wait()
 
     def take(self) -> PendingBatch | None:
-        """All that is pending; None if nothing is."""
+        """Take the pending batch, or None."""
         pending, self._pending = self._pending, None
         self._arrived.clear()
         self._taken.set()

@@ -1,9 +1,8 @@
-"""From the bytes of a message to orders, and to what is wrong with the rest.
+"""Reads messages: the orders in them, and the faults of the rest.
 
-Two ways lead to the same verdict. The fast one is the typed decoder, for messages in which every
-field is there and right. Whatever it refuses goes the tolerant way: each element on its own, with
-all its faults and not just the first. The tolerant way also knows what real producers leave out:
-absent or null texts, and the old name of ``oof_shard``.
+The fast path is the typed decoder, for messages in which every field is present and valid. What it
+refuses takes the tolerant path: each element by itself, with all of its faults. That path also
+accepts absent or null texts, and the old name of ``oof_shard``.
 """
 
 import math
@@ -24,14 +23,12 @@ from orders.domain.order.model import Order
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _JSON_BLANKS = b" \t\n\r"
 _DOUBTFUL_ESCAPE = re.compile(rb"\\u00(?:00|2[bBdD]|3[0-9])")
-"""May be U+0000, which the decoder lets through (a pattern on every text is dear), or a sign or a
-digit, which may belong to an instant.
-"""
+"""U+0000, which the decoder accepts, or a sign or a digit, which may belong to an instant."""
 _OFFSET_WITHOUT_COLON = re.compile(rb'[+-][0-9]{4}"')
 _OWN_BRACKETS = 4
-"""Opening ones of an order without items."""
+"""Opening brackets of an order without items."""
 _OWN_DEPTH = 4
-"""Levels of an order's own fields: an array of orders, an order, its items, an item."""
+"""Nesting of an order's own fields: an array of orders, an order, its items, an item."""
 _SCALAR_NAMES = {b'"': "str", b"t": "bool", b"f": "bool"}
 
 _decode: Callable[[bytes], Order | list[Order]] = msgspec.json.Decoder(Order | list[Order]).decode
@@ -42,16 +39,16 @@ ReadingCode = Literal["undecodable", "invalid", "empty"]
 
 
 class Accepted(Struct, frozen=True, gc=False):
-    """A valid order and its place in the message (0 for a message that is one order)."""
+    """A valid order and its index in the message; 0 if the message is not an array."""
 
     index: int
     order: Order
 
 
 class Refused(Struct, frozen=True):
-    """A part of a message that is no valid order: its original bytes and all that is wrong.
+    """An element that is not a valid order: its original bytes and its faults.
 
-    The whole message where it is not an array or no element could be told apart.
+    It is the whole message if that is not an array or cannot be split into elements.
     """
 
     index: int
@@ -61,7 +58,7 @@ class Refused(Struct, frozen=True):
 
 
 class Reading(Struct, frozen=True, gc=False):
-    """What a message holds. ``is_array`` tells faults' paths: ``$[2].x`` or ``$.x``."""
+    """The content of a message. Paths of faults are ``$[2].x`` if ``is_array``, else ``$.x``."""
 
     accepted: tuple[Accepted, ...] = ()
     refused: tuple[Refused, ...] = ()
@@ -69,10 +66,9 @@ class Reading(Struct, frozen=True, gc=False):
 
 
 def read(value: bytes | None, enough: float = math.inf) -> Reading:
-    """Read one message: an order, or an array of orders. Never raises for what ``value`` holds.
+    """Read a message with an order or an array of orders. Never raises because of ``value``.
 
-    Once ``enough`` faults were found, the rest of an array is left unread: for callers that take
-    all of it or nothing.
+    After ``enough`` faults the rest of an array is not read: for callers that take all or nothing.
     """
     if value is None:
         return _whole(b"", "empty", "must not be a tombstone")
@@ -80,7 +76,7 @@ def read(value: bytes | None, enough: float = math.inf) -> Reading:
     if not text.strip(_JSON_BLANKS):
         return _whole(value, "empty", "must not be empty")
     try:
-        text.decode()  # the typed decoder does not look at the bytes of fields that it skips
+        text.decode()  # the typed decoder does not check fields that it skips
     except UnicodeDecodeError as error:
         at = error.start + len(value) - len(text)
         return _whole(value, "undecodable", f"must be UTF-8 (byte {at})")
@@ -88,17 +84,17 @@ def read(value: bytes | None, enough: float = math.inf) -> Reading:
 
 
 def elements(value: bytes) -> list[bytes]:
-    """The original bytes of each element of a message that ``read`` found to be JSON.
+    """Return the original bytes of each element of a message that is JSON.
 
-    Of a message that is no array: the whole message, alone.
+    If the message is not an array, this is the message itself.
     """
     kind, parts = _split(value.removeprefix(_BYTE_ORDER_MARK))
     return parts if kind == b"[" else [value]
 
 
 def _read_typed(text: bytes) -> Reading | None:
-    """The fast way; None where the tolerant way has to decide."""
-    # A single byte is looked for four times as fast as several, and mostly there is none.
+    """Take the fast path; returns None if the tolerant path has to decide."""
+    # Searching for a single byte first is faster, and usually there is none.
     if b"\\" in text and _DOUBTFUL_ESCAPE.search(text):
         return None
     try:
@@ -114,10 +110,10 @@ def _read_typed(text: bytes) -> Reading | None:
 
 
 def _is_shallow(text: bytes, orders: list[Order]) -> bool:
-    """Whether no order of ``text`` is nested too deep; False where that is not sure.
+    """Whether no order in ``text`` is nested too deep; False in case of doubt.
 
-    The decoder is silent about fields that it skips, and the whole text is looked through only
-    where there are more brackets in it than our own fields and a bounded rest can account for.
+    The decoder skips unknown fields, so the text is scanned if it has more brackets than our own
+    fields and unknown fields of an allowed depth can have.
     """
     brackets = text.count(b"{") + text.count(b"[")
     ours = sum([_OWN_BRACKETS + len(order.items) for order in orders])
@@ -127,7 +123,7 @@ def _is_shallow(text: bytes, orders: list[Order]) -> bool:
 def _may_lack_a_colon(text: bytes, orders: list[Order]) -> bool:
     """Whether an instant may have an offset such as +0300, which is not RFC 3339.
 
-    The decoder takes it. To look through the whole text is dear, and rarely necessary.
+    The decoder accepts it. Scanning the whole text is slow and rarely necessary.
     """
     if b'0000"' in text and (b'+0000"' in text or b'-0000"' in text):
         return True  # decoded, it is UTC like any other
@@ -169,7 +165,7 @@ def _read_tolerantly(value: bytes, text: bytes, enough: float = math.inf) -> Rea
 
 
 def _split(text: bytes) -> tuple[bytes, list[bytes]]:
-    """The first byte of the top-level value, and the elements of an array, or else that value.
+    """Return the first byte of the top-level value, and its elements or the value itself.
 
     Raises:
         MalformedError: ``text`` is not JSON.
@@ -177,7 +173,7 @@ def _split(text: bytes) -> tuple[bytes, list[bytes]]:
     try:
         return b"[", [bytes(raw) for raw in _decode_elements(text)]
     except (msgspec.DecodeError, UnicodeError, RecursionError):
-        found = scan(text)  # slower, and takes all that is JSON
+        found = scan(text)  # slower, but accepts all JSON
         return found.kind, [text[start:end] for start, end in found.spans]
 
 

@@ -1,7 +1,7 @@
-"""The order as a document: the canonical bytes, and their identity.
+"""The canonical JSON document of an order, and its digest.
 
-``encode`` is the one form in which orders leave: to Redis, to HTTP, to the topic. Two orders are
-equal exactly when their canonical bytes are, whichever way they came in.
+Orders are sent to Redis, HTTP clients and the topic in this form only. Two orders are equal exactly
+if their canonical documents are.
 """
 
 import hashlib
@@ -16,11 +16,11 @@ MEDIA_TYPE = "application/json"
 DIGEST_SIZE = 16
 
 encode = msgspec.json.Encoder().encode
-"""Canonical JSON of an order: UTF-8, no spaces, fields in the order of the structs, UTC with Z."""
+"""Encode an order as canonical JSON: UTF-8, no spaces, fields in order, UTC with ``Z``."""
 
 
 class StoredOrder(NamedTuple):
-    """An order as it is stored and served: its identity, its place in time, its canonical bytes."""
+    """A stored order: its order_uid, its time, and its canonical document."""
 
     order_uid: str
     date_created: datetime
@@ -28,29 +28,29 @@ class StoredOrder(NamedTuple):
 
     @classmethod
     def of(cls, order: Order) -> "StoredOrder":
-        """What storing ``order`` amounts to."""
+        """Return ``order`` as a stored order."""
         return cls(order.order_uid, order.date_created, encode(order))
 
 
 def digest(document: bytes) -> bytes:
-    """16 bytes that stand for exactly these bytes: the ETag, and the check on a cached value."""
+    """Return the digest of a document, 16 bytes, for the ETag and for checks of cached values."""
     return hashlib.blake2b(document, digest_size=DIGEST_SIZE).digest()
 
 
 def hex_digest(document: bytes) -> bytes:
-    """The digest in hexadecimal, as ASCII."""
+    """Return the digest in hexadecimal, as ASCII."""
     return digest(document).hex().encode()
 
 
 def belongs_to(document: bytes, order_uid: str) -> bool:
-    """Whether canonical bytes are those of this order; looks only at how they begin."""
+    """Whether a canonical document is of this order, judging by its beginning."""
     return document.startswith(b'{"order_uid":' + msgspec.json.encode(order_uid) + b",")
 
 
 def in_utc(moment: datetime) -> datetime:
-    """The same instant in UTC.
+    """Return the same instant in UTC.
 
     Raises:
-        OverflowError: in UTC it lies outside the years 1 to 9999.
+        OverflowError: it is outside the years 1 to 9999 in UTC.
     """
     return moment if moment.tzinfo is UTC else moment.astimezone(UTC)

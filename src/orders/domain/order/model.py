@@ -1,10 +1,10 @@
-"""The order document: its fields, in the order in which they are written.
+"""The order document: its fields in the order in which they are written.
 
-The structs are complete facts: every field is there and holds a value of its own type. What a
-producer may leave out, and what stands for it then, is the business of ``diagnosis``.
+The structs are complete: every field is present. ``domain.intake.diagnosis`` fills in what a
+producer may leave out.
 
-Frozen structs of plain values make no cycles, so the garbage collector need not look at them
-(``gc=False``): of a backlog's orders it made a fifth of the time that reading took.
+Frozen structs of plain values form no cycles, so the garbage collector ignores them
+(``gc=False``), which makes reading faster.
 """
 
 from msgspec import Struct
@@ -13,7 +13,7 @@ from orders.domain.order.rules import Identifier, Instant, Int64, Money, Persona
 
 
 class Delivery(Struct, frozen=True, gc=False):
-    """To whom and where an order goes."""
+    """The recipient and the address of an order."""
 
     name: Personal
     phone: Phone
@@ -25,7 +25,7 @@ class Delivery(Struct, frozen=True, gc=False):
 
 
 class Payment(Struct, frozen=True, gc=False):
-    """How an order was paid; ``payment_dt`` is in Unix seconds."""
+    """The payment of an order; ``payment_dt`` is in Unix seconds."""
 
     transaction: str
     request_id: str
@@ -56,7 +56,7 @@ class Item(Struct, frozen=True, gc=False):
 
 
 class Order(Struct, frozen=True, gc=False):
-    """An order: a fact that never changes. ``date_created`` is always in UTC."""
+    """An order, which never changes. ``date_created`` is in UTC."""
 
     order_uid: Identifier
     track_number: Identifier

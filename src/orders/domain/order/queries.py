@@ -1,4 +1,4 @@
-"""Which stored orders are wanted, and where a page ends."""
+"""Queries for stored orders, cursors and pages."""
 
 from datetime import datetime
 
@@ -8,7 +8,7 @@ from orders.domain.order.document import StoredOrder
 
 
 class OrderQuery(Struct, frozen=True):
-    """Filters, all of which an order must meet; None is no filter.
+    """Filters, all of which an order must match; None is no filter.
 
     ``created_from`` is inclusive, ``created_to`` exclusive; both carry an offset.
     """
@@ -21,7 +21,7 @@ class OrderQuery(Struct, frozen=True):
 
 
 class Cursor(Struct, frozen=True):
-    """The last order of a page. The next page begins right after it, whatever was stored since."""
+    """The position of the last order of a page; the next page begins after it."""
 
     date_created: datetime
     order_uid: str

@@ -1,6 +1,6 @@
-"""What the domain needs of the outside, in its own words; one module a port.
+"""The ports: what the domain needs from outside; one module per port.
 
-A port's adapters, its in-memory twin and its contract suite carry the name of its module:
+The adapters of a port, its in-memory twin and its contract suite have the name of its module:
 ``adapters/*/order_repository.py``, ``adapters/memory/order_repository.py``,
 ``tests/contracts/order_repository.py``.
 """

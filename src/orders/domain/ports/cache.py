@@ -1,4 +1,4 @@
-"""Where the orders that were used last are kept at hand."""
+"""Caches of orders."""
 
 from abc import abstractmethod
 from collections.abc import Collection, Mapping
@@ -8,15 +8,15 @@ from msgspec import Struct
 
 
 class Cache(Protocol):
-    """A least-recently-used cache of canonical bytes by order_uid, with a fixed capacity.
+    """A least-recently-used cache of documents by order_uid, with a fixed capacity.
 
-    Losing all of it costs time only. What it gives out is always what was put in: an entry that
-    another client corrupted counts as absent and is dropped.
+    Losing entries only costs time. An entry that another client has corrupted counts as a miss and
+    is deleted.
     """
 
     @abstractmethod
     async def get(self, order_uids: Collection[str]) -> dict[str, bytes]:
-        """What is kept of these orders; each that is found becomes the most recently used.
+        """Return the cached documents of these orders, and mark them as recently used.
 
         Raises:
             Unavailable: the cache is down or too slow.
@@ -24,19 +24,19 @@ class Cache(Protocol):
 
     @abstractmethod
     async def put(self, documents: Mapping[str, bytes]) -> None:
-        """Keep these documents, the last of them as the most recently used.
+        """Cache documents, the last of them as the most recently used.
 
-        What was used least recently gives way when there are more than the capacity.
+        The least recently used entries are evicted beyond the capacity.
 
         Raises:
-            Unavailable: the cache is down or too slow; what it holds then is still right.
+            Unavailable: the cache is down or too slow; its entries are still valid.
         """
 
     @abstractmethod
     async def touch(self, order_uids: Collection[str]) -> list[str]:
-        """These were used, the last of them last; each that is kept becomes recent, in this order.
+        """Mark cached orders as recently used, in this order.
 
-        Returns those that are not kept, in the order in which they were given.
+        Returns those that are not cached, in the given order.
 
         Raises:
             Unavailable: the cache is down or too slow.
@@ -44,18 +44,18 @@ class Cache(Protocol):
 
 
 class CachedDocument(Struct, gc=False):
-    """The canonical bytes of an order, and their digest in hexadecimal."""
+    """The canonical document of an order, and its digest in hexadecimal."""
 
     document: bytes
     digest: bytes
 
 
 class LocalCache(Protocol):
-    """The orders that this process has cached by itself."""
+    """The cache in this process."""
 
     @abstractmethod
     def peek(self, order_uid: str) -> CachedDocument | None:
-        """The order, if it is cached here; None does not mean that it does not exist.
+        """Return the order if it is cached here; None does not mean that it does not exist.
 
-        Not to be changed. Does not wait, and so costs less than asking any reader.
+        Does not wait. The result must not be changed.
         """

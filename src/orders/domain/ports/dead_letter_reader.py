@@ -1,4 +1,4 @@
-"""The way out of the dead letters, for people and their tools."""
+"""Reads the topic of dead letters, for the tools of operators."""
 
 from abc import abstractmethod
 from collections.abc import AsyncIterator
@@ -10,37 +10,37 @@ from orders.domain.intake.messages import DeadLetter
 
 
 class Entry(Struct, frozen=True):
-    """One place where dead letters are kept, such as (partition, offset).
+    """A record at ``place``, which is (partition, offset).
 
-    ``letter`` is None where somebody else's message stands there.
+    ``dead_letter`` is None for a record that is not one of ours.
     """
 
     place: tuple[int, int]
-    letter: DeadLetter | None
+    dead_letter: DeadLetter | None
 
 
 class DeadLetterReader(Protocol):
-    """Reads what is there; changes nothing, and nobody else reads less for it."""
+    """Reads dead letters without a consumer group and without any changes."""
 
     @property
     @abstractmethod
     def topic(self) -> str:
-        """The name of the topic that they are kept on."""
+        """The name of the topic."""
 
     @abstractmethod
     async def approximate_count(self) -> int | None:
-        """About how many entries there are now; cheap. None: no place for them is known (yet).
+        """Return about how many records there are, or None if the topic does not exist.
 
         Raises:
-            Unavailable: the dead letters are away.
+            Unavailable: the brokers are unreachable.
         """
 
     @abstractmethod
     def read(self) -> AsyncIterator[Entry]:
-        """All entries that are there when reading begins, each partition in its order.
+        """Yield all records that exist when reading starts, each partition in its order.
 
-        A letter may come several times: it is written at least once.
+        A dead letter may occur several times, since it is written at least once.
 
         Raises:
-            Unavailable: the dead letters are away.
+            Unavailable: the brokers are unreachable.
         """

@@ -1,4 +1,4 @@
-"""Where what cannot be stored is kept for people to look at."""
+"""The topic of dead letters, as written by the consumer."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -8,12 +8,12 @@ from orders.domain.intake.messages import DeadLetter
 
 
 class DeadLetters(Protocol):
-    """Keeps dead letters at least once each; readers count them by identity."""
+    """Stores dead letters at least once; readers identify copies by their identity."""
 
     @abstractmethod
-    async def put(self, letters: Sequence[DeadLetter]) -> None:
-        """Keep these letters, and return when all of them are safe.
+    async def put(self, dead_letters: Sequence[DeadLetter]) -> None:
+        """Store dead letters; returns when all are acknowledged.
 
         Raises:
-            Unavailable: not all were confirmed in time; putting all of them again is safe.
+            Unavailable: not all were acknowledged in time; storing all of them again is safe.
         """

@@ -1,16 +1,16 @@
-"""Something outside that this process needs, and that can be away."""
+"""Servers that this process needs, and that can be down."""
 
 from abc import abstractmethod
 from typing import Protocol
 
 
 class Dependency(Protocol):
-    """A server that can be asked whether it would do its work now."""
+    """A server whose health can be checked."""
 
     @abstractmethod
     async def check(self) -> None:
-        """Return when it works.
+        """Return if it works.
 
         Raises:
-            OrdersError: it does not; the text says what is wrong, without addresses or secrets.
+            OrdersError: it does not work; the text has the reason, without addresses or secrets.
         """

@@ -1,4 +1,4 @@
-"""A close look at one thing outside, for an operator."""
+"""Inspections of servers for operators."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -10,12 +10,12 @@ FindingState = Literal["ok", "warning", "problem"]
 
 
 class Finding(Struct, frozen=True, omit_defaults=True):
-    """One thing that was looked at.
+    """The result of one check.
 
-    ``ok``: as it should be. ``warning``: it works, but somebody should know. ``problem``: it does
-    not work, or what is promised does not hold. ``text`` says what was found, and ``advice`` the
-    next step, which every problem has. Neither holds personal data, a secret or a DSN; a host and
-    its port may be named.
+    ``ok``: as it should be. ``warning``: it works, but an operator should know. ``problem``: it
+    does not work, or a promise does not hold. ``text`` is what was found, and ``advice`` the next
+    step, which every problem has. Neither has personal data, a secret or a DSN; a host and its
+    port may be named.
     """
 
     part: str
@@ -26,15 +26,15 @@ class Finding(Struct, frozen=True, omit_defaults=True):
 
 
 class Inspection(Protocol):
-    """Looks at one part of the system and changes nothing there."""
+    """Inspects one part of the system without changing it."""
 
     @abstractmethod
     async def inspect(self) -> Sequence[Finding]:
-        """Look, and say what was found, at least one thing.
+        """Return at least one finding.
 
-        The first finding says whether the part can be reached at all; where it cannot, that is a
-        problem and the only finding. May be cancelled.
+        The first one says whether the part is reachable; if not, it is a problem and the only
+        finding. May be cancelled.
 
         Raises:
-            OrdersError: it could not be looked at after all.
+            OrdersError: the inspection failed.
         """

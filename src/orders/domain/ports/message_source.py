@@ -1,4 +1,4 @@
-"""The way out of the topic."""
+"""The topic of orders, as read by the consumer."""
 
 from abc import abstractmethod
 from typing import Protocol
@@ -7,29 +7,27 @@ from orders.domain.intake.messages import Batch
 
 
 class MessageSource(Protocol):
-    """Gives out messages in batches, and again after a crash whatever was not committed.
+    """Provides messages in batches; those not committed are provided again after a crash.
 
-    Several batches may be in hand at once. They are committed in the order in which they were
-    received; committing one says that it and all before it are dealt with for good.
+    Several batches may be in progress at once. They are committed in the order in which they were
+    received; a commit covers the batch and all before it.
     """
 
     @abstractmethod
     async def receive(self) -> Batch:
-        """Wait for messages and take what there is, up to ``BATCH_MESSAGES`` and ``BATCH_BYTES``.
+        """Wait for messages and return them, up to ``BATCH_MESSAGES`` and ``BATCH_BYTES``.
 
-        The batch is never empty.
-
-        Waits as long as it takes, also while the other side is down. May be cancelled: what had
-        been taken for it then goes to the next caller.
+        The batch is never empty. Waits also while the brokers are down. May be cancelled; no
+        message is lost by that.
 
         Raises:
-            OrdersError: it cannot go on, and the process should end.
+            OrdersError: the source has failed permanently, and the process should end.
         """
 
     @abstractmethod
     async def commit(self, batch: Batch) -> None:
-        """Note that this batch is dealt with. What has meanwhile been given to others is left out.
+        """Commit a batch, without partitions that have been assigned to others in the meantime.
 
         Raises:
-            Unavailable: not confirmed in time; its messages may be given out again.
+            Unavailable: not acknowledged in time; its messages may be provided again.
         """

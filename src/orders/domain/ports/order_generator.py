@@ -1,4 +1,4 @@
-"""Where made-up orders come from."""
+"""Generates random orders."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -8,8 +8,8 @@ from orders.domain.order.model import Order
 
 
 class OrderGenerator(Protocol):
-    """Makes orders that look like real ones and whose sums add up."""
+    """Generates orders that look real and whose sums are consistent."""
 
     @abstractmethod
     def generate(self, amount: int) -> Sequence[Order]:
-        """``amount`` new valid orders, no two with the same order_uid."""
+        """Return ``amount`` new valid orders with different order_uids."""

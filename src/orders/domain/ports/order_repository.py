@@ -1,4 +1,4 @@
-"""Where orders are kept for good."""
+"""The store of orders."""
 
 from abc import abstractmethod
 from collections.abc import Collection, Mapping, Sequence
@@ -12,11 +12,11 @@ from orders.domain.order.queries import Cursor, OrderQuery, Page
 
 
 class SaveReport(Struct, frozen=True):
-    """What became of each order of a batch; every order_uid of it is in exactly one field.
+    """The outcome of each order of a batch; every order_uid is in exactly one field.
 
-    ``saved``: stored now. ``unchanged``: stored before, equal in every field. ``conflicts``: stored
-    before with other content, which stays. ``rejected``: refused by the store alone, with a reason
-    that holds no value of the order.
+    ``saved``: stored now. ``unchanged``: stored before and equal. ``conflicts``: stored before with
+    other content, which stays. ``rejected``: refused by the store, with a reason that has no value
+    of the order.
     """
 
     saved: frozenset[str] = frozenset()
@@ -26,11 +26,11 @@ class SaveReport(Struct, frozen=True):
 
 
 class OrderReader(Protocol):
-    """Looks orders up by their identity."""
+    """Looks up orders."""
 
     @abstractmethod
     async def get(self, order_uids: Collection[str]) -> dict[str, bytes]:
-        """The canonical bytes of each of these orders that exists; the others are left out.
+        """Return the canonical documents of those orders that exist.
 
         Raises:
             Unavailable: the store is down or too slow.
@@ -38,23 +38,23 @@ class OrderReader(Protocol):
 
 
 class OrderRepository(OrderReader, Protocol):
-    """Keeps orders, each whole or not at all, each exactly once."""
+    """Stores each order as a whole and exactly once."""
 
     @abstractmethod
     async def save_many(self, orders: Sequence[Order]) -> SaveReport:
-        """Store a batch, in which each order_uid stands once, in one transaction.
+        """Store a batch of different orders in one transaction.
 
-        Saving again what is stored changes nothing. What the store alone refuses is found and
-        reported, and the rest of the batch is stored without it.
+        Saving stored orders again changes nothing. Orders that only the store refuses are reported,
+        and the rest of the batch is stored without them.
 
         Raises:
-            Unavailable: the store is down or too slow; it is not known whether the batch was
-                stored, and saving it again is safe.
+            Unavailable: the store is down or too slow; the batch may have been stored, and saving
+                it again is safe.
         """
 
     @abstractmethod
     async def page(self, query: OrderQuery, limit: int, after: Cursor | None = None) -> Page:
-        """At most ``limit`` (1 or more) orders that meet ``query``, newest first, after ``after``.
+        """Return at most ``limit`` orders that match ``query`` after ``after``, newest first.
 
         Raises:
             Unavailable: the store is down or too slow.
@@ -62,7 +62,7 @@ class OrderRepository(OrderReader, Protocol):
 
     @abstractmethod
     async def latest(self, amount: int) -> list[StoredOrder]:
-        """The ``amount`` newest orders by date_created, newest first.
+        """Return the ``amount`` newest orders by date_created, newest first.
 
         Raises:
             Unavailable: the store is down or too slow.

@@ -1,4 +1,4 @@
-"""The way into the topic."""
+"""The topic of orders, as written by the API."""
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
@@ -8,18 +8,18 @@ from orders.domain.order.model import Order
 
 
 class Publisher(Protocol):
-    """Sends orders to the topic, one a message, with the order_uid as key."""
+    """Sends orders to the topic, one per message, with the order_uid as key."""
 
     @abstractmethod
     async def publish(
         self, orders: Sequence[Order], headers: Mapping[str, str] | None = None
     ) -> None:
-        """Send these orders and wait until all replicas have them.
+        """Send orders; returns when all replicas have them.
 
-        ``headers`` go along with every message.
+        Every message has ``headers``.
 
         Raises:
-            TooLarge: an order is larger than the topic takes; none was sent.
-            Unavailable: not all were confirmed in time; some may have been sent, and sending all of
-                them again is safe.
+            TooLarge: an order is larger than the topic accepts; none was sent.
+            Unavailable: not all were acknowledged in time; some may have been sent, and sending all
+                of them again is safe.
         """

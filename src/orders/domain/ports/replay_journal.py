@@ -1,4 +1,4 @@
-"""Which dead letters were replayed, and when."""
+"""The journal of replays."""
 
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -11,18 +11,18 @@ from orders.domain.intake.messages import MAX_ATTEMPT, Identity
 
 
 class ReplayNote(Struct, frozen=True):
-    """When a dead letter was last replayed, and which of its attempts that was."""
+    """When a dead letter was last replayed, and which attempt."""
 
     replayed_at: datetime
     attempt: int = MAX_ATTEMPT
 
 
 class ReplayJournal(Protocol):
-    """Notes by root identity; a lost note only means that a dead letter may be sent once more."""
+    """Notes by root; a lost note only means that a dead letter may be replayed once more."""
 
     @abstractmethod
     async def read(self) -> Mapping[Identity, ReplayNote]:
-        """The latest note of each dead letter.
+        """Return the latest note of each dead letter.
 
         Raises:
             Unavailable: the journal is unreachable.
@@ -30,8 +30,8 @@ class ReplayJournal(Protocol):
 
     @abstractmethod
     async def note(self, notes: Mapping[Identity, ReplayNote]) -> None:
-        """Note that these were replayed, once their messages are confirmed.
+        """Note that these were replayed; call it after their messages are acknowledged.
 
         Raises:
-            Unavailable: not confirmed; noting it again is safe.
+            Unavailable: not acknowledged; noting it again is safe.
         """

@@ -1,4 +1,4 @@
-"""Where dead letters are sent again: the topic that they came from."""
+"""The topic that dead letters are replayed to."""
 
 from abc import abstractmethod
 from collections.abc import Collection, Sequence
@@ -13,15 +13,15 @@ class ReplayTarget(Protocol):
     @property
     @abstractmethod
     def topic(self) -> str:
-        """Its name; dead letters of other topics do not belong there."""
+        """Its name; dead letters of other topics are not sent to it."""
 
     @abstractmethod
     async def send(self, dead_letters: Sequence[DeadLetter]) -> Collection[DeadLetter]:
-        """Send the dead letters' messages again and wait until all replicas have them.
+        """Send the messages of dead letters again; returns when all are acknowledged.
 
-        Their original bytes and key, the headers of ``headers_of_replay``, the time of now.
-        Returns those that the topic does not take, because they are too large with these headers.
+        They have the original bytes and key, the headers of ``headers_of_replay`` and a new
+        timestamp. Returns those that exceed the size limit of the topic with these headers.
 
         Raises:
-            Unavailable: not all were confirmed; some may have been sent, now or a little later.
+            Unavailable: not all were acknowledged; some may have been or may still be sent.
         """

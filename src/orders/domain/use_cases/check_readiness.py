@@ -1,4 +1,4 @@
-"""Say whether this process can do its work, and which of its parts cannot."""
+"""Checks whether this process is ready, and which dependencies are down."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -11,11 +11,11 @@ from orders.domain.errors import OrdersError, Unavailable
 from orders.domain.ports import Dependency
 
 TIMEOUT = 1.0
-"""Seconds that a part has to answer in; who asks for health does not wait longer either."""
+"""Seconds within which a dependency must answer; callers of health checks wait no longer."""
 
 
 class PartState(Struct, frozen=True, omit_defaults=True):
-    """How one part is, and since when, as far as this process has seen."""
+    """The state of a dependency, and since when, as seen by this process."""
 
     state: Literal["up", "down"]
     since: datetime
@@ -23,14 +23,14 @@ class PartState(Struct, frozen=True, omit_defaults=True):
 
 
 class Readiness(Struct, frozen=True):
-    """``ready``: all is up. ``degraded``: works without a part. ``unavailable``: does not work."""
+    """``degraded``: an optional dependency is down; ``unavailable``: a required one is."""
 
     state: Literal["ready", "degraded", "unavailable"]
     parts: Mapping[str, PartState]
 
 
 class CheckReadiness:
-    """Without the ``required`` parts nothing works; ``optional`` ones may be down."""
+    """Checks ``required`` and ``optional`` dependencies."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class CheckReadiness:
         self._last: dict[str, PartState] = {}
 
     async def __call__(self) -> Readiness:
-        """Ask all parts at once; takes at most ``TIMEOUT`` seconds."""
+        """Check all dependencies concurrently, within ``TIMEOUT`` seconds."""
         parts = self._required | self._optional
         states = await asyncio.gather(*(self._ask(name, part) for name, part in parts.items()))
         report = dict(zip(parts, states, strict=True))

@@ -1,8 +1,8 @@
-"""Take a batch of messages: store what is valid, hand the rest to the dead letters.
+"""Stores the valid orders of a batch of messages; the rest become dead letters.
 
-In two steps, so that the next batch can be read while the database writes this one: ``prepare`` is
-pure computation, ``store`` does the I/O. Only after ``store`` has returned may the batch be
-committed: then each of its orders is stored or lies in the dead letters.
+This takes two steps, so that one batch can be parsed while another is being stored: ``prepare`` is
+pure computation, ``store`` does the I/O. The batch may be committed only after ``store`` has
+returned: then each of its orders is stored or is a dead letter.
 """
 
 from collections import Counter
@@ -23,16 +23,14 @@ from orders.domain.order.model import Order
 from orders.domain.ports import Cache, DeadLetters, OrderRepository
 
 DETAIL_MAX_LENGTH = 1000
-"""Longest text of a dead letter, in characters; a header is no place for a list of thousands."""
+"""The longest detail of a dead letter, in characters."""
 
-LETTERS_AT_ONCE = 1_000
-"""Letters that are put together: each put has a bounded time, and one array of a megabyte may hold
-half a million bad elements.
-"""
+DEAD_LETTER_CHUNK = 1_000
+"""Dead letters per ``put``, whose time is limited; a message may have half a million of them."""
 
 
 class Candidate(Struct, frozen=True, gc=False):
-    """A valid order, and where it came from."""
+    """A valid order and its source."""
 
     order: Order
     message: Message
@@ -41,23 +39,23 @@ class Candidate(Struct, frozen=True, gc=False):
 
 
 class ParsedBatch(Struct, frozen=True):
-    """A batch after reading: what to store, in the order it came, and what cannot be stored."""
+    """A batch after reading: the orders to store, in their order, and the dead letters."""
 
     candidates: tuple[Candidate, ...]
-    letters: tuple[DeadLetter, ...]
+    dead_letters: tuple[DeadLetter, ...]
     messages: int
 
     def followed_by(self, later: "ParsedBatch") -> "ParsedBatch":
-        """Both as one batch, as if they had been received together."""
+        """Return both as one batch, as if they had been received together."""
         return ParsedBatch(
             self.candidates + later.candidates,
-            self.letters + later.letters,
+            self.dead_letters + later.dead_letters,
             self.messages + later.messages,
         )
 
 
 class IngestReport(Struct, frozen=True):
-    """What became of a batch, in numbers of orders. ``dead`` counts dead letters by code."""
+    """The result of a batch in numbers of orders; ``dead`` counts dead letters by code."""
 
     messages: int
     saved: int
@@ -83,9 +81,9 @@ class IngestBatch:
         self._now = now
 
     def prepare(self, messages: Sequence[Message]) -> ParsedBatch:
-        """Read every message. Pure computation; may run in another thread."""
+        """Parse the messages. Pure computation, which may run in another thread."""
         candidates: list[Candidate] = []
-        letters: list[DeadLetter] = []
+        dead_letters: list[DeadLetter] = []
         for message in messages:
             reading = read(message.value)
             candidates += [
@@ -95,46 +93,46 @@ class IngestBatch:
             for refused in reading.refused:
                 value = None if message.value is None else refused.raw
                 detail = _detail(refused.faults)
-                letters.append(self._letter(message, refused.index, value, refused.code, detail))
-        return ParsedBatch(tuple(candidates), tuple(letters), len(messages))
+                dead_letters.append(
+                    self._dead_letter(message, refused.index, value, refused.code, detail)
+                )
+        return ParsedBatch(tuple(candidates), tuple(dead_letters), len(messages))
 
     async def store(
         self, parsed: ParsedBatch, behind: Callable[[], int] = lambda: 0
     ) -> IngestReport:
-        """Store and dead-letter what was parsed; doing it again changes nothing.
+        """Store the orders and the dead letters of a batch; repeating this changes nothing.
 
         Args:
             parsed: the batch.
-            behind: how many orders of later batches are in hand by now. As a rule they push as
-                many of these out of the cache, which therefore are not put there: of a backlog
-                that was a fifteenth of the time.
+            behind: the number of orders in later batches that are in flight. They would evict as
+                many of these from the cache, so these are not put there.
 
         Raises:
-            Unavailable: the database or the dead letters are unreachable; nothing may be committed.
+            Unavailable: the database or the brokers are down; the batch must not be committed.
         """
         outcomes = _Outcomes()
         waiting = parsed.candidates
         while waiting:
             waiting = await self._save_round(waiting, outcomes)
-        letters = list(parsed.letters)
-        letters += self._not_stored(outcomes)
-        for start in range(0, len(letters), LETTERS_AT_ONCE):
-            await self._dead_letters.put(letters[start : start + LETTERS_AT_ONCE])
-        await self._remember(outcomes.saved, max(0, self._cache_capacity - behind()))
+        dead_letters = list(parsed.dead_letters)
+        dead_letters += self._not_stored(outcomes)
+        for start in range(0, len(dead_letters), DEAD_LETTER_CHUNK):
+            await self._dead_letters.put(dead_letters[start : start + DEAD_LETTER_CHUNK])
+        await self._cache_newest(outcomes.saved, max(0, self._cache_capacity - behind()))
         return IngestReport(
             messages=parsed.messages,
             saved=len(outcomes.saved),
             unchanged=outcomes.unchanged,
-            dead=Counter(letter.code for letter in letters),
+            dead=Counter(dead_letter.code for dead_letter in dead_letters),
         )
 
     async def _save_round(
         self, waiting: Sequence[Candidate], outcomes: "_Outcomes"
     ) -> tuple[Candidate, ...]:
-        """Save the first candidate of each order_uid; judge those after it by what became of it.
+        """Save the first candidate of each order_uid, and judge the others by its outcome.
 
-        Returns those that nothing can be said of yet: their uid's first one was not stored, so
-        each of them is still to be held against the store.
+        Returns those that are still undecided, because the first of their order_uid was not stored.
         """
         first: dict[str, Candidate] = {}
         for candidate in waiting:
@@ -159,25 +157,25 @@ class IngestBatch:
                 outcomes.dead.append((candidate, "rejected", report.rejected[uid]))
         return tuple(undecided)
 
-    async def _remember(self, saved: Sequence[Order], most: int) -> None:
+    async def _cache_newest(self, saved: Sequence[Order], most: int) -> None:
         newest = islice(reversed(saved), most)
         documents = {order.order_uid: encode(order) for order in newest}
         if not documents:
             return
-        with suppress(Unavailable):  # the orders are stored; a read will find them
+        with suppress(Unavailable):  # the orders are stored anyway
             await self._cache.put(dict(reversed(documents.items())))
 
     def _not_stored(self, outcomes: "_Outcomes") -> Iterator[DeadLetter]:
-        split: dict[Origin, list[bytes]] = {}  # each message once: splitting reads all of it
+        split: dict[Origin, list[bytes]] = {}  # each message is split once
         for candidate, code, reason in outcomes.dead:
             message, index = candidate.message, candidate.index
             if message.origin not in split:
                 split[message.origin] = elements(message.value or b"")
             path = (index,) if candidate.in_array else ()
             value = split[message.origin][index]
-            yield self._letter(message, index, value, code, _detail([Fault(path, reason)]))
+            yield self._dead_letter(message, index, value, code, _detail([Fault(path, reason)]))
 
-    def _letter(
+    def _dead_letter(
         self, message: Message, index: int, value: bytes | None, code: ErrorCode, detail: str
     ) -> DeadLetter:
         attempt = failures_before(message.headers) + 1
@@ -185,7 +183,7 @@ class IngestBatch:
 
 
 class _Outcomes:
-    """What is known so far of a batch."""
+    """The outcomes of a batch so far."""
 
     def __init__(self) -> None:
         self.saved: list[Order] = []

@@ -1,4 +1,4 @@
-"""Look whether dead letters wait for somebody."""
+"""Checks whether dead letters are waiting."""
 
 from collections.abc import Sequence
 
@@ -9,11 +9,11 @@ from orders.domain.use_cases.list_dead_letters import DeadLetterCounts, ListDead
 PART = "dead-letters"
 
 READING_SECONDS = 3.0
-"""How long they are read; an operator who asks how things are does not wait for a million."""
+"""Time limit for counting them."""
 
 
 class InspectDeadLetters(Inspection):
-    """Counts those that wait, by code, and those that have failed too often."""
+    """Counts waiting dead letters by code, and exhausted ones."""
 
     def __init__(
         self, dead_letters: ListDeadLetters, reading_seconds: float = READING_SECONDS
@@ -25,25 +25,29 @@ class InspectDeadLetters(Inspection):
         """See ``Inspection.inspect``."""
         counts = await self._dead_letters.count(self._reading_seconds)
         if counts is None:
-            text = "not known: their topic is missing, or the brokers do not tell of it"
-            return [Finding(PART, "waiting", "warning", text, "see to their topic first")]
+            text = "unknown: their topic does not exist, or this client may not describe it"
+            return [Finding(PART, "waiting", "warning", text, "create or repair their topic first")]
         findings = [_waiting(counts)]
         if counts.exhausted:
             text = f"{counts.exhausted} failed {MAX_ATTEMPTS} times or more; replays skip them"
-            advice = "see them by `orders dlq list --state exhausted`; try again by --max-attempts"
+            advice = (
+                "list them with `orders dlq list --state exhausted`; --max-attempts replays them"
+            )
             findings.append(Finding(PART, "exhausted", "warning", text, advice))
         return findings
 
 
 def _waiting(counts: DeadLetterCounts) -> Finding:
-    extent = ""
+    scope = ""
     if not counts.is_complete:
-        extent = f" (among the first {counts.read} of about {counts.places} messages)"
+        scope = f" (among the first {counts.read} of about {counts.total} records)"
     number = sum(counts.waiting.values())
     if not number and counts.is_complete:
         return Finding(PART, "waiting", "ok", "none")
     if not number:
-        return Finding(PART, "waiting", "warning", "none" + extent, "see all: `orders dlq list`")
+        return Finding(
+            PART, "waiting", "warning", "none" + scope, "list all with `orders dlq list`"
+        )
     codes = ", ".join(f"{amount} {code}" for code, amount in sorted(counts.waiting.items()))
-    text = f"{number} for somebody to look at: {codes}{extent}"
-    return Finding(PART, "waiting", "warning", text, "see them by `orders dlq list`")
+    text = f"{number} to be handled: {codes}{scope}"
+    return Finding(PART, "waiting", "warning", text, "list them with `orders dlq list`")

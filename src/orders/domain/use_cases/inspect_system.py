@@ -1,4 +1,4 @@
-"""Look at all that the service rests on, and say what is wrong and what to do about it."""
+"""Inspects all servers, and says what is wrong and what to do."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -9,10 +9,10 @@ from orders.domain.errors import OrdersError
 from orders.domain.ports import Finding, FindingState, Inspection
 
 TIMEOUT = 5.0
-"""Seconds that one part may take, away or frozen as it may be."""
+"""Seconds that the inspection of one part may take."""
 
 _SEVERITY: tuple[FindingState, ...] = ("ok", "warning", "problem")
-_ADVICE = "look at it, and whether the network lets us through"
+_ADVICE = "check the server and the network between"
 
 
 class SystemReport(Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""Say which dead letters there are, and what has become of each."""
+"""Lists dead letters with their state."""
 
 import asyncio
 from collections import Counter
@@ -23,51 +23,51 @@ from orders.domain.ports import DeadLetterReader, ReplayJournal, ReplayNote
 
 
 class ListedDeadLetter(Struct, frozen=True, gc=False):
-    """A letter in a list; ``replayed_at`` is when it was last sent again."""
+    """A dead letter in a list; ``replayed_at`` is the time of its last replay."""
 
     identity: Identity
-    letter: DeadLetterSummary
+    summary: DeadLetterSummary
     state: State
     replayed_at: datetime | None
 
 
 class DeadLetterList(Struct, frozen=True):
-    """What was asked for, in the order of the failures, and what else there is to know.
+    """Selected dead letters in the order of their failures.
 
-    ``unrecognized`` counts messages among the dead letters that are none of ours, ``hidden`` those
-    whose identity a newer message has, of a topic that was recreated.
+    ``unrecognized`` counts records on the topic that are not ours, ``hidden`` those with the root
+    of a newer message, because their source topic was recreated.
     """
 
-    letters: tuple[ListedDeadLetter, ...]
+    dead_letters: tuple[ListedDeadLetter, ...]
     unrecognized: int
     hidden: int = 0
 
     @property
     def by_code(self) -> Mapping[ErrorCode, int]:
-        """How many letters of each code."""
-        return Counter(listed.letter.code for listed in self.letters)
+        """The number of dead letters by code."""
+        return Counter(listed.summary.code for listed in self.dead_letters)
 
     @property
     def by_state(self) -> Mapping[State, int]:
-        """How many letters in each state."""
-        return Counter(listed.state for listed in self.letters)
+        """The number of dead letters by state."""
+        return Counter(listed.state for listed in self.dead_letters)
 
 
 class DeadLetterCounts(Struct, frozen=True):
-    """How many letters of each code ``waiting`` for somebody there are, and how many ``exhausted``.
+    """The number of ``waiting`` dead letters by code, and of ``exhausted`` ones.
 
-    ``read`` of about ``places`` messages were looked at; not ``is_complete``: there are more.
+    ``read`` of about ``total`` records were counted; ``is_complete`` if these are all.
     """
 
     waiting: Mapping[ErrorCode, int] = {}
     exhausted: int = 0
     read: int = 0
-    places: int = 0
+    total: int = 0
     is_complete: bool = True
 
 
 class ListDeadLetters:
-    """Lists dead letters with their state."""
+    """Lists and counts dead letters with their state."""
 
     def __init__(self, reader: DeadLetterReader, journal: ReplayJournal) -> None:
         self._reader = reader
@@ -80,39 +80,37 @@ class ListDeadLetters:
         max_attempts: int = MAX_ATTEMPTS,
         progress: Progress = lambda _done, _total: None,
     ) -> DeadLetterList:
-        """The letters that ``selection`` takes, each once; with ``states`` only those in them.
+        """List the dead letters in ``selection``, each once; with ``states`` only those in them.
 
         Raises:
-            NotFound: there is no topic of them.
-            Unavailable: the dead letters or the journal are away.
+            NotFound: the topic does not exist.
+            Unavailable: the brokers are unreachable.
         """
-        # At once, since an operator waits.
+        # Concurrently, since an operator waits.
         notes, index = await asyncio.gather(
             self._journal.read(), index_dead_letters(self._reader, progress)
         )
         found = []
-        for identity, letter in index.letters.items():
+        for identity, dead_letter in index.dead_letters.items():
             note = notes.get(identity)
-            state = state_of(letter, note, max_attempts)
-            if (not states or state in states) and selection.takes(identity, letter):
+            state = state_of(dead_letter, note, max_attempts)
+            if (not states or state in states) and selection.takes(identity, dead_letter):
                 replayed_at = note.replayed_at if note and state == "replayed" else None
-                found.append(ListedDeadLetter(identity, letter, state, replayed_at))
-        found.sort(key=lambda listed: (listed.letter.failed_at, listed.identity))
+                found.append(ListedDeadLetter(identity, dead_letter, state, replayed_at))
+        found.sort(key=lambda listed: (listed.summary.failed_at, listed.identity))
         return DeadLetterList(tuple(found), index.unrecognized, index.hidden)
 
     async def count(
         self, seconds: float, max_attempts: int = MAX_ATTEMPTS
     ) -> DeadLetterCounts | None:
-        """How many wait, as far as ``seconds`` of reading go; None: no place for them is known.
-
-        Nothing is read where there are none.
+        """Count waiting dead letters, reading for at most ``seconds``; None if there is no topic.
 
         Raises:
-            Unavailable: the dead letters or the journal are away.
+            Unavailable: the brokers are unreachable.
         """
-        places = await self._reader.approximate_count()
-        if not places:
-            return DeadLetterCounts() if places == 0 else None
+        total = await self._reader.approximate_count()
+        if not total:
+            return DeadLetterCounts() if total == 0 else None
         notes: Mapping[Identity, ReplayNote] = {}
         index = DeadLetterIndex({})
         read = 0
@@ -126,8 +124,8 @@ class ListDeadLetters:
                 is_complete = True
         waiting: Counter[ErrorCode] = Counter()
         exhausted = 0
-        for identity, letter in index.letters.items():
-            state = state_of(letter, notes.get(identity), max_attempts)
-            waiting[letter.code] += state == "waiting"
+        for identity, dead_letter in index.dead_letters.items():
+            state = state_of(dead_letter, notes.get(identity), max_attempts)
+            waiting[dead_letter.code] += state == "waiting"
             exhausted += state == "exhausted"
-        return DeadLetterCounts(+waiting, exhausted, read, places, is_complete)
+        return DeadLetterCounts(+waiting, exhausted, read, total, is_complete)

@@ -33,7 +33,7 @@ class PublishDocument:
             Undecodable: the document is not JSON in UTF-8.
             Invalid: it breaks rules; ``faults`` lists all of them (of junk, about the first
                 ``MAX_FAULTS``), and nothing was published.
-            TooLarge: an order is larger than the topic takes; nothing was published.
+            TooLarge: an order is larger than the topic accepts; nothing was published.
             Unavailable: not all were confirmed; publishing the document again is safe.
         """
         if len(document) > _LARGE:

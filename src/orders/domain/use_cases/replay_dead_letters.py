@@ -1,7 +1,7 @@
-"""Send dead letters' messages again, at least once.
+"""Replays dead letters at least once.
 
-Sending a message and noting it are two steps, and the process may die between them. Then the next
-replay sends it once more, which changes nothing: a valid order is stored already, and one that
+A message is sent first and noted in the journal afterwards. If the process dies in between, the
+next replay sends it again, which is harmless: a valid order is stored already, and a message that
 fails again has the same root, so it is the same dead letter with a higher attempt.
 """
 
@@ -25,11 +25,11 @@ from orders.domain.intake.messages import DeadLetter, ErrorCode, Identity
 from orders.domain.ports import DeadLetterReader, ReplayJournal, ReplayNote, ReplayTarget
 
 CHUNK_RECORDS = 500
-"""Most dead letters that are sent before they are noted."""
+"""The most dead letters that are sent before they are noted."""
 CHUNK_BYTES = 4 * 1024 * 1024
-"""Bytes that a chunk comes to at most, unless one dead letter is larger."""
+"""The size of a chunk in bytes at most, unless a single dead letter is larger."""
 FAILING_CODES: frozenset[ErrorCode] = frozenset({"undecodable", "empty"})
-"""What fails again as it is, under any rules: sent only where it is named."""
+"""Codes that fail again under any rules, and are replayed only if named."""
 
 Phase = Literal["reading", "sending"]
 
@@ -43,18 +43,18 @@ class ReplayRequest(Struct, frozen=True, kw_only=True):
     dry_run: bool = False
 
     def names(self, code: ErrorCode) -> bool:
-        """Whether dead letters of this code are asked for expressly, by code or by reference."""
+        """Whether dead letters of this code are named, by code or by reference."""
         return code in self.selection.codes or bool(self.selection.references)
 
 
 class ReplayReport(Struct):
-    """What became of a request.
+    """The result of a replay.
 
-    ``sent`` by code, or in a dry run what would be. Not sent, though selected: ``exhausted``,
+    ``sent`` by code, or in a dry run what would be sent. Selected but not sent: ``exhausted``,
     ``foreign`` (of another topic) and ``too_large`` ones, ``skipped`` ones that were replayed
-    before, and ``unnamed`` ones by code, which fail again as they are. ``remaining`` counts those
-    that were not reached: it was asked to stop, or they were deleted meanwhile. ``unknown`` are
-    references that name no dead letter.
+    before, and ``unnamed`` ones by code, which would fail again. ``remaining`` counts those that
+    were not reached, because of a stop or because they were deleted in the meantime. ``unknown``
+    are references to no dead letter.
     """
 
     sent: Counter[ErrorCode] = field(default_factory=Counter)
@@ -70,11 +70,11 @@ class ReplayReport(Struct):
 
 
 Progress = Callable[[Phase, int, int], None]
-"""Called with the phase, and how much of how much of it is done."""
+"""Called with the phase, the number of records done, and the total."""
 
 
 class ReplayDeadLetters:
-    """Sends selected dead letters to their topic and notes that it did."""
+    """Sends selected dead letters to their topic and notes them in the journal."""
 
     def __init__(
         self,
@@ -94,13 +94,13 @@ class ReplayDeadLetters:
         progress: Progress = lambda _phase, _done, _total: None,
         wants_stop: Callable[[], bool] = lambda: False,
     ) -> ReplayReport:
-        """Replay what is requested; ``wants_stop`` is asked before each chunk.
+        """Replay what is requested; ``wants_stop`` is called before each chunk.
 
-        After any error it can be called again, and sends what is not noted yet.
+        After an error it can be called again, and sends what is not noted yet.
 
         Raises:
-            NotFound: there is no topic of dead letters.
-            Unavailable: the brokers are unreachable; part of it may have been sent.
+            NotFound: the topic of dead letters does not exist.
+            Unavailable: the brokers are unreachable; some may have been sent.
         """
         report = ReplayReport()
         wanted = await self._choose(request, report, progress)
@@ -119,7 +119,7 @@ class ReplayDeadLetters:
     async def _choose(
         self, request: ReplayRequest, report: ReplayReport, progress: Progress
     ) -> set[tuple[int, int]]:
-        """Where the records stand that are to be sent."""
+        """Return the positions of the records to send."""
         notes = await self._journal.read()
         index = await index_dead_letters(
             self._reader, lambda done, total: progress("reading", done, total)
@@ -128,64 +128,64 @@ class ReplayDeadLetters:
         report.unknown = tuple(
             reference
             for reference in request.selection.references
-            if not any(map(reference.names, index.letters))
+            if not any(map(reference.names, index.dead_letters))
         )
         wanted = set()
-        for root in sorted(index.letters):
-            letter = index.letters[root]
-            if request.selection.takes(root, letter) and self._is_wanted(
-                root, letter, notes.get(root), request, report
+        for root in sorted(index.dead_letters):
+            dead_letter = index.dead_letters[root]
+            if request.selection.takes(root, dead_letter) and self._is_wanted(
+                root, dead_letter, notes.get(root), request, report
             ):
-                wanted.add(letter.place)
+                wanted.add(dead_letter.place)
                 if request.dry_run:
-                    report.sent[letter.code] += 1
+                    report.sent[dead_letter.code] += 1
         return wanted
 
     def _is_wanted(
         self,
         root: Identity,
-        letter: DeadLetterSummary,
+        dead_letter: DeadLetterSummary,
         note: ReplayNote | None,
         request: ReplayRequest,
         report: ReplayReport,
     ) -> bool:
-        state = state_of(letter, note, request.max_attempts)
+        state = state_of(dead_letter, note, request.max_attempts)
         if state == "replayed" and not request.include_replayed:
             report.skipped += 1
-        elif letter.attempt >= request.max_attempts:
+        elif dead_letter.attempt >= request.max_attempts:
             report.exhausted.append(root)
         elif root.origin.topic != self._target.topic:
             report.foreign.append(root)
-        elif letter.code in FAILING_CODES and not request.names(letter.code):
-            report.unnamed[letter.code] += 1
+        elif dead_letter.code in FAILING_CODES and not request.names(dead_letter.code):
+            report.unnamed[dead_letter.code] += 1
         else:
             return True
         return False
 
     async def _send(self, chunk: Sequence[DeadLetter], report: ReplayReport) -> None:
         too_large = await self._target.send(chunk)
-        sent = [letter for letter in chunk if letter not in too_large]
+        sent = [dead_letter for dead_letter in chunk if dead_letter not in too_large]
         if sent:
-            # Never before the failure, which the clock of another machine may have told.
-            at = max(self._now(), *(letter.failed_at for letter in sent))
+            # Not before the failure, whose time is from the clock of another machine.
+            at = max(self._now(), *(dead_letter.failed_at for dead_letter in sent))
             await self._journal.note({root_of(one): ReplayNote(at, one.attempt) for one in sent})
         report.too_large += sorted(map(root_of, too_large))
-        report.sent.update(letter.code for letter in sent)
+        report.sent.update(dead_letter.code for dead_letter in sent)
         report.remaining -= len(chunk)
 
     async def _chunks(self, wanted: set[tuple[int, int]]) -> AsyncIterator[list[DeadLetter]]:
-        """What is wanted, read a second time, so that only a chunk of it is in memory at once."""
+        """Read the topic again and yield chunks, so that only one chunk is in memory."""
         chunk: list[DeadLetter] = []
         size = 0
         async for entry in self._reader.read():
-            letter = entry.letter
-            if letter is None or entry.place not in wanted:
+            dead_letter = entry.dead_letter
+            if dead_letter is None or entry.place not in wanted:
                 continue
-            length = len(letter.value or b"")
+            length = len(dead_letter.value or b"")
             if chunk and (len(chunk) == CHUNK_RECORDS or size + length > CHUNK_BYTES):
                 yield chunk
                 chunk, size = [], 0
-            chunk.append(letter)
+            chunk.append(dead_letter)
             size += length
         if chunk:
             yield chunk

@@ -1,4 +1,4 @@
-"""Everything about one dead letter, as today's rules see it."""
+"""Shows one dead letter, and how the current rules judge it."""
 
 from datetime import datetime
 
@@ -28,15 +28,14 @@ _Place = tuple[int, int]
 
 
 class ShownDeadLetter(Struct, frozen=True):
-    """One dead letter, as its highest attempt.
+    """The latest attempt of a dead letter.
 
-    ``copies`` says how often that is written. ``code_now`` and ``faults`` are what reading its
-    bytes says today; ``orders`` how many valid orders they hold: one, without any faults, is a dead
-    letter that would be stored if nothing but the rules had stood against it.
+    ``copies`` is the number of its records. ``code_now`` and ``faults`` result from reading its
+    payload by the current rules, and ``orders`` is the number of valid orders in it.
     """
 
     root: Identity
-    letter: DeadLetter
+    dead_letter: DeadLetter
     copies: int
     state: State
     replayed_at: datetime | None
@@ -46,7 +45,7 @@ class ShownDeadLetter(Struct, frozen=True):
 
 
 class ShowDeadLetter:
-    """Shows one dead letter, with its faults and masked content."""
+    """Finds a dead letter and reads it again."""
 
     def __init__(self, reader: DeadLetterReader, journal: ReplayJournal) -> None:
         self._reader = reader
@@ -58,12 +57,12 @@ class ShowDeadLetter:
         max_attempts: int = MAX_ATTEMPTS,
         progress: Progress = lambda _done, _total: None,
     ) -> ShownDeadLetter:
-        """The dead letter that ``reference`` names, its highest attempt.
+        """Return the latest attempt of the dead letter that ``reference`` names.
 
         Raises:
-            NotFound: there is none, or no topic of them.
-            Invalid: there are several; the text names some.
-            Unavailable: the dead letters or the journal are away.
+            NotFound: there is none, or the topic does not exist.
+            Invalid: there are several; the text lists some.
+            Unavailable: the brokers are unreachable.
         """
         notes = await self._journal.read()
         found: dict[Identity, tuple[list[DeadLetterSummary], dict[_Place, DeadLetter]]] = {}
@@ -72,26 +71,26 @@ class ShowDeadLetter:
         async for entry in self._reader.read():
             done += 1
             progress(done, max(done, total))
-            letter = entry.letter
-            if letter and reference.names(root := root_of(letter)):
-                new = summary_of(entry.place, letter)
-                known, kept = found.get(root, ([], {}))
+            dead_letter = entry.dead_letter
+            if dead_letter and reference.names(root := root_of(dead_letter)):
+                new = summary_of(entry.place, dead_letter)
+                known, contents = found.get(root, ([], {}))
                 messages = with_copy(known, new)
-                kept = {**kept, new.place: letter}
-                found[root] = (messages, {each.place: kept[each.place] for each in messages})
+                contents = {**contents, new.place: dead_letter}
+                found[root] = (messages, {each.place: contents[each.place] for each in messages})
         if not found:
             raise NotFound("there is no such dead letter")
         if len(found) > 1:
             some = ", ".join(map(str, sorted(found)[:_NAMED]))
             raise Invalid(f"{len(found)} dead letters match this reference; the first are {some}")
-        [(root, ([summary, *_], letters))] = found.items()
-        letter = letters[summary.place]
+        [(root, ([summary, *_], dead_letters))] = found.items()
+        dead_letter = dead_letters[summary.place]
         note = notes.get(root)
         state = state_of(summary, note, max_attempts)
-        reading = read(letter.as_message)
+        reading = read(dead_letter.as_message)
         return ShownDeadLetter(
             root,
-            letter,
+            dead_letter,
             summary.copies,
             state,
             note.replayed_at if note and state == "replayed" else None,

@@ -27,7 +27,7 @@ HEADERS = st.lists(
 
 
 @st.composite
-def letters(draw: st.DrawFn) -> DeadLetter:
+def dead_letters(draw: st.DrawFn) -> DeadLetter:
     origin = Origin(draw(TOPICS), draw(NUMBERS), draw(NUMBERS))
     others = tuple(header for header in draw(HEADERS) if header[0] not in OWN)
     zone = timezone(timedelta(hours=draw(st.integers(-12, 12))))
@@ -42,12 +42,14 @@ def letters(draw: st.DrawFn) -> DeadLetter:
     )
 
 
-def as_written(letter: DeadLetter) -> Message:
-    message = letter.message
-    return Message(PLACE, letter.value, message.key, message.timestamp, headers_of(letter))
+def as_written(dead_letter: DeadLetter) -> Message:
+    message = dead_letter.message
+    return Message(
+        PLACE, dead_letter.value, message.key, message.timestamp, headers_of(dead_letter)
+    )
 
 
-LETTER = DeadLetter(
+DEAD_LETTER = DeadLetter(
     Message(Origin("orders", 0, 7), None),
     0,
     b"{]",
@@ -57,29 +59,29 @@ LETTER = DeadLetter(
 )
 
 
-@given(letters())
-def test_a_letter_is_read_as_it_was_written(letter: DeadLetter) -> None:
-    assert dead_letter_in(as_written(letter)) == letter
+@given(dead_letters())
+def test_a_dead_letter_is_read_as_it_was_written(dead_letter: DeadLetter) -> None:
+    assert dead_letter_in(as_written(dead_letter)) == dead_letter
 
 
-@given(letters(), st.sampled_from(sorted(OWN)), st.binary())
-def test_a_message_cannot_pass_for_another_letter(
-    letter: DeadLetter, name: str, content: bytes
+@given(dead_letters(), st.sampled_from(sorted(OWN)), st.binary())
+def test_a_message_cannot_pass_for_another_dead_letter(
+    dead_letter: DeadLetter, name: str, content: bytes
 ) -> None:
-    message = letter.message
+    message = dead_letter.message
     forged = Message(
         message.origin, None, message.key, message.timestamp, ((name, content), *message.headers)
     )
-    forged_letter = DeadLetter(
+    forged_dead_letter = DeadLetter(
         forged,
-        letter.index,
-        letter.value,
-        letter.code,
-        letter.detail,
-        letter.failed_at,
-        letter.attempt,
+        dead_letter.index,
+        dead_letter.value,
+        dead_letter.code,
+        dead_letter.detail,
+        dead_letter.failed_at,
+        dead_letter.attempt,
     )
-    assert dead_letter_in(as_written(forged_letter)) == letter
+    assert dead_letter_in(as_written(forged_dead_letter)) == dead_letter
 
 
 @pytest.mark.parametrize(
@@ -100,9 +102,9 @@ def test_a_message_cannot_pass_for_another_letter(
         ("orders-failed-at", b"\xff"),
     ],
 )
-def test_what_is_no_letter_of_ours_is_none(name: str, content: bytes) -> None:
-    good = as_written(LETTER)
-    assert dead_letter_in(good) == LETTER
+def test_what_is_no_dead_letter_of_ours_is_none(name: str, content: bytes) -> None:
+    good = as_written(DEAD_LETTER)
+    assert dead_letter_in(good) == DEAD_LETTER
     changed: Headers = tuple((n, content if n == name else v) for n, v in good.headers)
     missing: Headers = tuple((n, v) for n, v in good.headers if n != name)
     for headers in (changed, missing):
@@ -111,9 +113,9 @@ def test_what_is_no_letter_of_ours_is_none(name: str, content: bytes) -> None:
 
 
 @pytest.mark.parametrize("content", [b"0", b"-1", b"x", b"", b"9" * 99, b"\xff"])
-def test_a_letter_without_a_true_attempt_is_the_first(content: bytes) -> None:
-    headers = tuple((n, content if n == ATTEMPT else v) for n, v in headers_of(LETTER))
-    assert dead_letter_in(Message(PLACE, b"{]", None, 0, headers)) == LETTER
+def test_a_dead_letter_without_a_true_attempt_is_the_first(content: bytes) -> None:
+    headers = tuple((n, content if n == ATTEMPT else v) for n, v in headers_of(DEAD_LETTER))
+    assert dead_letter_in(Message(PLACE, b"{]", None, 0, headers)) == DEAD_LETTER
 
 
 @pytest.mark.parametrize(
@@ -146,8 +148,8 @@ def test_only_a_replay_tells_of_failures(others: Headers) -> None:
     assert failures_before(((ATTEMPT, b"3"), *others)) == 0
 
 
-def test_a_letter_has_no_more_attempts_than_are_counted() -> None:
-    headers = tuple((n, b"123456" if n == ATTEMPT else v) for n, v in headers_of(LETTER))
+def test_a_dead_letter_has_no_more_attempts_than_are_counted() -> None:
+    headers = tuple((n, b"123456" if n == ATTEMPT else v) for n, v in headers_of(DEAD_LETTER))
     found = dead_letter_in(Message(PLACE, b"{]", None, 0, headers))
     assert found
     assert found.attempt == 999

@@ -25,8 +25,8 @@ def test_an_element_alone_is_read_as_it_was_in_its_array(elements: list[object],
     for one in refused:
         message = Message(Origin("orders", 0, 1), whole)
         moment = datetime(2026, 1, 1, tzinfo=UTC)
-        letter = DeadLetter(message, one.index, one.raw, one.code, "", moment)
-        [again] = read(letter.as_message).refused
+        dead_letter = DeadLetter(message, one.index, one.raw, one.code, "", moment)
+        [again] = read(dead_letter.as_message).refused
         assert again.code == one.code
 
 
@@ -36,5 +36,5 @@ def test_a_whole_message_is_read_as_it_was(value: bytes) -> None:
     if one is not None:
         message = Message(Origin("orders", 0, 1), one.raw)
         moment = datetime(2026, 1, 1, tzinfo=UTC)
-        letter = DeadLetter(message, 0, one.raw, one.code, "", moment)
-        assert letter.as_message == one.raw
+        dead_letter = DeadLetter(message, 0, one.raw, one.code, "", moment)
+        assert dead_letter.as_message == one.raw

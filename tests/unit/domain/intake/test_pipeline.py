@@ -105,10 +105,10 @@ class Rig:
     def __init__(self, store: Store | None = None) -> None:
         self.topic = MemoryTopic()
         self.store = store or Store()
-        self.letters = MemoryDeadLetters()
+        self.dead_letters = MemoryDeadLetters()
         self.source = Source(MemoryMessageSource(self.topic), self.store)
         self.cache = MemoryCache(10)
-        ingest = IngestBatch(self.store, self.letters, self.cache, 10)
+        ingest = IngestBatch(self.store, self.dead_letters, self.cache, 10)
         self.health = StoreHealth()
         self.pipeline = self.made(ingest)
         self.stop = asyncio.Event()
@@ -168,14 +168,14 @@ async def test_stores_what_comes_and_commits_it(rig: Rig) -> None:
 
 async def test_dead_letters_are_put_before_the_commit(rig: Rig) -> None:
     rig.topic.append(b"not JSON")
-    rig.letters.available = False
+    rig.dead_letters.available = False
     rig.start()
     await rig.until(lambda: rig.store.tries == 0 and bool(rig.source.received))
     await asyncio.sleep(0.05)
     assert rig.topic.committed == [0]
-    rig.letters.available = True
+    rig.dead_letters.available = True
     await rig.until(lambda: rig.topic.committed == [1])
-    assert [letter.code for letter in rig.letters.letters] == ["undecodable"]
+    assert [dead_letter.code for dead_letter in rig.dead_letters.dead_letters] == ["undecodable"]
     await rig.end()
 
 
@@ -566,13 +566,13 @@ async def test_it_is_known_why_it_cannot_store_and_since_when(rig: Rig) -> None:
     rig.store.is_away = False
     await rig.until(lambda: rig.topic.committed == [1])
     assert await trouble(rig) is None
-    rig.letters.available = False
+    rig.dead_letters.available = False
     rig.topic.append(b"not JSON")
     while (second := await trouble(rig)) is None:  # noqa: ASYNC110
         await asyncio.sleep(0.001)
     assert second.since is not None
     assert second.since > first.since
-    rig.letters.available = True
+    rig.dead_letters.available = True
     await rig.until(lambda: rig.topic.committed == [2])
     assert await trouble(rig) is None
     await rig.end()
@@ -580,13 +580,13 @@ async def test_it_is_known_why_it_cannot_store_and_since_when(rig: Rig) -> None:
 
 async def test_crashes_anywhere_lose_nothing_and_double_nothing() -> None:
     """Kill the pipeline at every point in turn; a new one on the same topic makes up for it."""
-    topic, store, letters = MemoryTopic(), Store(), MemoryDeadLetters()
+    topic, store, dead_letters = MemoryTopic(), Store(), MemoryDeadLetters()
     expected = set()
     for steps in range(60):
         rig = Rig()
-        rig.topic, rig.store, rig.letters, rig.sent = topic, store, letters, steps
+        rig.topic, rig.store, rig.dead_letters, rig.sent = topic, store, dead_letters, steps
         rig.source = Source(MemoryMessageSource(topic), store)
-        ingest = IngestBatch(store, letters, MemoryCache(10), 10)
+        ingest = IngestBatch(store, dead_letters, MemoryCache(10), 10)
         rig.pipeline = rig.made(ingest)
         rig.send()
         expected.add(f"uid-{steps}")
@@ -598,12 +598,12 @@ async def test_crashes_anywhere_lose_nothing_and_double_nothing() -> None:
     rig = Rig()
     rig.topic = topic
     rig.source = Source(MemoryMessageSource(topic), store)
-    rig.pipeline = rig.made(IngestBatch(store, letters, MemoryCache(10), 10))
+    rig.pipeline = rig.made(IngestBatch(store, dead_letters, MemoryCache(10), 10))
     rig.start()
     await rig.until(lambda: topic.committed == [60])
     await rig.end()
     assert store.orders.keys() == expected
-    assert letters.letters == []
+    assert dead_letters.dead_letters == []
 
 
 async def _some_steps(number: int) -> None:
@@ -622,9 +622,9 @@ async def test_junk_by_the_megabyte_is_read_beside_the_loop(rig: Rig) -> None:
         while rig.topic.committed != [1]:
             await asyncio.sleep(0)
             longest, last = max(longest, clock() - last), clock()
-    assert rig.letters.letters
+    assert rig.dead_letters.dead_letters
     began = clock()
-    IngestBatch(rig.store, rig.letters, MemoryCache(10), 10).prepare(
+    IngestBatch(rig.store, rig.dead_letters, MemoryCache(10), 10).prepare(
         rig.source.received[0].messages
     )
     assert longest < (clock() - began) / 2

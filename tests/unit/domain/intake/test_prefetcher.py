@@ -81,7 +81,7 @@ async def test_later_ones_are_joined_to_what_waits(rig: Rig) -> None:
     pending = rig.take()
     assert (pending.parsed.messages, pending.size) == (2, len(good) + 3)
     assert [c.message.origin.offset for c in pending.parsed.candidates] == [0]
-    assert [letter.message.origin.offset for letter in pending.parsed.letters] == [1]
+    assert [dead_letter.message.origin.offset for dead_letter in pending.parsed.dead_letters] == [1]
     await rig.source.commit(pending.batch)
     assert rig.topic.committed == [2]
 

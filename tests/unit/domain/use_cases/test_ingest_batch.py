@@ -18,8 +18,8 @@ from orders.domain.order.document import encode
 from orders.domain.order.model import Order
 from orders.domain.ports import SaveReport
 from orders.domain.use_cases.ingest_batch import (
+    DEAD_LETTER_CHUNK,
     DETAIL_MAX_LENGTH,
-    LETTERS_AT_ONCE,
     IngestBatch,
     IngestReport,
 )
@@ -57,12 +57,12 @@ class RefusingRepository(MemoryOrderRepository):
 
 
 class BoundedDeadLetters(MemoryDeadLetters):
-    """Has a limited time, in which no more than so many letters are confirmed."""
+    """Has a limited time, in which no more than so many dead letters are confirmed."""
 
-    async def put(self, letters: Sequence[DeadLetter]) -> None:
-        if len(letters) > LETTERS_AT_ONCE:
+    async def put(self, dead_letters: Sequence[DeadLetter]) -> None:
+        if len(dead_letters) > DEAD_LETTER_CHUNK:
             raise Unavailable("not all were confirmed in time")
-        await super().put(letters)
+        await super().put(dead_letters)
 
 
 class Setting:
@@ -79,13 +79,13 @@ class Setting:
         return {o.order_uid: o.document for o in await self.repository.latest(1000)}
 
     @property
-    def letters(self) -> list[DeadLetter]:
-        return self.dead_letters.letters
+    def recorded(self) -> list[DeadLetter]:
+        return self.dead_letters.dead_letters
 
     @property
     def summary(self) -> list[tuple[int, int, str, str]]:
-        """Of each letter: offset, index, code, detail."""
-        return [(x.message.origin.offset, x.index, x.code, x.detail) for x in self.letters]
+        """Of each dead letter: offset, index, code, detail."""
+        return [(x.message.origin.offset, x.index, x.code, x.detail) for x in self.recorded]
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ class TestGoodOrders:
         result = await setting.take(document("a"), [document("b"), document("c")], [])
         assert result == report(3, saved=3)
         assert await setting.stored() == {uid: encode(order(uid)) for uid in "abc"}
-        assert setting.letters == []
+        assert setting.recorded == []
 
     async def test_nothing_at_all_is_no_trouble(self, setting: Setting) -> None:
         assert await setting.take() == report(0)
@@ -149,12 +149,12 @@ class TestTheSameOrderAgain:
         before = await setting.stored()
         assert await setting.take(document("a")) == report(1, unchanged=1)
         assert await setting.stored() == before
-        assert setting.letters == []
+        assert setting.recorded == []
 
     async def test_in_one_batch_and_in_one_message(self, setting: Setting) -> None:
         result = await setting.take(document("a"), [document("a"), document("a")], document("a"))
         assert result == report(3, saved=1, unchanged=3)
-        assert setting.letters == []
+        assert setting.recorded == []
 
     async def test_in_other_bytes_is_the_same(self, setting: Setting) -> None:
         backwards = dict(reversed(document("a").items())) | {"unknown": 1}
@@ -171,7 +171,7 @@ class TestConflicts:
         assert result == report(1, dead={"conflict": 1})
         assert await setting.stored() == {"a": encode(order("a", 1))}
         assert setting.summary == [(0, 0, "conflict", f"$: {CONFLICT}")]
-        assert setting.letters[0].value == json.dumps(document("a", 2)).encode()
+        assert setting.recorded[0].value == json.dumps(document("a", 2)).encode()
 
     async def test_in_one_batch_the_first_one_stays(self, setting: Setting) -> None:
         result = await setting.take(document("a", 1), document("a", 2), document("a", 1))
@@ -183,7 +183,7 @@ class TestConflicts:
         await setting.take([document("a", 1), document("b"), document("a", 2)])
         assert set(await setting.stored()) == {"a", "b"}
         assert setting.summary == [(0, 2, "conflict", f"$[2]: {CONFLICT}")]
-        assert setting.letters[0].value == json.dumps(document("a", 2)).encode()
+        assert setting.recorded[0].value == json.dumps(document("a", 2)).encode()
 
     async def test_each_is_held_against_the_stored_one_not_against_its_neighbour(
         self, setting: Setting
@@ -191,14 +191,14 @@ class TestConflicts:
         await setting.take(document("a", 1))
         result = await setting.take(*(document("a", n) for n in (2, 1, 3, 2, 1)))
         assert result == report(5, unchanged=2, dead={"conflict": 3})
-        assert [x.message.origin.offset for x in setting.letters] == [0, 3, 2]
+        assert [x.message.origin.offset for x in setting.recorded] == [0, 3, 2]
 
     async def test_every_element_of_a_large_array_keeps_its_own_bytes(
         self, setting: Setting
     ) -> None:
         await setting.take([document(str(n), 1) for n in range(1000)])
         await setting.take([document(str(n), 2) for n in range(1000)])
-        values = [x.value for x in setting.letters]
+        values = [x.value for x in setting.recorded]
         assert values == [json.dumps(document(str(n), 2)).encode() for n in range(1000)]
 
 
@@ -212,7 +212,7 @@ class TestBadMessages:
             (0, 1, "invalid", "$[1].sm_id: expected int, got str"),
             (0, 2, "invalid", "$[2]: expected object, got null"),
         ]
-        assert [x.value for x in setting.letters] == [json.dumps(bad).encode(), b"null"]
+        assert [x.value for x in setting.recorded] == [json.dumps(bad).encode(), b"null"]
 
     async def test_an_array_of_bad_ones_moves_on(self, setting: Setting) -> None:
         assert await setting.take([1, 2]) == report(1, dead={"invalid": 2})
@@ -231,34 +231,36 @@ class TestBadMessages:
         self, setting: Setting, value: bytes | None, code: Any
     ) -> None:
         assert await setting.take(value, document("a")) == report(2, saved=1, dead={code: 1})
-        (letter,) = setting.letters
-        assert letter.value == value
-        assert letter.message == messages(value)[0]
-        assert (letter.index, letter.code, letter.attempt) == (0, code, 1)
-        assert letter.failed_at == NOW
-        assert letter.identity == Identity(Origin("orders", 0, 0), 0)
+        (dead_letter,) = setting.recorded
+        assert dead_letter.value == value
+        assert dead_letter.message == messages(value)[0]
+        assert (dead_letter.index, dead_letter.code, dead_letter.attempt) == (0, code, 1)
+        assert dead_letter.failed_at == NOW
+        assert dead_letter.identity == Identity(Origin("orders", 0, 0), 0)
 
     async def test_however_many_they_are_they_get_through(self, setting: Setting) -> None:
         setting.dead_letters = BoundedDeadLetters()
         setting.ingest = IngestBatch(setting.repository, setting.dead_letters, setting.cache, 3)
-        amount = 2 * LETTERS_AT_ONCE + 1
+        amount = 2 * DEAD_LETTER_CHUNK + 1
         report = await setting.take([1] * amount, document("good"))
         assert report.dead == {"invalid": amount}
-        assert [letter.index for letter in setting.letters] == list(range(amount))
+        assert [dead_letter.index for dead_letter in setting.recorded] == list(range(amount))
 
     async def test_all_faults_are_told_up_to_a_bound(self, setting: Setting) -> None:
         await setting.take(document("") | {"sm_id": None, "items": [None] * 1000})
-        (letter,) = setting.letters
-        assert letter.detail.startswith("$.order_uid: must be 1 to 255 characters and not blank; ")
-        assert len(letter.detail) == DETAIL_MAX_LENGTH
-        assert letter.detail.endswith("…")
+        (dead_letter,) = setting.recorded
+        assert dead_letter.detail.startswith(
+            "$.order_uid: must be 1 to 255 characters and not blank; "
+        )
+        assert len(dead_letter.detail) == DETAIL_MAX_LENGTH
+        assert dead_letter.detail.endswith("…")
 
     async def test_what_is_said_holds_no_value(self, setting: Setting) -> None:
         secret = "Test Testov +9720000000"
         bad = document("a") | {"entry": secret + "\0", "sm_id": secret, "track_number": secret * 99}
         await setting.take(bad, [document("b"), bad | {"delivery": {"phone": "0" + secret}}])
-        assert len(setting.letters) == 2
-        assert all("Test" not in x.detail and "972" not in x.detail for x in setting.letters)
+        assert len(setting.recorded) == 2
+        assert all("Test" not in x.detail and "972" not in x.detail for x in setting.recorded)
 
 
 class TestRejected:
@@ -267,13 +269,13 @@ class TestRejected:
         result = await setting.take([document("a"), document("refused"), document("b")])
         assert result == report(1, saved=2, dead={"rejected": 1})
         assert setting.summary == [(0, 1, "rejected", "$[1]: the store refuses it")]
-        assert setting.letters[0].value == json.dumps(document("refused")).encode()
+        assert setting.recorded[0].value == json.dumps(document("refused")).encode()
 
     async def test_each_of_one_uid_is_tried(self) -> None:
         setting = Setting(RefusingRepository())
         result = await setting.take(*(document("refused", n) for n in (1, 2, 1)))
         assert result == report(3, dead={"rejected": 3})
-        assert sorted(x.message.origin.offset for x in setting.letters) == [0, 1, 2]
+        assert sorted(x.message.origin.offset for x in setting.recorded) == [0, 1, 2]
 
 
 class TestTrouble:
@@ -282,7 +284,7 @@ class TestTrouble:
         setting.repository.available = False
         with pytest.raises(Unavailable):
             await setting.ingest.store(prepared)
-        assert setting.letters == []
+        assert setting.recorded == []
         setting.repository.available = True
         assert await setting.ingest.store(prepared) == report(2, saved=1, dead={"undecodable": 1})
 
@@ -300,7 +302,7 @@ class TestTrouble:
         result = await setting.ingest.store(prepared)
         assert result == report(4, unchanged=1, dead={"undecodable": 1, "conflict": 2})
         assert await setting.stored() == {"a": encode(order("a", 1)), "b": encode(order("b"))}
-        assert {(x.message.origin.offset, x.code) for x in setting.letters} == {
+        assert {(x.message.origin.offset, x.code) for x in setting.recorded} == {
             (0, "conflict"),
             (2, "undecodable"),
             (3, "conflict"),
@@ -349,10 +351,10 @@ async def test_every_order_is_stored_or_dead_whatever_comes(
         elements = sum(len(v) if isinstance(v, list) else 1 for v in values)
         assert result.saved + result.unchanged + dead == elements
         if again:
-            letters = setting.letters
+            dead_letters = setting.recorded
             result = await setting.ingest.store(setting.ingest.prepare(batch))
             assert result.saved == 0
-            assert [x.identity for x in setting.letters] == [x.identity for x in letters]
+            assert [x.identity for x in setting.recorded] == [x.identity for x in dead_letters]
     assert await setting.stored() == {
         uid: encode(order(uid, content)) for uid, content in expected.items()
     }
@@ -361,18 +363,18 @@ async def test_every_order_is_stored_or_dead_whatever_comes(
 class TestAttempts:
     async def test_a_message_that_had_failed_before_counts_on(self, setting: Setting) -> None:
         await setting.ingest.store(setting.ingest.prepare([sent_again(b"[1, 2]", b"2")]))
-        assert [x.attempt for x in setting.letters] == [3, 3]
+        assert [x.attempt for x in setting.recorded] == [3, 3]
 
     async def test_so_does_what_the_store_refuses(self, setting: Setting) -> None:
         await setting.take(document("a", 1))
         conflict = sent_again(json.dumps(document("a", 2)).encode(), b"1")
         await setting.ingest.store(setting.ingest.prepare([conflict]))
-        assert [(x.code, x.attempt) for x in setting.letters] == [("conflict", 2)]
+        assert [(x.code, x.attempt) for x in setting.recorded] == [("conflict", 2)]
 
     @pytest.mark.parametrize("told", [b"0", b"many", b"-1", b"", b"1" * 40])
     async def test_what_is_no_number_counts_as_nothing(self, setting: Setting, told: bytes) -> None:
         await setting.ingest.store(setting.ingest.prepare([sent_again(b"{", told)]))
-        assert [x.attempt for x in setting.letters] == [1]
+        assert [x.attempt for x in setting.recorded] == [1]
 
 
 def sent_again(value: bytes, failures: bytes) -> Message:

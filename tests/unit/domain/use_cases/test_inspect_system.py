@@ -16,7 +16,7 @@ from orders.domain.ports import Entry, Finding, FindingState, Inspection
 from orders.domain.use_cases.inspect_dead_letters import InspectDeadLetters
 from orders.domain.use_cases.inspect_system import InspectSystem, worst
 from orders.domain.use_cases.list_dead_letters import ListDeadLetters
-from tests.contracts.dead_letters import letter
+from tests.contracts.dead_letters import dead_letter
 
 
 class Failing(Inspection):
@@ -105,7 +105,7 @@ async def test_of_dead_letters_without_a_place_it_is_not_said_that_none_wait() -
     listing = ListDeadLetters(NoPlace(MemoryDeadLetters()), journal)
     (unknown,) = await InspectDeadLetters(listing).inspect()
     assert (unknown.what, unknown.state) == ("waiting", "warning")
-    assert "not known" in unknown.text
+    assert "unknown" in unknown.text
 
 
 async def test_what_lies_behind_a_part_does_not_wait_for_others() -> None:
@@ -121,18 +121,20 @@ async def test_what_lies_behind_a_part_does_not_wait_for_others() -> None:
 
 
 async def test_dead_letters_that_wait_are_a_warning() -> None:
-    letters = MemoryDeadLetters()
+    dead_letters = MemoryDeadLetters()
     listing = ListDeadLetters(
-        MemoryDeadLetterReader(letters), MemoryReplayJournal(MemoryJournalStore())
+        MemoryDeadLetterReader(dead_letters), MemoryReplayJournal(MemoryJournalStore())
     )
     (none,) = await InspectDeadLetters(listing).inspect()
     assert (none.state, none.text) == ("ok", "none")
-    await letters.put([letter(offset=1), letter(offset=2), letter(offset=3, code="conflict")])
+    await dead_letters.put(
+        [dead_letter(offset=1), dead_letter(offset=2), dead_letter(offset=3, code="conflict")]
+    )
     (some,) = await InspectDeadLetters(listing).inspect()
     assert some.state == "warning"
-    assert some.text == "3 for somebody to look at: 1 conflict, 2 undecodable"
+    assert some.text == "3 to be handled: 1 conflict, 2 undecodable"
     assert "orders dlq list" in some.advice
-    await letters.put([replace(letter(offset=4), attempt=3)])
+    await dead_letters.put([replace(dead_letter(offset=4), attempt=3)])
     (_, exhausted) = await InspectDeadLetters(listing).inspect()
     assert (exhausted.what, exhausted.state) == ("exhausted", "warning")
     assert exhausted.text.startswith("1 failed 3 times or more")
@@ -153,11 +155,11 @@ class Endless(MemoryDeadLetterReader):
 
 @pytest.mark.parametrize("amount", [0, 2])
 async def test_of_very_many_dead_letters_the_first_are_counted(amount: int) -> None:
-    letters = MemoryDeadLetters()
-    await letters.put([letter(offset=n) for n in range(amount)])
-    listing = ListDeadLetters(Endless(letters), MemoryReplayJournal(MemoryJournalStore()))
+    dead_letters = MemoryDeadLetters()
+    await dead_letters.put([dead_letter(offset=n) for n in range(amount)])
+    listing = ListDeadLetters(Endless(dead_letters), MemoryReplayJournal(MemoryJournalStore()))
     (found,) = await InspectDeadLetters(listing, reading_seconds=0.05).inspect()
     assert found.state == "warning"
-    number = "2 for somebody to look at: 2 undecodable" if amount else "none"
-    assert found.text == f"{number} (among the first {amount} of about 1000000 messages)"
+    number = "2 to be handled: 2 undecodable" if amount else "none"
+    assert found.text == f"{number} (among the first {amount} of about 1000000 records)"
     assert "orders dlq list" in found.advice

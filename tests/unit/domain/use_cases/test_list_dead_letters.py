@@ -28,7 +28,7 @@ def at(hours: float) -> datetime:
     return START + timedelta(hours=hours)
 
 
-def letter(
+def dead_letter(
     offset: int, index: int = 0, *, hours: float = 0, code: ErrorCode = "invalid", attempt: int = 1
 ) -> DeadLetter:
     message = Message(Origin("orders", 1, offset), None, b"k")
@@ -46,24 +46,29 @@ class Setting:
 
     async def found(self, *states: State, max_attempts: int = 3, **selection: Any) -> list[str]:
         found = await self.list(Selection(**selection), frozenset(states), max_attempts)
-        return [str(listed.identity).removeprefix("orders/1:") for listed in found.letters]
+        return [str(listed.identity).removeprefix("orders/1:") for listed in found.dead_letters]
 
 
 async def test_of_copies_the_newest_counts_wherever_it_stands() -> None:
-    setting = Setting(letter(1, hours=5), letter(2), letter(1, hours=3), letter(2))
+    setting = Setting(
+        dead_letter(1, hours=5), dead_letter(2), dead_letter(1, hours=3), dead_letter(2)
+    )
     found = await setting.list()
-    assert [(x.identity.origin.offset, x.letter.attempt) for x in found.letters] == [(2, 1), (1, 1)]
-    assert found.letters[0].letter.place == (0, 3)
-    assert found.letters[1].letter.place == (0, 0)
+    assert [(x.identity.origin.offset, x.summary.attempt) for x in found.dead_letters] == [
+        (2, 1),
+        (1, 1),
+    ]
+    assert found.dead_letters[0].summary.place == (0, 3)
+    assert found.dead_letters[1].summary.place == (0, 0)
     assert found.by_code == {"invalid": 2}
 
 
 async def test_of_several_messages_of_one_name_the_newest_is_listed_and_the_rest_counted() -> None:
-    anew = replace(letter(1, hours=5), value=b"[2]")
-    setting = Setting(anew, letter(1), letter(1, hours=3))
+    anew = replace(dead_letter(1, hours=5), value=b"[2]")
+    setting = Setting(anew, dead_letter(1), dead_letter(1, hours=3))
     setting.store.notes[anew.identity] = ReplayNote(at(4), 1)
     found = await setting.list()
-    assert [(x.letter.failed_at, x.state, x.replayed_at) for x in found.letters] == [
+    assert [(x.summary.failed_at, x.state, x.replayed_at) for x in found.dead_letters] == [
         (at(5), "waiting", None)
     ]
     assert found.hidden == 1
@@ -77,20 +82,23 @@ numbers = st.integers(0, 3)
 async def test_each_identity_is_listed_once_in_the_order_of_failure(
     written: list[tuple[int, int, int]],
 ) -> None:
-    letters = [letter(offset, index, hours=hours) for offset, index, hours in written]
-    found = await Setting(*letters).list()
-    assert {x.identity for x in found.letters} == {x.identity for x in letters}
-    assert len(found.letters) == len({x.identity for x in letters})
-    newest = {x.identity: max(y.failed_at for y in letters if y.identity == x.identity)
-              for x in letters}  # fmt: skip
-    assert {x.identity: x.letter.failed_at for x in found.letters} == newest
-    times = [x.letter.failed_at for x in found.letters]
+    dead_letters = [dead_letter(offset, index, hours=hours) for offset, index, hours in written]
+    found = await Setting(*dead_letters).list()
+    assert {x.identity for x in found.dead_letters} == {x.identity for x in dead_letters}
+    assert len(found.dead_letters) == len({x.identity for x in dead_letters})
+    newest = {x.identity: max(y.failed_at for y in dead_letters if y.identity == x.identity)
+              for x in dead_letters}  # fmt: skip
+    assert {x.identity: x.summary.failed_at for x in found.dead_letters} == newest
+    times = [x.summary.failed_at for x in found.dead_letters]
     assert times == sorted(times)
 
 
 async def test_filters() -> None:
     setting = Setting(
-        letter(1, hours=1, code="empty"), letter(2, hours=2), letter(3, 4, hours=3), None
+        dead_letter(1, hours=1, code="empty"),
+        dead_letter(2, hours=2),
+        dead_letter(3, 4, hours=3),
+        None,
     )
     assert await setting.found() == ["1:0", "2:0", "3:4"]
     assert await setting.found(codes=frozenset({"empty", "conflict"})) == ["1:0"]
@@ -104,11 +112,16 @@ async def test_filters() -> None:
 
 
 async def test_states() -> None:
-    setting = Setting(letter(1), letter(2, attempt=2), letter(3, attempt=3), letter(4, attempt=4))
-    setting.store.notes[letter(4).identity] = ReplayNote(at(9), 4)
+    setting = Setting(
+        dead_letter(1),
+        dead_letter(2, attempt=2),
+        dead_letter(3, attempt=3),
+        dead_letter(4, attempt=4),
+    )
+    setting.store.notes[dead_letter(4).identity] = ReplayNote(at(9), 4)
     found = await setting.list()
-    assert [x.state for x in found.letters] == ["waiting", "waiting", "exhausted", "replayed"]
-    assert [x.replayed_at for x in found.letters] == [None, None, None, at(9)]
+    assert [x.state for x in found.dead_letters] == ["waiting", "waiting", "exhausted", "replayed"]
+    assert [x.replayed_at for x in found.dead_letters] == [None, None, None, at(9)]
     assert found.by_state == {"waiting": 2, "exhausted": 1, "replayed": 1}
     assert await setting.found("replayed", "exhausted") == ["3:0", "4:0"]
     assert await setting.found("waiting", max_attempts=2) == ["1:0"]
@@ -117,7 +130,7 @@ async def test_states() -> None:
 
 
 async def test_what_is_not_recognized_is_counted() -> None:
-    assert (await Setting(None, letter(1), None).list()).unrecognized == 2
+    assert (await Setting(None, dead_letter(1), None).list()).unrecognized == 2
 
 
 async def test_nothing_there() -> None:
@@ -129,12 +142,12 @@ async def test_nothing_there() -> None:
 
 async def test_progress_comes_to_the_whole() -> None:
     told: list[tuple[int, int]] = []
-    await Setting(*map(letter, range(5))).list(progress=lambda *now: told.append(now))
+    await Setting(*map(dead_letter, range(5))).list(progress=lambda *now: told.append(now))
     assert told == [(n + 1, 5) for n in range(5)]
 
 
 async def test_while_they_are_away() -> None:
-    setting = Setting(letter(1))
+    setting = Setting(dead_letter(1))
     setting.dead_letters.available = False
     with pytest.raises(Unavailable):
         await setting.list()

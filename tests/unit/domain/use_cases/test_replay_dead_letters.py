@@ -36,7 +36,7 @@ from tests.unit.domain.order.reference import REFERENCE
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def letter(
+def dead_letter(
     offset: int, *, topic: str = "orders", code: ErrorCode = "invalid", **fields: Any
 ) -> DeadLetter:
     value = fields.pop("value", str(offset).encode())
@@ -75,7 +75,7 @@ class Setting:
 
     @property
     def sent(self) -> Counter[int]:
-        """How often each letter was, by its offset."""
+        """How often each dead letter was, by its offset."""
         found = (replayed_identity(message.headers) for message in self.messages)
         return Counter(identity.origin.offset for identity in found if identity)
 
@@ -131,7 +131,7 @@ def small_chunks() -> Iterator[None]:
 
 class TestWhatIsSent:
     async def test_all_that_waits_once(self, small_chunks: None) -> None:
-        setting = Setting(*map(letter, range(10)), letter(3))
+        setting = Setting(*map(dead_letter, range(10)), dead_letter(3))
         report = await setting.replay()
         assert report == ReplayReport(Counter({"invalid": 10}))
         assert setting.sent == Counter(range(10))
@@ -139,7 +139,7 @@ class TestWhatIsSent:
         assert setting.sent == Counter(range(10))
 
     async def test_as_it_was_with_its_attempt_and_who_it_is(self) -> None:
-        setting = Setting(letter(7, value=b"\xff{", attempt=2))
+        setting = Setting(dead_letter(7, value=b"\xff{", attempt=2))
         await setting.replay()
         [message] = setting.messages
         assert (message.value, message.key) == (b"\xff{", b"k")
@@ -151,7 +151,9 @@ class TestWhatIsSent:
         )
 
     async def test_only_what_was_selected(self) -> None:
-        setting = Setting(letter(1), letter(2, code="empty"), letter(3, code="empty"), None)
+        setting = Setting(
+            dead_letter(1), dead_letter(2, code="empty"), dead_letter(3, code="empty"), None
+        )
         one = Selection(references=(Reference(None, 1, 3, None),))
         report = await setting.replay(selection=one)
         assert report == ReplayReport(Counter({"empty": 1}), unrecognized=1)
@@ -159,29 +161,29 @@ class TestWhatIsSent:
         assert setting.sent == Counter([2, 3])
 
     async def test_what_has_failed_too_often_is_left_alone_and_named(self) -> None:
-        setting = Setting(letter(1, attempt=3), letter(2, attempt=2))
+        setting = Setting(dead_letter(1, attempt=3), dead_letter(2, attempt=2))
         report = await setting.replay()
-        assert report.exhausted == [letter(1).identity]
+        assert report.exhausted == [dead_letter(1).identity]
         assert setting.sent == Counter([2])
         await setting.replay(max_attempts=4)
         assert setting.sent == Counter([1, 2])
 
     async def test_what_came_from_elsewhere_is_refused_and_named(self) -> None:
-        setting = Setting(letter(1, topic="elsewhere"), letter(2))
+        setting = Setting(dead_letter(1, topic="elsewhere"), dead_letter(2))
         report = await setting.replay()
-        assert report.foreign == [letter(1, topic="elsewhere").identity]
+        assert report.foreign == [dead_letter(1, topic="elsewhere").identity]
         assert setting.sent == Counter([2])
-        assert setting.store.notes.keys() == {letter(2).identity}
+        assert setting.store.notes.keys() == {dead_letter(2).identity}
 
     async def test_what_the_topic_does_not_take_is_named_and_goes_on_waiting(self) -> None:
-        large = letter(1, value=b"x" * MAX_MESSAGE_BYTES)
-        setting = Setting(large, letter(2))
+        large = dead_letter(1, value=b"x" * MAX_MESSAGE_BYTES)
+        setting = Setting(large, dead_letter(2))
         report = await setting.replay()
         assert report == ReplayReport(Counter({"invalid": 1}), too_large=[large.identity])
-        assert setting.store.notes.keys() == {letter(2).identity}
+        assert setting.store.notes.keys() == {dead_letter(2).identity}
 
     async def test_again_sends_what_was_sent_before(self) -> None:
-        setting = Setting(letter(1), letter(2))
+        setting = Setting(dead_letter(1), dead_letter(2))
         await setting.replay(selection=Selection(references=(Reference(None, 1, 1, None),)))
         report = await setting.replay(include_replayed=True)
         assert report.sent == {"invalid": 2}
@@ -190,10 +192,10 @@ class TestWhatIsSent:
         assert setting.sent == Counter([1, 1, 1, 2, 2])
 
     async def test_a_dry_run_changes_nothing(self) -> None:
-        setting = Setting(letter(1), letter(2, attempt=9), letter(3))
+        setting = Setting(dead_letter(1), dead_letter(2, attempt=9), dead_letter(3))
         report = await setting.replay(dry_run=True)
         assert report == ReplayReport(
-            Counter({"invalid": 2}), [letter(2, attempt=9).identity], remaining=2
+            Counter({"invalid": 2}), [dead_letter(2, attempt=9).identity], remaining=2
         )
         assert not setting.messages
         assert not setting.store.notes
@@ -207,8 +209,8 @@ class TestWhatIsSent:
                 return await super().send(dead_letters)
 
         half = b"x" * (replay_dead_letters.CHUNK_BYTES // 10)
-        written = [letter(n, value=half) for n in range(25)]
-        written += [letter(n) for n in range(25, 600)]
+        written = [dead_letter(n, value=half) for n in range(25)]
+        written += [dead_letter(n) for n in range(25, 600)]
         setting = Setting(*written)
         use_case = ReplayDeadLetters(
             MemoryDeadLetterReader(setting.dead_letters),
@@ -220,15 +222,15 @@ class TestWhatIsSent:
 
 
 def anew(offset: int, *, days: float, sent: int = 5, value: bytes = b"anew") -> DeadLetter:
-    """A letter under an old name: the topic was deleted and made anew."""
+    """A dead letter under an old name: the topic was deleted and made anew."""
     message = Message(Origin("orders", 1, offset), None, b"k", sent)
     return DeadLetter(message, 0, value, "invalid", "$", START + timedelta(days=days))
 
 
 class TestTopicsMadeAnew:
     @pytest.mark.parametrize("sent", [5, int((START.timestamp() + 30 * 86_400) * 1000)])
-    async def test_a_new_letter_of_an_old_name_waits(self, sent: int) -> None:
-        setting = Setting(letter(1))
+    async def test_a_new_dead_letter_of_an_old_name_waits(self, sent: int) -> None:
+        setting = Setting(dead_letter(1))
         await setting.replay()
         setting.dead_letters.written.append(anew(1, days=30, sent=sent))
         assert (await setting.replay(dry_run=True)).sent == {"invalid": 1}
@@ -237,16 +239,16 @@ class TestTopicsMadeAnew:
         assert [message.value for message in setting.messages] == [b"1", b"anew"]
         assert (await setting.replay()).skipped == 1
 
-    async def test_so_does_one_whose_old_letter_is_gone(self) -> None:
-        setting = Setting(letter(1))
+    async def test_so_does_one_whose_old_dead_letter_is_gone(self) -> None:
+        setting = Setting(dead_letter(1))
         await setting.replay()
         setting.dead_letters.written[:] = [anew(1, days=30)]
         assert (await setting.replay()).sent == {"invalid": 1}
 
     async def test_a_copy_that_comes_late_is_what_was_replayed(self) -> None:
-        setting = Setting(letter(1))
+        setting = Setting(dead_letter(1))
         await setting.replay()
-        late = msgspec.structs.replace(letter(1), failed_at=START + timedelta(days=30))
+        late = msgspec.structs.replace(dead_letter(1), failed_at=START + timedelta(days=30))
         setting.dead_letters.written.append(late)
         assert (await setting.replay()).skipped == 1
         assert len(setting.messages) == 1
@@ -259,7 +261,7 @@ class TestTopicsMadeAnew:
 
 
 def failed_again(offset: int, of: int, attempt: int, value: bytes | None = None) -> DeadLetter:
-    """What the consumer writes when a replay of letter ``of`` fails at ``offset``."""
+    """What the consumer writes when a replay of dead letter ``of`` fails at ``offset``."""
     headers = (
         ("orders-attempt", b"%d" % (attempt - 1)),
         ("orders-replay-of", b"orders/1:%d:0" % of),
@@ -273,7 +275,7 @@ class TestWhatFailsAgain:
     """It is the same dead letter, with a higher attempt."""
 
     async def test_a_replay_sent_twice_of_a_bad_message_is_one_dead_letter(self) -> None:
-        setting = Setting(letter(1))
+        setting = Setting(dead_letter(1))
         await setting.replay()
         setting.store.notes.clear()  # killed before it was noted
         await setting.replay()
@@ -282,9 +284,9 @@ class TestWhatFailsAgain:
         listed = await ListDeadLetters(
             MemoryDeadLetterReader(setting.dead_letters), MemoryReplayJournal(setting.store)
         )()
-        [found] = listed.letters
-        assert (found.identity, found.letter.attempt) == (letter(1).identity, 2)
-        assert (found.state, found.letter.copies, listed.hidden) == ("waiting", 2, 0)
+        [found] = listed.dead_letters
+        assert (found.identity, found.summary.attempt) == (dead_letter(1).identity, 2)
+        assert (found.state, found.summary.copies, listed.hidden) == ("waiting", 2, 0)
         setting.ticks = itertools.count(86_400)
         assert (await setting.replay()).sent == {"invalid": 1}
         assert dict(setting.messages[-1].headers)["orders-replay-of"] == b"orders/1:1:0"
@@ -294,7 +296,7 @@ class TestWhatFailsAgain:
     async def test_the_highest_attempt_counts_wherever_it_stands(
         self, order: tuple[int, ...]
     ) -> None:
-        written = [letter(1), failed_again(10, 1, 2), failed_again(99, 1, 2),
+        written = [dead_letter(1), failed_again(10, 1, 2), failed_again(99, 1, 2),
                    failed_again(11, 1, 3)]  # fmt: skip
         setting = Setting(*(written[number] for number in order))
         report = await setting.replay(max_attempts=4)
@@ -302,28 +304,28 @@ class TestWhatFailsAgain:
         assert dict(setting.messages[0].headers)["orders-attempt"] == b"3"
 
     async def test_with_a_clock_ahead_of_the_consumers_it_waits_again(self) -> None:
-        setting = Setting(letter(1))
+        setting = Setting(dead_letter(1))
         setting.ticks = itertools.count(100 * 86_400)
         await setting.replay()
         setting.dead_letters.written.append(failed_again(10, 1, 2))
         assert (await setting.replay()).sent == {"invalid": 1}
 
     async def test_what_has_failed_too_often_stays_so(self) -> None:
-        setting = Setting(letter(1), failed_again(10, 1, 2), failed_again(11, 1, 3))
-        assert (await setting.replay(include_replayed=True)).exhausted == [letter(1).identity]
+        setting = Setting(dead_letter(1), failed_again(10, 1, 2), failed_again(11, 1, 3))
+        assert (await setting.replay(include_replayed=True)).exhausted == [dead_letter(1).identity]
         assert not setting.messages
 
     async def test_a_chain_of_the_former_version_is_named_by_its_parents(self) -> None:
-        setting = Setting(letter(1), failed_again(10, 1, 2), failed_again(11, 10, 3, b"1"))
+        setting = Setting(dead_letter(1), failed_again(10, 1, 2), failed_again(11, 10, 3, b"1"))
         setting.store.notes |= {
-            letter(n).identity: ReplayNote(START + timedelta(days=1)) for n in (1, 10)
+            dead_letter(n).identity: ReplayNote(START + timedelta(days=1)) for n in (1, 10)
         }
         report = await setting.replay()
-        assert report.exhausted == [letter(10).identity]
+        assert report.exhausted == [dead_letter(10).identity]
         assert report.sent == {"invalid": 1}
 
     async def test_elements_of_what_could_not_be_decoded_before_are_one_each(self) -> None:
-        whole = letter(1, code="undecodable")
+        whole = dead_letter(1, code="undecodable")
         sent_twice = [
             msgspec.structs.replace(failed_again(offset, 1, 2, b"{}"), index=3)
             for offset in (10, 11)
@@ -337,7 +339,7 @@ class TestWhatFailsAgain:
 class TestWhatFailsAsItIs:
     @pytest.mark.parametrize("code", ["undecodable", "empty"])
     async def test_it_is_sent_only_where_it_is_named(self, code: ErrorCode) -> None:
-        setting = Setting(letter(1, code=code), letter(2))
+        setting = Setting(dead_letter(1, code=code), dead_letter(2))
         report = await setting.replay(selection=Selection(since=START))
         assert (report.sent, report.unnamed) == ({"invalid": 1}, {code: 1})
         assert setting.sent == Counter([2])
@@ -352,7 +354,7 @@ class TestStopping:
     async def test_a_stop_leaves_the_rest_and_the_next_run_sends_it(
         self, small_chunks: None
     ) -> None:
-        setting = Setting(*map(letter, range(10)))
+        setting = Setting(*map(dead_letter, range(10)))
         answers = iter([False, False, True])
         report = await setting.use_case()(ReplayRequest(), wants_stop=lambda: next(answers))
         assert (report.is_stopped, report.remaining) == (True, 4)
@@ -361,14 +363,14 @@ class TestStopping:
         assert setting.sent == Counter(range(10))
 
     async def test_progress_is_told(self, small_chunks: None) -> None:
-        setting = Setting(*map(letter, range(4)))
+        setting = Setting(*map(dead_letter, range(4)))
         told: list[tuple[str, int, int]] = []
         await setting.use_case()(ReplayRequest(), lambda *now: told.append(now))
         assert told == [*(("reading", n, 4) for n in range(1, 5)),
                         ("sending", 0, 4), ("sending", 3, 4), ("sending", 4, 4)]  # fmt: skip
 
-    async def test_letters_that_vanish_meanwhile_are_counted(self) -> None:
-        setting = Setting(letter(1), letter(2))
+    async def test_dead_letters_that_vanish_meanwhile_are_counted(self) -> None:
+        setting = Setting(dead_letter(1), dead_letter(2))
 
         class Vanishing(MemoryDeadLetterReader):
             async def read(self) -> AsyncIterator[Any]:
@@ -388,19 +390,19 @@ class TestStopping:
 class TestKills:
     async def test_at_any_moment_nothing_is_forgotten(self, small_chunks: None) -> None:
         kill = Kill(None)
-        await Setting(*map(letter, range(8))).replay(kill)
+        await Setting(*map(dead_letter, range(8))).replay(kill)
         assert kill.passed > 20
         for step in range(kill.passed):
-            setting = Setting(*map(letter, range(8)))
+            setting = Setting(*map(dead_letter, range(8)))
             with pytest.raises(Killed):
                 await setting.replay(Kill(step))
             await setting.replay()
             assert setting.sent.keys() == set(range(8)), f"killed at {step}"
             assert setting.sent.total() <= 8 + 3, "at most a chunk is sent once more"
-            assert setting.store.notes.keys() == {letter(n).identity for n in range(8)}
+            assert setting.store.notes.keys() == {dead_letter(n).identity for n in range(8)}
 
     async def test_a_topic_that_goes_away_is_a_cut_too(self, small_chunks: None) -> None:
-        setting = Setting(*map(letter, range(8)))
+        setting = Setting(*map(dead_letter, range(8)))
 
         class Failing(MemoryReplayTarget):
             async def send(self, dead_letters: Sequence[DeadLetter]) -> Collection[DeadLetter]:
@@ -420,7 +422,7 @@ class TestKills:
 
 async def test_a_valid_order_that_is_replayed_twice_is_stored_once() -> None:
     value = json.dumps(REFERENCE).encode()
-    setting = Setting(letter(1, code="rejected", value=value))
+    setting = Setting(dead_letter(1, code="rejected", value=value))
     await setting.replay()
     await setting.replay(include_replayed=True)
     assert setting.sent == Counter([1, 1])

@@ -18,7 +18,7 @@ from tests.unit.domain.order.reference import REFERENCE
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def letter(value: bytes | None, offset: int = 1, index: int = 0, hours: int = 0) -> DeadLetter:
+def dead_letter(value: bytes | None, offset: int = 1, index: int = 0, hours: int = 0) -> DeadLetter:
     message = Message(Origin("orders", 0, offset), None)
     at = START + timedelta(hours=hours)
     return DeadLetter(message, index, value, "invalid", "$: was bad", at)
@@ -34,7 +34,7 @@ async def shown(reference: str, *written: DeadLetter | None) -> ShownDeadLetter:
 
 async def test_all_faults_by_path() -> None:
     bad = REFERENCE | {"sm_id": "x", "payment": REFERENCE["payment"] | {"amount": -1}}
-    found = await shown("0:1", None, letter(b"{}", 2), letter(json.dumps(bad).encode()))
+    found = await shown("0:1", None, dead_letter(b"{}", 2), dead_letter(json.dumps(bad).encode()))
     assert sorted(map(str, found.faults)) == [
         "$.payment.amount: must not be negative and must fit 64 bits",
         "$.sm_id: expected int, got str",
@@ -43,7 +43,7 @@ async def test_all_faults_by_path() -> None:
 
 
 async def test_what_would_be_valid_today() -> None:
-    found = await shown("orders/0:1:0", letter(json.dumps(REFERENCE).encode()))
+    found = await shown("orders/0:1:0", dead_letter(json.dumps(REFERENCE).encode()))
     assert (found.code_now, found.faults, found.orders) == (None, (), 1)
 
 
@@ -51,25 +51,27 @@ async def test_what_would_be_valid_today() -> None:
     ("value", "code"), [(None, "empty"), (b" ", "empty"), (b"{", "undecodable")]
 )
 async def test_what_is_no_document(value: bytes | None, code: str) -> None:
-    found = await shown("0:1", letter(value))
+    found = await shown("0:1", dead_letter(value))
     assert (found.code_now, len(found.faults), found.orders) == (code, 1, 0)
 
 
 async def test_the_newest_copy_is_shown() -> None:
-    found = await shown("0:1", *(letter(b"1", hours=hours) for hours in (1, 3, 2)))
-    assert (found.letter.failed_at, found.copies) == (START + timedelta(hours=3), 3)
+    found = await shown("0:1", *(dead_letter(b"1", hours=hours) for hours in (1, 3, 2)))
+    assert (found.dead_letter.failed_at, found.copies) == (START + timedelta(hours=3), 3)
 
 
 async def test_of_several_messages_of_one_name_the_newest_is_shown() -> None:
-    written = [letter(b"1", hours=1), letter(b"2", hours=3), letter(b"1", hours=2)]
+    written = [dead_letter(b"1", hours=1), dead_letter(b"2", hours=3), dead_letter(b"1", hours=2)]
     for order in permutations(written):
         found = await shown("0:1", *order)
-        assert (found.letter.value, found.copies) == (b"2", 1)
+        assert (found.dead_letter.value, found.copies) == (b"2", 1)
 
 
 async def test_what_is_not_there_and_what_is_not_the_only_one() -> None:
     with pytest.raises(NotFound):
-        await shown("0:2", letter(b"1"), None)
+        await shown("0:2", dead_letter(b"1"), None)
     with pytest.raises(Invalid, match=r"2 dead letters.*orders/0:1:0, orders/0:1:5"):
-        await shown("0:1", letter(b"1"), letter(b"1", index=5))
-    assert (await shown("0:1:5", letter(b"1"), letter(b"2", index=5))).letter.value == b"2"
+        await shown("0:1", dead_letter(b"1"), dead_letter(b"1", index=5))
+    assert (
+        await shown("0:1:5", dead_letter(b"1"), dead_letter(b"2", index=5))
+    ).dead_letter.value == b"2"

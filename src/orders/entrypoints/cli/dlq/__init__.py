@@ -1,1 +1,1 @@
-"""`orders dlq`: look at dead letters, and send them again."""
+"""The command `orders dlq`: inspect and replay dead letters."""

@@ -5,20 +5,20 @@ import sys
 
 import click
 
-from orders.entrypoints.cli.dlq.list import list_letters
+from orders.entrypoints.cli.dlq.list import list_dead_letters
 from orders.entrypoints.cli.dlq.replay import replay
 from orders.entrypoints.cli.dlq.show import show
 from orders.entrypoints.startup import EXIT_FAILED
 
 
 class _Group(click.Group):
-    """Says in a line when its output cannot be written, and nothing when nobody reads it."""
+    """Reports in one line that output cannot be written; a closed pipe is not reported."""
 
     def invoke(self, ctx: click.Context) -> object:
         """See ``click.Group.invoke``."""
         try:
             result = super().invoke(ctx)
-            sys.stdout.flush()  # else it would fail at the very end, with a traceback
+            sys.stdout.flush()  # else it would fail at exit, with a traceback
         except BrokenPipeError:
             _drop_output()
             ctx.exit(EXIT_FAILED)
@@ -30,7 +30,7 @@ class _Group(click.Group):
 
 
 def _drop_output() -> None:
-    """Have what is still in the buffer go nowhere: the interpreter flushes once more at its end."""
+    """Discard what is buffered, since the interpreter flushes again at exit."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)
@@ -40,7 +40,7 @@ def _drop_output() -> None:
 def dlq() -> None:
     """Inspect and replay dead letters.
 
-    What could not be stored lies on the topic of dead letters. These commands need Kafka alone, and
+    What could not be stored is on the topic of dead letters. These commands only need Kafka, and
     only `replay` changes anything.
 
     \b
@@ -51,6 +51,6 @@ def dlq() -> None:
     """
 
 
-dlq.add_command(list_letters, "list")
+dlq.add_command(list_dead_letters, "list")
 dlq.add_command(show, "show")
 dlq.add_command(replay, "replay")

@@ -1,4 +1,4 @@
-"""One dead letter as people and as programs see it, with or without personal data."""
+"""Formats a dead letter as text or JSON, with or without personal data."""
 
 import base64
 import hashlib
@@ -12,11 +12,11 @@ from orders.domain.errors import Invalid
 from orders.domain.use_cases.show_dead_letter import ShownDeadLetter
 from orders.entrypoints.cli.dlq.terminal import safe
 
-_MASKED = "personal data masked, --unmask shows it"
+_MASKED = "personal data masked; use --unmask to show it"
 
 
 def dead_letter_as_text(shown: ShownDeadLetter, *, unmask: bool) -> str:
-    """Lines for a terminal; no character in them that it would obey."""
+    """Format a dead letter for a terminal, without control characters."""
     lines = [f"Dead letter {shown.root}"]
     lines += [f"  {name:<10} {value}" for name, value in _facts(shown, unmask=unmask)]
     lines += ["", *_verdict(shown)]
@@ -25,69 +25,68 @@ def dead_letter_as_text(shown: ShownDeadLetter, *, unmask: bool) -> str:
 
 
 def dead_letter_as_json(shown: ShownDeadLetter, *, unmask: bool) -> dict[str, Any]:
-    """The same for programs. Bytes are base64; what is masked is null, or a mask such as <str 11>.
+    """Return a dead letter for programs. Bytes are base64; masked values are null or ``<str 11>``.
 
-    ``sent_at`` is null where it is no time. ``payload`` is the document where it is one that can be
-    read, else null.
+    ``sent_at`` is null if it is not a valid time, and ``payload`` if it is not JSON.
     """
-    letter, root = shown.letter, shown.root
-    value = letter.value or b""
-    parent = replayed_identity(letter.message.headers)
-    sent_at = _sent_at(letter.message.timestamp)
+    dead_letter, root = shown.dead_letter, shown.root
+    value = dead_letter.value or b""
+    parent = replayed_identity(dead_letter.message.headers)
+    sent_at = _sent_at(dead_letter.message.timestamp)
     return {
         "identity": str(root),
         "topic": root.origin.topic,
         "partition": root.origin.partition,
         "offset": root.origin.offset,
         "index": root.index,
-        "source": str(letter.identity),
-        "code": letter.code,
-        "detail": letter.detail,
-        "failed_at": letter.failed_at.isoformat(),
-        "attempt": letter.attempt,
+        "source": str(dead_letter.identity),
+        "code": dead_letter.code,
+        "detail": dead_letter.detail,
+        "failed_at": dead_letter.failed_at.isoformat(),
+        "attempt": dead_letter.attempt,
         "state": shown.state,
         "replayed_at": shown.replayed_at and shown.replayed_at.isoformat(),
         "replay_of": parent and str(parent),
         "copies": shown.copies,
         "sent_at": sent_at and sent_at.isoformat(),
-        "key": _base64(letter.message.key) if unmask else None,
+        "key": _base64(dead_letter.message.key) if unmask else None,
         "headers": [
             {
                 "name": _name(name, unmask=unmask),
                 "bytes": len(content),
                 "value": _base64(content) if unmask else None,
             }
-            for name, content in letter.message.headers
+            for name, content in dead_letter.message.headers
         ],
         "valid_now": not shown.faults and shown.orders > 0,
         "code_now": shown.code_now,
         "faults": [{"path": f.json_path, "rule": f.rule} for f in shown.faults],
-        "bytes": None if letter.value is None else len(value),
+        "bytes": None if dead_letter.value is None else len(value),
         "sha256": hashlib.sha256(value).hexdigest(),
         "masked": not unmask,
         "payload": None if unmask else _masked_or_none(shown),
-        "raw": _base64(letter.value) if unmask else None,
+        "raw": _base64(dead_letter.value) if unmask else None,
     }
 
 
 def _facts(shown: ShownDeadLetter, *, unmask: bool) -> list[tuple[str, str]]:
-    letter, message = shown.letter, shown.letter.message
+    dead_letter, message = shown.dead_letter, shown.dead_letter.message
     sent_at = _sent_at(message.timestamp)
     state: str = shown.state
     if shown.replayed_at:
         state += f" at {_time(shown.replayed_at)}"
     facts = [
-        ("code", letter.code),
-        ("detail", safe(letter.detail)),
-        ("failed at", _time(letter.failed_at)),
-        ("attempt", str(letter.attempt)),
+        ("code", dead_letter.code),
+        ("detail", safe(dead_letter.detail)),
+        ("failed at", _time(dead_letter.failed_at)),
+        ("attempt", str(dead_letter.attempt)),
         ("state", state),
         ("sent at", _time(sent_at) if sent_at else str(message.timestamp)),
         ("copies", str(shown.copies)),
         ("key", _bytes(message.key, unmask=unmask)),
     ]
-    if letter.identity != shown.root:
-        facts.append(("source", str(letter.identity)))
+    if dead_letter.identity != shown.root:
+        facts.append(("source", str(dead_letter.identity)))
     facts += [
         ("header", f"{safe(_name(name, unmask=unmask))} = {_bytes(content, unmask=unmask)}")
         for name, content in message.headers
@@ -99,19 +98,19 @@ def _facts(shown: ShownDeadLetter, *, unmask: bool) -> list[tuple[str, str]]:
 def _verdict(shown: ShownDeadLetter) -> list[str]:
     if shown.faults:
         return [
-            f"What is wrong with it today ({shown.code_now}):",
+            f"By the current rules it is wrong ({shown.code_now}):",
             *(f"  {safe(str(fault))}" for fault in shown.faults),
         ]
     if not shown.orders:
-        return ["What is wrong with it today: nothing, but it holds no order"]
-    verdict = "By today's rules it is valid."
-    if shown.letter.code in ("conflict", "rejected"):
-        verdict += " Its code says what stood against it besides the rules."
+        return ["By the current rules nothing is wrong, but it contains no order."]
+    verdict = "By the current rules it is valid."
+    if shown.dead_letter.code in ("conflict", "rejected"):
+        verdict += " Its code says why it was not stored."
     return [verdict]
 
 
 def _payload_lines(shown: ShownDeadLetter, *, unmask: bool) -> list[str]:
-    value = shown.letter.value
+    value = shown.dead_letter.value
     if value is None:
         return ["Payload: none (a tombstone)"]
     heading = f"Payload: {len(value)} bytes, sha256 {hashlib.sha256(value).hexdigest()}"
@@ -122,8 +121,8 @@ def _payload_lines(shown: ShownDeadLetter, *, unmask: bool) -> list[str]:
         return [heading, safe(text, keep_lines=True)]
     seen = _masked_or_none(shown)
     if seen is None:
-        # Where nobody knows what is a name and what is not, all of it may be.
-        return [heading, "  (cannot be masked, so it is not shown: --unmask, --raw)"]
+        # Without its structure, any part of it may be personal data.
+        return [heading, "  (cannot be masked and is not shown; use --unmask or --raw)"]
     text = json.dumps(seen, indent=2, ensure_ascii=False)
     return [f"{heading} ({_MASKED})", safe(text, keep_lines=True)]
 
@@ -132,7 +131,7 @@ def _masked_or_none(shown: ShownDeadLetter) -> Any:
     if shown.code_now in ("undecodable", "empty"):
         return None
     try:
-        return masked(shown.letter.value or b"")
+        return masked(shown.dead_letter.value or b"")
     except Invalid:
         return None
 
@@ -160,5 +159,5 @@ def _time(moment: datetime) -> str:
 def _sent_at(milliseconds: int) -> datetime | None:
     try:
         return datetime.fromtimestamp(milliseconds / 1000, UTC)
-    except (ValueError, OverflowError, OSError):  # producers may send any number
+    except (ValueError, OverflowError, OSError):  # a producer may send any number
         return None

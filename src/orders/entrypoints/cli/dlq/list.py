@@ -1,4 +1,4 @@
-"""`orders dlq list`: which dead letters there are."""
+"""The command `orders dlq list`."""
 
 import asyncio
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ from orders.entrypoints.cli.dlq.running import container_of, map_errors
 from orders.entrypoints.cli.dlq.terminal import json_line, progress, safe, write
 
 _NAME_WIDTH = 40
-"""Characters of a name that stand in one line; topics may have 249."""
+"""The width of the first column; names of topics may have 249 characters."""
 _DETAIL_WIDTH = 24
 _DETAIL_LINES = 3
 
@@ -37,7 +37,7 @@ _DETAIL_LINES = 3
     "states",
     type=click.Choice(get_args(State)),
     multiple=True,
-    help="Only dead letters in this state; may be given several times.",
+    help="Only dead letters in this state; can be repeated.",
 )
 @options.max_attempts_option
 @click.option(
@@ -45,11 +45,11 @@ _DETAIL_LINES = 3
     type=click.IntRange(min=1),
     default=100,
     show_default=True,
-    help="Most rows of the table: the latest failures. --json lists all.",
+    help="The most rows of the table, the latest failures; --json lists all.",
 )
 @options.json_option
 @click.pass_context
-def list_letters(
+def list_dead_letters(
     context: click.Context,
     /,
     *,
@@ -61,9 +61,9 @@ def list_letters(
     limit: int,
     as_json: bool,
 ) -> None:
-    """List dead letters, each once, in the order in which they failed.
+    """List dead letters, each once, in the order of their failures.
 
-    A dead letter waits until it is replayed, and is exhausted once it has failed too often.
+    A dead letter is waiting until it is replayed, and exhausted when it has failed too often.
 
     \b
     Examples:
@@ -76,7 +76,7 @@ def list_letters(
     with map_errors():
         found = asyncio.run(_find(use_case, selection, frozenset(states), max_attempts))
     if as_json:
-        for listed in found.letters:
+        for listed in found.dead_letters:
             click.echo(json_line(_as_json(listed)))
     else:
         _print(found, limit)
@@ -92,42 +92,43 @@ async def _find(
 
 
 def _print(found: DeadLetterList, limit: int) -> None:
-    if found.letters:
-        # Whatever the terminal, a letter's text is text: no markup, no emoji codes, no links.
+    listed = found.dead_letters
+    if listed:
+        # The text of a dead letter must not be interpreted: no markup, emoji codes or links.
         console = Console(markup=False, highlight=False, emoji=False)
-        _print_table(console, found.letters[-limit:])
-        if len(found.letters) > limit:
-            write(f"{len(found.letters) - limit} earlier ones are not shown: --limit, --json")
-        write(f"{_amount(len(found.letters))}: {_counts(found.by_code)}; {_counts(found.by_state)}")
+        _print_table(console, listed[-limit:])
+        if len(listed) > limit:
+            write(f"{len(listed) - limit} earlier ones are not shown; use --limit or --json")
+        write(f"{_amount(len(listed))}: {_counts(found.by_code)}; {_counts(found.by_state)}")
     else:
         write("no dead letters")
     if found.unrecognized:
-        write(f"messages on the topic that are no dead letters of ours: {found.unrecognized}")
+        write(f"records on the topic that are not dead letters of ours: {found.unrecognized}")
     if found.hidden:
-        write(f"dead letters behind newer ones of the same name: {found.hidden}")
+        write(f"older dead letters with the same identity, of a recreated topic: {found.hidden}")
 
 
-def _print_table(console: Console, letters: tuple[ListedDeadLetter, ...]) -> None:
-    has_one_topic = len({listed.identity.origin.topic for listed in letters}) == 1
+def _print_table(console: Console, dead_letters: tuple[ListedDeadLetter, ...]) -> None:
+    has_one_topic = len({listed.identity.origin.topic for listed in dead_letters}) == 1
     rows = []
-    for listed in letters:
-        letter = listed.letter
+    for listed in dead_letters:
+        summary = listed.summary
         name = _short(listed) if has_one_topic else str(listed.identity)
-        failed_at = letter.failed_at.astimezone(UTC).strftime("%Y-%m-%d %H:%M")
-        rows.append((name, letter.code, str(letter.attempt), listed.state, failed_at))
-    headings = ("letter", "code", "try", "state", "failed at (UTC)")
+        failed_at = summary.failed_at.astimezone(UTC).strftime("%Y-%m-%d %H:%M")
+        rows.append((name, summary.code, str(summary.attempt), listed.state, failed_at))
+    headings = ("dead letter", "code", "try", "state", "failed at (UTC)")
     widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
     widths[0] = min(widths[0], _NAME_WIDTH)
     taken = sum(widths) + len(widths)
-    # Rich would make columns vanish where there is no room; a terminal only breaks long lines.
+    # Rich would drop columns that do not fit; a terminal just wraps long lines.
     console.width = max(console.width, taken + _DETAIL_WIDTH)
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for heading, width in zip(headings, widths, strict=True):
         table.add_column(heading, width=width, overflow="fold")
     table.add_column("what is wrong", overflow="fold")
     room = (console.width - taken - 1) * _DETAIL_LINES
-    for listed, row in zip(letters, rows, strict=True):
-        detail = Text(safe(listed.letter.detail))
+    for listed, row in zip(dead_letters, rows, strict=True):
+        detail = Text(safe(listed.summary.detail))
         detail.truncate(room, overflow="ellipsis")
         table.add_row(*map(Text, row), detail)
     console.print(table)
@@ -139,20 +140,20 @@ def _short(listed: ListedDeadLetter) -> str:
 
 
 def _as_json(listed: ListedDeadLetter) -> dict[str, Any]:
-    letter, origin = listed.letter, listed.identity.origin
+    summary, origin = listed.summary, listed.identity.origin
     return {
         "identity": str(listed.identity),
         "topic": origin.topic,
         "partition": origin.partition,
         "offset": origin.offset,
         "index": listed.identity.index,
-        "code": letter.code,
-        "detail": letter.detail,
-        "failed_at": letter.failed_at.isoformat(),
-        "attempt": letter.attempt,
+        "code": summary.code,
+        "detail": summary.detail,
+        "failed_at": summary.failed_at.isoformat(),
+        "attempt": summary.attempt,
         "state": listed.state,
         "replayed_at": listed.replayed_at and listed.replayed_at.isoformat(),
-        "bytes": letter.size,
+        "bytes": summary.size,
     }
 
 

@@ -1,4 +1,4 @@
-"""What these commands have in common on the command line."""
+"""Options and parameter types of the `orders dlq` commands."""
 
 import re
 from collections.abc import Callable
@@ -15,7 +15,7 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 class Moment(click.ParamType):  # type: ignore[type-arg]
-    """RFC 3339, UTC where it has no offset; or how long ago."""
+    """A time in RFC 3339, in UTC if it has no offset, or how long ago."""
 
     name = "time"
 
@@ -35,9 +35,9 @@ class Moment(click.ParamType):  # type: ignore[type-arg]
 
 
 class DeadLetterReference(click.ParamType):  # type: ignore[type-arg]
-    """How a letter is named."""
+    """A reference to a dead letter."""
 
-    name = "letter"
+    name = "reference"
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
@@ -56,21 +56,21 @@ code_option: Callable[[_Command], _Command] = click.option(
     "codes",
     type=click.Choice(get_args(ErrorCode)),
     multiple=True,
-    help="Only dead letters of this code; may be given several times.",
+    help="Only dead letters with this code; can be repeated.",
 )
 since_option: Callable[[_Command], _Command] = click.option(
-    "--since", type=Moment(), help="Only what failed then or later: a time, or 2h for 2 hours ago."
+    "--since", type=Moment(), help="Only failures at or after this time; 2h means 2 hours ago."
 )
 until_option: Callable[[_Command], _Command] = click.option(
-    "--until", type=Moment(), help="Only what failed before."
+    "--until", type=Moment(), help="Only failures before this time."
 )
 max_attempts_option: Callable[[_Command], _Command] = click.option(
     "--max-attempts",
     type=click.IntRange(min=1),
     default=MAX_ATTEMPTS,
     show_default=True,
-    help="Dead letters that have failed so often are exhausted.",
+    help="Dead letters that have failed this often are exhausted.",
 )
 json_option: Callable[[_Command], _Command] = click.option(
-    "--json", "as_json", is_flag=True, help="JSON for programs, one object a line."
+    "--json", "as_json", is_flag=True, help="Print JSON, one object per line."
 )

@@ -1,4 +1,4 @@
-"""`orders dlq replay`: dead letters' messages back to their topic."""
+"""The command `orders dlq replay`."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -17,12 +17,12 @@ from orders.entrypoints.cli.dlq.stop_flag import StopFlag, cancelled_by, stop_fl
 from orders.entrypoints.cli.dlq.terminal import progress, write
 
 _NAMED = 5
-_RESUME = "; nothing is lost: run the same command again to send the rest"
-_RESUME_WITH_AGAIN = "; nothing is lost: the same command sends all of them once more"
+_RESUME = "; nothing is lost, run the same command again to send the rest"
+_RESUME_WITH_AGAIN = "; nothing is lost, the same command sends all of them again"
 
 
 @click.command()
-@click.option("--all", "takes_all", is_flag=True, help="All that wait.")
+@click.option("--all", "takes_all", is_flag=True, help="All waiting dead letters.")
 @options.code_option
 @options.since_option
 @options.until_option
@@ -31,16 +31,16 @@ _RESUME_WITH_AGAIN = "; nothing is lost: the same command sends all of them once
     "references",
     type=options.DeadLetterReference(),
     multiple=True,
-    metavar="LETTER",
-    help="Only this one, as partition:offset[:index] of its source; may be given several times.",
+    metavar="REFERENCE",
+    help="Only this one, as partition:offset[:index] of its source; can be repeated.",
 )
 @click.option(
     "--again",
     is_flag=True,
-    help="Also dead letters that were replayed before and have not failed since.",
+    help="Also those that were replayed before and have not failed since.",
 )
 @options.max_attempts_option
-@click.option("--dry-run", is_flag=True, help="Say what would be sent, and send nothing.")
+@click.option("--dry-run", is_flag=True, help="Only print what would be sent.")
 @click.pass_context
 def replay(
     context: click.Context,
@@ -57,10 +57,10 @@ def replay(
 ) -> None:
     """Send dead letters to the topic that they came from, at least once.
 
-    Choose what to send: --all, --code, --since, --until or --offset. Sending twice changes nothing:
-    an order that is stored already stays as it is, and a message that fails again is the same dead
-    letter with one attempt more. Dead letters with the codes undecodable and empty fail again as
-    they are, and are sent only where --code or --offset names them.
+    Choose what to send with --all, --code, --since, --until or --offset. Sending twice is harmless:
+    an order that is stored already does not change, and a message that fails again is the same
+    dead letter with one more attempt. The codes undecodable and empty always fail again, so they
+    are sent only if --code or --offset names them.
 
     \b
     Examples:
@@ -92,7 +92,7 @@ def replay(
         raise click.ClickException(f"there is no such dead letter: {unknown}")
     if report.is_stopped:
         when = "" if report.sent else " before anything was sent"
-        remaining = _letters_are(report.remaining)
+        remaining = _remaining(report.remaining)
         raise click.ClickException(f"stopped{when}, {remaining} left{advice}")
 
 
@@ -100,7 +100,7 @@ async def _replay(container: Container, request: ReplayRequest, stop: StopFlag) 
     with progress() as advance:
         is_sending = False
 
-        def told(phase: str, done: int, total: int) -> None:
+        def on_progress(phase: str, done: int, total: int) -> None:
             nonlocal is_sending
             is_sending = phase == "sending"
             advance(phase, done, total)
@@ -108,44 +108,47 @@ async def _replay(container: Container, request: ReplayRequest, stop: StopFlag) 
         resources = () if request.dry_run else container.replay_resources()
         async with cancelled_by(stop, unless=lambda: is_sending), open_all(*resources):
             use_case: Callable[..., Any] = container.replay_dead_letters()
-            report: ReplayReport = await use_case(request, told, lambda: stop.is_set)
+            report: ReplayReport = await use_case(request, on_progress, lambda: stop.is_set)
             return report
 
 
 def _print(report: ReplayReport, request: ReplayRequest, topic: str) -> None:
     number = report.sent.total()
     if number:
-        write(f"{'would send' if request.dry_run else 'sent'} {_letters(number)} to topic {topic}")
+        write(f"{'would send' if request.dry_run else 'sent'} {_count(number)} to topic {topic}")
         for code, amount in sorted(report.sent.items()):
             write(f"  {code:<12} {amount}")
     elif not report.is_stopped:
         write("nothing to replay")
     if report.skipped:
-        write(f"{_letters(report.skipped)} replayed before, skipped: --again")
+        write(f"{_count(report.skipped)} replayed before, skipped (use --again to include them)")
     for code, amount in sorted(report.unnamed.items()):
-        write(f"{_letters(amount)} with code {code} would fail again, skipped: --code {code}")
+        write(f"{_count(amount)} with code {code} would fail again, skipped (use --code {code})")
     often = "once" if request.max_attempts == 1 else f"{request.max_attempts} times"
-    _name(report.exhausted, f"failed {often} or more, skipped: --max-attempts")
-    _name(report.foreign, f"refused, since they did not come from topic {topic}")
-    _name(report.too_large, f"refused by topic {topic}, since they are too large with our headers")
+    _name(report.exhausted, f"failed {often} or more, skipped (use --max-attempts to include them)")
+    _name(report.foreign, f"not sent, they are not from topic {topic}")
+    _name(
+        report.too_large,
+        f"not sent, they exceed the size limit of topic {topic} once headers are added",
+    )
     if report.unrecognized:
-        write(f"messages on the topic that are no dead letters of ours: {report.unrecognized}")
+        write(f"records on the topic that are not dead letters of ours: {report.unrecognized}")
     if report.remaining and not report.is_stopped and not request.dry_run:
-        write(f"{_letters(report.remaining)} deleted by somebody meanwhile")
+        write(f"{_count(report.remaining)} deleted in the meantime")
 
 
 def _name(identities: Sequence[Identity], what: str) -> None:
     if identities:
         more = len(identities) - _NAMED
         some = [*map(str, identities[:_NAMED]), *([f"and {more} more"] if more > 0 else [])]
-        write(f"{_letters(len(identities))} {what}")
+        write(f"{_count(len(identities))} {what}")
         for line in some:
             write(f"  {line}")
 
 
-def _letters(number: int) -> str:
+def _count(number: int) -> str:
     return "1 dead letter" if number == 1 else f"{number} dead letters"
 
 
-def _letters_are(number: int) -> str:
-    return f"{_letters(number)} {'is' if number == 1 else 'are'}"
+def _remaining(number: int) -> str:
+    return f"{_count(number)} {'is' if number == 1 else 'are'}"

@@ -1,4 +1,4 @@
-"""The container that a command works on, and what its errors come to."""
+"""The container and the exit codes of the `orders dlq` commands."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,10 +11,10 @@ from orders.entrypoints.startup import settings_or_exit, start_logging
 
 
 def container_of(context: click.Context) -> Container:
-    """The caller's own container where it brings one, else that of the settings."""
+    """Return the container in the context, if any, else one for the settings."""
     if context.obj is not None:
-        brought: Container = context.obj
-        return brought
+        given: Container = context.obj
+        return given
     settings = settings_or_exit(("kafka_bootstrap",))
     start_logging(settings, "dlq")
     return build(settings)
@@ -22,7 +22,7 @@ def container_of(context: click.Context) -> Container:
 
 @contextmanager
 def map_errors(advice: str = "") -> Iterator[None]:
-    """End with 2 where the command was used wrongly, with 1 where it could not do its work."""
+    """Turn errors into exit codes: 2 for wrong usage, 1 for a failure."""
     try:
         yield
     except Invalid as error:

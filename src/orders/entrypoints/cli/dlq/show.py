@@ -1,4 +1,4 @@
-"""`orders dlq show`: one dead letter."""
+"""The command `orders dlq show`."""
 
 import asyncio
 import sys
@@ -14,17 +14,17 @@ from orders.entrypoints.cli.dlq.terminal import json_line, progress, write
 
 
 @click.command()
-@click.argument("letter", type=options.DeadLetterReference(), metavar="LETTER")
+@click.argument("reference", type=options.DeadLetterReference(), metavar="REFERENCE")
 @options.max_attempts_option
-@click.option("--unmask", is_flag=True, help="Show personal data, too.")
-@click.option("--raw", is_flag=True, help="Write the original bytes and nothing else; unmasked.")
+@click.option("--unmask", is_flag=True, help="Show personal data as well.")
+@click.option("--raw", is_flag=True, help="Write only the original bytes, unmasked.")
 @options.json_option
 @click.pass_context
 def show(
     context: click.Context,
     /,
     *,
-    letter: Reference,
+    reference: Reference,
     max_attempts: int,
     unmask: bool,
     raw: bool,
@@ -32,12 +32,11 @@ def show(
 ) -> None:
     """Show one dead letter: its headers, what is wrong with it, its payload.
 
-    LETTER is partition:offset of the message that failed, with :index where its array had several,
-    and topic/ before it where several topics had.
+    REFERENCE is partition:offset of the message that failed, with :index after it if several
+    elements of its array failed, and topic/ before it if there are several source topics.
 
-    Personal data is masked: names, addresses, phones, e-mails, and all that is not known to be
-    none, names of unknown fields and headers included. A mask keeps type and length, such as
-    <str 11>.
+    Personal data is masked, and so is everything that is not known not to be personal, including
+    the names of unknown fields and headers. A mask has type and length, such as <str 11>.
 
     \b
     Examples:
@@ -46,12 +45,12 @@ def show(
       orders dlq show 0:17 --raw > payload
     """
     if raw and as_json:
-        raise click.UsageError("--raw and --json exclude each other")
+        raise click.UsageError("--raw and --json cannot be combined")
     use_case = container_of(context).show_dead_letter()
     with map_errors():
-        found = asyncio.run(_find(use_case, letter, max_attempts))
+        found = asyncio.run(_find(use_case, reference, max_attempts))
     if raw:
-        sys.stdout.buffer.write(found.letter.value or b"")
+        sys.stdout.buffer.write(found.dead_letter.value or b"")
         sys.stdout.buffer.flush()
     elif as_json:
         click.echo(json_line(dead_letter_as_json(found, unmask=unmask)))
@@ -59,8 +58,10 @@ def show(
         write(dead_letter_as_text(found, unmask=unmask))
 
 
-async def _find(use_case: ShowDeadLetter, letter: Reference, max_attempts: int) -> ShownDeadLetter:
+async def _find(
+    use_case: ShowDeadLetter, reference: Reference, max_attempts: int
+) -> ShownDeadLetter:
     with progress() as advance:
         return await use_case(
-            letter, max_attempts, lambda done, total: advance("reading", done, total)
+            reference, max_attempts, lambda done, total: advance("reading", done, total)
         )

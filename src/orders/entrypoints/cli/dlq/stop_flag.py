@@ -1,7 +1,7 @@
-"""SIGINT and SIGTERM as a flag: a command that must not be cut in two looks at it now and then.
+"""SIGINT and SIGTERM as a flag, for a command that stops between two steps.
 
-The handlers are Python's own. Those of an event loop share a socket with
-``call_soon_threadsafe``, and a signal that comes while other threads have filled it is lost.
+This uses ``signal.signal``: the handlers of an event loop share a socket with
+``call_soon_threadsafe``, and a signal is lost if other threads have filled it.
 """
 
 import asyncio
@@ -12,18 +12,18 @@ from contextlib import asynccontextmanager, contextmanager
 
 from orders.entrypoints.startup import EXIT_FAILED
 
-_LOOK_EVERY = 0.1
-"""Seconds. A signal that comes just before the loop falls asleep is not handled before it wakes."""
+_POLL_SECONDS = 0.1
+"""A signal just before the loop waits is not handled until it wakes up."""
 
 
 class StopFlag:
-    """Whether somebody has asked for the end."""
+    """Whether a stop was requested."""
 
     def __init__(self) -> None:
         self.is_set = False
 
-    def raise_it(self, _number: int, _frame: object) -> None:
-        """Handle a signal: the first sets the flag, a second one ends the process as if killed."""
+    def handle(self, _number: int, _frame: object) -> None:
+        """Handle a signal: the first sets the flag, a second one ends the process at once."""
         if self.is_set:
             os._exit(EXIT_FAILED)
         self.is_set = True
@@ -31,8 +31,8 @@ class StopFlag:
 
 @contextmanager
 def stop_flag_signals(flag: StopFlag) -> Iterator[None]:
-    """Have the signals set ``flag``, in place of what they did before; in the main thread only."""
-    before = {n: signal.signal(n, flag.raise_it) for n in (signal.SIGINT, signal.SIGTERM)}
+    """Make the signals set ``flag`` during the block; only for the main thread."""
+    before = {n: signal.signal(n, flag.handle) for n in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
@@ -42,12 +42,12 @@ def stop_flag_signals(flag: StopFlag) -> Iterator[None]:
 
 @asynccontextmanager
 async def cancelled_by(flag: StopFlag, unless: Callable[[], bool]) -> AsyncIterator[None]:
-    """Cancel the task that is in this block once the flag is set, where not ``unless``."""
+    """Cancel the current task when the flag is set, except if ``unless`` returns true."""
     task = asyncio.current_task()
 
     async def watch() -> None:
-        while not flag.is_set:  # noqa: ASYNC110 (an event could be set by no signal handler)
-            await asyncio.sleep(_LOOK_EVERY)
+        while not flag.is_set:  # noqa: ASYNC110 (a signal handler cannot set an event)
+            await asyncio.sleep(_POLL_SECONDS)
         if task and not unless():
             task.cancel()
 

@@ -1,4 +1,4 @@
-"""Text that others wrote, made safe for a terminal; and how these commands show their progress."""
+"""Output of the `orders dlq` commands: escaped text, JSON lines and progress."""
 
 import json
 import sys
@@ -13,32 +13,29 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 _EVERY = 200
 
 Advance = Callable[[str, int, int], None]
-"""What is being done, and how much of how much is; 0 for as much as there is."""
+"""Called with the activity, the number of records done, and the total or 0."""
 
 
 def safe(text: str, *, keep_lines: bool = False) -> str:
-    r"""``text`` with all that a terminal might obey, or would hide, as ``\uXXXX``.
-
-    Controls, what turns the direction of text, halves of characters, what has no picture.
-    """
-    kept = "\n\t" if keep_lines else ""
-    return "".join(c if c.isprintable() or c in kept else _escaped(c) for c in text)
+    r"""Escape everything that is not printable as ``\uXXXX``, such as control characters."""
+    allowed = "\n\t" if keep_lines else ""
+    return "".join(c if c.isprintable() or c in allowed else _escaped(c) for c in text)
 
 
 def json_line(value: Any) -> str:
-    """``value`` as one line of JSON in ASCII."""
+    """Encode ``value`` as one line of JSON in ASCII."""
     return json.dumps(value, separators=(",", ":"))
 
 
 def write(text: str) -> None:
-    """A line to standard output, whatever encoding that has."""
+    """Write a line to standard output in any encoding."""
     encoding = sys.stdout.encoding or "utf-8"
     click.echo(text.encode(encoding, errors="backslashreplace").decode(encoding))
 
 
 @contextmanager
 def progress() -> Iterator[Advance]:
-    """A bar on standard error, where that is a terminal."""
+    """Show a progress bar on standard error if that is a terminal."""
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     bar = Progress(

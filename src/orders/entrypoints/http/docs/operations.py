@@ -162,7 +162,7 @@ POST_ORDERS = Operation(
         },
         **problems(
             (TOO_LARGE, "the body is larger than this service reads", ()),
-            (TOO_LARGE, "an order is larger than the topic takes", ()),
+            (TOO_LARGE, "an order is larger than the topic accepts", ()),
             (UNSUPPORTED_ENCODING, "bodies are read as they are, without Content-Encoding", ()),
             (
                 INVALID,
