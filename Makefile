@@ -21,8 +21,8 @@ test: unit properties integration ## every test: unit, properties, then integrat
 unit: $(READY) ## tests that need no server, side by side
 	$(BIN)/python -m pytest -n auto --dist worksteal -m 'not thorough' $(UNIT)
 
-properties: $(READY) ## the API against its document, and properties that take long
-	$(BIN)/python -m pytest -m thorough tests/unit
+properties: $(READY) ## property tests with many examples, and the API against its document
+	$(BIN)/python -m pytest -n auto --dist worksteal --hypothesis-profile=thorough -m 'thorough or hypothesis' tests/unit
 
 # Three side by side, each with servers of its own: most of the time is waiting for sessions and freezes.
 integration: $(READY) ## tests on real servers (ORDERS_TEST_*, else Docker, else embedded ones)

@@ -20,7 +20,8 @@ from granian.log import LogLevels
 from granian.server import MPServer
 
 from bench.place import ROOT, Place, check
-from tests.integration.system.processes import free_port, wait_until
+from drills.waiting import wait_until
+from tests.integration.system.processes import free_port
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Headers = Sequence[tuple[bytes, bytes]]

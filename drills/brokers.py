@@ -48,7 +48,9 @@ def _wait_for_commits(stage: Stage) -> None:
     """Until more is committed than now, so that all of the way works."""
     before = sum(stage.topics.committed(stage.topic))
     stage.traffic.send_orders(40)
-    wait_until(lambda: sum(stage.topics.committed(stage.topic)) > before, 40, "commits go on", 0.2)
+    wait_until(
+        lambda: sum(stage.topics.committed(stage.topic)) > before, 40, "commits go on", pause=0.2
+    )
 
 
 DRILLS = (one_of_three,)

@@ -120,7 +120,7 @@ class Consumers:
             ),
             60,
             f"{name} has partitions",
-            0.02,
+            pause=0.02,
         )
 
     def sum_in_log(self, number: str, name: str = "one") -> int:

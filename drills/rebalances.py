@@ -33,7 +33,7 @@ def joining_and_leaving(stage: Stage) -> None:
                 lambda: _is_shared(stage.topics.assigned(), wanted, stage.partitions),  # noqa: B023
                 _SETTLE_SECONDS,
                 f"{wanted} members share the partitions",
-                0.2,
+                pause=0.2,
             )
     _assert_all_running(stage)
 

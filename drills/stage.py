@@ -100,7 +100,10 @@ class Stage:
     def wait_for_lag(self, seconds: float, lag: int = 0) -> None:
         """Wait until the group has committed all but ``lag`` records."""
         wait_until(
-            lambda: self.topics.is_up_to_date(self.topic, lag), seconds, f"the lag is {lag}", 0.2
+            lambda: self.topics.is_up_to_date(self.topic, lag),
+            seconds,
+            f"the lag is {lag}",
+            pause=0.2,
         )
 
     def chance(self, least: float, most: float) -> float:

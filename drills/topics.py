@@ -101,7 +101,7 @@ class Topics:
                 return False
             return self.committed(topic)[partition] == offset
 
-        wait_until(is_set, 3 * TIMEOUT, "the group's offset is set", 0.2)
+        wait_until(is_set, 3 * TIMEOUT, "the group's offset is set", pause=0.2)
 
     def leader(self, topic: str, partition: int) -> int:
         """The id of the broker that leads this partition."""

@@ -7,11 +7,18 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def wait_until(ask: Callable[[], T], seconds: float, what: str, pause: float = 0.05) -> T:
-    """The first true answer.
+def wait_until(
+    ask: Callable[[], T | None],
+    seconds: float,
+    what: str,
+    log: Callable[[], str] = str,
+    *,
+    pause: float = 0.02,
+) -> T:
+    """Call ``ask`` until its result is true, and return that.
 
     Raises:
-        AssertionError: none came in time; with the last answer.
+        AssertionError: it was not true in time; with the last result and ``log``.
     """
     deadline = time.monotonic() + seconds
     while True:
@@ -19,5 +26,5 @@ def wait_until(ask: Callable[[], T], seconds: float, what: str, pause: float = 0
         if answer:
             return answer
         if time.monotonic() > deadline:
-            raise AssertionError(f"not within {seconds:g} s: {what} (last answer: {answer!r})")
+            raise AssertionError(f"not within {seconds:g} s: {what} (last: {answer!r})\n{log()}")
         time.sleep(pause)

@@ -29,7 +29,9 @@ NOT_RUN = (
     NotRun("make integration", "is a part of make test", ".ci/run"),
     NotRun("make check", "goes before make test", ".ci/run"),
     NotRun("make coverage", "runs all tests once more", ".ci/run"),
-    NotRun("make drill", "takes half an hour", "tests/integration/drills/test_drills.py"),
+    NotRun(
+        "make drill", "takes half an hour", "tests/integration/drills/test_crashes_and_postgres.py"
+    ),
     NotRun("make bench", "measures, for minutes", "tests/unit/bench/test_report.py"),
     NotRun(
         "docker compose",

@@ -1,4 +1,4 @@
-"""For all tests."""
+"""Settings of all tests."""
 
 import hypothesis
 import pytest
@@ -8,8 +8,9 @@ import structlog
 pytest.register_assert_rewrite("tests.asyncapi", "tests.contracts", "tests.http_examples")
 
 # A deadline for each example would measure the machine, not the code.
-hypothesis.settings.register_profile("orders", deadline=None)
-hypothesis.settings.load_profile("orders")
+hypothesis.settings.register_profile("common", deadline=None, max_examples=20)
+hypothesis.settings.register_profile("thorough", deadline=None, max_examples=200)  # make properties
+hypothesis.settings.load_profile("common")
 
 # By default a traceback is drawn with every local variable in it: seconds, for the application.
 structlog.configure(

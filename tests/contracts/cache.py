@@ -260,14 +260,9 @@ class CacheMachine(RuleBasedStateMachine):
         self.runner.run(self.cache.put(fresh))
 
 
-def check_against_model(make: NewCache, done: DoneCache, *, max_examples: int) -> None:
+def check_against_model(make: NewCache, done: DoneCache) -> None:
     """Run a ``CacheMachine`` many times."""
     run_state_machine_as_test(
         lambda: CacheMachine(make, done),  # type: ignore[arg-type]
-        settings=settings(
-            max_examples=max_examples,
-            stateful_step_count=25,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-        ),
+        settings=settings(stateful_step_count=25, suppress_health_check=list(HealthCheck)),
     )

@@ -85,7 +85,7 @@ def newest_first(orders: Iterable[Order]) -> list[Order]:
 
 
 def check_any_orders(
-    open_repository: Callable[[], AbstractAsyncContextManager[OrderRepository]], max_examples: int
+    open_repository: Callable[[], AbstractAsyncContextManager[OrderRepository]],
 ) -> None:
     """Property: whatever is valid comes out as ``encode`` writes it, and the first one stays."""
     first: dict[str, bytes] = {}
@@ -113,11 +113,7 @@ def check_any_orders(
         repository = runner.run(_entered(opened))
         try:
 
-            @settings(
-                max_examples=max_examples,
-                deadline=None,
-                suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-            )
+            @settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
             @given(batches())
             def check_one(batch: list[Order]) -> None:
                 runner.run(check(repository, batch))

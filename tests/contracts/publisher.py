@@ -119,9 +119,7 @@ class PublisherContract:
     async def test_what_comes_out_is_what_went_in(self, side: PublisherSide) -> None:
         sent: list[Order] = []
 
-        @settings(
-            max_examples=30, deadline=None, database=None, suppress_health_check=list(HealthCheck)
-        )
+        @settings(database=None, suppress_health_check=list(HealthCheck))
         @given(strategies.orders())
         def collect(order: Order) -> None:
             sent.append(order)

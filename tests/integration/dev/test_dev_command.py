@@ -22,6 +22,7 @@ from confluent_kafka import Producer
 
 from orders_dev import ports
 from orders_dev.identity import identity
+from tests.waiting import wait_until
 
 REPOSITORY = Path(__file__).parents[3]
 REFERENCE = json.loads((REPOSITORY / "tests" / "data" / "order.json").read_text("utf-8"))
@@ -29,13 +30,6 @@ START_SECONDS = 60.0
 LATER_START_SECONDS = 15.0
 STOP_SECONDS = 40.0
 pytestmark = pytest.mark.timeout(240)
-
-
-def wait_for(condition: Callable[[], object], seconds: float, what: str) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"waited {seconds} s in vain: {what}"
-        time.sleep(0.05)
 
 
 def family(pid: int) -> set[int]:
@@ -79,7 +73,7 @@ class Dev:
 
     def wait_until_up(self, seconds: float) -> float:
         begun = time.monotonic()
-        wait_for(
+        wait_until(
             lambda: "orders is up" in self.text or self.process.poll() is not None,
             seconds,
             "orders is up",
@@ -93,7 +87,7 @@ class Dev:
         return self.process.wait(STOP_SECONDS)
 
     def assert_nothing_left(self) -> None:
-        wait_for(
+        wait_until(
             lambda: not any(identity(pid) for pid in self.family),
             20,
             "the end of every process",
@@ -157,7 +151,7 @@ def test_start_use_stop_and_start_again_with_the_data(start: Callable[..., Dev])
     dev = start()
     dev.wait_until_up(START_SECONDS)
     dev.send(REFERENCE)
-    wait_for(lambda: dev.order(REFERENCE["order_uid"]) == REFERENCE, 2, "the order over HTTP")
+    wait_until(lambda: dev.order(REFERENCE["order_uid"]) == REFERENCE, 2, "the order over HTTP")
     with urllib.request.urlopen(f"{dev.url}/docs", timeout=5) as answer:
         assert answer.status == 200
 
@@ -171,7 +165,7 @@ def test_start_use_stop_and_start_again_with_the_data(start: Callable[..., Dev])
     assert again.bootstrap == dev.bootstrap
     assert again.order(REFERENCE["order_uid"]) == REFERENCE
     again.send({**REFERENCE, "order_uid": "later"})
-    wait_for(lambda: again.order("later"), 2, "the later order over HTTP")
+    wait_until(lambda: again.order("later"), 2, "the later order over HTTP")
     again.process.terminate()
     assert again.wait_until_ended() == 0, again.text
     again.assert_nothing_left()
@@ -183,7 +177,7 @@ def test_a_killed_run_leaves_no_process_and_does_not_block_the_next(
     dev = start(ORDERS_HTTP_PORT=(port := str(ports.choose())))
     dev.wait_until_up(START_SECONDS)
     dev.send(REFERENCE)
-    wait_for(lambda: dev.order(REFERENCE["order_uid"]), 2, "the order over HTTP")
+    wait_until(lambda: dev.order(REFERENCE["order_uid"]), 2, "the order over HTTP")
     dev.process.kill()
     dev.process.wait()
 
@@ -221,7 +215,7 @@ def test_a_child_that_dies_is_named_and_ends_it_all(
 
 def test_ctrl_c_while_it_starts(start: Callable[..., Dev]) -> None:
     dev = start()
-    wait_for(lambda: len(family(dev.process.pid)) > 2, START_SECONDS, "the first server")
+    wait_until(lambda: len(family(dev.process.pid)) > 2, START_SECONDS, "the first server")
     dev.family = family(dev.process.pid)
     dev.process.send_signal(signal.SIGINT)
     assert dev.wait_until_ended() == 0, dev.text
@@ -231,7 +225,7 @@ def test_ctrl_c_while_it_starts(start: Callable[..., Dev]) -> None:
 
 def test_a_second_run_on_the_same_data_is_refused(start: Callable[..., Dev]) -> None:
     first = start()
-    wait_for((first.folder / "data" / "logs").exists, START_SECONDS, "the data folder")
+    wait_until((first.folder / "data" / "logs").exists, START_SECONDS, "the data folder")
     second = start()
     assert second.wait_until_ended() == 2
     assert f"Another `orders dev` (process {first.process.pid})" in second.text

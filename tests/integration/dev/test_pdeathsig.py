@@ -16,6 +16,7 @@ from orders_dev.orphan_cleanup import StopStep
 from orders_dev.postgres import PostgresServer
 from orders_dev.server import Server
 from orders_dev.valkey import ValkeyServer
+from tests.waiting import wait_until
 
 # From a worker thread that ends at once: the signal must follow the process, not the thread.
 PARENT = """
@@ -29,7 +30,7 @@ thread.join()
 print(server.pid, flush=True)
 sys.stdin.read()
 """
-PROBLEM_TYPES = ["postgres", "valkey", "kafka"]
+SERVERS = ["postgres", "valkey", "kafka"]
 
 
 def make(kind: str, folder: Path, port: int) -> Server:
@@ -55,7 +56,7 @@ def children_of(pid: int) -> list[int]:
     ]
 
 
-@pytest.mark.parametrize("kind", PROBLEM_TYPES)
+@pytest.mark.parametrize("kind", SERVERS)
 def test_a_killed_parent_leaves_no_server_and_nothing_that_blocks_the_next(
     awkward_folder: Path, kind: str, environment: dict[str, str]
 ) -> None:
@@ -76,17 +77,17 @@ def test_a_killed_parent_leaves_no_server_and_nothing_that_blocks_the_next(
         assert identity(pid) is not None, "the thread's end must not end the server"
         parent.kill()
 
-    deadline = time.monotonic() + 20
-    while any(identity(member) for member in family) or ports.answers(port):
-        assert time.monotonic() < deadline, "the server outlived its parent"
-        time.sleep(0.05)
+    def has_ended() -> bool:
+        return not any(map(identity, family)) and not ports.answers(port)
+
+    wait_until(has_ended, 20, "the server ends with its parent")
 
     again = make(kind, awkward_folder, port)
     again.start()
     again.stop()
 
 
-@pytest.mark.parametrize("kind", PROBLEM_TYPES)
+@pytest.mark.parametrize("kind", SERVERS)
 def test_a_frozen_orphan_is_ended_by_the_next_start(awkward_folder: Path, kind: str) -> None:
     port = ports.choose()
     parent = subprocess.Popen(

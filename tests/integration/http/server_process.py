@@ -12,7 +12,8 @@ from typing import Self
 
 import httpx
 
-from tests.integration.system.processes import free_port, wait_until
+from tests.integration.system.processes import free_port
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[3]
 PROGRAM = Path(__file__).with_name("serving.py")

@@ -25,9 +25,10 @@ from orders.domain.ports import Dependency
 from tests.contracts.dead_letters import dead_letter
 from tests.contracts.message_source import nothing_comes, receive, values_of
 from tests.contracts.publisher import ORDER_FILE
+from tests.integration.kafka.opened import opened
 from tests.integration.kafka.other_client import OtherClient
 from tests.integration.kafka.own_broker import OwnBroker
-from tests.integration.kafka.waiting import opened, until, works
+from tests.waiting import until, works
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +82,6 @@ async def test_a_source_waits_for_a_broker_that_is_not_there_yet(
     async with opened(KafkaMessageSource(kafka_settings)) as source:
         assert not await works(source)
         waiting = asyncio.create_task(source.receive())
-        await asyncio.sleep(1)
         await asyncio.to_thread(own_broker.start)
         await until(lambda: works(source), "joining")
         other_client = OtherClient(own_broker.bootstrap)
@@ -108,7 +108,7 @@ async def test_nothing_hangs_at_the_end_when_there_never_was_a_broker() -> None:
     settings = to_kafka_settings(Settings(kafka_bootstrap="127.0.0.1:1"))
     for client in (KafkaMessageSource(settings), KafkaProducerClient(settings)):
         await client.open()
-        await asyncio.sleep(0.5)
+        assert not await works(client)
         await in_time(5, client.close())
 
 

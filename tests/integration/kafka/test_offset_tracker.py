@@ -106,7 +106,7 @@ class Books(RuleBasedStateMachine):
 
 
 TestBooks = Books.TestCase
-TestBooks.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+TestBooks.settings = settings(stateful_step_count=40)
 
 
 def records(amount: int, size: int) -> dict[TopicPartition, list[Record]]:

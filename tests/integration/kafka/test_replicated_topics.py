@@ -15,7 +15,7 @@ from orders.domain.ports import Finding
 from orders.domain.use_cases.inspect_system import TIMEOUT
 from tests.contracts.inspection import found
 from tests.integration.kafka.other_client import OtherClient
-from tests.integration.kafka.waiting import until
+from tests.waiting import until
 
 
 @pytest.fixture(scope="module")

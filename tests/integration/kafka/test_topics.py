@@ -14,8 +14,9 @@ from orders.adapters.kafka.client.topics import TopicAdmin, TopicLimits
 from orders.adapters.kafka.message_source import KafkaMessageSource
 from orders.bootstrap import to_kafka_settings
 from orders.config import Settings
+from tests.integration.kafka.opened import opened
 from tests.integration.kafka.other_client import OtherClient
-from tests.integration.kafka.waiting import opened, until, works
+from tests.waiting import until, works
 
 
 def test_makes_both_topics(kafka_settings: KafkaSettings, other_client: OtherClient) -> None:

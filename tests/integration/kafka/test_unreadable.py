@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import random
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -17,9 +18,10 @@ from orders.adapters.kafka.consumer.offset_tracker import OffsetTracker
 from orders.adapters.kafka.message_source import KafkaMessageSource
 from orders.adapters.kafka.wire import record_batches
 from orders.adapters.kafka.wire.record_batches import Record, UnreadableBatch, read_records
+from orders.domain.intake.messages import Batch
 from tests.contracts.message_source import messages_of, nothing_comes, receive, values_of
+from tests.integration.kafka.opened import opened
 from tests.integration.kafka.other_client import OtherClient
-from tests.integration.kafka.waiting import opened
 
 
 @pytest.mark.parametrize(
@@ -104,10 +106,13 @@ async def test_a_batch_that_stays_unreadable_ends_reading_but_not_its_neighbours
 async def test_what_stands_before_it_is_waited_for_while_it_is_being_stored(
     topics: KafkaSettings, other_client: OtherClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    failed = threading.Event()
+
     def failing(partition: TopicPartition, fetched: MemoryRecords) -> Iterator[Record]:
         records = list(read_records(partition, fetched))
         good = list(itertools.takewhile(lambda record: record.value != b"broken", records))
         if not good:
+            failed.set()
             raise UnreadableBatch(partition.topic, partition.partition, 0, "a trial")
         return iter(good)
 
@@ -116,12 +121,13 @@ async def test_what_stands_before_it_is_waited_for_while_it_is_being_stored(
     values = [b"%05d" % n for n in range(2_100)]  # more than a batch
     await asyncio.to_thread(other_client.send_many, topics.topic, values, partition=0)
     await asyncio.to_thread(other_client.send, topics.topic, b"broken", partition=0)
-    batches = []
+    batches: list[Batch] = []
 
     async def work(source: KafkaMessageSource) -> None:
         while True:
             batches.append(await source.receive())
-            await asyncio.sleep(1)  # it is stored, while reading has failed already
+            if len(values_of(batches)) == len(values):  # stored after reading has failed
+                await asyncio.to_thread(failed.wait, 10)
             await source.commit(batches[-1])
 
     async with opened(KafkaMessageSource(topics)) as source:

@@ -17,6 +17,7 @@ from orders.domain.errors import Unavailable
 from orders.domain.order.document import encode
 from tests.contracts.order_repository import numbered, order_of
 from tests.integration.tcp_proxy import TcpProxy
+from tests.waiting import until, works
 
 PASSWORD = "pass-word-never-shown"
 
@@ -43,15 +44,6 @@ async def nowhere() -> AsyncIterator[PostgresDatabase]:
     )
     yield database
     await database.close()
-
-
-async def until_it_works(database: PostgresDatabase, seconds: float = 10) -> None:
-    async with asyncio.timeout(seconds):
-        while True:
-            try:
-                return await database.check()
-            except Unavailable:
-                await asyncio.sleep(0.05)
 
 
 async def test_without_a_server(
@@ -95,7 +87,7 @@ async def test_a_server_that_starts_late_stops_and_recovers(
     with pytest.raises(Unavailable):
         await repository.save_many(numbered(3))
     door.open()
-    await until_it_works(database)
+    await until(lambda: works(database))
     await repository.save_many(numbered(3))
     for _ in range(2):
         await asyncio.gather(*(repository.latest(1) for _ in range(8)))  # all connections are used
@@ -105,7 +97,7 @@ async def test_a_server_that_starts_late_stops_and_recovers(
             await repository.latest(1)
         assert time.monotonic() - begun < 4
         door.open()
-        await until_it_works(database)
+        await until(lambda: works(database))
         assert len(await repository.latest(9)) == 3
     await database.close()
 
@@ -144,7 +136,7 @@ async def test_the_connection_to_a_frozen_server_is_aborted(
             await call
         assert time.monotonic() - begun < 3.5
     door.open()
-    await until_it_works(database)
+    await until(lambda: works(database))
     assert len(await repository.latest(9)) == 3
     await database.close()
 
@@ -153,7 +145,7 @@ async def test_a_frozen_server_is_not_logged_as_recovered(door: TcpProxy, behind
     database = PostgresDatabase(behind_door, pool_max=3, timeouts=Timeouts(read=0.3))
     await database.open()
     repository = PostgresOrderRepository(database)
-    await until_it_works(database)
+    await until(lambda: works(database))
     await asyncio.gather(*(repository.latest(1) for _ in range(9)))  # all connections are made
     with structlog.testing.capture_logs() as lines:
         door.freeze()
@@ -162,7 +154,7 @@ async def test_a_frozen_server_is_not_logged_as_recovered(door: TcpProxy, behind
                 await repository.latest(1)
         assert [line["event"] for line in lines] == ["PostgreSQL is unreachable"]
         door.open()
-        await until_it_works(database)
+        await until(lambda: works(database))
     assert [line["event"] for line in lines] == [
         "PostgreSQL is unreachable",
         "PostgreSQL recovered",
@@ -184,7 +176,7 @@ async def test_a_check_takes_less_than_a_second_on_a_frozen_server(
 ) -> None:
     database = PostgresDatabase(behind_door, pool_max=1)
     await database.open()
-    await until_it_works(database)
+    await until(lambda: works(database))
     door.freeze()
     begun = time.monotonic()
     with pytest.raises(Unavailable, match="in time"):

@@ -31,4 +31,4 @@ class TestPostgresOrderRepository(OrderRepositoryContract):
             yield PostgresOrderRepository(database)
             await database.close()
 
-        check_any_orders(opened, max_examples=100)
+        check_any_orders(opened)

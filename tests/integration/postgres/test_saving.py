@@ -1,7 +1,7 @@
 """What stands in the way of a batch: the database's own rules, other writers, time, a crash."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 
 import psycopg
 import pytest
@@ -19,6 +19,7 @@ from tests.contracts.order_repository import (
     uids,
     with_amount,
 )
+from tests.waiting import until
 
 Admin = psycopg.AsyncConnection
 
@@ -58,12 +59,6 @@ AT_GATE = """
     SELECT pid FROM pg_stat_activity
     WHERE datname = current_database() AND wait_event = 'advisory' AND pid <> pg_backend_pid()
 """
-
-
-async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 10) -> None:
-    async with asyncio.timeout(seconds):
-        while not await condition():  # noqa: ASYNC110 (the server sends no event)
-            await asyncio.sleep(0.01)
 
 
 async def pid_at_gate(admin: Admin) -> int:

@@ -60,7 +60,7 @@ class TestRedisCache(CacheContract):
                 await client.delete(*cache._keys)
             await cache.close()
 
-        check_against_model(make, done, max_examples=15)
+        check_against_model(make, done)
 
 
 class TestKeys:

@@ -1,6 +1,5 @@
 """The cache on a real cluster: both of its keys in one slot, on whichever node."""
 
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 
@@ -10,6 +9,7 @@ from orders.adapters.redis_lru.cache import RedisCache
 from orders.domain.errors import Unavailable
 from tests.contracts.cache import documents, uids_in
 from tests.integration.redis.own_server import DEADLINE, OwnServer
+from tests.waiting import wait_until
 
 _SLOTS = ((0, 8191), (8192, 16383))
 PREFIXES = tuple(f"orders-{n}" for n in range(6))
@@ -27,10 +27,7 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[OwnServer,
             with server.client() as client:
                 client.execute_command("CLUSTER", "ADDSLOTSRANGE", *slots)
                 client.execute_command("CLUSTER", "MEET", "127.0.0.1", servers[0].port)
-        deadline = time.monotonic() + DEADLINE
-        while not all(_is_whole(server) for server in servers):
-            assert time.monotonic() < deadline, "the cluster does not come together"
-            time.sleep(0.05)
+        wait_until(lambda: all(map(_is_whole, servers)), DEADLINE, "the cluster is complete")
         yield servers
 
 

@@ -14,25 +14,13 @@ from orders.domain.errors import Unavailable
 from tests.contracts.cache import documents
 from tests.integration.redis.conftest import OpenCache
 from tests.integration.redis.own_server import OwnServer
+from tests.waiting import until, works
 
 TIMEOUT = 0.1
 """Seconds, as in production."""
 
 SOON = 10.0
 """Seconds within which a cache has to recover."""
-
-
-async def recovered(cache: RedisCache | CircuitBreakerCache) -> None:
-    """Wait until it works again."""
-    deadline = time.monotonic() + SOON
-    while True:
-        try:
-            await cache.check()
-        except Unavailable:
-            assert time.monotonic() < deadline
-            await asyncio.sleep(0.02)
-        else:
-            return
 
 
 async def assert_down(cache: RedisCache, server: OwnServer) -> None:
@@ -65,12 +53,12 @@ class TestServerDown:
         self, open_cache: OpenCache, own_server: OwnServer
     ) -> None:
         cache = await open_cache(url=own_server.url, timeout=TIMEOUT)
-        await recovered(cache)
+        await until(lambda: works(cache))
         await cache.put(documents("a"))
         own_server.kill()
         await assert_down(cache, own_server)
         own_server.start()
-        await recovered(cache)
+        await until(lambda: works(cache))
         assert await cache.get(["a"]) == {}
         await cache.put(documents("a"))
         assert await cache.get(["a"]) == documents("a")
@@ -79,12 +67,12 @@ class TestServerDown:
         self, open_cache: OpenCache, own_server: OwnServer
     ) -> None:
         cache = await open_cache(url=own_server.url, timeout=TIMEOUT)
-        await recovered(cache)
+        await until(lambda: works(cache))
         await cache.put(documents("a", "b"))
         own_server.freeze()
         await assert_down(cache, own_server)
         own_server.thaw()
-        await recovered(cache)
+        await until(lambda: works(cache))
         assert await cache.get(["b"]) == documents("b")
 
     async def test_a_restart_between_two_calls_is_not_noticed(
@@ -242,7 +230,7 @@ class TestCallersThatLeave:
         assert time.monotonic() - started < 5
         with own_server.client() as client:
             assert client.info("clients")["connected_clients"] <= 2 + 1
-        await recovered(cache)
+        await until(lambda: works(cache))
 
 
 class TestBehindTheBreaker:
@@ -258,7 +246,7 @@ class TestBehindTheBreaker:
     ) -> None:
         cache = await open_cache(url=own_server.url, timeout=TIMEOUT)
         breaker = CircuitBreakerCache(cache)
-        await recovered(breaker)
+        await until(lambda: works(breaker))
         await breaker.put(documents("a"))
         if trouble == "dead":
             own_server.kill()
@@ -275,6 +263,6 @@ class TestBehindTheBreaker:
             own_server.start()
         else:
             own_server.thaw()
-        await recovered(breaker)
+        await until(lambda: works(breaker))
         await breaker.put(documents("b"))
         assert await breaker.get(["b"]) == documents("b")

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,8 @@ from typing import Any, TypeVar
 
 import httpx
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
+
+from tests.waiting import wait_until
 
 T = TypeVar("T")
 START_SECONDS = 30.0
@@ -24,20 +26,6 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def wait_until(
-    ask: Callable[[], T | None], seconds: float, what: str, log: Callable[[], str] = str
-) -> T:
-    """The first true answer; fails with ``what`` was waited for, and the log as it is then."""
-    deadline = time.monotonic() + seconds
-    while True:
-        answer = ask()
-        if answer:
-            return answer
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not within {seconds:g} s: {what}\n{log()}")
-        time.sleep(0.02)
 
 
 class System:

@@ -12,7 +12,8 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from tests.integration.system.processes import START_SECONDS, System, free_port, wait_until
+from tests.integration.system.processes import START_SECONDS, System, free_port
+from tests.waiting import wait_until
 
 ORDER = json.loads((Path(__file__).parents[2] / "data" / "order.json").read_bytes())
 

@@ -17,7 +17,8 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 
 from orders.domain.use_cases.replay_dead_letters import CHUNK_RECORDS
 from tests.integration.kafka.other_client import OtherClient
-from tests.integration.system.processes import System, free_port, wait_until
+from tests.integration.system.processes import System, free_port
+from tests.waiting import wait_until
 
 DEAD_LETTERS = 4_000
 

@@ -13,7 +13,8 @@ from orders.domain.order.document import encode
 from orders.entrypoints.http.docs.openapi.examples import ORDER, REQUEST_ID
 from tests import http_examples
 from tests.http_examples import MAX_BODY, Scenario
-from tests.integration.system.processes import System, free_port, system, wait_until
+from tests.integration.system.processes import System, free_port, system
+from tests.waiting import wait_until
 
 NOWHERE = {
     "cache": {"ORDERS_REDIS_URL": "redis://127.0.0.1:{port}/0"},

@@ -12,8 +12,9 @@ import pytest
 import redis
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from tests.integration.system.processes import START_SECONDS, System, system, wait_until
+from tests.integration.system.processes import START_SECONDS, System, system
 from tests.integration.tcp_proxy import TcpProxy
+from tests.waiting import wait_until
 
 ORDER = json.loads((Path(__file__).parents[2] / "data" / "order.json").read_bytes())
 

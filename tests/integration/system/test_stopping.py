@@ -16,8 +16,9 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from tests.integration.kafka.own_broker import OwnBroker
 from tests.integration.system.held_up_consumer import WAYS
-from tests.integration.system.processes import START_SECONDS, System, system, wait_until
+from tests.integration.system.processes import START_SECONDS, System, system
 from tests.integration.tcp_proxy import TcpProxy
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[3]
 ORDER = json.loads((ROOT / "tests" / "data" / "order.json").read_bytes())

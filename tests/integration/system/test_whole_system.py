@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from confluent_kafka import Message
 
-from tests.integration.system.processes import System, wait_until
+from tests.integration.system.processes import System
+from tests.waiting import wait_until
 
 REFERENCE = (Path(__file__).parents[2] / "data" / "order.json").read_bytes()
 UID = "b563feb7b2b84b6test"

@@ -7,13 +7,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from structlog.contextvars import bound_contextvars, get_contextvars
 
 from orders.adapters.read_path.batch_loader import BatchLoader
 from orders.domain.errors import OrdersError, Unavailable
 from tests.contracts.cache import documents
+from tests.waiting import settle
 
 
 class Backend:
@@ -39,12 +40,7 @@ class Backend:
             self._answers[number].set_exception(failure)
         else:
             self._answers[number].set_result(None)
-        await quiet()
-
-
-async def quiet() -> None:
-    for _ in range(10):
-        await asyncio.sleep(0)
+        await settle()
 
 
 @pytest.fixture
@@ -104,7 +100,7 @@ async def test_a_caller_in_the_turn_in_which_all_batches_end_does_not_wait(
     callers = []
     for uid in ("a", "b"):
         callers.append(start(uid))
-        await quiet()
+        await settle()
     landing = asyncio.Event()
 
     async def third() -> dict[str, bytes]:
@@ -112,11 +108,11 @@ async def test_a_caller_in_the_turn_in_which_all_batches_end_does_not_wait(
         return await loader.get(["c"])
 
     late = asyncio.create_task(third())
-    await quiet()
+    await settle()
     for answer in backend._answers:
         answer.set_result(None)
     landing.set()
-    await quiet()
+    await settle()
     assert backend.asked == [("a",), ("b",), ("c",)]
     await backend.answer(2)
     assert await asyncio.gather(*callers, late) == [documents("a"), documents("b"), documents("c")]
@@ -126,7 +122,7 @@ async def test_what_comes_at_the_same_time_is_one_question(
     loader: BatchLoader, backend: Backend, start: Start
 ) -> None:
     callers = [start("a"), start("b"), start("x"), start("a")]
-    await quiet()
+    await settle()
     assert backend.asked == [("a", "b", "x")]
     await backend.answer(0)
     assert [await caller for caller in callers] == [
@@ -141,11 +137,11 @@ async def test_callers_queue_while_all_workers_are_busy(
     loader: BatchLoader, backend: Backend, start: Start
 ) -> None:
     start("a")
-    await quiet()
+    await settle()
     start("b")
-    await quiet()
+    await settle()
     later = [start("c"), start("x"), start("c")]
-    await quiet()
+    await settle()
     assert backend.asked == [("a",), ("b",)]
     await backend.answer(1)  # the other one does not delay it
     assert backend.asked == [("a",), ("b",), ("c", "x")]
@@ -155,7 +151,7 @@ async def test_callers_queue_while_all_workers_are_busy(
 
 async def test_batches_are_bounded(loader: BatchLoader, backend: Backend, start: Start) -> None:
     many = [start(str(i)) for i in range(8)]
-    await quiet()
+    await settle()
     assert backend.asked == [("0", "1", "2"), ("3", "4", "5")]
     await backend.answer(0)
     assert backend.asked[2:] == [("6", "7")]
@@ -168,7 +164,7 @@ async def test_many_keys_of_one_caller_may_take_several_batches(
     loader: BatchLoader, backend: Backend, start: Start
 ) -> None:
     one = start("a", "b", "x", "c", "a", "y")
-    await quiet()
+    await settle()
     assert backend.asked == [("a", "b", "x"), ("c", "y")]
     await backend.answer(1)
     assert not one.done()
@@ -185,9 +181,9 @@ async def test_a_key_is_in_one_batch_at_a_time(
     loader: BatchLoader, backend: Backend, start: Start
 ) -> None:
     start("a")
-    await quiet()
+    await settle()
     late = start("a")
-    await quiet()
+    await settle()
     assert backend.asked == [("a",)]
     await backend.answer(0)
     assert await late == documents("a")
@@ -198,10 +194,10 @@ async def test_an_order_stored_before_it_was_asked_for_is_never_missed(
     loader: BatchLoader, backend: Backend, start: Start
 ) -> None:
     early = start("new")
-    await quiet()
+    await settle()
     backend.stored.add("new")
     late, later = start("new"), start("new", "a")
-    await quiet()
+    await settle()
     assert backend.asked == [("new",), ("a",)]
     await backend.answer(0)
     assert await early == {}  # it was not there when it was asked for
@@ -217,12 +213,12 @@ async def test_a_caller_that_is_cancelled_harms_no_other(
     loader: BatchLoader, backend: Backend, start: Start
 ) -> None:
     first, second = start("a"), start("a", "b")
-    await quiet()
+    await settle()
     late, waiting = start("a"), start("c")
-    await quiet()
+    await settle()
     for gone in (first, late):
         gone.cancel()
-    await quiet()
+    await settle()
     assert first.cancelled()
     assert late.cancelled()
     await backend.answer(0)
@@ -235,13 +231,13 @@ async def test_when_all_callers_are_gone_others_are_served(
     loader: BatchLoader, backend: Backend, start: Start
 ) -> None:
     gone = [start("a"), start("x")]
-    await quiet()
+    await settle()
     for caller in gone:
         caller.cancel()
-    await quiet()
+    await settle()
     await backend.answer(0)
     one = start("x")
-    await quiet()
+    await settle()
     await backend.answer(1)
     assert await one == {}
 
@@ -252,9 +248,9 @@ async def test_a_failure_reaches_only_the_callers_of_its_batch(
     failure = Unavailable("down")
     callers = [start("a"), start("a", "b")]
     cancelled = start("b")
-    await quiet()
+    await settle()
     late, other = start("b"), start("c")
-    await quiet()
+    await settle()
     cancelled.cancel()
     await backend.answer(0, failure)
     for caller in (*callers, late):
@@ -264,7 +260,7 @@ async def test_a_failure_reaches_only_the_callers_of_its_batch(
     await backend.answer(1)
     assert await other == documents("c")
     again = start("a")
-    await quiet()
+    await settle()
     await backend.answer(2)
     assert await again == documents("a")
 
@@ -293,7 +289,7 @@ async def test_each_gets_a_failure_of_his_own(
     loader: BatchLoader, backend: Backend, start: Start
 ) -> None:
     callers = [start("a"), start("a")]
-    await quiet()
+    await settle()
     down = Unavailable("down")
     await backend.answer(0, down)
     raised = await asyncio.gather(*callers, return_exceptions=True)
@@ -304,7 +300,7 @@ async def test_each_gets_a_failure_of_his_own(
 async def test_a_caller_that_queues_for_too_long_gets_unavailable(backend: Backend) -> None:
     loader = BatchLoader(backend.ask, workers=1, max_batch=3, queue_timeout=0.02)
     slow = asyncio.create_task(loader.get("a"))
-    await quiet()
+    await settle()
     with pytest.raises(Unavailable, match="slow"):
         await loader.get("b")
     with pytest.raises(Unavailable, match="slow"):
@@ -337,7 +333,7 @@ class Timers:
         """Those that run now."""
         for number in tuple(self.pending):
             self.pending.pop(number)()
-        await quiet()
+        await settle()
 
 
 @pytest.fixture
@@ -353,9 +349,9 @@ async def test_a_slow_batch_delays_no_other_callers(backend: Backend, timers: Ti
         backend.ask, workers=1, max_batch=3, slow_after=SLOW, on_slow=lambda: calls.append("slow")
     )
     stuck = asyncio.create_task(slow_loader.get("a"))
-    await quiet()
+    await settle()
     other = asyncio.create_task(slow_loader.get("b"))
-    await quiet()
+    await settle()
     assert backend.asked == [("a",)]
     await timers.run_in_flight()
     assert backend.asked == [("a",), ("b",)]
@@ -366,7 +362,7 @@ async def test_a_slow_batch_delays_no_other_callers(backend: Backend, timers: Ti
     assert not stuck.done()
     # What it was to bring is brought by another one, to its own callers as well.
     again = asyncio.create_task(slow_loader.get("a"))
-    await quiet()
+    await settle()
     assert backend.asked[2:] == [("a",)]
     await backend.answer(2)
     assert await again == documents("a")
@@ -395,7 +391,7 @@ async def test_when_slow_batches_have_landed_there_are_no_more_than_before(
 ) -> None:
     slow_loader = BatchLoader(backend.ask, workers=1, max_batch=1, slow_after=SLOW)
     callers = [asyncio.create_task(slow_loader.get(uid)) for uid in "abcx"]
-    await quiet()
+    await settle()
     await timers.run_in_flight()
     assert backend.asked == [("a",), ("b",)]
     await backend.answer(0)
@@ -411,9 +407,9 @@ async def test_when_slow_batches_have_landed_there_are_no_more_than_before(
 async def test_close_cancels_all_batches(backend: Backend) -> None:
     loader = BatchLoader(backend.ask, workers=1, max_batch=1)
     slow_loader = asyncio.create_task(loader.get("a"))
-    await quiet()
+    await settle()
     late, waiting = asyncio.create_task(loader.get("a")), asyncio.create_task(loader.get("b"))
-    await quiet()
+    await settle()
     await asyncio.wait_for(loader.close(), 1)
     for caller in (slow_loader, late, waiting):
         with pytest.raises(Unavailable):
@@ -423,7 +419,7 @@ async def test_close_cancels_all_batches(backend: Backend) -> None:
     assert asyncio.all_tasks() == {asyncio.current_task()}
     await loader.open()
     again = asyncio.create_task(loader.get("a"))
-    await quiet()
+    await settle()
     await backend.answer(1)
     assert await again == documents("a")
     await loader.close()
@@ -438,7 +434,7 @@ async def test_close_before_a_batch_is_sent(backend: Backend) -> None:
         await one
     await loader.open()
     again = asyncio.create_task(loader.get("a"))
-    await quiet()
+    await settle()
     assert backend.asked == [("a",)]
     await backend.answer(0)
     assert await again == documents("a")
@@ -479,13 +475,13 @@ async def test_callers_whose_key_was_not_found_move_to_the_fallback(
 ) -> None:
     loader, there, _ = with_fallback
     callers = [asyncio.create_task(loader.get(uids)) for uids in (["a", "far"], ["x"])]
-    await quiet()
+    await settle()
     late = asyncio.create_task(loader.get(["far"]))
-    await quiet()
+    await settle()
     await backend.answer(0)
     assert there.asked == [("far", "x")]
     later = asyncio.create_task(loader.get(["x"]))  # by a batch that leaves after the other one
-    await quiet()
+    await settle()
     there.stored.add("x")
     await backend.answer(1)
     await there.answer(0)
@@ -500,7 +496,7 @@ async def test_callers_of_a_failed_batch_do_not_move_to_the_fallback(
 ) -> None:
     loader, there, _ = with_fallback
     one = asyncio.create_task(loader.get(["far"]))
-    await quiet()
+    await settle()
     await backend.answer(0, Unavailable("down"))
     with pytest.raises(Unavailable):
         await one
@@ -512,7 +508,7 @@ async def test_callers_of_a_closed_fallback_get_unavailable(
 ) -> None:
     loader, there, fallback = with_fallback
     one = asyncio.create_task(loader.get(["far"]))
-    await quiet()
+    await settle()
     await fallback.close()
     await backend.answer(0)
     with pytest.raises(Unavailable):
@@ -576,16 +572,16 @@ class Scene:
             self.callers[number % len(self.callers)][0].cancel()
         elif kind == "answer" and self.questions:
             self.questions.pop(number % len(self.questions)).set_result(None)
-            await quiet()
+            await settle()
         elif kind == "fail" and self.questions:
             self.questions.pop(number % len(self.questions)).set_exception(Unavailable("down"))
-            await quiet()
+            await settle()
 
     async def finish(self) -> None:
-        await quiet()
+        await settle()
         while self.questions:
             self.questions.pop().set_result(None)
-            await quiet()
+            await settle()
         for caller, wanted, there in self.callers:
             assert caller.done()
             if caller.cancelled() or caller.exception():
@@ -604,7 +600,6 @@ _STEPS = st.tuples(
 
 
 @given(st.lists(_STEPS, max_size=40))
-@settings(max_examples=60, deadline=None)
 async def test_whatever_happens_in_whatever_order_every_answer_is_right(
     steps: list[tuple[str, set[str], int]],
 ) -> None:

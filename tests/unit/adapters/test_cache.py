@@ -36,4 +36,4 @@ class TestMemoryCache(CacheContract):
     def test_does_as_a_plain_model_does(self) -> None:
         async def done(_: Cache) -> None: ...
 
-        check_against_model(make, done, max_examples=40)
+        check_against_model(make, done)

@@ -5,7 +5,7 @@ import tracemalloc
 from collections.abc import AsyncIterator, Collection, Mapping
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from structlog.contextvars import bound_contextvars, get_contextvars
 from structlog.testing import capture_logs
@@ -18,6 +18,7 @@ from orders.domain.order.document import hex_digest
 from orders.domain.ports import OrderReader
 from orders.domain.use_cases.look_up_order import LookUpOrder
 from tests.contracts.cache import document, documents, uids_in
+from tests.waiting import settle, until
 
 ROOM = 1_000_000
 CAPACITY = 3
@@ -66,9 +67,7 @@ class SharedCache(MemoryCache):
 
     async def holds(self, *uids: str) -> bool:
         """Whether it has exactly these, after a flush."""
-        async with asyncio.timeout(5):
-            while list(self._documents) != list(uids):  # noqa: ASYNC110
-                await asyncio.sleep(0.001)
+        await until(lambda: list(self._documents) == list(uids))
         return True
 
 
@@ -83,12 +82,6 @@ async def cache(shared: SharedCache) -> AsyncIterator[BoundedLocalCache]:
     await cache.open()
     yield cache
     await cache.close()
-
-
-async def quiet() -> None:
-    """Let everything happen that is about to."""
-    for _ in range(10):
-        await asyncio.sleep(0)
 
 
 class TestHits:
@@ -129,7 +122,7 @@ class TestHits:
     ) -> None:
         shared.frozen.clear()
         await cache.put(documents("a"))
-        await quiet()
+        await settle()
         assert shared.touched == [["a"]]  # and it hangs there
         assert cache.peek("a")
 
@@ -181,7 +174,6 @@ class TestRoom:
     @given(
         st.lists(st.tuples(st.sampled_from("abcdefgh"), st.integers(0, 3000)), max_size=60),
     )
-    @settings(max_examples=100, deadline=None)
     async def test_the_room_is_never_exceeded_and_what_is_held_is_the_latest(
         self, puts: list[tuple[str, int]]
     ) -> None:
@@ -200,7 +192,7 @@ class TestFlush:
         self, cache: BoundedLocalCache, shared: SharedCache
     ) -> None:
         await cache.put(documents("a"))
-        await quiet()
+        await settle()
         assert await shared.holds("a")
 
     async def test_hits_are_flushed(self, cache: BoundedLocalCache, shared: SharedCache) -> None:
@@ -225,7 +217,7 @@ class TestFlush:
         self, cache: BoundedLocalCache, shared: SharedCache
     ) -> None:
         await cache.put(documents("a"))
-        await quiet()
+        await settle()
         for _ in range(100):
             cache.peek("a")
             await cache.put(documents("b"))
@@ -253,8 +245,7 @@ class TestFlush:
         self, cache: BoundedLocalCache, shared: SharedCache
     ) -> None:
         await cache.put(documents("a"))
-        await asyncio.sleep(3 * PAUSE)
-        assert asyncio.all_tasks() == {asyncio.current_task()}
+        await until(lambda: asyncio.all_tasks() == {asyncio.current_task()})
         assert shared.touched == [["a"]]
 
     async def test_later_uses_are_flushed_after_the_shared_cache_was_down(
@@ -262,7 +253,7 @@ class TestFlush:
     ) -> None:
         shared.available = False
         await cache.put(documents("a"))
-        await asyncio.sleep(2 * PAUSE)
+        await until(lambda: len(shared.touched) > 0)
         shared.available = True
         cache.peek("a")
         assert await shared.holds("a")
@@ -274,10 +265,10 @@ class TestFlush:
         shared.frozen.clear()
         with capture_logs() as lines:
             await cache.put(documents("a"))
-            await quiet()
+            await settle()
             cache.peek("a")
             shared.frozen.set()
-            await quiet()
+            await settle()
         assert [(line["event"], line["log_level"]) for line in lines] == [
             ("unforeseen error", "error")
         ]
@@ -290,16 +281,16 @@ class TestFlush:
     ) -> None:
         cache = BoundedLocalCache(shared, ROOM, CAPACITY, flush_interval=PAUSE)
         await cache.put(documents("a"))
-        await quiet()
+        await settle()
         assert shared.touched == []
         await cache.open()
         shared.frozen.clear()
         cache.peek("a")
-        await quiet()
+        await settle()
         assert shared.touched == [["a"]]
         await asyncio.wait_for(cache.close(), 1)
         assert cache.peek("a")
-        await quiet()
+        await settle()
         assert asyncio.all_tasks() == {asyncio.current_task()}
         assert shared.touched == [["a"]]
 
@@ -316,6 +307,6 @@ async def test_lines_of_a_flush_are_not_those_of_a_request() -> None:
     await cache.open()
     with bound_contextvars(request_id="mine"):
         await cache.put(documents("a"))
-    await quiet()
+    await settle()
     await cache.close()
     assert seen == [{}]

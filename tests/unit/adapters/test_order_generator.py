@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from orders.adapters.random_orders.order_generator import RandomOrderGenerator
@@ -26,7 +26,6 @@ class TestRandomOrderGenerator(OrderGeneratorContract):
 
 
 @given(st.integers(), st.datetimes(timezones=st.just(UTC)))
-@settings(max_examples=300)
 def test_whatever_the_dice_say_the_order_is_valid(seed: int, moment: datetime) -> None:
     (order,) = RandomOrderGenerator(random.Random(seed), lambda: moment).generate(1)
     (accepted,) = read(encode(order)).accepted

@@ -12,6 +12,7 @@ from orders.adapters.read_path.order_reader import CachedOrderReader
 from orders.domain.errors import Unavailable
 from orders.domain.order.document import encode
 from tests.unit.domain.order.reference import REFERENCE, read_document, the_order
+from tests.waiting import settle, until
 
 ORDERS = {uid: the_order(read_document(REFERENCE | {"order_uid": uid})) for uid in "abcdef"}
 DOCUMENTS = {uid: encode(order) for uid, order in ORDERS.items()}
@@ -46,11 +47,6 @@ class CountingCache(MemoryCache):
         self.asked.append(list(order_uids))
         self.was_asked.set()
         return await super().get(order_uids)
-
-
-async def quiet() -> None:
-    for _ in range(10):
-        await asyncio.sleep(0)
 
 
 @pytest.fixture
@@ -179,9 +175,12 @@ class TestUselessCache:
     ) -> None:
         assert await reader.get(["a"]) == {"a": DOCUMENTS["a"]}
         assert cache.asked == []
-        await asyncio.sleep(0.06)
-        await reader.get(["b"])
-        assert cache.asked == [["b"]]
+
+        async def is_asked_again() -> bool:
+            await reader.get(["b"])
+            return cache.asked == [["b"]]
+
+        await until(is_asked_again)
 
     async def test_what_is_read_meanwhile_is_put(
         self, reader: CachedOrderReader, cache: CountingCache
@@ -219,7 +218,7 @@ class TestUselessCache:
     ) -> None:
         repository.answers.clear()
         stuck = [asyncio.create_task(reader.get([uid])) for uid in ("a", "b")]
-        await quiet()  # both questions are out
+        await settle()  # both questions are out
         gathering, waiting = (asyncio.create_task(reader.get([uid])) for uid in ("held", "a"))
         assert await asyncio.wait_for(gathering, 5) == {"held": b"{}"}
         assert not any(one.done() for one in (*stuck, waiting))
@@ -233,7 +232,7 @@ class TestUselessCache:
     ) -> None:
         repository.answers.clear()
         early = asyncio.create_task(reader.get(["held"]))
-        await quiet()
+        await settle()
         late = asyncio.create_task(reader.get(["held"]))
         for one in (early, late):
             assert await asyncio.wait_for(one, 5) == {"held": b"{}"}
@@ -253,9 +252,13 @@ class TestUselessCache:
     async def test_where_it_holds_something_again_it_is_asked_first(
         self, reader: CachedOrderReader, repository: CountingRepository, cache: CountingCache
     ) -> None:
-        await asyncio.sleep(0.06)
         await cache.put({"a": DOCUMENTS["a"]})
-        await reader.get(["a"])
+
+        async def is_asked_again() -> bool:
+            await reader.get(["a"])
+            return ["a"] in cache.asked
+
+        await until(is_asked_again)
         repository.asked.clear()
         for _ in range(20):
             assert await reader.get(["held"]) == {"held": b"{}"}

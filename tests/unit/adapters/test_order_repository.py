@@ -32,7 +32,7 @@ class TestMemoryOrderRepository(OrderRepositoryContract):
         return repository
 
     def test_any_orders(self) -> None:
-        check_any_orders(opened, max_examples=50)
+        check_any_orders(opened)
 
     async def test_while_it_is_down_every_call_raises_unavailable(self) -> None:
         repository = MemoryOrderRepository()

@@ -7,8 +7,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,6 +15,7 @@ from orders_dev.errors import ChildError
 from orders_dev.identity import identity, working_folder
 from orders_dev.orphan_cleanup import StopStep, reclaim, remember
 from orders_dev.process import ChildProcess, Launch, run_tool
+from tests.waiting import wait_until
 
 POLITE = (StopStep(signal.SIGTERM, 5.0),)
 IMPATIENT = (StopStep(signal.SIGTERM, 0.3),)
@@ -35,16 +34,9 @@ def launch(folder: Path, code: str, steps: tuple[StopStep, ...] = POLITE) -> Lau
     )
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 10.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
-
-
 def start(child: ChildProcess) -> int:
     child.start()
-    wait_for(lambda: "up" in child.tail())
+    wait_until(lambda: "up" in child.tail(), 10, "it")
     assert child.pid is not None
     return child.pid
 
@@ -93,12 +85,12 @@ def test_helpers_that_a_child_leaves_behind_end_with_it(tmp_path: Path) -> None:
     """
     child = ChildProcess(launch(tmp_path, code))
     start(child)
-    wait_for(lambda: not child.running)
+    wait_until(lambda: not child.running, 10, "it")
     helper = int(child.tail().split()[1])
     assert identity(helper) is not None
     child.stop()
     assert child.exit_code == 3
-    wait_for(lambda: identity(helper) is None)
+    wait_until(lambda: identity(helper) is None, 10, "it")
 
 
 def test_readiness_is_waited_for(tmp_path: Path) -> None:

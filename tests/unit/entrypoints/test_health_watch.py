@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
@@ -13,14 +13,19 @@ from orders.adapters.memory.cache import MemoryCache
 from orders.domain.ports import Dependency
 from orders.domain.use_cases.check_readiness import CheckReadiness
 from orders.entrypoints.health_watch import SERVERS, Pace, watch_health
+from tests.waiting import until
 
 QUICK = Pace(interval=0.02, again=0.005, at_start=0.2)
 
 
 class Frozen(Dependency):
-    """Does not even stop when it is told to."""
+    """Does not stop when it is cancelled."""
+
+    def __init__(self) -> None:
+        self.entered = asyncio.Event()
 
     async def check(self) -> None:
+        self.entered.set()
         while True:
             try:
                 await asyncio.sleep(60)
@@ -28,18 +33,31 @@ class Frozen(Dependency):
                 await asyncio.sleep(60)
 
 
-class Broken(MemoryCache):
+class CountingCache(MemoryCache):
+    """Counts its checks."""
+
     calls = 0
 
     async def check(self) -> None:
         self.calls += 1
+        await super().check()
+
+    async def checked(self, times: int = 3) -> None:
+        """Wait until it was checked this many times more."""
+        most = self.calls + times
+        await until(lambda: self.calls >= most)
+
+
+class Broken(CountingCache):
+    async def check(self) -> None:
+        await super().check()
         if self.calls < 3:
             raise ZeroDivisionError
 
 
 @pytest.fixture
-def cache() -> MemoryCache:
-    return MemoryCache(1)
+def cache() -> CountingCache:
+    return CountingCache(1)
 
 
 @pytest.fixture
@@ -53,41 +71,32 @@ def lines() -> Iterator[list[EventDict]]:
         yield seen
 
 
-async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not holds():  # noqa: ASYNC110
-            await asyncio.sleep(0.002)
-
-
 def told(lines: list[EventDict]) -> list[tuple[str, str]]:
     return [(line["log_level"], line["event"]) for line in lines]
 
 
 async def test_each_change_is_one_line(
-    cache: MemoryCache, readiness: CheckReadiness, lines: list[EventDict]
+    cache: CountingCache, readiness: CheckReadiness, lines: list[EventDict]
 ) -> None:
     async with watch_health(readiness, SERVERS, QUICK):
-        await asyncio.sleep(0.06)
+        await cache.checked()
         assert lines == []
         for _ in range(2):
             lines.clear()
             cache.available = False
             await until(lambda: len(lines) == 1)
-            await asyncio.sleep(0.06)
+            await cache.checked()
             cache.available = True
             await until(lambda: len(lines) == 2)
-            await asyncio.sleep(0.06)
+            await cache.checked()
             assert told(lines) == [("warning", "Redis is unreachable"), ("info", "Redis recovered")]
             assert lines[0]["reason"] == "the cache is down"
 
 
 async def test_one_answer_that_fails_is_no_news(lines: list[EventDict]) -> None:
-    class Hiccups(MemoryCache):
-        calls = 0
-
+    class Hiccups(CountingCache):
         async def check(self) -> None:
-            self.calls += 1
-            self.available = self.calls % 2 == 1
+            self.available = self.calls % 2 == 0
             await super().check()
 
     cache = Hiccups(1)
@@ -97,7 +106,7 @@ async def test_one_answer_that_fails_is_no_news(lines: list[EventDict]) -> None:
 
 
 async def test_at_the_start_it_is_told_only_if_it_stays_away(
-    cache: MemoryCache, readiness: CheckReadiness, lines: list[EventDict]
+    cache: CountingCache, readiness: CheckReadiness, lines: list[EventDict]
 ) -> None:
     cache.available = False
     began = time.monotonic()
@@ -109,17 +118,17 @@ async def test_at_the_start_it_is_told_only_if_it_stays_away(
     lines.clear()
     cache.available = False
     async with watch_health(readiness, SERVERS, QUICK):
-        await asyncio.sleep(0.06)
+        await cache.checked()
         cache.available = True
-        await asyncio.sleep(0.3)
+        await cache.checked(20)
     assert lines == []
 
 
 async def test_since_is_right_with_nobody_asking(
-    cache: MemoryCache, readiness: CheckReadiness, lines: list[EventDict]
+    cache: CountingCache, readiness: CheckReadiness, lines: list[EventDict]
 ) -> None:
     async with watch_health(readiness, SERVERS, QUICK):
-        await asyncio.sleep(0.06)
+        await cache.checked()
         cache.available = False
         gone = datetime.now(UTC)
         await until(lambda: len(lines) == 1)
@@ -127,7 +136,7 @@ async def test_since_is_right_with_nobody_asking(
         back = datetime.now(UTC)
         await until(lambda: len(lines) == 2)
         late = datetime.now(UTC)
-        await asyncio.sleep(0.1)
+        await cache.checked()
         since = (await readiness()).parts["redis"].since
     assert gone < back <= since <= late
 
@@ -140,8 +149,8 @@ async def test_what_was_not_foreseen_does_not_end_it(lines: list[EventDict]) -> 
 
 
 async def test_it_does_not_hold_up_the_end() -> None:
-    readiness = CheckReadiness({}, {"redis": Frozen()})
-    began = time.monotonic()
-    async with watch_health(readiness, SERVERS, QUICK):
-        await asyncio.sleep(0.05)
+    frozen = Frozen()
+    async with watch_health(CheckReadiness({}, {"redis": frozen}), SERVERS, QUICK):
+        await frozen.entered.wait()
+        began = time.monotonic()
     assert time.monotonic() - began < 1

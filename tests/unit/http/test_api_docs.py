@@ -10,7 +10,7 @@ import msgspec
 import pytest
 import schemathesis
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from litestar.routes import HTTPRoute
 
 from orders.domain.intake.reading import read
@@ -109,13 +109,11 @@ def test_blank_is_what_it_is_to_the_rules() -> None:
 
 
 @given(orders())
-@settings(max_examples=50, deadline=None)
 def test_every_order_meets_the_schema_of_what_goes_out(order: Order) -> None:
     validator("Order").validate(msgspec.json.decode(encode(order)))
 
 
 @given(documents())
-@settings(max_examples=50, deadline=None)
 def test_whatever_a_producer_may_send_meets_the_schema_of_what_comes_in(
     sent: tuple[Order, bytes],
 ) -> None:

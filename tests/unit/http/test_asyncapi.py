@@ -11,7 +11,7 @@ import jsonschema
 import msgspec
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 
 from orders.adapters.memory.dead_letters import MemoryDeadLetters
 from orders.adapters.memory.order_repository import MemoryOrderRepository
@@ -99,7 +99,6 @@ def test_orders_have_the_schemas_of_the_openapi_document() -> None:
 
 
 @given(documents())
-@settings(max_examples=50)
 def test_whatever_is_accepted_meets_the_schema(sent: tuple[Order, bytes]) -> None:
     value = json.loads(sent[1])
     payload("order").validate(value)
@@ -107,7 +106,6 @@ def test_whatever_is_accepted_meets_the_schema(sent: tuple[Order, bytes]) -> Non
 
 
 @given(orders())
-@settings(max_examples=50)
 def test_what_the_service_sends_meets_the_schema(order: Order) -> None:
     payload("publishedOrder").validate(json.loads(encode(order)))
 
@@ -167,7 +165,6 @@ def test_headers_are_those_of_the_domain() -> None:
 
 
 @given(dead_letters())
-@settings(max_examples=100)
 def test_headers_of_every_dead_letter_meet_the_schema(dead_letter: DeadLetter) -> None:
     headers = {
         name: value.decode() for name, value in headers_of(dead_letter) if name in OWN | {REPLAY_OF}

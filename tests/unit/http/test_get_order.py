@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import httpx
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from orders.domain.order.document import encode
@@ -128,6 +128,38 @@ def masked(answer: httpx.Response) -> tuple[str, list[tuple[str, str]]]:
     return answer.text.replace(made, "-"), headers
 
 
+def headers_but(answer: httpx.Response, *names: str) -> dict[str, str]:
+    return {name: value for name, value in answer.headers.items() if name not in names}
+
+
+async def test_errors_have_the_headers_that_errors_of_other_routes_have(
+    api: Api, client: httpx.AsyncClient
+) -> None:
+    own = ("content-length", "x-request-id")
+    missing, elsewhere = await client.get("/orders/none"), await client.get("/nothing")
+    assert headers_but(missing, *own) == headers_but(elsewhere, *own)
+    api.repository.available = False
+    down, elsewhere = await client.get("/orders/none"), await client.get("/orders?limit=1")
+    assert down.status_code == elsewhere.status_code == 503
+    assert headers_but(down, *own) == headers_but(elsewhere, *own)
+    assert "retry-after" in down.headers
+    head = await client.head("/orders/none")
+    assert head.content == b""
+    assert headers_but(head, *own) == headers_but(down, *own)
+
+
+@pytest.mark.parametrize("is_cached", [False, True])
+async def test_a_304_has_these_headers(*, is_cached: bool) -> None:
+    api = Api(is_cached=is_cached)
+    await api.store(order())
+    async with api.client() as client:
+        found = await client.get("/orders/uid")
+        same = await client.get("/orders/uid", headers={"If-None-Match": found.headers["etag"]})
+    assert same.status_code == 304
+    absent = ("content-type", "content-length", "x-request-id")
+    assert headers_but(same, "x-request-id") == headers_but(found, *absent)
+
+
 async def test_a_path_that_is_not_ascii_is_none_that_is_cached() -> None:
     for uid in ("\ufffd", "ÿ", "a/b", "%41"):
         api = Api(is_cached=True)
@@ -202,7 +234,6 @@ app = everywhere.app()
 
 
 @given(st.text(characters, min_size=1).filter(lambda uid: uid.strip() and uid not in {".", ".."}))
-@settings(max_examples=200, deadline=None)
 async def test_any_uid_comes_back_over_the_wire(uid: str) -> None:
     await everywhere.repository.save_many([order(uid)])
     transport = httpx.ASGITransport(app)

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from orders.domain.dead_letters.masking import MAX_DEPTH, SHOWN, masked, masked_header
@@ -127,7 +127,6 @@ def test_what_is_deep_is_cut_and_what_is_too_deep_or_broken_is_refused() -> None
             masked(hopeless)
 
 
-@settings(max_examples=40, deadline=None)
 @given(orders())
 def test_of_a_valid_order_all_but_the_delivery_is_shown(order: Order) -> None:
     document = json.loads(encode(order))
@@ -153,7 +152,6 @@ def leaks(seen: Any) -> bool:
     return SECRET in text or "972000000" in text
 
 
-@settings(max_examples=60, deadline=None)
 @given(PERSONAL, ANYTHING, ANYTHING)
 def test_nothing_personal_gets_through(personal: Any, unknown: Any, other: Any) -> None:
     document = REFERENCE | {

@@ -23,6 +23,7 @@ from orders.domain.order.queries import Cursor, OrderQuery, Page
 from orders.domain.ports import MessageSource, OrderRepository, SaveReport
 from orders.domain.use_cases.ingest_batch import IngestBatch
 from tests.contracts.publisher import ORDER_FILE
+from tests.waiting import settle, until
 
 ORDER = read(ORDER_FILE.read_bytes()).accepted[0].order
 DEADLINE = 10.0
@@ -145,10 +146,11 @@ class Rig:
             self.sent += 1
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(DEADLINE):
-            while not condition():
-                assert self.running is None or not self.running.done(), "the pipeline has ended"
-                await asyncio.sleep(0.001)
+        def holds() -> bool:
+            assert self.running is None or not self.running.done(), "the pipeline has ended"
+            return condition()
+
+        await until(holds, seconds=DEADLINE)
 
 
 @pytest.fixture
@@ -171,7 +173,7 @@ async def test_dead_letters_are_put_before_the_commit(rig: Rig) -> None:
     rig.dead_letters.available = False
     rig.start()
     await rig.until(lambda: rig.store.tries == 0 and bool(rig.source.received))
-    await asyncio.sleep(0.05)
+    await settle()
     assert rig.topic.committed == [0]
     rig.dead_letters.available = True
     await rig.until(lambda: rig.topic.committed == [1])
@@ -266,7 +268,7 @@ class HeldUpRig(Rig):
 async def test_what_is_stored_before_its_turn_is_committed_in_its_turn() -> None:
     rig = HeldUpRig(HeldUp())
     await rig.begin()
-    await asyncio.sleep(0.02)
+    await settle()
     assert rig.topic.committed == [0]
     rig.gate.set()
     await rig.until(lambda: rig.topic.committed == [2])
@@ -322,7 +324,7 @@ async def test_batches_with_an_order_in_common_are_stored_one_after_another(rig:
     rig.sent = 0  # uid-0 once more
     rig.send(2)
     await rig.until(lambda: len(rig.source.received) == 2)
-    await asyncio.sleep(0.02)
+    await settle()
     assert rig.store.tries == 1
     rig.store.open.set()
     await rig.until(lambda: rig.topic.committed == [3])
@@ -362,7 +364,7 @@ async def test_batches_are_committed_in_order_and_only_when_stored(rig: Rig) -> 
     rig.start()
     for number in range(1, 21):
         rig.send(number % 3 + 1)
-        await asyncio.sleep(0.002)
+        await settle()
     await rig.until(lambda: rig.topic.committed == [rig.sent])
     assert rig.source.committed == rig.source.received
     ends = [batch.messages[-1].origin.offset + 1 for batch in rig.source.committed]
@@ -420,7 +422,7 @@ async def test_at_the_stop_the_batch_in_hand_is_finished(rig: Rig) -> None:
     running = rig.start()
     await rig.until(rig.store.entered.is_set)
     rig.stop.set()
-    await asyncio.sleep(0.05)
+    await settle()
     assert not running.done()
     rig.store.open.set()
     await rig.end()
@@ -445,7 +447,7 @@ async def test_at_the_stop_a_batch_that_was_only_read_is_left(rig: Rig) -> None:
 
 async def test_the_stop_does_not_wait_for_messages(rig: Rig) -> None:
     rig.start()
-    await asyncio.sleep(0.01)
+    await settle()
     async with asyncio.timeout(0.4):
         await rig.end()
 
@@ -468,7 +470,7 @@ async def test_the_stop_does_not_wait_for_ever(rig: Rig, what: str) -> None:
     rig.send()
     rig.start()
     await rig.until(rig.store.entered.is_set)
-    await asyncio.sleep(0.01)
+    await settle()
     async with asyncio.timeout(1):
         await rig.end()
     assert rig.topic.committed == [0]
@@ -568,8 +570,8 @@ async def test_it_is_known_why_it_cannot_store_and_since_when(rig: Rig) -> None:
     assert await trouble(rig) is None
     rig.dead_letters.available = False
     rig.topic.append(b"not JSON")
-    while (second := await trouble(rig)) is None:  # noqa: ASYNC110
-        await asyncio.sleep(0.001)
+    while (second := await trouble(rig)) is None:
+        await settle()
     assert second.since is not None
     assert second.since > first.since
     rig.dead_letters.available = True

@@ -5,7 +5,7 @@ from datetime import UTC
 from typing import Any
 
 import msgspec
-from hypothesis import assume, example, given, settings
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from orders.domain.intake.reading import (
@@ -81,7 +81,6 @@ def test_no_message_makes_it_raise(value: bytes) -> None:
 
 
 @given(messages())
-@settings(max_examples=200)
 @example(written(REFERENCE | {"entry": "\\u0000"}))
 @example(written([REFERENCE, REFERENCE | {"unknown": "\ud800"}]))
 @example(written(REFERENCE)[:-1] + b',"unknown":1e999}')
@@ -97,7 +96,6 @@ def test_what_the_typed_way_takes_the_tolerant_way_reads_alike(value: bytes) -> 
 
 
 @given(messages())
-@settings(max_examples=200)
 def test_an_accepted_order_obeys_the_rules_and_survives_the_wire(value: bytes) -> None:
     for accepted in read(value).accepted:
         order = accepted.order
@@ -140,7 +138,6 @@ def test_elements_are_the_very_bytes_that_were_sent(documents: list[Any], glue: 
 
 
 @given(strategies.orders())
-@settings(max_examples=60)
 def test_what_is_written_reads_as_the_same(order: Order) -> None:
     reading = read(encode(order))
     assert reading == Reading((Accepted(0, order),))
@@ -148,14 +145,12 @@ def test_what_is_written_reads_as_the_same(order: Order) -> None:
 
 
 @given(strategies.batches())
-@settings(max_examples=25)
 def test_arrays_of_what_is_written_too(orders: list[Order]) -> None:
     reading = read(b"[" + b",".join(map(encode, orders)) + b"]")
     assert [a.order for a in reading.accepted] == orders
 
 
 @given(strategies.documents())
-@settings(max_examples=40)
 def test_however_a_producer_writes_it_it_is_the_same_order(
     written_order: tuple[Order, bytes],
 ) -> None:
@@ -165,7 +160,6 @@ def test_however_a_producer_writes_it_it_is_the_same_order(
 
 
 @given(strategies.orders())
-@settings(max_examples=40)
 def test_in_the_old_dialect_as_well(order: Order) -> None:
     document = msgspec.json.decode(encode(order))
     document["status"] = document.pop("oof_shard")

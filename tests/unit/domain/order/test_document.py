@@ -5,7 +5,7 @@ import re
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from orders.domain.intake.reading import read
 from orders.domain.order.document import (
@@ -35,14 +35,12 @@ def test_texts_are_written_as_utf8_not_as_escapes() -> None:
 
 
 @given(strategies.orders(), strategies.orders())
-@settings(max_examples=30)
 def test_orders_are_equal_exactly_when_their_bytes_are(one: Order, other: Order) -> None:
     assert (one == other) == (encode(one) == encode(other))
     assert encode(one) == encode(read(encode(one)).accepted[0].order)
 
 
 @given(strategies.orders())
-@settings(max_examples=40)
 def test_a_stored_order_tells_what_it_is(order: Order) -> None:
     stored = StoredOrder.of(order)
     assert stored == (order.order_uid, order.date_created, encode(order))
