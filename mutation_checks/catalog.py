@@ -218,4 +218,18 @@ MUTATION_CHECKS = (
         f"{_KAFKA}test_dead_letters.py::TestKafkaDeadLetters"
         "::test_a_message_near_the_limit_of_its_topic_fits",
     ),
+    MutationCheck(
+        "a missing order is looked up again for callers that came later",
+        "adapters/read_path/batch_loader.py",
+        """\
+                _resolve(before, None)
+                if after:
+                    self._enqueue(key, after)
+""",
+        """\
+                _resolve(before + after, None)
+""",
+        "tests/unit/adapters/test_batch_loader.py"
+        "::test_an_order_stored_before_it_was_asked_for_is_never_missed",
+    ),
 )
