@@ -20,6 +20,7 @@ Document = dict[str, Any]
 MAX_BODY = 3_000_000
 """Bytes that the application under test reads of a body."""
 
+CROSS_SITE: Mapping[str, str] = {"Sec-Fetch-Site": "cross-site"}
 _NO_HEADERS: Mapping[str, str] = {}
 
 
@@ -68,11 +69,13 @@ ANSWERED = (
     Scenario("getOrder", 400, "invalid-request", path="/orders/%FF"),
     Scenario("getOrder", 404, "not-found", stored=False),
     Scenario("getOrder", 404, "unknown-path", path="/orders/a/b"),
+    Scenario("getOrder", 406, "not-acceptable", headers={"Accept": "application/xml"}),
     Scenario("listOrders", 200, "orders"),
     Scenario("listOrders", 400, "invalid-request", query={"limit": "0"}),
     Scenario("listOrders", 406, "not-acceptable", headers={"Accept": "application/xml"}),
     Scenario("postOrders", 202, "one"),
     Scenario("postOrders", 202, "several", body_example="several"),
+    Scenario("postOrders", 403, "cross-site", headers=CROSS_SITE),
     Scenario("postOrders", 413, "too-large", body=b" " * (MAX_BODY + 1)),
     Scenario(
         "postOrders",
@@ -89,6 +92,7 @@ ANSWERED = (
         for scenario in (
             Scenario(operation, 200, "orders"),
             Scenario(operation, 400, "invalid-request", path="/random/0"),
+            Scenario(operation, 403, "cross-site", headers=CROSS_SITE),
         )
     ),
     Scenario("live", 200, "live"),
@@ -114,7 +118,13 @@ FAILING = tuple(
 )
 """With a fault that nobody has foreseen, which no real server can be asked for."""
 
-NOT_TO_BE_HAD = {("live", 500, "internal"): "it asks nobody, so nothing can fail in it"}
+_BOUNDS = "no HTTP client library sends such a request; see tests/integration/http/test_bounds.py"
+NOT_TO_BE_HAD = {
+    ("live", 500, "internal"): "it checks nothing, so nothing can fail in it",
+    ("postOrders", 400, "incomplete-body"): _BOUNDS,
+    ("postOrders", 408, "slow-body"): _BOUNDS,
+    ("postOrders", 503, "overloaded"): _BOUNDS,
+}
 
 EVERYWHERE = {
     "UnknownPath": ("GET", "/nowhere"),

@@ -86,6 +86,22 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = 8080
     http_workers: Annotated[_Count, _about("worker processes of the API")] = 1
     http_max_body: Annotated[_Count, _about("largest body of POST /orders, bytes")] = 10_000_000
+    http_body_timeout: Annotated[_Count, _about("seconds that a request body may take")] = 30
+    http_idle_timeout: Annotated[
+        _Count, _about("seconds that a connection may take for the headers of its next request")
+    ] = 60
+    http_max_connections: Annotated[
+        _Count, _about("connections to each worker of the API; others wait")
+    ] = 4096
+    http_allowed_hosts: Annotated[
+        str | None, _about("host names in requests to the API, comma-separated; not set: any")
+    ] = None
+    http_health_port: Annotated[
+        Annotated[int, Meta(ge=1, le=65535, extra={"rule": "must be a port from 1 to 65535"})]
+        | None,
+        _about("further port for health checks of the API; not set: none"),
+    ] = None
+    http_health_host: Annotated[_Text, _about("address of that port")] = "127.0.0.1"
     random_max: Annotated[_Count, _about("the most orders that one /random creates")] = 1000
     migrate_on_start: Annotated[
         bool,
@@ -110,6 +126,12 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Meta(extra=_choice("auto", "json", "console")),
         _about("auto: console on a terminal, else JSON lines"),
     ] = "auto"
+
+    @property
+    def allowed_hosts(self) -> tuple[str, ...]:
+        """The names in ``http_allowed_hosts``."""
+        names = (self.http_allowed_hosts or "").split(",")
+        return tuple(name.strip() for name in names if name.strip())
 
     def __repr__(self) -> str:
         """Return a text without values, since some are secrets and a repr may be logged."""

@@ -45,6 +45,12 @@ class NotFound(OrdersError):
     code = "not-found"
 
 
+class Abandoned(OrdersError):
+    """The caller has left before anything was done."""
+
+    code = "abandoned"
+
+
 class Unavailable(OrdersError):
     """A required server is down or too slow; a later retry is safe and may help.
 

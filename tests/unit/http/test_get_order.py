@@ -193,7 +193,8 @@ async def raw_status(path: bytes, api: Api | None = None) -> int:
             statuses.append(message["status"])
 
     lenient = path.decode(errors="replace")
-    scope = {"type": "http", "method": "GET", "path": lenient, "raw_path": path, "headers": []}
+    scope: dict[str, Any] = {"type": "http", "method": "GET", "path": lenient, "raw_path": path}
+    scope["headers"] = [(b"host", b"test")]
     await (api or Api()).app()(scope, receive, send)
     return statuses[0]
 

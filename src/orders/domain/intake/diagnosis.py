@@ -60,7 +60,7 @@ class _Object(Struct, frozen=True):
     """
 
     fields: dict[str, "_Scalar | _Object"]
-    loose_texts: tuple[str, ...]
+    loose_texts: frozenset[str]
     objects: dict[str, "_Object"]
     is_array: bool = False
 
@@ -85,10 +85,10 @@ def diagnose(raw: bytes) -> Order | tuple[Fault, ...]:
     if is_too_deep(raw):
         return (Fault((), "must not be nested so deep"),)
     # json accepts what msgspec refuses: lone surrogates and any number.
-    value = _completed(json.loads(raw, parse_int=_int))
+    value = _renamed(json.loads(raw, parse_int=_int))
     faults = tuple(islice(_object_faults(value, _ORDER, ()), MAX_FAULTS))
     # Without a fault, the decoder has refused something in an unknown field.
-    order = None if faults else _convert(_only_ours(value, _ORDER))
+    order = None if faults else _convert(_only_ours(_completed(value), _ORDER))
     return order or faults or (Fault((), "must be an order"),)
 
 
@@ -99,25 +99,34 @@ def is_too_deep(raw: bytes) -> bool:
 
 def _completed(value: Any) -> Any:
     """Return ``value`` with "" for absent texts, and with ``oof_shard`` for ``status``."""
-    if not isinstance(value, dict):
-        return value
-    if "oof_shard" not in value and isinstance(value.get("status"), str):
-        value["oof_shard"] = value["status"]
+    value = _renamed(value)
     _fill(value, _ORDER)
     return value
 
 
-def _fill(value: Any, plan: _Object) -> None:
-    """Set every absent or null text that may be empty to "", in place."""
-    if isinstance(value, dict):
-        for name in plan.loose_texts:
-            if value.get(name) is None:
-                value[name] = ""
-        for name, inner in plan.objects.items():
-            _fill(value.get(name), inner)
-    elif isinstance(value, list) and plan.is_array:
-        for item in value:
-            _fill(item, plan)
+def _renamed(value: Any) -> Any:
+    """Return ``value`` with ``oof_shard`` for ``status``, its name with one old producer."""
+    if isinstance(value, dict) and "oof_shard" not in value:
+        status = value.get("status")
+        if isinstance(status, str):
+            value["oof_shard"] = status
+    return value
+
+
+def _fill(value: Any, plan: _Object) -> bool:
+    """Set every absent or null text that may be empty to "", in place.
+
+    Stops at an object that lacks a required field, and returns False: such a document is not an
+    order, and may have very many of them.
+    """
+    if isinstance(value, list) and plan.is_array:
+        return all(_fill(item, plan) for item in value)
+    if not isinstance(value, dict) or len(value) < len(plan.fields) - len(plan.loose_texts):
+        return False
+    for name in plan.loose_texts:
+        if value.get(name) is None:
+            value[name] = ""
+    return all(_fill(value.get(name), inner) for name, inner in plan.objects.items())
 
 
 def _convert(value: Any) -> Order | None:
@@ -149,6 +158,8 @@ def _object_faults(value: Any, plan: _Object, path: _Path) -> Iterator[Fault]:
         return
     for name, field in plan.fields.items():
         place = (*path, name)
+        if value.get(name) is None and name in plan.loose_texts:
+            continue
         if name not in value:
             yield Fault(place, "is required")
         elif isinstance(field, _Scalar):
@@ -193,7 +204,7 @@ def _name(value: Any) -> str:
 def _plan(struct: type[Struct], *, is_array: bool = False) -> _Object:
     fields = {f.encode_name: _plan_field(f.type) for f in msgspec.structs.fields(struct)}
     scalars = [(name, field) for name, field in fields.items() if isinstance(field, _Scalar)]
-    loose = tuple(name for name, scalar in scalars if scalar.may_be_absent)
+    loose = frozenset(name for name, scalar in scalars if scalar.may_be_absent)
     objects = {name: field for name, field in fields.items() if isinstance(field, _Object)}
     return _Object(fields, loose, objects, is_array)
 

@@ -16,9 +16,13 @@ from msgspec import Struct
 
 from orders.domain.intake.diagnosis import MAX_DEPTH, diagnose, read_leniently
 from orders.domain.intake.faults import Fault
-from orders.domain.intake.json_scan import MalformedError, depth, scan
+from orders.domain.intake.json_scan import MalformedError, depth, has_more_values, scan
 from orders.domain.order.document import in_utc
 from orders.domain.order.model import Order
+
+MAX_VALUES = 1_000_000
+"""The most values in a message that has faults: arrays of orders of 10 MB have fewer. Without this
+bound, a message of many tiny values would take minutes to diagnose, and gigabytes of memory."""
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _JSON_BLANKS = b" \t\n\r"
@@ -134,6 +138,8 @@ def _may_lack_a_colon(text: bytes, orders: list[Order]) -> bool:
 
 
 def _read_tolerantly(value: bytes, text: bytes, enough: float = math.inf) -> Reading:
+    if has_more_values(text, MAX_VALUES):
+        return _whole(value, "invalid", f"must not have more than {MAX_VALUES:,} values")
     if text.lstrip(_JSON_BLANKS).startswith(b"{") and (order := read_leniently(text)):
         return Reading((Accepted(0, order),))
     try:

@@ -1,9 +1,9 @@
 """Send orders to the topic: those of a document, all or none, or made-up ones."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from orders.domain.errors import Invalid, Undecodable
+from orders.domain.errors import Abandoned, Invalid, Undecodable
 from orders.domain.intake.diagnosis import MAX_FAULTS as MAX_FAULTS_OF_ONE
 from orders.domain.intake.faults import Fault
 from orders.domain.intake.reading import read
@@ -23,13 +23,21 @@ class PublishDocument:
 
     def __init__(self, publisher: Publisher) -> None:
         self._publisher = publisher
+        self._one_large = asyncio.Semaphore(1)  # more at a time would take time from the event loop
 
     async def __call__(
-        self, document: bytes, headers: Mapping[str, str] | None = None
+        self,
+        document: bytes,
+        headers: Mapping[str, str] | None = None,
+        has_left: Callable[[], bool] = lambda: False,
     ) -> tuple[Order, ...]:
         """Publish; the orders come back in the order of the document, equal ones once.
 
+        ``has_left`` says whether the caller has left. Then a large document is neither checked nor
+        published.
+
         Raises:
+            Abandoned: the caller has left before anything was published.
             Undecodable: the document is not JSON in UTF-8.
             Invalid: it breaks rules; ``faults`` lists all of them (of junk, about the first
                 ``MAX_FAULTS``), and nothing was published.
@@ -37,7 +45,12 @@ class PublishDocument:
             Unavailable: not all were confirmed; publishing the document again is safe.
         """
         if len(document) > _LARGE:
-            orders = await asyncio.to_thread(_valid_orders, document)
+            async with self._one_large:
+                if has_left():
+                    raise Abandoned("the client has disconnected")
+                orders = await asyncio.to_thread(_valid_orders, document)
+            if has_left():
+                raise Abandoned("the client has disconnected")
         else:
             orders = _valid_orders(document)
         await self._publisher.publish(orders, headers)

@@ -30,5 +30,12 @@ def api(*, memory: bool) -> None:
     start_logging(settings, "api")
     application = partial(create_in_memory if memory else create, settings)
     raise SystemExit(
-        serve(application, settings.http_host, settings.http_port, settings.http_workers)
+        serve(
+            application,
+            settings.http_host,
+            settings.http_port,
+            settings.http_workers,
+            idle_timeout=settings.http_idle_timeout,
+            max_connections=settings.http_max_connections,
+        )
     )

@@ -1,20 +1,27 @@
 """Runs the ingest pipeline, with health checks, until a signal stops it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import Awaitable
+from contextlib import AbstractAsyncContextManager, suppress
 from functools import partial
 
 import structlog
 
 from orders.bootstrap import Container, open_all
 from orders.config import Settings
-from orders.entrypoints.consumer.health_server import ConsumerReadiness, serve_health
+from orders.domain.use_cases.check_readiness import Readiness
 from orders.entrypoints.consumer.stop_signals import stop_signals
+from orders.entrypoints.health_server import serve_health_checks
 from orders.entrypoints.health_watch import SERVERS, watch_health
-from orders.entrypoints.startup import EXIT_FAILED, migrate_patiently
+from orders.entrypoints.startup import migrate_patiently
 
 log = structlog.get_logger(__name__)
+
+
+class ConsumerReadiness(Readiness, frozen=True):
+    """Readiness; ``moving`` is false if a batch has been in storing for a minute."""
+
+    moving: bool
 
 
 async def consume(settings: Settings, container: Container) -> None:
@@ -48,25 +55,19 @@ async def _work(settings: Settings, container: Container, stop: asyncio.Event) -
             await container.ingest_pipeline().run(stop)
 
 
-@asynccontextmanager
-async def _health(settings: Settings, container: Container) -> AsyncIterator[None]:
-    """Serve health checks during the block, if a port is set for them."""
+def _health(settings: Settings, container: Container) -> AbstractAsyncContextManager[None]:
     readiness = container.consumer_readiness()
-    host, port = settings.consumer_health_host, settings.consumer_health_port
 
     async def report() -> ConsumerReadiness:
         found = await readiness()
         return ConsumerReadiness(found.state, found.parts, not container.store_health().is_stuck)
 
-    async with AsyncExitStack() as stack:
-        if port is not None:
-            try:
-                await stack.enter_async_context(serve_health(host, port, report))
-            except OSError as error:
-                log.critical("cannot listen", host=host, port=port, reason=error.strerror)
-                raise SystemExit(EXIT_FAILED) from None
-            log.info("health checks are served", host=host, port=port)
-        yield
+    return serve_health_checks(
+        settings.consumer_health_host,
+        settings.consumer_health_port,
+        report,
+        ConsumerReadiness("unavailable", {}, moving=False),
+    )
 
 
 async def _unless_stopped(work: Awaitable[None], stop: asyncio.Event) -> None:

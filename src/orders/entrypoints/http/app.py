@@ -8,6 +8,7 @@ from litestar import Litestar, Request, Response
 from orders.config import Settings
 from orders.entrypoints.http import health, request_id, routes
 from orders.entrypoints.http.asgi_types import ASGIApp
+from orders.entrypoints.http.bodies import RequestBodies
 from orders.entrypoints.http.docs import api_docs
 from orders.entrypoints.http.docs.asyncapi.document import asyncapi_document
 from orders.entrypoints.http.docs.openapi.document import openapi_document
@@ -16,6 +17,7 @@ from orders.entrypoints.http.lifespan import Lifespan, LifespanGuard, nothing_to
 from orders.entrypoints.http.middleware import RequestContextMiddleware
 from orders.entrypoints.http.orders import get_order, list_orders, post_orders, random_orders
 from orders.entrypoints.http.orders.get_order import GetOrder
+from orders.entrypoints.http.origin_checks import AllowedHosts
 from orders.entrypoints.http.page import routes as page_routes
 from orders.entrypoints.http.use_cases import UseCases
 
@@ -38,10 +40,12 @@ def create_app(
         lifespan: opens and closes what the use cases need.
         reader_timeout: seconds that a client may take to read one chunk of a list.
     """
+    settings = settings or Settings()
+    hosts = AllowedHosts(settings.allowed_hosts)
     new_ids = request_id.IdSource()
-    framework = create_framework_app(use_cases, settings or Settings(), reader_timeout)
-    app = LifespanGuard(RequestContextMiddleware(framework, new_ids), lifespan)
-    return GetOrder(app, use_cases.look_up, new_ids)
+    framework = create_framework_app(use_cases, settings, reader_timeout)
+    app = LifespanGuard(RequestContextMiddleware(framework, new_ids, hosts), lifespan)
+    return GetOrder(app, use_cases.look_up, new_ids, hosts)
 
 
 def create_framework_app(
@@ -55,12 +59,14 @@ def create_framework_app(
             routes.options("/random/{amount:str}", "GET, OPTIONS, POST"),
             *page_routes.routes(settings.random_max),
             list_orders.route(use_cases.list_orders, reader_timeout),
-            post_orders.route(use_cases.publish_document),
+            post_orders.route(
+                use_cases.publish_document,
+                RequestBodies(settings.http_max_body, settings.http_body_timeout),
+            ),
             *random_orders.routes(use_cases.publish_random, settings.random_max),
             *health.routes(use_cases.readiness),
         ],
         exception_handlers={Exception: _to_response},
-        request_max_body_size=settings.http_max_body,
         openapi_config=None,  # see openapi.schemas
         logging_config=None,
         debug=False,

@@ -11,6 +11,8 @@ from orders.bootstrap import Container, build, build_in_memory, open_all
 from orders.config import Settings
 from orders.daemon_thread import in_daemon_thread
 from orders.domain.errors import Unavailable
+from orders.domain.use_cases.check_readiness import Readiness
+from orders.entrypoints.health_server import serve_health_checks
 from orders.entrypoints.health_watch import SERVERS, watch_health
 from orders.entrypoints.http.app import create_app
 from orders.entrypoints.http.asgi_types import ASGIApp
@@ -57,6 +59,13 @@ async def _on_servers(container: Container, settings: Settings) -> AsyncIterator
             *container.cache_resources(),
             *container.look_up_resources(),
             *container.api_resources(),
+        ),
+        serve_health_checks(
+            settings.http_health_host,
+            settings.http_health_port,
+            container.readiness(),
+            Readiness("unavailable", {}),
+            is_shared=settings.http_workers > 1,
         ),
         _in_background(_prepare(container, settings)),
         watch_health(container.readiness(), SERVERS),

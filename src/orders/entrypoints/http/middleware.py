@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable
+from http import HTTPMethod
 from time import perf_counter
 from typing import NoReturn
 
@@ -13,6 +14,7 @@ from orders.domain.errors import OrdersError
 from orders.entrypoints.http import request_id as ids
 from orders.entrypoints.http.asgi_types import ASGIApp, Message, Receive, Scope, Send
 from orders.entrypoints.http.error_responses import error_response
+from orders.entrypoints.http.origin_checks import AllowedHosts
 from orders.entrypoints.http.responses import Header
 from orders.entrypoints.http.routes import has_effect
 
@@ -24,6 +26,8 @@ _SECURITY: tuple[Header, ...] = (
 )
 NO_PAGE = (*_SECURITY, (_POLICY, b"default-src 'none'; frame-ancestors 'none'"))
 """Security headers of a response that is not a page."""
+_METHODS = frozenset(HTTPMethod)
+"""The methods that are logged; others may be of any length."""
 _FIRST_ERROR = 400
 _NOT_FOUND = 404
 
@@ -41,9 +45,10 @@ class RequestContextMiddleware:
     ``new_ids`` makes the ids of requests that come without one.
     """
 
-    def __init__(self, app: ASGIApp, new_ids: ids.IdSource) -> None:
+    def __init__(self, app: ASGIApp, new_ids: ids.IdSource, hosts: AllowedHosts) -> None:
         self._app = app
         self._ids = new_ids
+        self._hosts = hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request; raises TransferBroken when it fails after its response has begun."""
@@ -63,6 +68,7 @@ class RequestContextMiddleware:
             await send(message)
 
         try:
+            self._hosts.check(scope["headers"], dict(scope["headers"]))
             await self._app(scope, receive, send_with_headers)
         except Exception as error:  # noqa: BLE001 (each has a response)
             if status:
@@ -99,7 +105,7 @@ def log_request(scope: Scope, status: int, began: float, request_id: bytes, **mo
         return  # on the hot path: structlog would build the line before it drops it
     (_log.debug if quiet else _log.info)(
         "request",
-        method=scope["method"],
+        method=scope["method"] if scope["method"] in _METHODS else "other",
         route=scope.get("path_template") or "unknown",
         status=status,
         ms=round((perf_counter() - began) * 1000, 1),

@@ -1,7 +1,10 @@
 """Content negotiation by Accept and Accept-Language (RFC 9110, section 12.5)."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+
+from orders.entrypoints.http.problems import NOT_ACCEPTABLE, HTTPProblem
+from orders.entrypoints.http.responses import Header, header_values
 
 _QUALITY = re.compile(r"(?:0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)")
 
@@ -18,6 +21,19 @@ def preferred(accept: str | None, offers: Sequence[str]) -> str | None:
         return offers[0]
     best = max(offers, key=lambda offer: _quality(offer, ranges))
     return best if _quality(best, ranges) > 0 else None
+
+
+def acceptable(headers: Iterable[Header], offers: Sequence[str]) -> str:
+    """Return the offered media type that a request prefers.
+
+    Raises:
+        HTTPProblem: none is acceptable.
+    """
+    accept = b",".join(header_values(headers, b"accept")).decode("latin-1")
+    chosen = preferred(accept, offers)
+    if chosen is None:
+        raise HTTPProblem(NOT_ACCEPTABLE, "offered: " + " and ".join(offers))
+    return chosen
 
 
 def preferred_language(accept_language: str, offers: Sequence[str]) -> str | None:

@@ -9,6 +9,7 @@ from litestar.exceptions import HTTPException
 from msgspec import UNSET, Struct, UnsetType
 
 from orders.domain.errors import (
+    Abandoned,
     Invalid,
     NotFound,
     TooLarge,
@@ -58,20 +59,26 @@ class UserMessage(NamedTuple):
 
 
 INVALID_REQUEST = ProblemType("invalid-request", 400, "The request is not valid")
+INCOMPLETE_BODY = ProblemType("incomplete-body", 400, "The body did not arrive as a whole")
+CROSS_SITE = ProblemType("cross-site", 403, "Another site has caused this request")
 ORDER_NOT_FOUND = ProblemType("not-found", 404, "There is no such order")
 UNKNOWN_PATH = ProblemType("unknown-path", 404, "Nothing is served at this path")
 METHOD_NOT_ALLOWED = ProblemType("method-not-allowed", 405, "This method does not apply here")
 NOT_ACCEPTABLE = ProblemType("not-acceptable", 406, "No acceptable form to answer in")
+SLOW_BODY = ProblemType("slow-body", 408, "The body took too long")
 TOO_LARGE = ProblemType("too-large", 413, "Too much at once")
 UNSUPPORTED_ENCODING = ProblemType("unsupported-media-type", 415, "The body is encoded")
+MISDIRECTED = ProblemType("misdirected", 421, "The request is for another host")
 INVALID = ProblemType("invalid", 422, "The document breaks rules")
 UNDECODABLE = ProblemType("undecodable", 422, "The document is not JSON in UTF-8")
 INTERNAL = ProblemType("internal", 500, "Something went wrong here")
 UNAVAILABLE = ProblemType("unavailable", 503, "A server that is needed is down")
+OVERLOADED = ProblemType("overloaded", 503, "Too many requests at a time")
 
 PROBLEM_TYPES = (
-    *(INVALID_REQUEST, ORDER_NOT_FOUND, UNKNOWN_PATH, METHOD_NOT_ALLOWED, NOT_ACCEPTABLE),
-    *(TOO_LARGE, UNSUPPORTED_ENCODING, INVALID, UNDECODABLE, INTERNAL, UNAVAILABLE),
+    *(INVALID_REQUEST, INCOMPLETE_BODY, CROSS_SITE, ORDER_NOT_FOUND, UNKNOWN_PATH),
+    *(METHOD_NOT_ALLOWED, NOT_ACCEPTABLE, SLOW_BODY, TOO_LARGE, UNSUPPORTED_ENCODING),
+    *(MISDIRECTED, INVALID, UNDECODABLE, INTERNAL, UNAVAILABLE, OVERLOADED),
 )
 """All problem types of this service, by status."""
 
@@ -81,6 +88,7 @@ _OF_DOMAIN: dict[type[Exception], ProblemType] = {
     Undecodable: UNDECODABLE,
     Invalid: INVALID,
     Unavailable: UNAVAILABLE,
+    Abandoned: INCOMPLETE_BODY,
 }
 _OF_FRAMEWORK = {
     400: (INVALID_REQUEST, "the request cannot be read"),
@@ -88,6 +96,7 @@ _OF_FRAMEWORK = {
     405: (METHOD_NOT_ALLOWED, "the Allow header lists the methods that apply"),
     413: (TOO_LARGE, "the body is larger than this service reads"),
 }
+_RETRY_AFTER = (b"retry-after", b"%d" % RETRY_AFTER_SECONDS)
 _FORWARDED_HEADERS = {"allow"}
 _VARY = (b"vary", b"accept")
 """For browsers the response is a page."""
@@ -139,6 +148,8 @@ def problem_and_headers(error: Exception, request_id: str) -> tuple[Problem, tup
     headers: tuple[Header, ...] = ()
     if isinstance(error, HTTPProblem):
         problem_type, errors = error.problem_type, error.errors
+        if problem_type.status == UNAVAILABLE.status:
+            headers = (_RETRY_AFTER,)
     elif isinstance(error, HTTPException):
         problem_type, detail = _of_framework(error.status_code)
         headers = _headers(error)
@@ -147,7 +158,7 @@ def problem_and_headers(error: Exception, request_id: str) -> tuple[Problem, tup
         if isinstance(error, Invalid):
             errors = tuple(ProblemError(fault.rule, fault.pointer) for fault in error.faults)
         elif problem_type is UNAVAILABLE:
-            headers = ((b"retry-after", b"%d" % RETRY_AFTER_SECONDS),)
+            headers = (_RETRY_AFTER,)
         elif problem_type is INTERNAL:
             detail = "the request id leads to what the log knows about it"
     return problem(problem_type, detail, request_id, errors), headers

@@ -5,15 +5,16 @@ from functools import partial
 from litestar.handlers import HTTPRouteHandler
 
 from orders.entrypoints.http.asgi_types import Scope
+from orders.entrypoints.http.origin_checks import refuse_cross_site
 from orders.entrypoints.http.responses import RawResponse
 
 READ = partial(HTTPRouteHandler, http_method=("GET", "HEAD"))
 """A route for GET and HEAD."""
 
-READ_WITH_EFFECT = partial(HTTPRouteHandler, http_method="GET")
+READ_WITH_EFFECT = partial(HTTPRouteHandler, http_method="GET", guards=[refuse_cross_site])
 """A route whose GET has an effect, so that there is no HEAD."""
 
-WRITE = partial(HTTPRouteHandler, http_method="POST")
+WRITE = partial(HTTPRouteHandler, http_method="POST", guards=[refuse_cross_site])
 
 
 def has_effect(scope: Scope) -> bool:

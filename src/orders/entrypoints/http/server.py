@@ -8,6 +8,7 @@ granian's log lines have the form of ours.
 import gc
 import multiprocessing
 import os
+import resource
 import signal
 import socket
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from typing import Any
 
 import structlog
 from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server import MPServer
 
@@ -25,6 +27,9 @@ from orders.entrypoints.startup import EXIT_FAILED
 
 GRACE_SECONDS = 8
 """How long requests in progress may take after SIGTERM or SIGINT; all processes end within 10 s."""
+
+_OTHER_FILES = 256
+"""Open files of a worker besides its connections."""
 
 _PROPAGATE: dict[str, Any] = {"handlers": [], "propagate": True}
 _LOGGING = {
@@ -47,6 +52,9 @@ def serve(
     port: int,
     workers: int = 1,
     grace: int = GRACE_SECONDS,
+    *,
+    idle_timeout: float = 60.0,
+    max_connections: int = 4096,
 ) -> int:
     """Serve until SIGTERM, SIGINT or the end of a worker; returns the exit code of the process.
 
@@ -61,12 +69,15 @@ def serve(
         port: port to listen on.
         workers: number of worker processes.
         grace: seconds that requests in progress may take on shutdown.
+        idle_timeout: seconds that a connection may take for the headers of its next request.
+        max_connections: connections to each worker; others wait until one is closed.
     """
     try:
         address = _free_address(host, port)
     except OSError as error:
         log.critical("cannot listen", host=host, port=port, reason=error.strerror)
         return EXIT_FAILED
+    _allow_files(max_connections + _OTHER_FILES)
     server = _Server(
         target="",
         address=address,
@@ -76,6 +87,8 @@ def serve(
         websockets=False,
         workers=workers,
         workers_kill_timeout=grace,
+        backpressure=max_connections,
+        http1_settings=HTTP1Settings(header_read_timeout=int(idle_timeout * 1000)),
         log_level=LogLevels.warning,
         log_dictconfig=_LOGGING,
     )
@@ -98,6 +111,14 @@ class _Server(MPServer):
         self.interrupt_children.clear()
         super().shutdown()  # type: ignore[no-untyped-call]
         log.info("stopped")
+
+
+def _allow_files(number: int) -> None:
+    """Raise the soft limit of open files to ``number``, as far as the hard limit allows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = number if hard == resource.RLIM_INFINITY else min(number, hard)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _load(create: Callable[[], ASGIApp], grace: float) -> ASGIApp:

@@ -13,10 +13,14 @@ from orders.entrypoints.http.docs.openapi.parts import array_of, content, header
 from orders.entrypoints.http.orders import cursor
 from orders.entrypoints.http.orders.list_request import ListParameters
 from orders.entrypoints.http.problems import (
+    CROSS_SITE,
+    INCOMPLETE_BODY,
     INVALID,
     INVALID_REQUEST,
     NOT_ACCEPTABLE,
     ORDER_NOT_FOUND,
+    OVERLOADED,
+    SLOW_BODY,
     TOO_LARGE,
     UNAVAILABLE,
     UNDECODABLE,
@@ -60,6 +64,7 @@ def _list_parameters() -> tuple[dict[str, Any], ...]:
 
 
 _NO_DATABASE = (UNAVAILABLE, "PostgreSQL is unreachable, or all connections to it are busy", ())
+_CROSS_SITE = (CROSS_SITE, "pages of other sites may not send orders", ())
 _NO_BROKER = (UNAVAILABLE, "the brokers did not acknowledge in time", ())
 
 GET_ORDER = Operation(
@@ -104,6 +109,7 @@ GET_ORDER = Operation(
             ),
             (ORDER_NOT_FOUND, "no order with this order_uid", ()),
             (UNKNOWN_PATH, "a slash in an order_uid is written %2F", ()),
+            (NOT_ACCEPTABLE, "offered: application/json", ()),
             _NO_DATABASE,
         ),
     },
@@ -131,7 +137,7 @@ LIST_ORDERS = Operation(
                 "parameters are not valid",
                 (ProblemError("must be a number from 1 to 1000", parameter="limit"),),
             ),
-            (NOT_ACCEPTABLE, "offered are application/json and application/x-ndjson", ()),
+            (NOT_ACCEPTABLE, "offered: application/json and application/x-ndjson", ()),
             _NO_DATABASE,
         ),
     },
@@ -161,6 +167,9 @@ POST_ORDERS = Operation(
             "content": content("application/json", ref("OrderUids"), one=_UIDS, several=_UIDS),
         },
         **problems(
+            (INCOMPLETE_BODY, "the body ended early", ()),
+            _CROSS_SITE,
+            (SLOW_BODY, "the body did not arrive within 30 s", ()),
             (TOO_LARGE, "the body is larger than this service reads", ()),
             (TOO_LARGE, "an order is larger than the topic accepts", ()),
             (UNSUPPORTED_ENCODING, "bodies are read as they are, without Content-Encoding", ()),
@@ -178,6 +187,7 @@ POST_ORDERS = Operation(
                 (ProblemError("must be JSON (byte 14)", pointer=""),),
             ),
             _NO_BROKER,
+            (OVERLOADED, "too many large bodies at a time", ()),
         ),
     },
 )
@@ -213,6 +223,7 @@ def random_orders(method: str, most: int, more: str = "") -> Operation:
                     "no such amount",
                     (ProblemError(f"must be a number from 1 to {most}", parameter="amount"),),
                 ),
+                _CROSS_SITE,
                 _NO_BROKER,
             ),
         },

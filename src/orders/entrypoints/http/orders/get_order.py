@@ -15,7 +15,9 @@ from orders.entrypoints.http.docs.operations import GET_ORDER
 from orders.entrypoints.http.error_responses import error_response
 from orders.entrypoints.http.etag import is_known, tag_of
 from orders.entrypoints.http.middleware import NO_PAGE, begin_request, complete_headers, log_request
+from orders.entrypoints.http.negotiation import acceptable
 from orders.entrypoints.http.orders.order_path import PREFIX, decoded, raw_path
+from orders.entrypoints.http.origin_checks import AllowedHosts
 from orders.entrypoints.http.problems import UNKNOWN_PATH, HTTPProblem
 from orders.entrypoints.http.responses import JSON, RawResponse
 
@@ -25,6 +27,9 @@ DOCUMENTED = RoutedOperation(PATH_TEMPLATE, "get", GET_ORDER)
 _CACHE_CONTROL = (b"cache-control", b"private, max-age=3600")
 """Orders never change, but hold personal data: only private caches may keep them, for an hour."""
 _TYPE = (b"content-type", JSON)
+_ACCEPT_JSON = frozenset({b"*/*", b"application/json"})
+"""The usual values of Accept, which need not be parsed."""
+_OFFERED = (JSON.decode(),)
 _METHODS = "GET, HEAD, OPTIONS"
 _OPTIONS = RawResponse(204, ((b"allow", _METHODS.encode()),))
 
@@ -39,10 +44,13 @@ class GetOrder:
     ``new_ids`` makes the ids of requests that come without one.
     """
 
-    def __init__(self, app: ASGIApp, look_up: LookUpOrder, new_ids: ids.IdSource) -> None:
+    def __init__(
+        self, app: ASGIApp, look_up: LookUpOrder, new_ids: ids.IdSource, hosts: AllowedHosts
+    ) -> None:
         self._app = app
         self._look_up = look_up
         self._ids = new_ids
+        self._hosts = hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request; an error becomes a problem response."""
@@ -70,6 +78,7 @@ class GetOrder:
     async def _respond(
         self, scope: Scope, segment: bytes, request_id: bytes, given: Mapping[bytes, bytes]
     ) -> RawResponse:
+        self._hosts.check(scope["headers"], given)
         if b"/" in segment:
             raise HTTPProblem(UNKNOWN_PATH, "a slash in an order_uid is written %2F")
         scope["path_template"] = PATH_TEMPLATE
@@ -88,6 +97,8 @@ class GetOrder:
             begin_request(scope, request_id)
             document = await self._look_up(order_uid)
             digest = hex_digest(document)
+        if (accept := given.get(b"accept")) is not None and accept not in _ACCEPT_JSON:
+            acceptable(scope["headers"], _OFFERED)
         tag = tag_of(digest)
         if b"if-none-match" in given and is_known(scope["headers"], tag):
             return RawResponse(304, ((b"etag", tag), _CACHE_CONTROL))

@@ -9,11 +9,10 @@ from litestar.types import ASGIApp
 from orders.domain.use_cases.list_orders import ListOrders
 from orders.entrypoints.http.docs import operations
 from orders.entrypoints.http.docs.openapi.operation import documented
-from orders.entrypoints.http.negotiation import preferred
+from orders.entrypoints.http.negotiation import acceptable
 from orders.entrypoints.http.orders import list_request
 from orders.entrypoints.http.orders.list_request import ListRequest
 from orders.entrypoints.http.orders.order_stream import ARRAY, HEADERS, LINES, Form, OrderStream
-from orders.entrypoints.http.problems import NOT_ACCEPTABLE, HTTPProblem
 from orders.entrypoints.http.responses import RawResponse
 from orders.entrypoints.http.routes import READ
 
@@ -43,8 +42,4 @@ async def _page(
 
 
 def _form(request: Request[Any, Any, Any]) -> Form:
-    accept = ",".join(request.headers.getall("accept", []))
-    chosen = preferred(accept, list(_FORMS))
-    if chosen is None:
-        raise HTTPProblem(NOT_ACCEPTABLE, "offered are " + " and ".join(_FORMS))
-    return _FORMS[chosen]
+    return _FORMS[acceptable(request.scope["headers"], tuple(_FORMS))]

@@ -10,6 +10,7 @@ from litestar.handlers import HTTPRouteHandler
 from orders.domain.order.model import Order
 from orders.domain.use_cases.publish_orders import PublishDocument
 from orders.entrypoints.http import request_id
+from orders.entrypoints.http.bodies import Disconnection, RequestBodies
 from orders.entrypoints.http.docs import operations
 from orders.entrypoints.http.docs.openapi.operation import documented
 from orders.entrypoints.http.docs.openapi.schemas import OrderUids
@@ -19,15 +20,17 @@ from orders.entrypoints.http.responses import NO_STORE, RawResponse
 from orders.entrypoints.http.routes import WRITE
 
 
-def route(publish: PublishDocument) -> HTTPRouteHandler:
-    """Create the route; the application bounds the size of the body."""
+def route(publish: PublishDocument, bodies: RequestBodies) -> HTTPRouteHandler:
+    """Create the route; ``bodies`` reads the bodies."""
 
     @WRITE("/orders", **documented(operations.POST_ORDERS))
     async def post_orders(request: Request[Any, Any, Any]) -> RawResponse:
         if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
             detail = "bodies are read as they are, without Content-Encoding"
             raise HTTPProblem(UNSUPPORTED_ENCODING, detail)
-        orders = await publish(await request.body(), request_id.as_message_header(request.scope))
+        scope, receive = request.scope, request.receive
+        async with bodies.read(scope, receive) as document, Disconnection(receive) as has_left:
+            orders = await publish(document, request_id.as_message_header(scope), has_left)
         body = msgspec.json.encode(OrderUids(tuple(order.order_uid for order in orders)))
         location = (b"location", _location(orders).encode())
         return RawResponse.of(body, location, NO_STORE, status=202)

@@ -13,6 +13,7 @@ from orders.entrypoints.http.docs.openapi.schemas import components
 from orders.entrypoints.http.problems import (
     INTERNAL,
     METHOD_NOT_ALLOWED,
+    MISDIRECTED,
     PROBLEM_TYPES,
     UNKNOWN_PATH,
 )
@@ -44,6 +45,9 @@ _ELSEWHERE = {
     "MethodNotAllowed": problems(
         (METHOD_NOT_ALLOWED, "the Allow header lists the methods that apply", ())
     )["405"],
+    "Misdirected": problems((MISDIRECTED, "this service is not reached by this host name", ()))[
+        "421"
+    ],
 }
 """Responses to requests that match no operation."""
 _ANYWHERE = problems((INTERNAL, "the request id leads to what the log knows about it", ()))

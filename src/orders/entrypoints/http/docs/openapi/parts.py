@@ -61,7 +61,7 @@ def problems(*described: tuple[ProblemType, str, tuple[ProblemError, ...]]) -> d
         examples[f"{problem_type.code}.{same + 1}" if same else problem_type.code] = {
             "value": example
         }
-        if problem_type is UNAVAILABLE:
+        if problem_type.status == UNAVAILABLE.status:
             seconds = (
                 f"Seconds to wait before the same request is sent again: {RETRY_AFTER_SECONDS}."
             )

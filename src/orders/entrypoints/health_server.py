@@ -1,4 +1,4 @@
-"""Serves GET /health/live and /health/ready of the consumer, in threads of its own.
+"""Serves GET /health/live and /health/ready in threads of its own.
 
 The checks are to notice an event loop that is stuck, so they must not run in it. Slow or broken
 clients do no harm: threads are few, and each connection is closed after some seconds.
@@ -10,16 +10,18 @@ import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from http.server import BaseHTTPRequestHandler
 from socketserver import TCPServer, ThreadingMixIn
 from typing import Any
 
 import msgspec
+import structlog
 from msgspec import Struct
 
 from orders.daemon_thread import in_daemon_thread
 from orders.domain.use_cases.check_readiness import Readiness
+from orders.entrypoints.startup import EXIT_FAILED
 
 CONNECTIONS = 16
 """Connections at a time; further ones are closed at once."""
@@ -34,10 +36,7 @@ _BEAT_SECONDS = 0.5
 _POLL_SECONDS = 0.1
 
 
-class ConsumerReadiness(Readiness, frozen=True):
-    """Readiness as of the API; ``moving`` is false if a batch has been in storing for a minute."""
-
-    moving: bool
+_log = structlog.get_logger(__name__)
 
 
 class _Liveness(Struct, frozen=True):
@@ -45,8 +44,35 @@ class _Liveness(Struct, frozen=True):
 
 
 @asynccontextmanager
+async def serve_health_checks(
+    host: str,
+    port: int | None,
+    report: Callable[[], Awaitable[Readiness]],
+    no_report: Readiness,
+    *,
+    is_shared: bool = False,
+) -> AsyncIterator[None]:
+    """Serve health checks as ``serve_health`` if ``port`` is set; exit if it cannot listen."""
+    async with AsyncExitStack() as stack:
+        if port is not None:
+            serving = serve_health(host, port, report, no_report, is_shared=is_shared)
+            try:
+                await stack.enter_async_context(serving)
+            except OSError as error:
+                _log.critical("cannot listen", host=host, port=port, reason=error.strerror)
+                raise SystemExit(EXIT_FAILED) from None
+            _log.info("health checks are served", host=host, port=port)
+        yield
+
+
+@asynccontextmanager
 async def serve_health(
-    host: str, port: int, report: Callable[[], Awaitable[ConsumerReadiness]]
+    host: str,
+    port: int,
+    report: Callable[[], Awaitable[Readiness]],
+    no_report: Readiness,
+    *,
+    is_shared: bool = False,
 ) -> AsyncIterator[int]:
     """Serve health checks during the block; yields the port.
 
@@ -54,12 +80,14 @@ async def serve_health(
         host: name or address to listen on.
         port: port to listen on; 0 for any.
         report: called in this event loop for each GET /health/ready.
+        no_report: the response to GET /health/ready while the event loop is stuck.
+        is_shared: whether several processes listen on the port, one of which gets a connection.
 
     Raises:
         OSError: the address cannot be bound.
     """
     heartbeat = _Heartbeat(asyncio.get_running_loop(), report)
-    server = _Server(host, port, heartbeat)
+    server = _Server(host, port, heartbeat, no_report, is_shared=is_shared)
     beating = asyncio.create_task(heartbeat.beat())
     threading.Thread(
         target=server.serve_forever, args=(_POLL_SECONDS,), name="health", daemon=True
@@ -78,7 +106,7 @@ class _Heartbeat:
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
-        report: Callable[[], Awaitable[ConsumerReadiness]],
+        report: Callable[[], Awaitable[Readiness]],
     ) -> None:
         self._loop = loop
         self._report = report
@@ -93,10 +121,10 @@ class _Heartbeat:
     def is_live(self) -> bool:
         return time.monotonic() - self._last < STUCK_AFTER_SECONDS
 
-    def ask(self) -> ConsumerReadiness | None:
+    def ask(self) -> Readiness | None:
         """Return the readiness report, or None if the event loop does not answer in time."""
 
-        async def report() -> ConsumerReadiness:
+        async def report() -> Readiness:
             return await self._report()
 
         future = asyncio.run_coroutine_threadsafe(report(), self._loop)
@@ -112,8 +140,12 @@ class _Server(ThreadingMixIn, TCPServer):
     block_on_close = False
     allow_reuse_address = True  # connections of an earlier run may be in TIME_WAIT
 
-    def __init__(self, host: str, port: int, heartbeat: _Heartbeat) -> None:
+    def __init__(
+        self, host: str, port: int, heartbeat: _Heartbeat, no_report: Readiness, *, is_shared: bool
+    ) -> None:
         self.heartbeat = heartbeat
+        self.no_report = no_report
+        self.allow_reuse_port = is_shared
         self._deadlines: dict[Any, float] = {}
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         self.address_family, _, _, _, address = found[0]
@@ -155,7 +187,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif self.path == "/health/ready":
             report = self.server.heartbeat.ask()
             is_ready = report is not None and report.state != "unavailable"
-            self._respond(200 if is_ready else 503, report or _NO_REPORT)
+            self._respond(200 if is_ready else 503, report or self.server.no_report)
         else:
             self.send_error(404)
 
@@ -178,6 +210,3 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002
         """Probes come every few seconds and are not logged."""
-
-
-_NO_REPORT = ConsumerReadiness("unavailable", {}, moving=False)

@@ -12,11 +12,13 @@ import httpx
 import pytest
 
 from orders.domain.use_cases.check_readiness import PartState
-from orders.entrypoints.consumer import health_server
-from orders.entrypoints.consumer.health_server import ConsumerReadiness, serve_health
+from orders.entrypoints import health_server
+from orders.entrypoints.consumer.consume import ConsumerReadiness
+from orders.entrypoints.health_server import serve_health
 from tests.waiting import wait_until
 
 SINCE = datetime(2024, 1, 2, 3, 4, 5, tzinfo=UTC)
+STUCK = ConsumerReadiness("unavailable", {}, moving=False)
 
 
 class Consumer:
@@ -42,7 +44,7 @@ class Consumer:
 @pytest.fixture
 async def consumer() -> AsyncIterator[Consumer]:
     made = Consumer()
-    async with serve_health("127.0.0.1", 0, made.report) as made.port:
+    async with serve_health("127.0.0.1", 0, made.report, STUCK) as made.port:
         yield made
 
 
@@ -144,14 +146,16 @@ async def test_nonsense_does_no_harm(consumer: Consumer) -> None:
 
 async def test_a_port_that_is_taken_is_an_error(consumer: Consumer) -> None:
     with pytest.raises(OSError, match="in use"):
-        async with serve_health("127.0.0.1", consumer.port, consumer.report):
+        async with serve_health("127.0.0.1", consumer.port, consumer.report, STUCK):
             pass
 
 
 async def test_in_the_end_the_port_is_free_again() -> None:
     consumer = Consumer()
     for _ in range(2):
-        async with serve_health("127.0.0.1", consumer.port, consumer.report) as consumer.port:
+        async with serve_health(
+            "127.0.0.1", consumer.port, consumer.report, STUCK
+        ) as consumer.port:
             assert (await consumer.ask("/health/ready")).status_code == 200
     with pytest.raises(ConnectionRefusedError):
         consumer.connect()

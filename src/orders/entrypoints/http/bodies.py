@@ -1,0 +1,88 @@
+"""Reads request bodies within bounds of size, time and memory."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Self
+
+from orders.entrypoints.http.asgi_types import Receive, Scope
+from orders.entrypoints.http.problems import (
+    INCOMPLETE_BODY,
+    OVERLOADED,
+    SLOW_BODY,
+    TOO_LARGE,
+    HTTPProblem,
+)
+from orders.entrypoints.http.responses import header_values
+
+BODIES_IN_MEMORY = 4
+"""All bodies together take as much memory as this many of the largest."""
+
+
+class RequestBodies:
+    """Reads bodies of at most ``max_bytes``, each within ``timeout`` seconds."""
+
+    def __init__(self, max_bytes: int, timeout: float) -> None:
+        self._max_bytes = max_bytes
+        self._timeout = timeout
+        self._free = BODIES_IN_MEMORY * max_bytes
+
+    @asynccontextmanager
+    async def read(self, scope: Scope, receive: Receive) -> AsyncIterator[bytes]:
+        """Read a body; its memory counts until the end of the block.
+
+        Raises:
+            HTTPProblem: the body is too large or too slow, it ends early or is not framed
+                correctly, or there is no memory for it now.
+        """
+        length = b"".join(header_values(scope["headers"], b"content-length"))
+        if length.isdigit() and int(length) > self._max_bytes:
+            raise HTTPProblem(TOO_LARGE, "the body is larger than this service reads")
+        chunks: list[bytes] = []
+        size = 0
+        try:
+            try:
+                async with asyncio.timeout(self._timeout):
+                    more = True
+                    while more:
+                        message = await receive()
+                        if message["type"] == "http.disconnect":
+                            raise HTTPProblem(INCOMPLETE_BODY, "the body ended early")
+                        chunk = message.get("body", b"")
+                        more = message.get("more_body", False)
+                        size += len(chunk)
+                        self._free -= len(chunk)
+                        if size > self._max_bytes:
+                            detail = "the body is larger than this service reads"
+                            raise HTTPProblem(TOO_LARGE, detail)
+                        if self._free < 0:
+                            raise HTTPProblem(OVERLOADED, "too many large bodies at a time")
+                        chunks.append(chunk)
+            except TimeoutError:
+                detail = f"the body did not arrive within {self._timeout:g} s"
+                raise HTTPProblem(SLOW_BODY, detail) from None
+            yield b"".join(chunks)
+        finally:
+            self._free += size
+
+
+class Disconnection:
+    """Whether the client has disconnected since the end of its body; a context manager."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+
+    async def __aenter__(self) -> Self:
+        self._watching = asyncio.create_task(self._watch())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._watching.cancel()
+
+    async def _watch(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
+    def __call__(self) -> bool:
+        """Whether it has."""
+        return self._watching.done()
