@@ -8,6 +8,7 @@ import msgspec
 import structlog
 from kafka.errors import KafkaError
 
+from orders.adapters.kafka.client.failures import reason_of
 from orders.adapters.kafka.client.producer import KafkaProducerClient, Outgoing
 from orders.adapters.kafka.client.settings import KafkaSettings
 from orders.adapters.kafka.client.topic_snapshot import read_present
@@ -55,7 +56,7 @@ class KafkaReplayJournal(ReplayJournal):
             try:
                 await asyncio.to_thread(TopicAdmin(self._settings).ensure_replays)
             except (KafkaError, OSError) as error:
-                raise Unavailable(f"the brokers do not answer ({type(error).__name__})") from error
+                raise Unavailable(reason_of(error)) from error
             self._has_topic = True
         records = [
             Outgoing(msgspec.json.encode(note), str(identity).encode())

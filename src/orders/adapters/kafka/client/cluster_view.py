@@ -1,15 +1,13 @@
 """Describes the cluster: brokers, both topics and the consumer group. Blocking: for threads."""
 
-import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from typing import Any, TypeVar
 
 from kafka import KafkaConsumer
-from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
+from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import (
     GroupCoordinatorNotAvailableError,
-    KafkaConfigurationError,
     KafkaError,
     NodeNotReadyError,
     NotCoordinatorForGroupError,
@@ -22,6 +20,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
+from orders.adapters.kafka.client.admin import BoundedAdmin, new_admin
+from orders.adapters.kafka.client.failures import NotConnectedError, describe_failure
 from orders.adapters.kafka.client.settings import KafkaSettings, client_options
 from orders.tcp_probe import probe_tcp
 
@@ -29,7 +29,6 @@ T = TypeVar("T")
 
 _SETTING = "ORDERS_KAFKA_BOOTSTRAP"
 _PROBE_SECONDS = 1.0
-_CONNECT_SECONDS = 1.0
 _REQUEST_TIMEOUT_MS = 2_000
 _RETRY_SECONDS = 1.5
 _CONFIGS = (
@@ -105,22 +104,20 @@ def describe_cluster(settings: KafkaSettings) -> ClusterView:
     _probe_tcp(settings)
     try:
         return _retry(KafkaError, lambda: _describe(settings))
-    except KafkaConfigurationError as error:
-        raise UnreachableError(
-            f"the settings do not fit together ({type(error).__name__})",
-            "correct ORDERS_KAFKA_SECURITY_PROTOCOL and the settings that go with it",
-        ) from error
     except (KafkaError, OSError, AssertionError) as error:
+        failure = describe_failure(error)
+        if isinstance(error, NotConnectedError) and error.advertised:
+            raise UnreachableError(
+                f"the brokers advertise {error.advertised} to clients, and {failure.reason}",
+                "correct the brokers' advertised.listeners, or the network between here and there",
+            ) from error
         raise UnreachableError(
-            f"accepts connections, but does not answer as expected ({type(error).__name__})",
-            "it may be frozen or use other security settings: check its log, and "
-            "ORDERS_KAFKA_SECURITY_PROTOCOL, _SASL_* and _SSL_CAFILE",
+            f"accepts connections, but {failure.reason}", failure.advice
         ) from error
 
 
 def _describe(settings: KafkaSettings) -> ClusterView:
-    options = client_options(settings)
-    with closing(_BoundedAdmin(**options, request_timeout_ms=_REQUEST_TIMEOUT_MS)) as admin:
+    with closing(new_admin(settings, _REQUEST_TIMEOUT_MS)) as admin:
         return _Description(settings, admin).view()
 
 
@@ -147,22 +144,10 @@ def _probe_tcp(settings: KafkaSettings) -> None:
     raise UnreachableError("; ".join(f.reason for f in failures), failures[0].advice)
 
 
-class _BoundedAdmin(KafkaAdminClient):  # type: ignore[misc]
-    """Gives up on a broker that cannot be connected to; its base class retries for ever."""
-
-    def _send_request_to_node(self, node_id: int, request: Any, wakeup: bool = True) -> Any:  # noqa: FBT001, FBT002
-        deadline = time.monotonic() + _CONNECT_SECONDS
-        while not self._client.ready(node_id):
-            if time.monotonic() > deadline:
-                raise NodeNotReadyError(node_id)
-            self._client.poll(timeout_ms=50)
-        return self._client.send(node_id, request, wakeup)
-
-
 class _Description:
     """Describes the cluster through one admin client, and collects what the brokers deny."""
 
-    def __init__(self, settings: KafkaSettings, admin: KafkaAdminClient) -> None:
+    def __init__(self, settings: KafkaSettings, admin: BoundedAdmin) -> None:
         self._settings = settings
         self._admin = admin
         self._denied: list[str] = []

@@ -6,6 +6,7 @@ event loop. A caller waits until all replicas have acknowledged, for a bounded t
 
 import asyncio
 import queue
+import struct
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -15,13 +16,16 @@ from typing import Any, NamedTuple
 import structlog
 from kafka import KafkaProducer
 from kafka.errors import (
+    InvalidTimestampError,
     KafkaConfigurationError,
     KafkaError,
     MessageSizeTooLargeError,
     RecordListTooLargeError,
+    UnknownError,
 )
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_random_exponential
 
+from orders.adapters.kafka.client.failures import reason_of
 from orders.adapters.kafka.client.loop_callbacks import call_in_loop
 from orders.adapters.kafka.client.settings import KafkaSettings, client_options
 from orders.adapters.kafka.client.topics import TopicAdmin, TopicLimits
@@ -38,6 +42,12 @@ BATCH_OVERHEAD = 61
 
 _FRESH = 2.0
 _TOMBSTONE = object()
+
+_REFUSALS = (
+    InvalidTimestampError,
+    UnknownError,  # among others INVALID_RECORD: no key, in a compacted topic
+    *(ValueError, OverflowError, struct.error),  # the client cannot write it, such as its timestamp
+)
 
 _log = structlog.get_logger(__name__)
 
@@ -59,6 +69,10 @@ _DEFAULTS: dict[str, Any] = {
     # Before it serializes a message, the client rejects one that has neither key nor value.
     "value_serializer": lambda value: None if value is _TOMBSTONE else value,
 }
+
+
+class MessageRefused(Unavailable):
+    """The brokers, or the client, do not take a message for its metadata."""
 
 
 class Outgoing(NamedTuple):
@@ -94,6 +108,7 @@ class KafkaProducerClient(Dependency):
         self._has_closed = asyncio.Event()
         self._producer: KafkaProducer = None
         self._failure: str | None = None
+        self._connecting = "no broker has answered yet"
         self.limits = TopicLimits()
 
     async def open(self) -> None:
@@ -124,6 +139,7 @@ class KafkaProducerClient(Dependency):
 
         Raises:
             TooLarge: a message is larger than the topic accepts.
+            MessageRefused: sending them as they are cannot help; some may have been sent.
             Unavailable: not all were acknowledged within ``SEND_TIMEOUT``; some may have been
                 sent all the same.
         """
@@ -136,13 +152,13 @@ class KafkaProducerClient(Dependency):
             async with asyncio.timeout(SEND_TIMEOUT):
                 await job.acknowledged
         except TimeoutError:
-            raise Unavailable("the brokers did not acknowledge in time") from None
+            raise Unavailable(self._with_cause("the brokers did not acknowledge in time")) from None
         except (MessageSizeTooLargeError, RecordListTooLargeError) as error:
             raise TooLarge("a message is larger than the topic takes") from error
+        except _REFUSALS as error:
+            raise MessageRefused(f"a message is refused: {reason_of(error)}") from error
         except (KafkaError, AssertionError) as error:
-            raise Unavailable(
-                f"the brokers did not acknowledge ({type(error).__name__})"
-            ) from error
+            raise Unavailable(f"the brokers did not acknowledge: {reason_of(error)}") from error
         finally:
             job.is_over = True
 
@@ -150,7 +166,9 @@ class KafkaProducerClient(Dependency):
         """See ``Dependency.check``: a broker answered within the last seconds."""
         self._check_open()
         if self._producer is None:
-            raise Unavailable("no broker has answered yet")
+            raise Unavailable(self._connecting)
+        if not self._producer._sender.is_alive():  # noqa: SLF001 (nobody else would notice)
+            raise Unavailable("the producer's network thread has ended")
         loop = asyncio.get_running_loop()
         answered: asyncio.Future[None] = loop.create_future()
 
@@ -163,7 +181,13 @@ class KafkaProducerClient(Dependency):
             async with asyncio.timeout(SEND_TIMEOUT):
                 await answered
         except (TimeoutError, KafkaError):
-            raise Unavailable("the brokers do not answer") from None
+            raise Unavailable(self._with_cause("the brokers do not answer")) from None
+
+    def _with_cause(self, what: str) -> str:
+        if self._producer is None:
+            return f"{what}: {self._connecting}"
+        failure = self._producer._sender._client.failure  # noqa: SLF001
+        return f"{what}: {failure.reason}" if failure else what
 
     def _check_open(self) -> None:
         if self._thread is None:
@@ -190,7 +214,7 @@ class KafkaProducerClient(Dependency):
             wait=wait_random_exponential(multiplier=0.2, max=5),
             sleep=self._sleep,
             stop=lambda _state: self._is_closing.is_set(),
-            before_sleep=_note_failure,
+            before_sleep=self._note_failure,
             reraise=True,
         )
         try:
@@ -203,6 +227,14 @@ class KafkaProducerClient(Dependency):
             return  # closed before any broker answered
         while not self._is_closing.is_set() or not self._jobs.empty():
             self._jobs.get()()
+
+    def _note_failure(self, state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        assert error is not None
+        reason = reason_of(error)
+        if reason != self._connecting:
+            _log.warning("producer tries again", reason=reason, error=type(error).__name__)
+            self._connecting = reason
 
     def _sleep(self, seconds: float) -> None:
         self._is_closing.wait(seconds)
@@ -282,8 +314,3 @@ class _Job:
             self.acknowledged.set_result(None)
         else:
             self.acknowledged.set_exception(error)
-
-
-def _note_failure(state: RetryCallState) -> None:
-    error = state.outcome.exception() if state.outcome else None
-    _log.warning("producer tries again", error=type(error).__name__, attempt=state.attempt_number)

@@ -4,6 +4,8 @@ from typing import Any
 
 from msgspec import Struct
 
+from orders.adapters.kafka.client.reporting_client import ReportingClient
+
 
 class KafkaSettings(Struct, frozen=True, kw_only=True):
     """Addresses, security and names: the ``ORDERS_KAFKA_*`` settings.
@@ -49,6 +51,7 @@ def client_options(settings: KafkaSettings) -> dict[str, Any]:
     options: dict[str, Any] = {
         "bootstrap_servers": [host.strip() for host in settings.bootstrap.split(",")],
         "client_id": "orders",
+        "kafka_client": ReportingClient,
         "metadata_max_age_ms": 30_000,
         "reconnect_backoff_ms": 100,
         "reconnect_backoff_max_ms": 2_000,

@@ -11,6 +11,7 @@ from kafka import KafkaConsumer
 from kafka.errors import KafkaError
 from kafka.structs import TopicPartition
 
+from orders.adapters.kafka.client.failures import reason_of
 from orders.adapters.kafka.client.settings import KafkaSettings, client_options
 from orders.adapters.kafka.wire.record_batches import Record, read_records
 from orders.domain.errors import Unavailable
@@ -145,4 +146,4 @@ def _map_errors(ask: Callable[[], T]) -> T:
     try:
         return ask()
     except (KafkaError, OSError) as error:
-        raise Unavailable(f"the brokers do not answer ({type(error).__name__})") from error
+        raise Unavailable(reason_of(error)) from error

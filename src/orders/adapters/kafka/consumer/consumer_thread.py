@@ -270,8 +270,8 @@ class ConsumerThread(threading.Thread):
             change = self._consumer.pause if pause else self._consumer.resume
             change(*self._consumer.assignment())
 
-    def _note_failure(self, error: BaseException) -> None:
-        self._failing = f"it fails with {type(error).__name__}"
+    def _note_failure(self, reason: str) -> None:
+        self._failing = reason
 
     # Rebalances. The client calls these inside poll().
 

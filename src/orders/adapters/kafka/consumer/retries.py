@@ -8,6 +8,7 @@ from kafka.errors import KafkaConfigurationError, KafkaError
 from kafka.structs import TopicPartition
 from tenacity import RetryCallState, Retrying, wait_random_exponential
 
+from orders.adapters.kafka.client.failures import reason_of
 from orders.adapters.kafka.wire.record_batches import UnreadableBatch
 
 _TRIES = 5
@@ -19,14 +20,14 @@ _log = structlog.get_logger(__name__)
 class Retries:
     """Makes retry policies; counts failed reads per partition until one succeeds.
 
-    ``sleep`` waits that many seconds; ``on_failure`` is called with each failure before that.
+    ``sleep`` waits that many seconds; ``on_failure`` is called with the reason of each failure
+    before that. The log has a reason once, and again only when it changes.
     """
 
-    def __init__(
-        self, sleep: Callable[[float], None], on_failure: Callable[[BaseException], None]
-    ) -> None:
+    def __init__(self, sleep: Callable[[float], None], on_failure: Callable[[str], None]) -> None:
         self._sleep = sleep
         self._on_failure = on_failure
+        self._logged: str | None = None
         self._unreadable: Counter[TopicPartition] = Counter()
 
     def of_connecting(self) -> Retrying:
@@ -41,6 +42,7 @@ class Retries:
 
     def got_past(self, partitions: Iterable[TopicPartition]) -> None:
         """Reset the counts of partitions in which reading has advanced."""
+        self._logged = None
         for partition in partitions:
             self._unreadable.pop(partition, None)
 
@@ -66,9 +68,11 @@ class Retries:
     def _note(self, state: RetryCallState) -> None:
         error = _error(state)
         assert error is not None
-        self._on_failure(error)
-        text = str(error) if isinstance(error, UnreadableBatch) else type(error).__name__
-        _log.warning("consumer tries again", error=text, attempt=state.attempt_number)
+        reason = reason_of(error)
+        self._on_failure(reason)
+        if reason != self._logged:
+            _log.warning("consumer tries again", reason=reason, error=type(error).__name__)
+            self._logged = reason
 
 
 def may_pass(error: BaseException) -> bool:
