@@ -1,14 +1,19 @@
 """Dead letters in a real topic: the contract, and what other clients see."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from datetime import datetime
+from typing import Any
 
+import msgspec
 import pytest
 
 from orders.adapters.kafka.client.producer import KafkaProducerClient
 from orders.adapters.kafka.client.settings import KafkaSettings
+from orders.adapters.kafka.dead_letter_reader import KafkaDeadLetterReader
 from orders.adapters.kafka.dead_letters import KafkaDeadLetters
+from orders.domain.dead_letters.index import index_dead_letters
 from orders.domain.errors import Unavailable
 from orders.domain.intake.messages import DeadLetter, Message, Origin
 from tests.contracts.dead_letters import DeadLettersContract, DeadLettersSide, dead_letter
@@ -21,6 +26,7 @@ OURS = (
     "orders-source-partition",
     "orders-source-offset",
     "orders-source-index",
+    "orders-source-timestamp",
     "orders-failed-at",
     "orders-attempt",
 )
@@ -121,3 +127,77 @@ async def test_one_that_does_not_fit_its_topic_is_not_passed_over(
             await KafkaDeadLetters(client, kafka_settings).put([dead_letter(b"x" * 2_000)])
     finally:
         await client.close()
+
+
+async def put_and_read(
+    settings: KafkaSettings, *dead_letters: DeadLetter
+) -> dict[tuple[int, int], DeadLetter]:
+    """Put them, and read what the tools see, by offset and index of the source."""
+    client = KafkaProducerClient(settings)
+    await client.open()
+    try:
+        await KafkaDeadLetters(client, settings).put(dead_letters)
+        entries = [entry async for entry in KafkaDeadLetterReader(settings).read()]
+    finally:
+        await client.close()
+    found = [entry.dead_letter for entry in entries]
+    assert all(found)
+    return {(f.message.origin.offset, f.index): f for f in found if f}
+
+
+def at(timestamp: int, **others: Any) -> DeadLetter:
+    made = dead_letter(**others)
+    return msgspec.structs.replace(
+        made, message=msgspec.structs.replace(made.message, timestamp=timestamp)
+    )
+
+
+DAY = 86_400_000
+NOW = int(time.time() * 1000)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {},
+        {"message_timestamp_after_max_ms": "3600000"},
+        {"message_timestamp_before_max_ms": "3600000"},
+        {"message_timestamp_type": "LogAppendTime"},
+    ],
+    ids=["defaults", "no later ones", "no earlier ones", "their own time"],
+)
+@pytest.mark.parametrize("timestamp", [NOW + 3 * DAY, NOW, 0, -1, -5, 2**63 - 1, -(2**63)])
+async def test_no_timestamp_holds_up_a_dead_letter_or_is_lost(
+    kafka_settings: KafkaSettings, other_client: OtherClient, timestamp: int, config: dict[str, Any]
+) -> None:
+    other_client.create(kafka_settings.dlq_topic, **config)
+    bad, neighbour = at(timestamp, offset=1), at(NOW, offset=2)
+    found = await put_and_read(kafka_settings, bad, neighbour)
+    assert found[1, 0].message.timestamp == timestamp
+    assert found[2, 0].message.timestamp == NOW
+
+
+async def test_a_topic_that_takes_no_message_without_a_key(
+    kafka_settings: KafkaSettings, other_client: OtherClient
+) -> None:
+    other_client.create(kafka_settings.dlq_topic, cleanup_policy="compact")
+    none, empty = dead_letter(key=None, offset=1), dead_letter(key=b"", offset=2)
+    found = await put_and_read(kafka_settings, none, empty)
+    assert found[1, 0].message.key is None
+    assert found[2, 0].message.key == b""
+
+
+async def test_copies_in_a_topic_that_sets_its_own_time_are_one_dead_letter(
+    kafka_settings: KafkaSettings, other_client: OtherClient
+) -> None:
+    other_client.create(kafka_settings.dlq_topic, message_timestamp_type="LogAppendTime")
+    client = KafkaProducerClient(kafka_settings)
+    await client.open()
+    try:
+        for _ in range(2):
+            await KafkaDeadLetters(client, kafka_settings).put([dead_letter()])
+        index = await index_dead_letters(KafkaDeadLetterReader(kafka_settings))
+    finally:
+        await client.close()
+    [summary] = index.dead_letters.values()
+    assert (summary.copies, index.hidden) == (2, 0)

@@ -8,6 +8,7 @@ import pytest
 from kafka.errors import KafkaError, NoBrokersAvailable
 from rich.pretty import pretty_repr
 
+from orders.adapters.kafka.client import topics
 from orders.adapters.kafka.client.producer import KafkaProducerClient
 from orders.adapters.kafka.client.settings import KafkaSettings, client_options
 from orders.adapters.kafka.client.topics import TopicAdmin, TopicLimits
@@ -28,6 +29,24 @@ def test_makes_both_topics(kafka_settings: KafkaSettings, other_client: OtherCli
     assert kept["max.message.bytes"] == "2097176"
     assert kept["retention.ms"] == kept["retention.bytes"] == "-1"
     assert kept["cleanup.policy"] == "delete"
+
+
+def test_the_topic_of_dead_letters_takes_any_timestamp(
+    kafka_settings: KafkaSettings, other_client: OtherClient
+) -> None:
+    TopicAdmin(kafka_settings).ensure()
+    made = other_client.config(kafka_settings.dlq_topic)
+    assert made["message.timestamp.type"] == "CreateTime"
+    assert made["message.timestamp.after.max.ms"] == str(2**63 - 1)
+    assert made["message.timestamp.before.max.ms"] == str(2**63 - 1)
+
+
+def test_brokers_that_do_not_know_bounds_on_timestamps(
+    kafka_settings: KafkaSettings, other_client: OtherClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(topics, "ANY_TIMESTAMP", {"message.timestamp.unheard.of": "1"})
+    TopicAdmin(kafka_settings).ensure()
+    assert other_client.config(kafka_settings.dlq_topic)["retention.ms"] == "-1"
 
 
 def test_leaves_topics_that_exist_as_they_are(

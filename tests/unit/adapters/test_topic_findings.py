@@ -1,5 +1,7 @@
 """What is said of the topics' settings, without a broker."""
 
+import pytest
+
 from orders.adapters.kafka.client.cluster_view import ClusterView, PartitionView, TopicView
 from orders.adapters.kafka.diagnostics.topic_findings import topic_findings
 from orders.bootstrap import to_kafka_settings
@@ -72,6 +74,26 @@ def test_leaders_that_lack_what_was_acknowledged_are_a_problem_on_either_topic()
         assert election.state == "problem"
         assert election.advice == "set unclean.leader.election.enable=false"
         assert sum(finding.state != "ok" for finding in said) == 1
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"message.timestamp.type": "LogAppendTime"},
+        {"message.timestamp.after.max.ms": "3600000"},
+        {"message.timestamp.before.max.ms": "1000"},
+        {"message.timestamp.difference.max.ms": "1000"},
+    ],
+)
+def test_dead_letters_that_cannot_keep_their_timestamp_are_a_warning(
+    config: dict[str, str],
+) -> None:
+    [(name, value)] = config.items()
+    said = found(findings({}, config), "timestamps of orders.dlq")
+    assert said.state == "warning"
+    assert f"{name}={value}" in said.text
+    assert said.advice.startswith(f"set {name}=")
+    assert all(finding.what != "timestamps of orders.dlq" for finding in findings())
 
 
 def test_denied_settings_are_not_judged() -> None:

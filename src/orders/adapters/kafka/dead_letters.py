@@ -1,15 +1,23 @@
 """Writes dead letters to their topic."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import structlog
 
-from orders.adapters.kafka.client.producer import KafkaProducerClient, Outgoing
+from orders.adapters.kafka.client.producer import KafkaProducerClient, MessageRefused, Outgoing
 from orders.adapters.kafka.client.settings import KafkaSettings
-from orders.domain.dead_letters.headers import headers_of
+from orders.domain.dead_letters.headers import headers_of, substitute_key
 from orders.domain.errors import TooLarge, Unavailable
 from orders.domain.intake.messages import DeadLetter
 from orders.domain.ports import DeadLetters, Dependency
+
+BYTES_AT_ONCE = 16 * 1024 * 1024
+"""Bytes that are sent in one call, unless a single dead letter is larger: each call has a bounded
+time, and every element of an array carries all headers of its message."""
+
+_MAX_TIMESTAMP = 1 << 62
+"""Far beyond what any topic takes. Nearer to the bounds of 64 bits the client fails at differences
+within a batch."""
 
 _log = structlog.get_logger(__name__)
 
@@ -22,22 +30,51 @@ class KafkaDeadLetters(DeadLetters, Dependency):
         self._topic = settings.dlq_topic
 
     async def put(self, dead_letters: Sequence[DeadLetter]) -> None:
-        """See ``DeadLetters.put``; gives up after the producer's ``SEND_TIMEOUT``."""
+        """See ``DeadLetters.put``; each chunk has the producer's ``SEND_TIMEOUT``."""
+        for chunk in _chunks(dead_letters):
+            try:
+                await self._put_chunk(chunk)
+            except TooLarge as error:
+                # It must not be dropped, so it waits until an operator raises the limit.
+                advice = f"raise max.message.bytes of {self._topic}"
+                _log.exception("dead letter too large", advice=advice)
+                raise Unavailable("a dead letter is larger than its topic accepts") from error
+
+    async def _put_chunk(self, chunk: Sequence[DeadLetter]) -> None:
         try:
+            await self._client.send(self._topic, [_outgoing(dead_letter) for dead_letter in chunk])
+        except MessageRefused:
+            # Brokers refuse a batch as a whole and do not say which message it was. What they may
+            # object to can be read from the headers again, so all of them can do without.
             await self._client.send(
-                self._topic, [_outgoing(dead_letter) for dead_letter in dead_letters]
+                self._topic, [_unobjectionable(dead_letter) for dead_letter in chunk]
             )
-        except TooLarge as error:
-            # It must not be dropped, so it waits until an operator raises the limit.
-            advice = f"raise max.message.bytes of {self._topic}"
-            _log.exception("dead letter too large", advice=advice)
-            raise Unavailable("a dead letter is larger than its topic accepts") from error
 
     async def check(self) -> None:
         """See ``Dependency.check``."""
         await self._client.check()
 
 
+def _chunks(dead_letters: Sequence[DeadLetter]) -> Iterator[list[DeadLetter]]:
+    chunk: list[DeadLetter] = []
+    size = 0
+    for dead_letter in dead_letters:
+        size += _outgoing(dead_letter).size
+        if chunk and size > BYTES_AT_ONCE:
+            yield chunk
+            chunk, size = [], _outgoing(dead_letter).size
+        chunk.append(dead_letter)
+    if chunk:
+        yield chunk
+
+
 def _outgoing(dead_letter: DeadLetter) -> Outgoing:
     message = dead_letter.message
-    return Outgoing(dead_letter.value, message.key, headers_of(dead_letter), message.timestamp)
+    timestamp = message.timestamp if 0 <= message.timestamp < _MAX_TIMESTAMP else None
+    return Outgoing(dead_letter.value, message.key, headers_of(dead_letter), timestamp)
+
+
+def _unobjectionable(dead_letter: DeadLetter) -> Outgoing:
+    key = dead_letter.message.key
+    key = substitute_key(dead_letter) if key is None else key
+    return Outgoing(dead_letter.value, key, headers_of(dead_letter))

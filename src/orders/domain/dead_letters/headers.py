@@ -25,6 +25,8 @@ SOURCE_TOPIC = "orders-source-topic"
 SOURCE_PARTITION = "orders-source-partition"
 SOURCE_OFFSET = "orders-source-offset"
 SOURCE_INDEX = "orders-source-index"
+SOURCE_TIMESTAMP = "orders-source-timestamp"
+"""The record's own timestamp is no measure: its topic may set it, or refuse the original one."""
 FAILED_AT = "orders-failed-at"
 ATTEMPT = "orders-attempt"
 """On a dead letter: the number of this failure. On a message: how often it has failed before."""
@@ -40,6 +42,7 @@ OWN = frozenset(
         SOURCE_PARTITION,
         SOURCE_OFFSET,
         SOURCE_INDEX,
+        SOURCE_TIMESTAMP,
         FAILED_AT,
         ATTEMPT,
     }
@@ -47,6 +50,7 @@ OWN = frozenset(
 """Names of the headers that every dead letter has exactly once."""
 
 _CODES: dict[bytes, ErrorCode] = {code.encode(): code for code in get_args(ErrorCode)}
+_TIMESTAMP = re.compile(rb"-?[0-9]{1,19}")
 _FAILURES = re.compile(rb"[1-9][0-9]{0,8}")
 
 
@@ -60,11 +64,17 @@ def headers_of(dead_letter: DeadLetter) -> Headers:
         SOURCE_PARTITION: str(origin.partition),
         SOURCE_OFFSET: str(origin.offset),
         SOURCE_INDEX: str(dead_letter.index),
+        SOURCE_TIMESTAMP: str(dead_letter.message.timestamp),
         FAILED_AT: dead_letter.failed_at.isoformat().replace("+00:00", "Z"),
         ATTEMPT: str(dead_letter.attempt),
     }
     added = tuple((name, text.encode()) for name, text in ours.items())
     return (*(header for header in dead_letter.message.headers if header[0] not in OWN), *added)
+
+
+def substitute_key(dead_letter: DeadLetter) -> bytes:
+    """The key to write where the topic takes no message without one; read as no key again."""
+    return str(dead_letter.identity).encode()
 
 
 def dead_letter_in(message: Message) -> DeadLetter | None:
@@ -89,8 +99,11 @@ def dead_letter_in(message: Message) -> DeadLetter | None:
     except (KeyError, ValueError, OverflowError):
         return None
     others = tuple(header for header in message.headers if header[0] not in OWN)
+    key = None if message.key == str(identity).encode() else message.key
+    told = ours.get(SOURCE_TIMESTAMP, b"")
+    timestamp = int(told) if _TIMESTAMP.fullmatch(told) else message.timestamp
     return DeadLetter(
-        Message(identity.origin, None, message.key, message.timestamp, others),
+        Message(identity.origin, None, key, timestamp, others),
         identity.index,
         message.value,
         code,

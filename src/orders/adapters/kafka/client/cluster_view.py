@@ -34,6 +34,10 @@ _RETRY_SECONDS = 1.5
 _CONFIGS = (
     "cleanup.policy",
     "max.message.bytes",
+    "message.timestamp.after.max.ms",
+    "message.timestamp.before.max.ms",
+    "message.timestamp.difference.max.ms",
+    "message.timestamp.type",
     "min.insync.replicas",
     "retention.bytes",
     "retention.ms",

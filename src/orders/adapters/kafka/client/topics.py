@@ -5,7 +5,13 @@ from contextlib import AbstractContextManager, closing
 
 import structlog
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient, NewTopic
-from kafka.errors import KafkaError, TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
+from kafka.errors import (
+    InvalidConfigurationError,
+    KafkaError,
+    TopicAlreadyExistsError,
+    UnknownTopicOrPartitionError,
+    for_code,
+)
 from msgspec import Struct
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
@@ -14,6 +20,13 @@ from orders.adapters.kafka.client.settings import KafkaSettings
 
 DEFAULT_MAX_MESSAGE_BYTES = 1_048_588
 """The brokers' default."""
+
+ANY_TIMESTAMP = {
+    "message.timestamp.before.max.ms": str(2**63 - 1),
+    "message.timestamp.after.max.ms": str(2**63 - 1),
+}
+"""Kafka 4 refuses by default what is dated more than an hour ahead. Brokers before 3.6 do not know
+these names."""
 
 _REQUEST_TIMEOUT_MS = 10_000
 _ENOUGH_REPLICAS = 3
@@ -63,11 +76,18 @@ class TopicAdmin:
         source, dead_letters = self._settings.topic, self._settings.dlq_topic
         self._create(admin, source, {})
         source_limit = _limit(admin, source, DEFAULT_MAX_MESSAGE_BYTES)
-        # Whatever the brokers' defaults are, a dead letter stays until an operator removes it, and
-        # even the largest message fits with the headers that are added.
+        # Whatever the brokers' defaults are, a dead letter stays until an operator removes it, may
+        # have any timestamp, and even the largest message fits with the headers that are added.
         keep_all = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
         wanted = 2 * source_limit
-        self._create(admin, dead_letters, keep_all | {_MAX_MESSAGE_BYTES: str(wanted)})
+        config = keep_all | {
+            _MAX_MESSAGE_BYTES: str(wanted),
+            "message.timestamp.type": "CreateTime",
+        }
+        try:
+            self._create(admin, dead_letters, config | ANY_TIMESTAMP)
+        except InvalidConfigurationError:
+            self._create(admin, dead_letters, config)
         dead_letters_limit = _limit(admin, dead_letters, wanted)
         if dead_letters_limit < wanted:
             _log.warning(

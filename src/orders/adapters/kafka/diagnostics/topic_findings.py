@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from orders.adapters.kafka.client.cluster_view import ClusterView, TopicView
-from orders.adapters.kafka.client.topics import DEFAULT_MAX_MESSAGE_BYTES
+from orders.adapters.kafka.client.topics import ANY_TIMESTAMP, DEFAULT_MAX_MESSAGE_BYTES
 from orders.domain.ports import Finding
 
 PART = "kafka"
@@ -15,6 +15,10 @@ _SHORT_HOURS = 24
 """Retention of the source below this is a warning: it would not survive a night's outage."""
 _MS_AN_HOUR = 3_600_000
 
+_ANY_TIMESTAMP = ANY_TIMESTAMP | {
+    "message.timestamp.type": "CreateTime",
+    "message.timestamp.difference.max.ms": str(2**63 - 1),  # of brokers before 3.6
+}
 _KEEP_ALL = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
 
 
@@ -36,6 +40,7 @@ def topic_findings(view: ClusterView) -> Iterator[Finding]:
         yield _source_retention(view.source)
     if view.dead_letters and view.dead_letters.config:
         yield _retention(view.dead_letters)
+        yield from _timestamps(view.dead_letters)
         if view.source and view.source.config:
             yield _sizes(view.source, view.dead_letters)
 
@@ -118,6 +123,15 @@ def _retention(dead_letters: TopicView) -> Finding:
 
 def _differs(dead_letters: TopicView, name: str) -> bool:
     return dead_letters.config.get(name, _KEEP_ALL[name]) != _KEEP_ALL[name]
+
+
+def _timestamps(dead_letters: TopicView) -> Iterator[Finding]:
+    wrong = {n: v for n, v in _ANY_TIMESTAMP.items() if dead_letters.config.get(n, v) != v}
+    if wrong:
+        found = ", ".join(f"{name}={dead_letters.config[name]}" for name in wrong)
+        wanted = ", ".join(f"{name}={value}" for name, value in wrong.items())
+        text = f"those of dead letters are replaced, the originals stay in a header: {found}"
+        yield _finding(f"timestamps of {dead_letters.name}", "warning", text, f"set {wanted}")
 
 
 def _sizes(source: TopicView, dead_letters: TopicView) -> Finding:

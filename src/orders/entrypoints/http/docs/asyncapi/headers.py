@@ -75,6 +75,14 @@ class DeadLetterHeaders(Struct, frozen=True):
     source_index: Annotated[
         _Number, Meta(description="Index in its array; 0 if it is not an array.")
     ] = field(name=names.SOURCE_INDEX)
+    source_timestamp: Annotated[
+        str,
+        Meta(
+            pattern="^-?[0-9]{1,19}$",
+            description="Its timestamp in ms of Unix time. That of the dead letter may be another, "
+            "where the topic sets it or refuses the original one.",
+        ),
+    ] = field(name=names.SOURCE_TIMESTAMP)
     failed_at: Annotated[
         str,
         Meta(
