@@ -214,7 +214,9 @@ class Container(containers.DeclarativeContainer):
     readiness = providers.Singleton(CheckReadiness, required, optional)
     consumer_required = providers.Selector(
         backend,
-        servers=providers.Dict(postgres=database, kafka=source, store=store_health),
+        servers=providers.Dict(
+            postgres=database, kafka=source, dead_letters=dead_letter_topic, store=store_health
+        ),
         memory=providers.Dict(store=store_health),
     )
     consumer_optional = providers.Selector(

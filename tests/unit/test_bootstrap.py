@@ -4,7 +4,9 @@ import asyncio
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
+from orders.adapters.kafka.client.producer import KafkaProducerClient
 from orders.adapters.read_path.circuit_breaker import CircuitBreakerCache
 from orders.adapters.read_path.local_cache import BoundedLocalCache
 from orders.adapters.read_path.no_cache import NoCache
@@ -80,6 +82,19 @@ async def test_in_memory_all_is_there_and_ready() -> None:
     assert (await container.readiness()()).state == "ready"
     consumer = await container.consumer_readiness()()
     assert (consumer.state, set(consumer.parts)) == ("ready", {"store"})
+
+
+async def test_a_consumer_whose_producer_has_ended_is_not_ready() -> None:
+    container = build(SETTINGS)
+    broken = KafkaProducerClient(container.kafka_settings(), makes_topics=False, unheard_of=1)
+    with container.producer.override(broken), capture_logs() as lines:
+        async with open_all(broken):
+            async with asyncio.timeout(10):
+                while not lines:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+            found = await container.consumer_readiness()()
+    assert found.state == "unavailable"
+    assert found.parts["dead_letters"].reason == "the producer has ended (AssertionError)"
 
 
 class Part:

@@ -296,5 +296,16 @@ async def test_commits_that_are_not_confirmed_are_known(
         await until(lambda: works(commits), "the commit is confirmed after all")
 
 
+async def test_a_producer_whose_network_thread_has_ended_does_not_work(
+    broker: OwnBroker, topics: KafkaSettings
+) -> None:
+    async with opened(KafkaProducerClient(topics)) as client:
+        await until(lambda: works(client), "connecting")
+        client._producer._sender.force_close()
+        await until(lambda: fails(client), "the end of the thread is noticed")
+        with pytest.raises(Unavailable, match="network thread has ended"):
+            await client.check()
+
+
 async def fails(dependency: Dependency) -> bool:
     return not await works(dependency)

@@ -180,7 +180,7 @@ class KafkaProducerClient(Dependency):
         try:
             async with asyncio.timeout(SEND_TIMEOUT):
                 await answered
-        except (TimeoutError, KafkaError):
+        except (TimeoutError, KafkaError, OSError):
             raise Unavailable(self._with_cause("the brokers do not answer")) from None
 
     def _with_cause(self, what: str) -> str:
@@ -256,7 +256,10 @@ class KafkaProducerClient(Dependency):
             return
         future = metadata.request_update()
         future.add_callback(lambda _cluster: done(None)).add_errback(done)
-        self._producer._sender.wakeup()  # noqa: SLF001
+        try:
+            self._producer._sender.wakeup()  # noqa: SLF001
+        except (KafkaError, OSError) as error:  # must not end this thread
+            done(error)
 
 
 class _Job:
