@@ -13,6 +13,7 @@ from dependency_injector import containers, providers
 from orders.adapters.kafka.client.producer import KafkaProducerClient
 from orders.adapters.kafka.client.settings import KafkaSettings
 from orders.adapters.kafka.consumer.commit_health import KafkaCommits
+from orders.adapters.kafka.consumer.gap_health import KafkaGaps
 from orders.adapters.kafka.dead_letter_reader import KafkaDeadLetterReader
 from orders.adapters.kafka.dead_letters import KafkaDeadLetters
 from orders.adapters.kafka.inspection import KafkaInspection
@@ -202,6 +203,7 @@ class Container(containers.DeclarativeContainer):
 
     store_health = providers.Singleton(StoreHealth)
     commits = providers.Singleton(KafkaCommits, source)
+    gap = providers.Singleton(KafkaGaps, source)
     required = providers.Selector(
         backend, servers=providers.Dict(postgres=database), memory=providers.Dict()
     )
@@ -221,8 +223,8 @@ class Container(containers.DeclarativeContainer):
     )
     consumer_optional = providers.Selector(
         which_cache,
-        redis=providers.Dict(commits=commits, redis=cache),
-        none=providers.Dict(commits=commits),
+        redis=providers.Dict(commits=commits, gap=gap, redis=cache),
+        none=providers.Dict(commits=commits, gap=gap),
         memory=providers.Dict(),
     )
     consumer_readiness = providers.Singleton(CheckReadiness, consumer_required, consumer_optional)

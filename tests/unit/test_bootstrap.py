@@ -42,7 +42,7 @@ async def test_without_redis_there_is_no_cache_and_none_is_asked_for_its_health(
     await container.cache().put({"a": b"1"})
     assert await container.cache().get(["a"]) == {}
     assert set(container.optional()) == {"kafka"}
-    assert set(container.consumer_optional()) == {"commits"}
+    assert set(container.consumer_optional()) == {"commits", "gap"}
 
 
 async def test_look_ups_have_a_cache_of_their_own_before_the_shared_one() -> None:
@@ -69,7 +69,7 @@ async def test_the_cache_in_the_process_can_be_left_out() -> None:
 
 async def test_with_redis_the_consumer_says_how_it_is() -> None:
     container = build(SETTINGS)
-    assert set(container.consumer_optional()) == {"commits", "redis"}
+    assert set(container.consumer_optional()) == {"commits", "gap", "redis"}
     assert "redis" not in container.consumer_required()
 
 

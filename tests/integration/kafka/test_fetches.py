@@ -28,7 +28,7 @@ class Fetches:
         self.consumer = KafkaConsumer(bootstrap_servers="127.0.0.1:1", api_version=(2, 6, 0))
         self.consumer.assign([PARTITION])
         self.consumer.seek(PARTITION, 0)
-        read_fetches(self.consumer)
+        read_fetches(self.consumer, lambda *_: None)
 
     def arrive(self, fetched: bytes, error: int = NO_ERROR) -> list[Record]:
         """The records that a response with these bytes gives."""

@@ -3,10 +3,12 @@
 import asyncio
 import time
 from collections import deque
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
+from orders.adapters.kafka.client.gaps import Gap
 from orders.adapters.kafka.client.loop_callbacks import call_in_loop
 from orders.adapters.kafka.client.settings import KafkaSettings
 from orders.adapters.kafka.consumer.consumer_thread import ConsumerThread
@@ -110,6 +112,11 @@ class KafkaMessageSource(MessageSource, Dependency):
                     time.time() - problem.seconds_since_last_contact, UTC
                 )
             raise Unavailable(problem.reason, since)
+
+    @property
+    def gaps(self) -> Mapping[int, Gap]:
+        """By partition, the messages that were deleted before they were read, since the start."""
+        return self._opened().gaps
 
     def unconfirmed_since(self, timeout: float) -> datetime | None:
         """Since when commits are unconfirmed, if for more than ``timeout`` seconds; else None."""

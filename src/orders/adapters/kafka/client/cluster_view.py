@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import closing
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from kafka import KafkaConsumer
@@ -22,6 +23,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_f
 
 from orders.adapters.kafka.client.admin import BoundedAdmin, new_admin
 from orders.adapters.kafka.client.failures import NotConnectedError, describe_failure
+from orders.adapters.kafka.client.gaps import Gap, gap_in
 from orders.adapters.kafka.client.settings import KafkaSettings, client_options
 from orders.tcp_probe import probe_tcp
 
@@ -64,7 +66,8 @@ class UnreachableError(Exception):
 class PartitionView(Struct, frozen=True):
     """One partition: its replicas and its offsets.
 
-    ``committed`` is the group's offset, None if it has committed none.
+    ``committed`` is the group's offset, None if it has committed none. ``gap`` is what it noted
+    beside it.
     """
 
     replicas: int
@@ -73,6 +76,7 @@ class PartitionView(Struct, frozen=True):
     start: int = 0
     end: int = 0
     committed: int | None = None
+    gap: Gap | None = None
 
 
 class TopicView(Struct, frozen=True):
@@ -219,13 +223,17 @@ class _Description:
         except KafkaError as error:
             self._note_denied(f"offsets of {topic.name}", error)
             return topic
-        offsets = {key: found.offset for key, found in committed.items() if found.offset >= 0}
+        known = {key: found for key, found in committed.items() if found.offset >= 0}
+        offsets = {key: found.offset for key, found in known.items()}
+        now = datetime.now(UTC)
+        gaps = {key: gap_in(found.metadata, now) for key, found in known.items()}
         partitions = {
             number: replace(
                 partition,
                 start=starts.get(keys[number], 0),
                 end=ends.get(keys[number], 0),
                 committed=offsets.get(keys[number]),
+                gap=gaps.get(keys[number]),
             )
             for number, partition in topic.partitions.items()
         }

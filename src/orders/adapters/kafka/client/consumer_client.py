@@ -6,7 +6,7 @@ from kafka import KafkaConsumer
 from kafka.consumer.subscription_state import ConsumerRebalanceListener
 
 from orders.adapters.kafka.client.settings import KafkaSettings, client_options
-from orders.adapters.kafka.consumer.fetches import read_fetches
+from orders.adapters.kafka.consumer.fetches import OnJump, read_fetches
 from orders.domain.intake.messages import BATCH_BYTES
 
 _FETCH_BYTES = BATCH_BYTES  # enough for a batch; more would only use memory
@@ -36,9 +36,14 @@ _DEFAULTS: dict[str, Any] = {
 
 
 def new_consumer(
-    settings: KafkaSettings, listener: ConsumerRebalanceListener, **overrides: Any
+    settings: KafkaSettings,
+    listener: ConsumerRebalanceListener,
+    on_jump: OnJump,
+    **overrides: Any,
 ) -> KafkaConsumer:
     """Make a consumer subscribed to the topic; ``listener`` gets its (re)assignments.
+
+    ``on_jump`` is told where the log does not hold what was to be read next.
 
     Raises:
         KafkaError: no broker answers.
@@ -48,6 +53,6 @@ def new_consumer(
         # A static member does not leave the group: it keeps its partitions across a restart.
         options |= {"group_instance_id": settings.instance_id, "leave_group_on_close": False}
     consumer = KafkaConsumer(**(options | overrides))
-    read_fetches(consumer)
+    read_fetches(consumer, on_jump)
     consumer.subscribe([settings.topic], listener=listener)
     return consumer

@@ -2,11 +2,13 @@
 
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 from kafka import KafkaConsumer
 from kafka.errors import CommitFailedError
 from kafka.structs import OffsetAndMetadata, TopicPartition
 
+from orders.adapters.kafka.client.gaps import Gap, gap_in
 from orders.adapters.kafka.consumer.offset_tracker import AckToken, OffsetTracker
 from orders.domain.errors import Unavailable
 
@@ -23,6 +25,7 @@ class Commits:
         self._consumer = consumer
         self._tracker = tracker
         self._next_retry = 0.0
+        self._gaps: dict[TopicPartition, Gap] = {}
         self.in_flight = 0
         self.unconfirmed_since: float | None = None
         """Unix time since which commits are unconfirmed; None if there are none."""
@@ -46,9 +49,14 @@ class Commits:
         if offsets := self._tracker.to_commit():
             self._send(offsets, lambda _error: None)
 
+    def note_gap(self, partition: TopicPartition, gap: Gap) -> None:
+        """Have a gap noted beside the next offset of its partition."""
+        self._gaps[partition] = gap.joined(self._gaps.get(partition))
+
     def reset(self) -> None:
         """Forget unconfirmed commits, after a rebalance."""
         self.unconfirmed_since = None
+        self._gaps.clear()
 
     def pump(self) -> None:
         """Let the client send and receive; an empty commit is its only call that does just that."""
@@ -73,5 +81,17 @@ class Commits:
                 self._tracker.invalidate()
             done(Unavailable(f"the commit was refused ({type(error).__name__})"))
 
-        offsets = {partition: OffsetAndMetadata(end, "") for partition, end in positions.items()}
+        offsets = {
+            partition: OffsetAndMetadata(end, self._metadata(partition))
+            for partition, end in positions.items()
+        }
         self._consumer.commit_async(offsets, callback=finished)
+
+    def _metadata(self, partition: TopicPartition) -> str:
+        """The gap of the partition, if any: ours, and what was noted beside the offset before."""
+        state = self._consumer._subscription.assignment.get(partition)  # noqa: SLF001
+        committed = state.committed if state else None
+        noted = gap_in(committed.metadata, datetime.now(UTC)) if committed else None
+        ours = self._gaps.get(partition)
+        gap = ours.joined(noted) if ours else noted
+        return gap.as_metadata if gap else ""

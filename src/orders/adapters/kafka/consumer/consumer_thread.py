@@ -8,7 +8,8 @@ requested; while a whole batch is buffered, fetching is paused and polling conti
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import structlog
@@ -17,6 +18,7 @@ from kafka.errors import UnknownTopicOrPartitionError
 from kafka.structs import TopicPartition
 
 from orders.adapters.kafka.client.consumer_client import new_consumer
+from orders.adapters.kafka.client.gaps import Gap
 from orders.adapters.kafka.client.settings import KafkaSettings
 from orders.adapters.kafka.client.topics import TopicAdmin
 from orders.adapters.kafka.consumer.commits import Commits, Done
@@ -86,6 +88,8 @@ class ConsumerThread(threading.Thread):
         self._failing: str | None = "no broker has answered yet"
         self._is_member = False
         self._last_poll = time.monotonic()
+        self.gaps: Mapping[int, Gap] = {}
+        """By partition, the messages that were deleted before they were read, since the start."""
 
     # Called by other threads.
 
@@ -166,7 +170,9 @@ class ConsumerThread(threading.Thread):
         retrying = self._retries.of_connecting()
         retrying(TopicAdmin(self._settings).ensure)
         self._listener = RebalanceListener(self._revoked, self._assigned)
-        consumer = retrying(new_consumer, self._settings, self._listener, **self._client_options)
+        consumer = retrying(
+            new_consumer, self._settings, self._listener, self._jumped, **self._client_options
+        )
         self._commits = Commits(consumer, self._tracker)
         self._consumer = consumer
         self._failing = None
@@ -263,6 +269,24 @@ class ConsumerThread(threading.Thread):
                 self._consumer.seek(partition, committed[partition].offset)
             else:
                 self._consumer.seek_to_beginning(partition)
+
+    def _jumped(self, partition: TopicPartition, position: int, resumed: int) -> None:
+        """Report that the log does not hold ``position`` any more, or does not reach as far."""
+        number = partition.partition
+        if resumed < position:
+            _log.warning(
+                "position beyond the end", partition=number, position=position, next=resumed
+            )
+            return
+        gap = Gap(position, resumed, datetime.now(UTC))
+        _log.error(
+            "messages deleted before they were read",
+            partition=number,
+            first=gap.first,
+            next=gap.next,
+        )
+        self._commits.note_gap(partition, gap)
+        self.gaps = {**self.gaps, number: gap.joined(self.gaps.get(number))}
 
     def _pause_or_resume(self, *, pause: bool) -> None:
         if pause != self._is_paused:

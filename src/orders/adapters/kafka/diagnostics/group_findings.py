@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 
 from orders.adapters.kafka.client.cluster_view import ClusterView, PartitionView
+from orders.adapters.kafka.client.gaps import KEPT
 from orders.domain.ports import Finding
 
 PART = "kafka"
@@ -53,11 +54,19 @@ def _deleted_unread(parts: Mapping[int, PartitionView]) -> Iterator[Finding]:
         for number, partition in parts.items()
         if partition.committed is not None and partition.committed < partition.start
     }
+    advice = "have them sent again, and raise the topic's retention or add consumers"
     if lost:
         each = ", ".join(f"{amount} in partition {number}" for number, amount in lost.items())
         text = f"messages deleted before they were read: {sum(lost.values())} ({each})"
-        advice = "have them sent again, and raise the topic's retention or add consumers"
         yield _finding("deleted unread", "problem", text, advice)
+    for number, gap in ((n, partition.gap) for n, partition in parts.items()):
+        if gap:
+            noticed = gap.noticed_at.isoformat(sep=" ", timespec="minutes")
+            where = f"offsets {gap.offsets} of partition {number}, noticed {noticed}"
+            text = f"messages deleted before they were read: {where}"
+            yield _finding(
+                "deleted unread", "problem", text, f"{advice}; said for {KEPT.days} days"
+            )
     beyond = sorted(n for n, p in parts.items() if p.committed is not None and p.committed > p.end)
     if beyond:
         text = f"the committed offset is beyond the end of partition {', '.join(map(str, beyond))}"
