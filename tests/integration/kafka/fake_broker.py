@@ -5,6 +5,7 @@ import socket
 import ssl
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeAlias
@@ -14,10 +15,16 @@ Behaviour: TypeAlias = Callable[[socket.socket], None]
 
 
 @contextmanager
-def fake_broker(behaviour: Behaviour, tls: ssl.SSLContext | None = None) -> Iterator[str]:
-    """Serve every connection by ``behaviour`` during the block; gives `host:port`."""
+def fake_broker(
+    behaviour: Behaviour, tls: ssl.SSLContext | None = None, seen: list[float] | None = None
+) -> Iterator[str]:
+    """Serve every connection by ``behaviour`` during the block; gives `host:port`.
+
+    ``seen`` gets the time of each connection.
+    """
     listener = socket.create_server(("127.0.0.1", 0))
-    threading.Thread(target=_accept, args=(listener, behaviour, tls), daemon=True).start()
+    arguments = (listener, behaviour, tls, [] if seen is None else seen)
+    threading.Thread(target=_accept, args=arguments, daemon=True).start()
     try:
         yield f"127.0.0.1:{listener.getsockname()[1]}"
     finally:
@@ -25,10 +32,13 @@ def fake_broker(behaviour: Behaviour, tls: ssl.SSLContext | None = None) -> Iter
         listener.close()
 
 
-def _accept(listener: socket.socket, behaviour: Behaviour, tls: ssl.SSLContext | None) -> None:
+def _accept(
+    listener: socket.socket, behaviour: Behaviour, tls: ssl.SSLContext | None, seen: list[float]
+) -> None:
     with contextlib.suppress(OSError):
         while True:
             connection, _ = listener.accept()
+            seen.append(time.monotonic())
             threading.Thread(target=_serve, args=(connection, behaviour, tls), daemon=True).start()
 
 
@@ -44,8 +54,15 @@ def _serve(connection: socket.socket, behaviour: Behaviour, tls: ssl.SSLContext 
 
 def read_frame(connection: socket.socket) -> bytes:
     """One length and as many bytes."""
-    (size,) = struct.unpack(">i", connection.recv(4, socket.MSG_WAITALL))
-    return connection.recv(size, socket.MSG_WAITALL)
+    (size,) = struct.unpack(">i", _read(connection, 4))
+    return _read(connection, size)
+
+
+def _read(connection: socket.socket, size: int) -> bytes:
+    content = b""
+    while len(content) < size and (some := connection.recv(size - len(content))):
+        content += some
+    return content
 
 
 def write_frame(connection: socket.socket, content: bytes) -> None:
@@ -60,6 +77,12 @@ def announce(size: int) -> Behaviour:
         connection.sendall(struct.pack(">i", size))
 
     return behave
+
+
+def answer_in_tls(connection: socket.socket) -> None:
+    """Answer the first request with an alert of TLS, as a listener of TLS does."""
+    read_frame(connection)
+    connection.sendall(b"\x15\x03\x03\x00\x02\x02\x50")
 
 
 def take_handshake(connection: socket.socket, mechanism: str = "SCRAM-SHA-256") -> None:

@@ -19,8 +19,10 @@ from kafka.errors import (
     AuthenticationFailedError,
     BrokerResponseError,
     KafkaConnectionError,
+    KafkaError,
     KafkaProtocolError,
     NoBrokersAvailable,
+    NodeNotReadyError,
     UnrecognizedBrokerVersion,
 )
 
@@ -53,8 +55,19 @@ class _ReportingConnection(BrokerConnection):  # type: ignore[misc]
         try:
             return super().connect()
         except Exception as error:  # noqa: BLE001 (hostile answers raise anything)
+            self._ssl_context = self.config["ssl_context"]  # it may be half made
             self.close(error)
             return self.state
+
+    def check_version(self, *arguments: Any, **options: Any) -> Any:
+        """The same where the connection ends at a bad moment."""
+        try:
+            return super().check_version(*arguments, **options)
+        except KafkaError:
+            raise
+        except Exception as error:
+            self.close(error)
+            raise NodeNotReadyError from error
 
     def _handle_sasl_handshake_response(self, future: Any, response: Any) -> Any:
         """The same for the rest of the login, whose errors the caller swallows."""
@@ -109,7 +122,7 @@ class ReportingClient(KafkaClient):  # type: ignore[misc]
         """As the base."""
         try:
             return super().check_version(*arguments, **options)
-        except (NoBrokersAvailable, UnrecognizedBrokerVersion) as error:
+        except (NoBrokersAvailable, NodeNotReadyError, UnrecognizedBrokerVersion) as error:
             raise self.not_connected() from error
 
     def not_connected(self) -> NotConnectedError:

@@ -115,15 +115,19 @@ class ConsumerThread(threading.Thread):
         if self._failing:
             return HealthProblem(self._failing)
         if not self._is_member:
-            return HealthProblem("waiting for the group")
+            return HealthProblem(self._with_cause("waiting for the group"))
         seconds = time.monotonic() - self._last_poll
         if seconds > timeout:
-            return HealthProblem(f"the brokers have not answered for {seconds:.0f} s", seconds)
+            return HealthProblem(self._with_cause("the brokers do not answer"), seconds)
         heartbeat = self._consumer._coordinator.heartbeat  # noqa: SLF001 (not public)
         seconds = time.time() - max(heartbeat.last_receive, heartbeat.last_reset)
         if seconds > timeout:
-            return HealthProblem(f"no heartbeat has been answered for {seconds:.0f} s", seconds)
+            return HealthProblem(self._with_cause("no heartbeat has been answered"), seconds)
         return None
+
+    def _with_cause(self, what: str) -> str:
+        failure = self._consumer._client.failure  # noqa: SLF001
+        return f"{what}: {failure.reason}" if failure else what
 
     def unconfirmed_since(self) -> float | None:
         """See ``Commits.unconfirmed_since``."""
