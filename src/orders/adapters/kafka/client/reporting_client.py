@@ -43,6 +43,8 @@ kafka.sasl.scram.log = logging.getLogger(kafka.sasl.scram.__name__)
 
 _CLOSED = re.compile("reset|disconnected|broken pipe|ECONNRESET|EPIPE", re.IGNORECASE)
 
+_READS = BrokerConnection.DEFAULT_CONFIG["sock_chunk_buffer_count"]
+
 
 class _ReportingConnection(BrokerConnection):  # type: ignore[misc]
     """Keeps why it failed last, until it gets a response."""
@@ -79,6 +81,10 @@ class _ReportingConnection(BrokerConnection):  # type: ignore[misc]
 
     def recv(self) -> Any:
         """The same for what cannot be decoded."""
+        # The client drops an answer that it reads together with the end of the connection, such as
+        # the one that says why the login is refused. A single read does not reach that end.
+        is_login = self.state is ConnectionStates.AUTHENTICATING
+        self.config["sock_chunk_buffer_count"] = 1 if is_login else _READS
         try:
             responses = super().recv()
         except Exception as error:  # noqa: BLE001
