@@ -12,12 +12,14 @@ from orders.adapters.kafka.inspection import KafkaInspection
 from orders.adapters.kafka.message_source import KafkaMessageSource
 from orders.bootstrap import to_kafka_settings
 from orders.config import Settings
+from orders.domain.errors import Unavailable
 from orders.domain.ports import Finding, Inspection
 from tests.contracts.inspection import SECRET, InspectionContract, found
 from tests.contracts.message_source import receive
 from tests.integration.kafka.opened import opened
 from tests.integration.kafka.other_client import TIMEOUT, OtherClient
 from tests.integration.tcp_proxy import TcpProxy
+from tests.waiting import until
 
 
 class TestKafkaInspection(InspectionContract):
@@ -168,6 +170,66 @@ async def test_more_committed_than_there_is(
     beyond = found(await look(topics), "committed")
     assert beyond.state == "warning"
     assert "partition 0" in beyond.text
+
+
+def join_with_other_client(settings: KafkaSettings, **options: str) -> Consumer:
+    """A member of the group by another client, which has partitions."""
+    named = {name.replace("_", "."): value for name, value in options.items()}
+    consumer = Consumer(
+        {"bootstrap.servers": settings.bootstrap, "group.id": settings.group} | named
+    )
+    consumer.subscribe([settings.topic])
+    deadline = time.monotonic() + TIMEOUT
+    while not consumer.assignment():
+        assert time.monotonic() < deadline
+        consumer.poll(0.1)
+    return consumer
+
+
+async def test_a_group_that_cannot_be_joined_for_its_assignor(topics: KafkaSettings) -> None:
+    member = join_with_other_client(topics, partition_assignment_strategy="cooperative-sticky")
+    try:
+        group = found(await look(topics), f"group {topics.group}")
+        async with opened(KafkaMessageSource(topics)) as source:
+            await until(lambda: told(source, "another assignor"), "the source says so")
+    finally:
+        member.close()
+    assert group.state == "problem"
+    assert "cooperative-sticky" in group.text
+    assert "ORDERS_KAFKA_GROUP" in group.advice
+
+
+async def told(source: KafkaMessageSource, reason: str) -> bool:
+    try:
+        await source.check()
+    except Unavailable as error:
+        return reason in str(error)
+    return False
+
+
+async def test_a_group_of_the_new_protocol(topics: KafkaSettings) -> None:
+    member = join_with_other_client(topics, group_protocol="consumer")
+    try:
+        group = found(await look(topics), f"group {topics.group}")
+    finally:
+        member.close()
+    assert group.state == "problem"
+    assert "KIP-848" in group.text
+    assert "ORDERS_KAFKA_GROUP" in group.advice
+
+
+async def test_names_that_kafka_does_not_take(kafka_settings: KafkaSettings) -> None:
+    bad = msgspec.structs.replace(kafka_settings, topic="orders topic!", dlq_topic="ä" * 10)
+    findings = await look(bad)
+    assert findings[0].state == "ok"
+    for setting, name in (
+        ("ORDERS_KAFKA_TOPIC", bad.topic),
+        ("ORDERS_KAFKA_DLQ_TOPIC", bad.dlq_topic),
+    ):
+        finding = found(findings, f"topic {name}")
+        assert finding.state == "problem"
+        assert finding.text == "Kafka does not take this name"
+        assert setting in finding.advice
 
 
 async def test_nobody_listens() -> None:

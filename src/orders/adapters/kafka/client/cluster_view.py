@@ -9,6 +9,7 @@ from kafka import KafkaConsumer
 from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import (
     GroupCoordinatorNotAvailableError,
+    InvalidTopicError,
     KafkaError,
     NodeNotReadyError,
     NotCoordinatorForGroupError,
@@ -16,7 +17,7 @@ from kafka.errors import (
     UnknownTopicOrPartitionError,
     for_code,
 )
-from kafka.structs import TopicPartition
+from kafka.structs import GroupInformation, TopicPartition
 from msgspec import Struct
 from msgspec.structs import replace
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
@@ -92,6 +93,8 @@ class ClusterView(Struct, frozen=True):
     """The cluster. ``denied`` lists what the brokers did not describe, each with their error.
 
     A topic is None if it is missing or denied, ``members`` is None if the group is denied.
+    ``assignor`` is the one that the members agree on. The brokers do not describe the members of a
+    group of the new protocol. ``bad_names`` are names of topics that Kafka refuses.
     """
 
     settings: KafkaSettings
@@ -101,6 +104,9 @@ class ClusterView(Struct, frozen=True):
     group_state: str
     members: int | None
     denied: tuple[str, ...] = ()
+    assignor: str = ""
+    is_new_protocol: bool = False
+    bad_names: tuple[str, ...] = ()
 
 
 def describe_cluster(settings: KafkaSettings) -> ClusterView:
@@ -159,17 +165,28 @@ class _Description:
         self._settings = settings
         self._admin = admin
         self._denied: list[str] = []
+        self._bad_names: list[str] = []
 
     def view(self) -> ClusterView:
         names = (self._settings.topic, self._settings.dlq_topic)
         topics = {name: self._partitions(name) for name in names}
         source, dead_letters = (self._topic(name, topics[name]) for name in names)
-        state, members = self._group()
+        group = self._group()
         if source:
             source = self._with_offsets(source)
         brokers = len(self._admin.describe_cluster()["brokers"])
-        denied = tuple(self._denied)
-        return ClusterView(self._settings, brokers, source, dead_letters, state, members, denied)
+        return ClusterView(
+            self._settings,
+            brokers,
+            source,
+            dead_letters,
+            group.state if group else "",
+            len(group.members) if group else None,
+            tuple(self._denied),
+            group.protocol if group else "",
+            is_new_protocol=bool(group and group.state == "Dead" and self._is_listed(group.group)),
+            bad_names=tuple(self._bad_names),
+        )
 
     def _partitions(self, name: str) -> dict[int, PartitionView] | None:
         [found] = self._admin.describe_topics([name])
@@ -178,6 +195,9 @@ class _Description:
             return None
         if error is TopicAuthorizationFailedError:
             self._denied.append(f"topic {name} ({error.__name__})")
+            return None
+        if error is InvalidTopicError:
+            self._bad_names.append(name)
             return None
         if found["error_code"]:
             raise error(name)
@@ -199,14 +219,22 @@ class _Description:
             return TopicView(name, partitions, {})
         return TopicView(name, partitions, {entry[0]: entry[1] for entry in entries})
 
-    def _group(self) -> tuple[str, int | None]:
+    def _group(self) -> GroupInformation | None:
         name = self._settings.group
         try:
             [group] = self._of_group(lambda: self._admin.describe_consumer_groups([name]))
         except KafkaError as error:
             self._note_denied(f"group {name}", error)
-            return "", None
-        return group.state, len(group.members)
+            return None
+        return group
+
+    def _is_listed(self, group: str) -> bool:
+        """Whether a group that is described as dead exists, and so is of the new protocol."""
+        try:
+            listed = self._of_group(self._admin.list_consumer_groups)
+        except KafkaError:
+            return False
+        return any(name == group for name, _ in listed)
 
     def _with_offsets(self, topic: TopicView) -> TopicView:
         keys = {number: TopicPartition(topic.name, number) for number in topic.partitions}

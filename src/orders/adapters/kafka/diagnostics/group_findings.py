@@ -10,6 +10,9 @@ from orders.domain.ports import Finding
 PART = "kafka"
 _finding = partial(Finding, PART)
 
+_ASSIGNORS = {"range", "roundrobin", ""}  # those of our client; none while the group rebalances
+_OTHERS = "set another ORDERS_KAFKA_GROUP, or stop its other members: they take orders away"
+
 
 def group_findings(view: ClusterView) -> Iterator[Finding]:
     """Findings about the group, as far as the brokers describe it."""
@@ -32,6 +35,12 @@ def _lag(partition: PartitionView) -> int:
 def _members(view: ClusterView, members: int, lag: int) -> Finding:
     what = f"group {view.settings.group}"
     advice = "start a consumer: `orders consumer`"
+    if view.is_new_protocol:
+        text = "of the new protocol (KIP-848): it has members that are no `orders consumer`"
+        return _finding(what, "problem", text, _OTHERS)
+    if members and view.assignor not in _ASSIGNORS:
+        text = f"its members use the assignor {view.assignor}: `orders consumer` cannot join them"
+        return _finding(what, "problem", text, _OTHERS)
     if members:
         number = f"{members} consumers" if members > 1 else "1 consumer"
         return _finding(what, "ok", f"{number}, {view.group_state.lower()}")

@@ -3,7 +3,10 @@
 from collections.abc import Iterator
 from functools import partial
 
+from kafka.errors import InvalidTopicError
+
 from orders.adapters.kafka.client.cluster_view import ClusterView, TopicView
+from orders.adapters.kafka.client.failures import describe_failure
 from orders.adapters.kafka.client.topics import ANY_TIMESTAMP, DEFAULT_MAX_MESSAGE_BYTES
 from orders.domain.ports import Finding
 
@@ -29,7 +32,14 @@ def topic_findings(view: ClusterView) -> Iterator[Finding]:
         yield _finding("denied", "warning", f"the brokers do not describe: {name}", advice)
     names = {view.settings.topic: view.source, view.settings.dlq_topic: view.dead_letters}
     for name, topic in names.items():
-        if topic:
+        if name in view.bad_names:
+            yield _finding(
+                f"topic {name}",
+                "problem",
+                "Kafka does not take this name",
+                describe_failure(InvalidTopicError()).advice,
+            )
+        elif topic:
             yield _replicas(topic)
             yield from _leaders(topic)
         elif not any(denied.startswith(f"topic {name} ") for denied in view.denied):
