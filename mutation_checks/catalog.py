@@ -211,6 +211,13 @@ MUTATION_CHECKS = (
         f"{_KAFKA}test_topics.py::test_makes_both_topics",
     ),
     MutationCheck(
+        "a dead letter whose metadata is refused is written without it",
+        "adapters/kafka/dead_letters.py",
+        "        except MessageRefused:\n",
+        "        except ZeroDivisionError:\n",
+        f"{_KAFKA}test_dead_letters.py::test_a_topic_that_takes_no_message_without_a_key",
+    ),
+    MutationCheck(
         "a dead letter fits where its message fitted",
         "adapters/kafka/client/topics.py",
         "wanted = 2 * source_limit",

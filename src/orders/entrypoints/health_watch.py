@@ -82,19 +82,24 @@ class _Server:
         self._pace = pace
         self._begun = time.monotonic()
         self._was_up = False
-        self._is_reported_down = False
+        self._reported: str | None = None
+        self._last_reason: str | None = None
         self.is_in_doubt = False
 
     def note(self, found: PartState) -> None:
         if found.state == "up":
-            if self._is_reported_down:
+            if self._reported:
                 _log.info(f"{self._name} recovered")
-            self._was_up, self._is_reported_down, self.is_in_doubt = True, False, False
+            self._was_up, self._reported, self.is_in_doubt = True, None, False
             return
-        if self._is_reported_down:
-            return
-        is_starting = not self._was_up and time.monotonic() - self._begun < self._pace.at_start
-        if self.is_in_doubt and not is_starting:
+        if self._reported:
+            # Another reason may be no more than a slow answer, unless it stays.
+            is_news = self._reported != found.reason == self._last_reason
+        else:
+            age = time.monotonic() - self._begun
+            is_news = self.is_in_doubt and (self._was_up or age >= self._pace.at_start)
+        if is_news:
             _log.warning(f"{self._name} is unreachable", reason=found.reason)
-            self._is_reported_down = True
-        self.is_in_doubt = not self._is_reported_down
+            self._reported = found.reason
+        self._last_reason = found.reason
+        self.is_in_doubt = not self._reported

@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
 from orders.adapters.memory.cache import MemoryCache
+from orders.domain.errors import Unavailable
 from orders.domain.ports import Dependency
 from orders.domain.use_cases.check_readiness import CheckReadiness
 from orders.entrypoints.health_watch import SERVERS, Pace, watch_health
@@ -91,6 +92,26 @@ async def test_each_change_is_one_line(
             await cache.checked()
             assert told(lines) == [("warning", "Redis is unreachable"), ("info", "Redis recovered")]
             assert lines[0]["reason"] == "the cache is down"
+
+
+async def test_another_reason_is_another_line_once_it_stays(lines: list[EventDict]) -> None:
+    class Failing(Dependency):
+        reasons: tuple[str, ...] = ("refused",)
+        calls = 0
+
+        async def check(self) -> None:
+            self.calls += 1
+            raise Unavailable(self.reasons[self.calls % len(self.reasons)])
+
+    part = Failing()
+    async with watch_health(CheckReadiness({}, {"kafka": part}), SERVERS, QUICK):
+        await until(lambda: bool(lines))
+        for reasons, expected in ((("refused", "slow"), 1), (("slow",), 2), (("slow",), 2)):
+            part.reasons = reasons
+            calls = part.calls + 6
+            await until(lambda calls=calls: part.calls > calls)  # type: ignore[misc]
+            assert len(lines) == expected
+    assert [line["reason"] for line in lines] == ["refused", "slow"]
 
 
 async def test_one_answer_that_fails_is_no_news(lines: list[EventDict]) -> None:

@@ -35,6 +35,8 @@ from orders.domain.ports import Dependency
 
 SEND_TIMEOUT = 6.0
 """Seconds within which all messages of one call have to be acknowledged."""
+CHECK_TIMEOUT = 0.8
+"""Seconds that a broker has to answer a check in: less than health waits, which knows no cause."""
 CLOSE_TIMEOUT = 2.5
 """Seconds that closing may take; later acknowledgements are not waited for."""
 BATCH_OVERHEAD = 61
@@ -178,7 +180,7 @@ class KafkaProducerClient(Dependency):
 
         self._jobs.put(lambda: self._ask(lambda error: call_in_loop(loop, settle, error)))
         try:
-            async with asyncio.timeout(SEND_TIMEOUT):
+            async with asyncio.timeout(CHECK_TIMEOUT):
                 await answered
         except (TimeoutError, KafkaError, OSError):
             raise Unavailable(self._with_cause("the brokers do not answer")) from None
