@@ -59,7 +59,7 @@ _CREDENTIALS = (
     "correct ORDERS_KAFKA_SASL_USERNAME, ORDERS_KAFKA_SASL_PASSWORD or ORDERS_KAFKA_SASL_MECHANISM,"
     " or have the user created on the brokers"
 )
-_GRANT = "grant this user what docs/operating.md lists under Kafka's rights"
+_GRANT = 'grant it: "Rights in Kafka" in docs/operating.md lists what each process needs'
 _NAME = "correct ORDERS_KAFKA_TOPIC or ORDERS_KAFKA_DLQ_TOPIC: letters, digits, . _ and -"
 
 NO_ANSWER = Failure(
