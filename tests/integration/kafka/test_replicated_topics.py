@@ -62,6 +62,9 @@ async def test_two_disks_for_an_acknowledgement_where_there_are_three_replicas(
         assert time.monotonic() - began < TIMEOUT
         # While leaders move, descriptions may be incomplete.
         texts = [f.text for f in findings if f.state == "problem"]
-        return any("partition 0, 1, 2 have fewer replicas in sync" in text for text in texts)
+        return any(
+            "fewer replicas in sync than there should be: partition 0, 1, 2" in text
+            for text in texts
+        )
 
     await until(is_noticed, "the replica that is missing is noticed", seconds=60)
