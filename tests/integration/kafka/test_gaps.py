@@ -104,7 +104,8 @@ def test_what_is_noted_is_kept_for_some_days() -> None:
     gap = Gap(3, 7, NOW)
     assert gap_in(gap.as_metadata, NOW + KEPT) == gap
     assert gap_in(gap.as_metadata, NOW + KEPT + timedelta(seconds=1)) is None
-    for other in ("", "note of another tool", "{}", "[1]"):
+    naive = gap.as_metadata.replace("Z", "")
+    for other in (None, "", "note of another tool", "{}", "[1]", naive):
         assert gap_in(other, NOW) is None
 
 

@@ -5,9 +5,10 @@ has moved past them, whoever has the partition then.
 """
 
 from datetime import datetime, timedelta
+from typing import Annotated
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 KEPT = timedelta(days=7)
 """How long a gap is kept in mind."""
@@ -18,7 +19,7 @@ class Gap(Struct, frozen=True, tag="gap"):
 
     first: int
     next: int
-    noticed_at: datetime
+    noticed_at: Annotated[datetime, Meta(tz=True)]
 
     @property
     def offsets(self) -> str:
@@ -41,8 +42,10 @@ class Gap(Struct, frozen=True, tag="gap"):
         )
 
 
-def gap_in(metadata: str, now: datetime) -> Gap | None:
+def gap_in(metadata: str | None, now: datetime) -> Gap | None:
     """The gap that was noted there and is not too old; None for any other note."""
+    if not metadata:
+        return None
     try:
         gap = msgspec.json.decode(metadata, type=Gap)
     except msgspec.DecodeError:
