@@ -7,14 +7,15 @@ from kafka.admin import KafkaAdminClient
 
 from orders.adapters.kafka.client.settings import KafkaSettings, client_options
 
-_CONNECT_SECONDS = 1.0
-
 
 class BoundedAdmin(KafkaAdminClient):  # type: ignore[misc]
-    """Gives up on a broker that cannot be connected to; its base tries without end."""
+    """Gives up on a broker that cannot be connected to; its base tries without end.
+
+    Connecting may take half as long as a request.
+    """
 
     def _send_request_to_node(self, node_id: int, request: Any, wakeup: bool = True) -> Any:  # noqa: FBT001, FBT002
-        deadline = time.monotonic() + _CONNECT_SECONDS
+        deadline = time.monotonic() + self.config["request_timeout_ms"] / 2_000
         while not self._client.ready(node_id):
             if time.monotonic() > deadline:
                 raise self._client.not_connected()

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from kafka.errors import (
     ClusterAuthorizationFailedError,
     GroupAuthorizationFailedError,
+    GroupCoordinatorNotAvailableError,
     IllegalSaslStateError,
     InconsistentGroupProtocolError,
     InvalidReplicationFactorError,
@@ -19,6 +20,8 @@ from kafka.errors import (
     KafkaConfigurationError,
     KafkaConnectionError,
     KafkaProtocolError,
+    KafkaTimeoutError,
+    LeaderNotAvailableError,
     NoBrokersAvailable,
     NodeNotReadyError,
     NotEnoughReplicasError,
@@ -60,6 +63,7 @@ _CREDENTIALS = (
     " or have the user created on the brokers"
 )
 _GRANT = 'grant it: "Rights in Kafka" in docs/operating.md lists what each process needs'
+_WAIT = "wait: it passes when the brokers are all back"
 _NAME = "correct ORDERS_KAFKA_TOPIC or ORDERS_KAFKA_DLQ_TOPIC: letters, digits, . _ and -"
 
 NO_ANSWER = Failure(
@@ -156,7 +160,12 @@ _OF_TYPES: dict[type[BaseException], Failure] = {
     NotEnoughReplicasError: Failure(
         "fewer replicas are in sync than min.insync.replicas", "restore the brokers that are down"
     ),
+    GroupCoordinatorNotAvailableError: Failure("the group has no coordinator yet", _WAIT),
+    LeaderNotAvailableError: Failure("a partition has no leader", _WAIT),
     RequestTimedOutError: NO_ANSWER,
+    KafkaTimeoutError: NO_ANSWER,
+    NodeNotReadyError: NO_ANSWER,
+    NoBrokersAvailable: NO_ANSWER,
 }
 
 
