@@ -25,7 +25,8 @@ from orders_dev.kafka import KafkaBroker
 from tests.contracts.inspection import SECRET
 from tests.integration.kafka.certificates import Authority
 from tests.integration.kafka.fake_broker import announce, answer_in_tls, fake_broker, refuse_login
-from tests.integration.kafka.waiting import opened, until
+from tests.integration.kafka.opened import opened
+from tests.waiting import until
 
 TRIES = 7
 """Connections of consumer and producer together after which each has tried again several times."""
@@ -127,9 +128,9 @@ async def test_the_cause_is_said_everywhere_and_logged_once(
     source, producer = KafkaMessageSource(case.settings), KafkaProducerClient(case.settings)
     with capture_logs() as lines:
         async with opened(source), opened(producer):
-            await until(lambda: says(source, case.reason), "the source says so")
-            await until(lambda: says(producer, case.reason), "the producer says so")
-            await until(lambda: len(case.seen) >= TRIES, "several tries")
+            await until(lambda: says(source, case.reason), "the source says so", 30)
+            await until(lambda: says(producer, case.reason), "the producer says so", 30)
+            await until(lambda: len(case.seen) >= TRIES, "several tries", 60)
     tries = [line for line in lines if line["event"].endswith("tries again")]
     assert {line["event"] for line in tries} == {"consumer tries again", "producer tries again"}
     assert len(tries) == 2
@@ -196,7 +197,7 @@ async def test_a_real_broker_that_wants_a_login(
     assert reason in finding.text
     source = KafkaMessageSource(settings)
     async with opened(source):
-        await until(lambda: says(source, reason), "the source says so")
+        await until(lambda: says(source, reason), "the source says so", 30)
 
 
 async def test_a_real_broker_that_takes_no_login(listeners: Listeners) -> None:
@@ -225,7 +226,7 @@ async def test_advertised_listeners_that_cannot_be_reached(
         assert "advertised.listeners" in finding.advice
         source = KafkaMessageSource(settings)
         async with opened(source):
-            await until(lambda: says(source, "nothing listens"), "the source says so")
+            await until(lambda: says(source, "nothing listens"), "the source says so", 30)
     finally:
         broker.stop()
 

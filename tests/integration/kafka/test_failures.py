@@ -302,7 +302,7 @@ async def test_a_producer_whose_network_thread_has_ended_does_not_work(
     async with opened(KafkaProducerClient(topics)) as client:
         await until(lambda: works(client), "connecting")
         client._producer._sender.force_close()
-        await until(lambda: fails(client), "the end of the thread is noticed")
+        await until(lambda: fails(client), "the end of the thread is noticed", 30)
         with pytest.raises(Unavailable, match="network thread has ended"):
             await client.check()
 

@@ -15,9 +15,10 @@ from orders.adapters.kafka.message_source import KafkaMessageSource
 from orders.domain.errors import Unavailable
 from tests.contracts.inspection import found
 from tests.contracts.message_source import receive, values_of
+from tests.integration.kafka.opened import opened
 from tests.integration.kafka.other_client import OtherClient
 from tests.integration.kafka.test_inspection import commit, delete_before
-from tests.integration.kafka.waiting import opened, until
+from tests.waiting import until
 
 NOTICED = "messages deleted before they were read"
 
@@ -77,7 +78,7 @@ async def test_a_gap_while_the_consumer_runs(
             other_client.send_many(topics.topic, [b"x" * 1_000] * 10_000, partition=0)
             delete_before(topics, 0, 10_001)
             receiving = asyncio.create_task(receive_all(source))
-            await until(lambda: bool(noticed(lines)), "noticing")
+            await until(lambda: bool(noticed(lines)), "noticing", 30)
             receiving.cancel()
     [(partition, first, following)] = noticed(lines)
     assert (partition, following) == (0, 10_001)

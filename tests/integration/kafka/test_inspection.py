@@ -191,7 +191,7 @@ async def test_a_group_that_cannot_be_joined_for_its_assignor(topics: KafkaSetti
     try:
         group = found(await look(topics), f"group {topics.group}")
         async with opened(KafkaMessageSource(topics)) as source:
-            await until(lambda: told(source, "another assignor"), "the source says so")
+            await until(lambda: told(source, "another assignor"), "the source says so", 30)
     finally:
         member.close()
     assert group.state == "problem"
