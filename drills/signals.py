@@ -82,7 +82,12 @@ def second_signal(stage: Stage) -> None:
             stage.consumers.start(static=True)
             stage.traffic.send_orders(10)
             stage.wait_for_lag(60)
-            with stage.traffic.flow(1_000, seconds=0.5):
+            with stage.traffic.flow(2_000, seconds=2.0):
+                stage.wait_for_stored(stage.stored() + 1, 60)
+                door.freeze()  # what arrives from now on is in flight until the end
+                wait_until(
+                    lambda: not stage.topics.is_up_to_date(stage.topic, 0), 60, "more arrives"
+                )
                 restore = harm(stage, door)
                 try:
                     _signal_twice(stage, how)
