@@ -51,6 +51,12 @@ class Abandoned(OrdersError):
     code = "abandoned"
 
 
+class DamagedOrder(OrdersError):
+    """A stored order has lost a part; an operator has to act."""
+
+    code = "damaged"
+
+
 class Unavailable(OrdersError):
     """A required server is down or too slow; a later retry is safe and may help.
 
@@ -64,7 +70,13 @@ class Unavailable(OrdersError):
         self.since = since
 
 
-class UnknownSchema(OrdersError):
+class UnsuitableDatabase(OrdersError):
+    """The database cannot hold orders; an operator has to act."""
+
+    code = "unsuitable-database"
+
+
+class UnknownSchema(UnsuitableDatabase):
     """The database has a newer schema than this version knows; an operator has to act."""
 
     code = "unknown-schema"

@@ -2,20 +2,21 @@
 
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from weakref import WeakSet
 
 import psycopg
 import structlog
-from msgspec import Struct
-from psycopg.conninfo import conninfo_to_dict
 from psycopg.errors import ReadOnlySqlTransaction
-from psycopg_pool import AsyncConnectionPool, PoolClosed
+from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
-from orders.adapters.postgres.errors import sanitize, translated
-from orders.adapters.postgres.schema import read_applied, require_current
-from orders.adapters.postgres.session import BytesLoader, Session
-from orders.domain.errors import OrdersError, Unavailable
+from orders.adapters.postgres.access import READ, WRITE, require_access
+from orders.adapters.postgres.connect_errors import ConnectFailure, connect_failure
+from orders.adapters.postgres.errors import is_access_fault, sanitize, translated
+from orders.adapters.postgres.peer import Peer
+from orders.adapters.postgres.session import Session, Timeouts
+from orders.domain.errors import OrdersError, Unavailable, UnsuitableDatabase
 from orders.domain.ports import Dependency
 
 _RECONNECT_SECONDS = 1.0
@@ -23,43 +24,12 @@ _RECONNECT_SECONDS = 1.0
 doubles from 1 s, so it could otherwise sleep for minutes after the server has recovered."""
 
 _WAIT_WHILE_UNREACHABLE = 0.2
-"""Seconds to wait for a connection if none was obtained since an attempt to connect failed."""
+"""Seconds to wait for a connection if there is none, and the last attempt to connect failed."""
 
 _CLOSE_SECONDS = 1.0
 """How long closing waits for attempts to connect to a server that does not answer."""
 
-PLANNING = {
-    # Planning a look-up costs more than running it, and PostgreSQL would plan it every time.
-    "plan_cache_mode": "force_generic_plan",
-    # A generic plan assumes that every customer has few orders, and would collect and sort them.
-    # Scanning the index in its order is as good for few, and much better for many.
-    "enable_bitmapscan": "off",
-    # A cached plan outlives the table size for which it was made.
-    "enable_seqscan": "off",
-    # Compiling costs more than running these queries.
-    "jit": "off",
-}
-"""Planner settings of every session; see ADR 9."""
-
 _log = structlog.get_logger(__name__)
-
-
-class Timeouts(Struct, frozen=True):
-    """Timeouts in seconds.
-
-    ``connection``: waiting for a free connection. ``connect``: connecting, unless the DSN sets it.
-    ``statement``, ``lock`` and ``idle_in_transaction``: those of the server. ``read``, ``write``
-    and ``check``: the connection is aborted after that.
-    """
-
-    connection: float = 2.5
-    connect: float = 5.0
-    statement: float = 15.0
-    lock: float = 5.0
-    idle_in_transaction: float = 60.0
-    read: float = 10.0
-    write: float = 60.0
-    check: float = 0.8
 
 
 class PostgresDatabase(Dependency):
@@ -77,8 +47,10 @@ class PostgresDatabase(Dependency):
         timeouts: Timeouts = Timeouts(),  # noqa: B008 (immutable)
     ) -> None:
         self.timeouts = timeouts
-        self._failures_known = 0
-        self._is_unreachable = False
+        self._sessions = WeakSet[Session]()
+        self._connect_failure: ConnectFailure | UnsuitableDatabase | None = None
+        self._reported: str | None = None
+        self._reported_unusable: str | None = None
         self._was_read_only = False
         # Both libraries log addresses, user names and texts of the server. The errors that callers
         # get, and the health checks, say what is needed.
@@ -88,17 +60,14 @@ class PostgresDatabase(Dependency):
             dsn,
             connection_class=Session,
             kwargs={
-                "autocommit": True,
-                "client_encoding": "UTF8",
-                "connect_timeout": conninfo_to_dict(dsn).get(
-                    "connect_timeout", max(1, round(timeouts.connect))
-                ),
-                "fallback_application_name": application_name,
+                "timeouts": timeouts,
+                "application_name": application_name,
+                "on_failure": self._note_connect_failure,
             },
             min_size=1,
             max_size=pool_max,
             open=False,
-            configure=self._configure,
+            configure=self._note_connected,
             timeout=timeouts.connection,
             reconnect_timeout=_RECONNECT_SECONDS,
             name=application_name,
@@ -112,68 +81,108 @@ class PostgresDatabase(Dependency):
         """Close all connections, within a second; it cannot be opened again."""
         await self._pool.close(_CLOSE_SECONDS)
 
-    async def check(self) -> None:
-        """See ``Dependency.check``: the server answers and its schema is that of this version.
+    async def check(self, rights: Sequence[str] = READ) -> None:
+        """See ``Dependency.check``: the server answers, and this version can use its tables.
 
         Raises:
-            Unavailable: no answer, or migrations are pending.
-            UnknownSchema: the schema is of another version.
+            Unavailable: no answer, migrations are pending, or a right is missing.
+            UnsuitableDatabase: the schema is of another version, or the encoding is not UTF-8.
         """
         seconds = self.timeouts.check
         async with self.connection(seconds, wait=seconds / 2) as session:
-            require_current(await read_applied(session))
+            try:
+                await require_access(session, rights)
+            except OrdersError as failure:
+                self._note_usability(failure)
+                raise
+        self._note_usability(None)
 
     @asynccontextmanager
     async def connection(
-        self, abort_after: float, wait: float | None = None
+        self,
+        abort_after: float,
+        wait: float | None = None,
+        requires: Callable[[Session], Awaitable[None]] | None = None,
     ) -> AsyncIterator[Session]:
         """Take a session in autocommit mode for a block that may take ``abort_after`` seconds.
 
         ``wait`` bounds the wait for a free connection. Driver errors that leave the block are
-        translated, with the original as the cause.
+        translated, with the original as the cause. If tables or rights may be the reason,
+        ``requires`` is asked which: it raises what is missing.
 
         Raises:
-            Unavailable: no connection, or the server is down or too slow.
+            Unavailable: no connection, the server is down or too slow, or it refuses the work.
             OrdersError: an unexpected error of the server.
         """
-        session: Session | None = None
+        session = await self._take(abort_after, wait)
         try:
-            session = await self._take(abort_after, wait)
             try:
                 yield session
             finally:
                 await self._give_back(session)
             # Only now: an idle session looks the same if its server is frozen.
             self._note_reachability(None)
-        except PoolClosed as error:
-            raise Unavailable("the connections to PostgreSQL are closed") from error
         except psycopg.Error as error:
             self._was_read_only |= isinstance(error, ReadOnlySqlTransaction)
-            failure: OrdersError = translated(error)
-            if session and session.was_aborted:
-                failure = Unavailable("PostgreSQL gave no answer in time")
-            if session is None or session.closed:
+            failure = translated(error)
+            if requires and is_access_fault(error):
+                failure = await self._what_is_missing(requires) or failure
+            if session.abort_reason:
+                failure = Unavailable(session.abort_reason)
+            if session.closed:
                 self._note_reachability(failure)
             raise failure from sanitize(error)
 
+    async def _what_is_missing(
+        self, requires: Callable[[Session], Awaitable[None]]
+    ) -> Unavailable | None:
+        try:
+            async with self.connection(self.timeouts.check) as session:
+                await requires(session)
+        except OrdersError as failure:  # of any kind: it may be repaired while this process runs
+            return Unavailable(str(failure))
+        return None
+
+    def _note_usability(self, failure: OrdersError | None) -> None:
+        """Log once when tables or rights are missing or that changes, and when all are there."""
+        reason = failure and str(failure)
+        if reason and reason != self._reported_unusable:
+            _log.warning("PostgreSQL cannot be used", reason=reason)
+        elif self._reported_unusable and not reason:
+            _log.info("PostgreSQL can be used again")
+        self._reported_unusable = reason
+
     def _note_reachability(self, failure: OrdersError | None) -> None:
-        """Log once when the server becomes unreachable, and once when it has recovered."""
-        if failure and not self._is_unreachable:
-            _log.warning("PostgreSQL is unreachable", reason=str(failure))
-        elif self._is_unreachable and not failure:
+        """Log once when the server becomes unreachable or the reason changes, and its recovery."""
+        reason = failure and str(failure)
+        if reason and reason != self._reported:
+            _log.warning("PostgreSQL is unreachable", reason=reason)
+        elif self._reported and not reason:
             _log.info("PostgreSQL recovered")
-        self._is_unreachable = failure is not None
+        self._reported = reason
+
+    async def _note_connected(self, session: Session) -> None:
+        session.on_dead_peer = self._abort_sessions
+        self._sessions.add(session)
+        self._connect_failure = None
+
+    def _note_connect_failure(self, error: Exception) -> None:
+        is_unsuitable = isinstance(error, UnsuitableDatabase)
+        self._connect_failure = error if is_unsuitable else connect_failure(error)
+
+    def _abort_sessions(self, peer: Peer) -> None:
+        """Abort all sessions on a server that reacts to nothing, the idle ones as well."""
+        for session in self._sessions:
+            if not session.closed and session.peer == peer:
+                session.abort("PostgreSQL reacts to nothing: it is frozen, or cut off")
 
     async def _take(self, abort_after: float, wait: float | None) -> Session:
-        timeout = wait or self.timeouts.connection
-        if self._failures() > self._failures_known:
-            timeout = min(timeout, _WAIT_WHILE_UNREACHABLE)
         # When the database accepts writes again, or another one does after a failover, sessions
         # from before stay read-only, for up to the hour that the pool keeps them.
         not_before = time.monotonic() if self._was_read_only else 0.0
         self._was_read_only = False
         while True:
-            session = await self._pool.getconn(timeout)
+            session = await self._get(wait or self.timeouts.connection)
             session.abort_after(abort_after)
             try:
                 usable = session.ready_since >= not_before and await session.is_usable()
@@ -181,35 +190,51 @@ class PostgresDatabase(Dependency):
                 await self._give_back(session)
                 raise
             if usable:
-                self._failures_known = self._failures()
                 return session
             # Not by the pool's own check: it sleeps for a second after the second broken session,
             # and after a restart of the server all of them are broken.
             await session.close()
             await self._give_back(session)
 
+    async def _get(self, timeout: float) -> Session:
+        """Wait for a session of the pool; those that others use are worth waiting for."""
+        if self._connect_failure and not self._has_sessions():
+            timeout = min(timeout, _WAIT_WHILE_UNREACHABLE)
+        try:
+            return await self._pool.getconn(timeout)
+        except PoolClosed as error:
+            raise Unavailable("the connections to PostgreSQL are closed") from error
+        except PoolTimeout:
+            failure = self._why_no_session()
+        if not self._has_sessions():
+            self._note_reachability(failure)
+        raise failure
+
+    def _has_sessions(self) -> bool:
+        return any(not session.closed for session in self._sessions)
+
+    def _why_no_session(self) -> OrdersError:
+        found = self._connect_failure
+        if isinstance(found, UnsuitableDatabase):
+            return UnsuitableDatabase(str(found))
+        if self._has_sessions():
+            limit = f", and it allows no more: {found.reason}" if found and found.at_limit else ""
+            return Unavailable(f"all connections to PostgreSQL are busy{limit}")
+        return Unavailable(
+            f"no connection to PostgreSQL: {found.reason if found else 'it has not answered yet'}"
+        )
+
     async def _give_back(self, session: Session) -> None:
         session.abort_after(None)  # before others can get it
         await self._pool.putconn(session)
 
-    def _failures(self) -> int:
-        """The number of failed attempts to connect."""
-        return self._pool.get_stats().get("connections_errors", 0)
 
-    async def _configure(self, session: Session) -> None:
-        seconds = {
-            "statement_timeout": self.timeouts.statement,
-            "lock_timeout": self.timeouts.lock,
-            "idle_in_transaction_session_timeout": self.timeouts.idle_in_transaction,
-        }
-        settings = PLANNING | {"TimeZone": "UTC"}
-        settings |= {name: f"{round(value * 1000)}ms" for name, value in seconds.items()}
-        session.adapters.register_loader("json", BytesLoader)
-        session.ready_since = time.monotonic()
-        session.abort_after(self.timeouts.connect)
-        await session.execute(
-            "SELECT set_config(name, value, false) FROM unnest(%s::text[], %s::text[])"
-            " AS setting(name, value)",
-            [list(settings), list(settings.values())],
-        )
-        session.abort_after(None)
+class PostgresWrites(Dependency):
+    """The part of readiness that a process needs which stores orders."""
+
+    def __init__(self, database: PostgresDatabase) -> None:
+        self._database = database
+
+    async def check(self) -> None:
+        """See ``Dependency.check``."""
+        await self._database.check(WRITE)

@@ -8,7 +8,6 @@ import re
 
 import psycopg
 from psycopg.errors import DataError, QueryCanceled, UniqueViolation
-from psycopg_pool import PoolTimeout
 
 from orders.domain.errors import OrdersError, Unavailable
 
@@ -22,23 +21,22 @@ _TRANSIENT = frozenset(
         "25P04",
     }
 )
-_ROW_CLASSES = frozenset({"22", "23", "54"})
-_NO_SCHEMA = frozenset({"42P01", "42703"})
+_ROW_CLASSES = frozenset({"22", "23", "44", "54", "P0"})
+_ACCESS_CLASSES = frozenset({"0A", "0L", "0P", "28", "3D", "3F", "42"})
 
 
 def translated(error: psycopg.Error) -> OrdersError:
     """Translate any driver error; OrdersError itself for unexpected ones.
 
     Unavailable for whatever may pass, or may be repaired while this process runs: no SQLSTATE (no
-    connection), the classes 08, 40, 53, 55, 57 and 58, a read-only server, and missing tables.
+    connection), the classes 08, 40, 53, 55, 57 and 58, a read-only server, missing tables and
+    rights.
     """
     state = error.sqlstate
-    if isinstance(error, PoolTimeout):
-        return Unavailable("PostgreSQL is unreachable, or all connections to it are busy")
     if state is None:
         return Unavailable("the connection to PostgreSQL failed")
-    if state in _NO_SCHEMA:
-        return Unavailable("the database's schema is not up to date: run `orders migrate`")
+    if is_access_fault(error):
+        return Unavailable(f"PostgreSQL refuses it: {condition(state)}")
     if state in _TRANSIENT or state[:2] in _TRANSIENT_CLASSES:
         return Unavailable(f"PostgreSQL cannot do it now: {condition(state)}")
     return OrdersError(f"PostgreSQL refuses it: {condition(state)}")
@@ -77,6 +75,11 @@ def is_row_fault(error: Exception) -> bool:
     if isinstance(error, psycopg.Error) and error.sqlstate:
         return error.sqlstate[:2] in _ROW_CLASSES
     return isinstance(error, UnicodeEncodeError | OverflowError | DataError)
+
+
+def is_access_fault(error: psycopg.Error) -> bool:
+    """Whether tables or rights may be missing, or the server lacks a feature."""
+    return (error.sqlstate or "")[:2] in _ACCESS_CLASSES
 
 
 def is_known_order(error: Exception) -> bool:

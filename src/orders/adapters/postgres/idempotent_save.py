@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from msgspec import Struct, field
 
 from orders.adapters.postgres.copy_rows import copy_orders
+from orders.adapters.postgres.documents import read_documents
 from orders.adapters.postgres.errors import (
     is_known_order,
     is_row_fault,
     is_too_long,
     rejection_reason,
 )
-from orders.adapters.postgres.read_sql import DOCUMENTS
 from orders.adapters.postgres.session import Session
 from orders.domain.errors import Unavailable
 from orders.domain.order.document import encode
@@ -56,15 +56,17 @@ class IdempotentSave(Struct):
         """Return the orders that are not stored; record the outcome of the others."""
         uids = [order.order_uid for order in batch if is_storable(order.order_uid)]
         self.session.abort_after(self.step_seconds)
-        async with self.session.cursor(binary=True) as cursor:
-            await cursor.execute(DOCUMENTS, [uids], prepare=True)
-            stored: dict[str, bytes] = dict(await cursor.fetchall())
+        stored = await read_documents(self.session, uids)
         for order in batch:
-            document = stored.get(order.order_uid)
+            document = stored.found.get(order.order_uid)
             if document is not None:
                 is_same = _encodes_to(order, document)
                 (self.unchanged if is_same else self.conflicts).append(order.order_uid)
-        return [order for order in batch if order.order_uid not in stored]
+        rejected = {uid: str(damage) for uid, damage in stored.damaged.items()}
+        rejected |= {uid: rejection_reason(error) for uid, error in stored.not_searchable.items()}
+        self.rejected |= rejected
+        judged = stored.found.keys() | rejected.keys()
+        return [order for order in batch if order.order_uid not in judged]
 
     async def _write(self, batch: Sequence[Order]) -> None:
         if not batch:

@@ -1,19 +1,29 @@
 """Inspects the database for `orders doctor`."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from psycopg.errors import ConnectionTimeout
 from psycopg.rows import namedtuple_row
 
-from orders.adapters.postgres.errors import condition, translated
-from orders.adapters.postgres.schema import migrations, pending, read_applied
+from orders.adapters.postgres.access import (
+    READ,
+    WRITE,
+    MissingRights,
+    applied_migrations,
+    can_migrate,
+    require_access,
+    require_schemas,
+)
+from orders.adapters.postgres.connect_errors import connect_failure
+from orders.adapters.postgres.errors import translated
+from orders.adapters.postgres.schema import migrations, pending
 from orders.adapters.postgres.session import Session
 from orders.daemon_thread import in_daemon_thread
-from orders.domain.errors import UnknownSchema
+from orders.domain.errors import Unavailable, UnknownSchema, UnsuitableDatabase
 from orders.domain.ports import Finding, Inspection
 from orders.tcp_probe import probe_tcp
 
@@ -27,6 +37,7 @@ _PROBE_SECONDS = 1.5
 _CONNECT_SECONDS = 2
 _QUERY_SECONDS = 2.0
 _SETTING = "ORDERS_POSTGRES_DSN"
+_NEWEST = "run the newest version of orders"
 
 _FACTS = """
     SELECT current_setting('server_version') AS version,
@@ -39,7 +50,10 @@ _FACTS = """
            current_setting('max_connections')::int
                - current_setting('superuser_reserved_connections')::int AS slots,
            (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend') AS used,
-           to_regclass('schema_migrations') IS NOT NULL AS has_schema
+           rolconnlimit AS user_limit,
+           datconnlimit AS database_limit
+    FROM pg_database JOIN pg_roles ON rolname = current_user
+    WHERE datname = current_database()
 """
 
 
@@ -58,9 +72,17 @@ class PostgresInspection(Inspection):
         if unreachable := await in_daemon_thread(self._probe):
             return [unreachable]
         try:
-            session = await self._connect(self._dsn)
+            # As the product connects: other settings would lead to other findings.
+            session = await Session.connect(
+                make_conninfo(self._dsn, connect_timeout=_CONNECT_SECONDS),
+                application_name="orders doctor",
+            )
+        except UnsuitableDatabase as error:
+            text, _, advice = str(error).partition(": ")
+            return [_finding("encoding", "problem", text, advice, is_refused=True)]
         except psycopg.Error as error:
-            return [await self._connection_failure(error)]
+            failure = connect_failure(error)
+            return [_unreachable(failure.reason, failure.advice)]
         try:
             session.abort_after(_QUERY_SECONDS)
             return await self._findings(session)
@@ -92,51 +114,6 @@ class PostgresInspection(Inspection):
         pairs = zip(hosts, ports, strict=False)
         return [(host, port or _DEFAULT_PORT) for host, port in pairs if host[:1] not in {"", "/"}]
 
-    async def _connect(self, dsn: str) -> Session:
-        return await Session.connect(
-            make_conninfo(dsn, connect_timeout=_CONNECT_SECONDS),
-            autocommit=True,
-            fallback_application_name="orders doctor",
-        )
-
-    async def _connection_failure(self, error: psycopg.Error) -> Finding:
-        """Say why connecting failed, by facts: the driver's reason is only a text."""
-        facts = error.pgconn
-        if isinstance(error, ConnectionTimeout):
-            return _unreachable(
-                f"accepts connections, but does not respond within {_CONNECT_SECONDS} s",
-                "it is frozen or overloaded: check its machine",
-            )
-        if error.sqlstate:
-            return _unreachable(
-                f"rejects the connection: {condition(error.sqlstate)}", "check its log"
-            )
-        if facts and facts.needs_password:
-            return _unreachable("requires a password, and none is set", f"set one in {_SETTING}")
-        if facts and facts.used_password:
-            if await self._has_other_databases():
-                return _unreachable(
-                    "user and password are right, but the database does not exist, or this user "
-                    "may not connect to it",
-                    f"create it (createdb), grant CONNECT, or correct the name in {_SETTING}",
-                )
-            return _unreachable("rejects this user or this password", f"correct them in {_SETTING}")
-        return _unreachable(
-            "closes the connection before the login: it may be starting or out of connections, or "
-            "its rules (pg_hba.conf, TLS) may not accept the login",
-            "check its log",
-        )
-
-    async def _has_other_databases(self) -> bool:
-        for name in ("postgres", "template1"):
-            try:
-                session = await self._connect(make_conninfo(self._dsn, dbname=name))
-            except psycopg.Error:
-                continue
-            await session.close()
-            return True
-        return False
-
     # Once connected.
 
     async def _findings(self, session: Session) -> list[Finding]:
@@ -146,8 +123,7 @@ class PostgresInspection(Inspection):
         return [
             _finding("reachable", "ok", "answers and accepts the login"),
             _version(facts),
-            await _schema(session, has_schema=facts.has_schema),
-            _writable(facts),
+            *await _schema_and_rights(session, facts),
             _durable(facts),
             self._connections(facts),
         ]
@@ -155,6 +131,13 @@ class PostgresInspection(Inspection):
     def _connections(self, facts: Any) -> Finding:
         text = f"{facts.used} of {facts.slots} in use, one process takes up to {self._pool_max}"
         advice = "raise max_connections, or lower ORDERS_POSTGRES_POOL_MAX"
+        limits = {"this user": facts.user_limit, "this database": facts.database_limit}
+        for owner, limit in limits.items():
+            if 0 <= limit < self._pool_max:
+                advice = "raise its CONNECTION LIMIT, or lower ORDERS_POSTGRES_POOL_MAX"
+                return _finding(
+                    "connections", "warning", f"{text}, but {owner} may have {limit}", advice
+                )
         if self._pool_max > facts.slots:
             return _finding("connections", "problem", text, advice)
         if facts.slots - facts.used < self._pool_max:
@@ -169,31 +152,52 @@ def _version(facts: Any) -> Finding:
     return _finding("version", "ok", f"PostgreSQL {facts.version}")
 
 
-async def _schema(session: Session, *, has_schema: bool) -> Finding:
+async def _schema_and_rights(session: Session, facts: Any) -> list[Finding]:
     known = len(migrations())
     try:
-        applied = await read_applied(session) if has_schema else []
-        missing = len(pending(applied))
+        await require_schemas(session)
+        missing = len(pending(await applied_migrations(session)))
+        if missing:
+            text = f"version {known - missing}, and this version of orders needs {known}"
+            with suppress(Unavailable):  # tables of another program are no pending migration
+                await require_access(session, READ)
+            await can_migrate(session)
+            return [_finding("schema", "problem", text, "run `orders migrate`"), *_writable(facts)]
+        await require_access(session, READ)
     except UnknownSchema as error:
-        return _finding("schema", "problem", str(error), "run the newest version of orders")
-    except psycopg.Error as error:
-        text = f"its migrations cannot be read: {condition(error.sqlstate or '?')}"
-        return _finding("schema", "problem", text, "grant SELECT on schema_migrations")
-    if missing:
-        text = f"version {known - missing}, and this version of orders needs {known}"
-        return _finding("schema", "problem", text, "run `orders migrate`")
-    return _finding("schema", "ok", f"version {known}, up to date")
+        return [_finding("schema", "problem", str(error), _NEWEST, is_refused=True)]
+    except MissingRights as error:
+        return [_denied("rights", error), *_writable(facts)]
+    except Unavailable as error:
+        text, _, advice = str(error).rpartition(": ")
+        return [_finding("schema", "problem", text, advice), *_writable(facts)]
+    found = [
+        _finding("schema", "ok", f"version {known}, up to date"),
+        _finding("rights", "ok", "this user may read the tables"),
+    ]
+    if read_only := _writable(facts):
+        return found + read_only
+    try:
+        await require_access(session, WRITE)
+    except MissingRights as error:
+        return [*found, _denied("writable", error)]
+    return [*found, _finding("writable", "ok", "accepts writes")]
 
 
-def _writable(facts: Any) -> Finding:
+def _denied(what: str, error: MissingRights) -> Finding:
+    return _finding(what, "problem", str(error), f"GRANT it to the user of {_SETTING}")
+
+
+def _writable(facts: Any) -> list[Finding]:
+    """What keeps the whole server from accepting writes, if anything does."""
     if facts.is_standby:
         advice = f"name the primary in {_SETTING} (target_session_attrs=read-write)"
-        return _finding("writable", "problem", "it is a standby and accepts no writes", advice)
+        return [_finding("writable", "problem", "it is a standby and accepts no writes", advice)]
     if facts.is_read_only:
         text = "transactions are read-only"
         advice = "set default_transaction_read_only to off (of server, database or user)"
-        return _finding("writable", "problem", text, advice)
-    return _finding("writable", "ok", "accepts writes")
+        return [_finding("writable", "problem", text, advice)]
+    return []
 
 
 def _durable(facts: Any) -> Finding:

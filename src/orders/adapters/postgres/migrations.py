@@ -2,9 +2,10 @@
 
 from psycopg.errors import DuplicateObject, DuplicateTable
 
+from orders.adapters.postgres.access import applied_migrations, can_migrate
 from orders.adapters.postgres.database import PostgresDatabase
 from orders.adapters.postgres.errors import sanitize
-from orders.adapters.postgres.schema import Applied, pending, read_applied
+from orders.adapters.postgres.schema import pending, read_applied
 from orders.adapters.postgres.session import Session
 from orders.domain.errors import UnknownSchema
 
@@ -42,8 +43,8 @@ class Migrator:
             UnknownSchema: the database has a schema that this version does not know.
         """
         done: list[str] = []
-        async with self._database.connection(_MAX_SECONDS) as session:
-            while pending(await _read_applied_if_any(session)):
+        async with self._database.connection(_MAX_SECONDS, requires=can_migrate) as session:
+            while pending(await applied_migrations(session)):
                 if name := await _apply_next(session, self._database.timeouts.lock):
                     done.append(name)
         return done
@@ -80,9 +81,3 @@ async def _configure(session: Session, lock_timeout: float) -> None:
         "SELECT set_config('statement_timeout', '0', true), set_config('lock_timeout', %s, true)",
         [f"{round(lock_timeout * 1000)}ms"],
     )
-
-
-async def _read_applied_if_any(session: Session) -> list[Applied]:
-    cursor = await session.execute("SELECT to_regclass('schema_migrations') IS NOT NULL")
-    row = await cursor.fetchone()
-    return await read_applied(session) if row and row[0] else []

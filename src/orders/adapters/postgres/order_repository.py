@@ -3,11 +3,13 @@
 from collections.abc import Collection, Sequence
 from operator import attrgetter
 
+from orders.adapters.postgres.access import can_read, can_write
 from orders.adapters.postgres.copy_rows import copy_orders
 from orders.adapters.postgres.database import PostgresDatabase
+from orders.adapters.postgres.documents import DamageLog, damage_of, read_documents
 from orders.adapters.postgres.errors import is_row_fault, is_too_long
 from orders.adapters.postgres.idempotent_save import IdempotentSave
-from orders.adapters.postgres.read_sql import DOCUMENTS, page_query
+from orders.adapters.postgres.read_sql import page_query
 from orders.domain.errors import Invalid
 from orders.domain.order.document import StoredOrder
 from orders.domain.order.model import Order
@@ -24,6 +26,7 @@ class PostgresOrderRepository(OrderRepository):
     def __init__(self, database: PostgresDatabase) -> None:
         self._database = database
         self._expect_duplicates = False
+        self._damage_log = DamageLog()
 
     async def save_many(self, orders: Sequence[Order]) -> SaveReport:
         """See ``OrderRepository.save_many``.
@@ -42,7 +45,7 @@ class PostgresOrderRepository(OrderRepository):
         if not batch:
             return SaveReport()
         seconds = self._database.timeouts.write
-        async with self._database.connection(seconds) as session:
+        async with self._database.connection(seconds, requires=can_write) as session:
             whole = True
             if not self._expect_duplicates:
                 try:
@@ -62,19 +65,26 @@ class PostgresOrderRepository(OrderRepository):
         return idempotent.report()
 
     async def get(self, order_uids: Collection[str]) -> dict[str, bytes]:
-        """See ``OrderReader.get``."""
+        """See ``OrderReader.get``.
+
+        Raises:
+            DamagedOrder: one of them has lost rows; the others can be read without it.
+        """
         uids = [uid for uid in order_uids if is_storable(uid)]
         if not uids:
             return {}
-        async with (
-            self._database.connection(self._database.timeouts.read) as session,
-            session.cursor(binary=True) as cursor,
-        ):
-            await cursor.execute(DOCUMENTS, [uids], prepare=True)
-            return dict(await cursor.fetchall())
+        async with self._database.connection(
+            self._database.timeouts.read, requires=can_read
+        ) as session:
+            documents = await read_documents(session, uids)
+        for uid, damage in documents.damaged.items():
+            self._damage_log.note(uid, damage)
+        for damage in documents.damaged.values():
+            raise damage
+        return documents.found
 
     async def page(self, query: OrderQuery, limit: int, after: Cursor | None = None) -> Page:
-        """See ``OrderRepository.page``.
+        """See ``OrderRepository.page``; damaged orders are left out and logged.
 
         Raises:
             Invalid: ``after`` is not the cursor of a page.
@@ -87,15 +97,28 @@ class PostgresOrderRepository(OrderRepository):
         # One more than requested shows whether there is a next page.
         sql = page_query(query, limit + 1, after)
         async with (
-            self._database.connection(self._database.timeouts.read) as session,
+            self._database.connection(self._database.timeouts.read, requires=can_read) as session,
             session.cursor(binary=True) as cursor,
         ):
-            await cursor.execute(sql.statement, sql.parameters)
-            found = [StoredOrder(*row) for row in await cursor.fetchall()]
-        orders = tuple(found[:limit])
+            try:
+                await cursor.execute(sql.statement, sql.parameters)
+                found = [StoredOrder(*row) for row in await cursor.fetchall()]
+            except Exception as error:
+                if is_row_fault(error):  # no stored order can have a value that cannot be sent
+                    return Page(())
+                raise
+        orders = tuple(filter(self._is_whole, found[:limit]))
         if len(found) <= limit:
             return Page(orders)
-        return Page(orders, Cursor(orders[-1].date_created, orders[-1].order_uid))
+        last = found[limit - 1]
+        return Page(orders, Cursor(last.date_created, last.order_uid))
+
+    def _is_whole(self, order: StoredOrder) -> bool:
+        """Whether an order has all its parts; logs it otherwise, since lists leave it out."""
+        damage = damage_of(order.document)
+        if damage:
+            self._damage_log.note(order.order_uid, damage)
+        return damage is None
 
     async def latest(self, amount: int) -> list[StoredOrder]:
         """See ``OrderRepository.latest``."""

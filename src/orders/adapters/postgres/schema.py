@@ -8,7 +8,7 @@ from importlib.resources import files
 from msgspec import Struct
 
 from orders.adapters.postgres.session import Session
-from orders.domain.errors import Unavailable, UnknownSchema
+from orders.domain.errors import UnknownSchema
 
 _ADVICE = "use the version of orders that created this schema, or another database"
 
@@ -71,14 +71,3 @@ def pending(applied: Sequence[Applied]) -> tuple[Migration, ...]:
             f"knows {len(known)}: {_ADVICE}"
         )
     return known[len(applied) :]
-
-
-def require_current(applied: Sequence[Applied]) -> None:
-    """Return if no migrations are pending.
-
-    Raises:
-        Unavailable: some are.
-        UnknownSchema: the database has migrations that this version does not know.
-    """
-    if pending(applied):
-        raise Unavailable("the database's schema is not up to date: run `orders migrate`")

@@ -1,20 +1,61 @@
-"""A database connection that can be aborted, and a loader that leaves JSON as bytes."""
+"""A database connection with this service's settings, which is aborted if the server is dead."""
 
 import asyncio
 import os
 import socket
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from select import POLLIN, poll
+from typing import Any, Self
 
 import psycopg
+from msgspec import Struct
 from psycopg import AsyncConnection
 from psycopg.abc import Buffer
 from psycopg.adapt import Loader
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import Format
 from psycopg.rows import TupleRow
 
+from orders.adapters.postgres.peer import Peer
+from orders.domain.errors import UnsuitableDatabase
+
 _CANCEL_SECONDS = 0.5
 """How long a server may take to confirm that it cancels a statement."""
+
+PLANNING = {
+    # Planning a look-up costs more than running it, and PostgreSQL would plan it every time.
+    "plan_cache_mode": "force_generic_plan",
+    # A generic plan assumes that every customer has few orders, and would collect and sort them.
+    # Scanning the index in its order is as good for few, and much better for many.
+    "enable_bitmapscan": "off",
+    # A cached plan outlives the table size for which it was made.
+    "enable_seqscan": "off",
+    # Compiling costs more than running these queries.
+    "jit": "off",
+}
+"""Planner settings of every session; see ADR 9."""
+
+
+class Timeouts(Struct, frozen=True):
+    """Timeouts in seconds.
+
+    ``connection``: waiting for a free connection. ``connect``: connecting, unless the DSN sets it.
+    ``statement``, ``lock`` and ``idle_in_transaction``: those of the server. ``read``, ``write``
+    and ``check``: the connection is aborted after that. ``liveness``: it is aborted earlier if the
+    server reacts to nothing for that long; a statement that is merely slow goes on.
+    """
+
+    connection: float = 2.5
+    connect: float = 5.0
+    statement: float = 15.0
+    lock: float = 5.0
+    idle_in_transaction: float = 60.0
+    read: float = 10.0
+    write: float = 60.0
+    check: float = 0.8
+    liveness: float = 8.0
 
 
 class Session(AsyncConnection[TupleRow]):
@@ -25,17 +66,70 @@ class Session(AsyncConnection[TupleRow]):
     socket down ends any wait, in any state.
     """
 
-    was_aborted = False
+    abort_reason: str | None = None
     ready_since = 0.0
     """Monotonic time."""
-    _timer: asyncio.TimerHandle | None = None
+    on_dead_peer: Callable[[Peer], None] | None = None
+    """Called if the server reacts to nothing while this session waits for it."""
+    _liveness = 0.0
+    _timers: tuple[asyncio.TimerHandle, ...] = ()
+    _probe: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def connect(
+        cls,
+        conninfo: str = "",
+        *,
+        timeouts: Timeouts = Timeouts(),  # noqa: B008 (immutable)
+        application_name: str = "orders",
+        on_failure: Callable[[Exception], None] = lambda _: None,
+        **kwargs: Any,
+    ) -> Self:
+        """Connect with this service's settings; ``on_failure`` gets the reason if that fails.
+
+        Raises:
+            psycopg.Error: no connection.
+            UnsuitableDatabase: the encoding of the database cannot hold every order.
+        """
+        try:
+            given = conninfo_to_dict(conninfo)
+            session = await super().connect(
+                conninfo,
+                autocommit=True,
+                client_encoding="UTF8",
+                connect_timeout=given.get("connect_timeout", max(1, round(timeouts.connect))),
+                fallback_application_name=application_name,
+                **kwargs,
+            )
+            try:
+                session._require_utf8()
+                await session._configure(timeouts)
+            except BaseException:
+                await session.close()
+                raise
+        except Exception as error:
+            on_failure(error)
+            raise
+        return session
+
+    @property
+    def peer(self) -> Peer:
+        """The address of the server."""
+        return Peer(self.info.hostaddr or self.info.host, self.info.port)
 
     def abort_after(self, seconds: float | None) -> None:
         """Abort the connection in ``seconds`` from now; None cancels that."""
-        if self._timer:
-            self._timer.cancel()
-        loop = asyncio.get_running_loop()
-        self._timer = None if seconds is None else loop.call_later(seconds, self._abort)
+        for timer in self._timers:
+            timer.cancel()
+        if self._probe:
+            self._probe.cancel()
+        self._timers, self._probe = (), None
+        if seconds is None:
+            return
+        call_later = asyncio.get_running_loop().call_later
+        self._timers = (call_later(seconds, self.abort, "PostgreSQL gave no answer in time"),)
+        if seconds > self._liveness > 0:
+            self._timers += (call_later(self._liveness / 2, self._start_probe),)
 
     async def cancel_safe(self, *, timeout: float = _CANCEL_SECONDS) -> None:  # noqa: ASYNC109
         """Ask the server to cancel, as the driver does for a cancelled task, for a short time only.
@@ -63,10 +157,48 @@ class Session(AsyncConnection[TupleRow]):
             return False
         return True
 
-    def _abort(self) -> None:
-        self.was_aborted = True
+    def abort(self, reason: str) -> None:
+        """End the connection without a message to the server; a pending call gets an error."""
+        self.abort_reason = reason
         with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(self.fileno())) as sock:
             sock.shutdown(socket.SHUT_RDWR)
+
+    def _require_utf8(self) -> None:
+        encoding = (self.pgconn.parameter_status(b"server_encoding") or b"UTF8").decode()
+        if encoding != "UTF8":
+            raise UnsuitableDatabase(
+                f"the database's encoding is {encoding}, which cannot hold every order: "
+                "use a database created with ENCODING 'UTF8' TEMPLATE template0"
+            )
+
+    async def _configure(self, timeouts: Timeouts) -> None:
+        seconds = {
+            "statement_timeout": timeouts.statement,
+            "lock_timeout": timeouts.lock,
+            "idle_in_transaction_session_timeout": timeouts.idle_in_transaction,
+        }
+        settings = PLANNING | {"TimeZone": "UTC"}
+        settings |= {name: f"{round(value * 1000)}ms" for name, value in seconds.items()}
+        self.adapters.register_loader("json", BytesLoader)
+        self.ready_since = time.monotonic()
+        self.abort_after(timeouts.connect)
+        await self.execute(
+            "SELECT set_config(name, value, false) FROM unnest(%s::text[], %s::text[])"
+            " AS setting(name, value)",
+            [list(settings), list(settings.values())],
+        )
+        self.abort_after(None)
+        self._liveness = timeouts.liveness
+
+    def _start_probe(self) -> None:
+        self._probe = asyncio.get_running_loop().create_task(self._probe_peer())
+
+    async def _probe_peer(self) -> None:
+        """Tell a dead server from a slow statement: only the latter still reacts to others."""
+        while await self.peer.reacts(self._liveness / 2):
+            await asyncio.sleep(self._liveness / 2)
+        if self.on_dead_peer:
+            self.on_dead_peer(self.peer)
 
 
 class BytesLoader(Loader):

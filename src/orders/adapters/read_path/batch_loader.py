@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextvars import Context
+from copy import copy
 from itertools import chain, islice
 from typing import NamedTuple, Optional, cast
 
@@ -297,6 +298,6 @@ def _resolve(waiters: Iterable[Waiter], result: bytes | Exception | None) -> Non
 
 def _copy(failure: Exception) -> OrdersError:
     """Copy an exception for one caller: one raised by many tasks would accumulate their traces."""
-    if isinstance(failure, Unavailable):
-        return Unavailable(str(failure), failure.since)
-    return OrdersError("a look-up has failed")
+    return (
+        copy(failure) if isinstance(failure, OrdersError) else OrdersError("a look-up has failed")
+    )

@@ -12,7 +12,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, NamedTuple
 
-from orders.domain.errors import Unavailable
+from orders.domain.errors import OrdersError, Unavailable, UnsuitableDatabase
 from orders.domain.intake.messages import Batch
 from orders.domain.intake.observer import IngestObserver
 from orders.domain.intake.prefetcher import PendingBatch, Prefetcher, RunInThread
@@ -192,7 +192,9 @@ class IngestPipeline:
         while True:
             try:
                 report = await self._ingest.store(parsed, behind)
-            except Unavailable as error:
+            except UnsuitableDatabase:
+                raise
+            except OrdersError as error:  # after a restart, the same batch would fail likewise
                 reason = str(error)
             else:
                 attempt.stored(report)

@@ -15,7 +15,7 @@ class Finding(Struct, frozen=True, omit_defaults=True):
     ``ok``: as it should be. ``warning``: it works, but an operator should know. ``problem``: it
     does not work, or a promise does not hold. ``text`` is what was found, and ``advice`` the next
     step, which every problem has. Neither has personal data, a secret or a DSN; a host and its
-    port may be named.
+    port may be named. ``is_refused``: API and consumer do not start because of it.
     """
 
     part: str
@@ -23,6 +23,7 @@ class Finding(Struct, frozen=True, omit_defaults=True):
     state: FindingState
     text: str
     advice: str = ""
+    is_refused: bool = False
 
 
 class Inspection(Protocol):
