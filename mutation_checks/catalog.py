@@ -44,7 +44,7 @@ MUTATION_CHECKS = (
     MutationCheck(
         "stored orders are not written again (idempotent path)",
         "adapters/postgres/idempotent_save.py",
-        "return [order for order in batch if order.order_uid not in stored]",
+        "return [order for order in batch if order.order_uid not in judged]",
         "return batch",
         f"{_REPOSITORY}test_saving_again_changes_nothing",
     ),
@@ -77,8 +77,8 @@ MUTATION_CHECKS = (
     MutationCheck(
         "transient errors of the database cause no dead letters",
         "adapters/postgres/errors.py",
-        '_ROW_CLASSES = frozenset({"22", "23", "54"})',
-        '_ROW_CLASSES = frozenset({"22", "23", "53", "54"})',
+        '_ROW_CLASSES = frozenset({"22", "23", "44", "54", "P0"})',
+        '_ROW_CLASSES = frozenset({"22", "23", "44", "53", "54", "P0"})',
         f"{_POSTGRES}test_errors.py::test_transient_errors",
     ),
     MutationCheck(

@@ -140,6 +140,7 @@ async def test_doctor_compares_the_limit_of_the_role_with_the_pool(full_role: st
         ("FATAL:  the database system is shutting down", "shutting down"),
         ("fe_sendauth: no password supplied", "requires a password"),
         ("FATAL:  no such user", "user or this password"),
+        ("could not load system root certificate paths", "sslrootcert"),
     ],
 )
 def test_other_texts_of_the_client_and_of_servers(text: str, says: str) -> None:

@@ -1,4 +1,4 @@
-"""An order that has lost a row, as after a partial restore, is an error and never half a document."""
+"""An order that has lost a row, as after a partial restore, is an error, not half a document."""
 
 import psycopg
 import pytest

@@ -1,4 +1,4 @@
-"""A database that cannot hold every order is refused, and no parameter of a look-up ends anything."""
+"""A database that cannot hold every order is refused; parameters of a look-up end nothing."""
 
 from collections.abc import Iterator
 

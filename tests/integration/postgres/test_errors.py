@@ -7,6 +7,7 @@ from psycopg_pool import PoolClosed, PoolTimeout
 
 from orders.adapters.postgres.errors import (
     condition,
+    is_access_fault,
     is_row_fault,
     is_too_long,
     rejection_reason,
@@ -17,9 +18,10 @@ from orders.domain.errors import OrdersError, Unavailable
 
 SECRET = "Failing row contains (Ivan Ivanov, +79991234567)"
 
-PASSING = ["25006", "08006", "40001", "40P01", "53300", "55P03", "57014", "57P01", "58030", "42P01"]
-ROW = ["22003", "22021", "23502", "23514", "54000"]
-OTHERS = ["0A000", "25P02", "26000", "28P01", "3D000", "42501", "42601", "XX000", "XX001", "P0001"]
+PASSING = ["25006", "08006", "40001", "40P01", "53300", "55P03", "57014", "57P01", "58030"]
+ACCESS = ["0A000", "28P01", "3D000", "3F000", "42501", "42601", "42P01", "42703"]
+ROW = ["22003", "22021", "23502", "23514", "44000", "54000", "P0001"]
+OTHERS = ["25P02", "26000", "XX000", "XX001"]
 
 
 def error_of(state: str | None) -> psycopg.Error:
@@ -36,6 +38,15 @@ def error_of(state: str | None) -> psycopg.Error:
 def test_transient_errors(state: str) -> None:
     error = translated(error_of(state))
     assert type(error) is Unavailable
+    assert SECRET not in str(error)
+    assert not is_row_fault(error_of(state))
+
+
+@pytest.mark.parametrize("state", ACCESS)
+def test_missing_tables_and_rights_may_be_repaired_meanwhile(state: str) -> None:
+    error = translated(error_of(state))
+    assert type(error) is Unavailable
+    assert is_access_fault(error_of(state))
     assert SECRET not in str(error)
     assert not is_row_fault(error_of(state))
 
@@ -63,9 +74,10 @@ def test_the_classes_are_covered_whole() -> None:
         passing = isinstance(translated(error_of(state)), Unavailable)
         assert passing == (
             state[:2] in {"08", "40", "53", "55", "57", "58"}
-            or state in {"25006", "25P03", "25P04", "42P01", "42703"}
+            or state[:2] in {"0A", "0L", "0P", "28", "3D", "3F", "42"}
+            or state in {"25006", "25P03", "25P04"}
         )
-        assert is_row_fault(error_of(state)) == (state[:2] in {"22", "23", "54"})
+        assert is_row_fault(error_of(state)) == (state[:2] in {"22", "23", "44", "54", "P0"})
 
 
 @pytest.mark.parametrize(
@@ -86,7 +98,9 @@ def test_without_a_sqlstate_there_is_no_connection(error: psycopg.Error) -> None
 
 
 def test_only_a_cancelled_statement_is_too_long() -> None:
-    assert [state for state in PASSING + ROW + OTHERS if is_too_long(error_of(state))] == ["57014"]
+    assert [state for state in PASSING + ACCESS + ROW + OTHERS if is_too_long(error_of(state))] == [
+        "57014"
+    ]
 
 
 def test_silence_takes_the_words_and_leaves_the_rest() -> None:

@@ -8,9 +8,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from orders.adapters.postgres.database import PLANNING
 from orders.adapters.postgres.order_repository import PostgresOrderRepository
 from orders.adapters.postgres.read_sql import DOCUMENTS, page_query
+from orders.adapters.postgres.session import PLANNING
 from orders.domain.order.queries import Cursor, OrderQuery
 from tests.contracts.order_repository import numbered
 from tests.integration.postgres_fixtures import create_database, drop_database

@@ -108,7 +108,7 @@ async def test_rows_that_a_constraint_refuses_are_found(
     assert await counts(admin) == [len(good)] * 4
 
 
-@pytest.mark.parametrize("state", ["22012", "23000", "54000"])
+@pytest.mark.parametrize("state", ["22012", "23000", "44000", "54000", "P0001"])
 async def test_rows_that_a_trigger_refuses(
     order_repository: PostgresOrderRepository, admin: Admin, state: str
 ) -> None:

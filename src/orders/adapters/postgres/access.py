@@ -128,7 +128,11 @@ async def require_access(session: Session, rights: Sequence[str]) -> None:
                 )
     if pending(applied):
         raise Unavailable("the database's schema is not up to date: run `orders migrate`")
-    for table in own:
+    _require_all(own, rights)
+
+
+def _require_all(tables: Sequence[_Table], rights: Sequence[str]) -> None:
+    for table in tables:
         if not table.exists:
             raise Unavailable(f"table {table.name} is missing, though it was created: restore it")
         if table.missing:
@@ -136,9 +140,9 @@ async def require_access(session: Session, rights: Sequence[str]) -> None:
                 f"column {table.missing[0]} of table {table.name} is missing, "
                 "though it was created: restore it"
             )
-    if lacking := [right for table in own for right in table.lacks(rights)]:
+    if lacking := [right for table in tables for right in table.lacks(rights)]:
         raise MissingRights(lacking)
-    for table in own:
+    for table in tables:
         if table.hides_rows:
             raise Unavailable(
                 f"row security hides rows of table {table.name} from this user: "

@@ -41,80 +41,107 @@ _UNNAMED = ConnectFailure(
     "rules (pg_hba.conf, TLS) may not accept the login",
     "check its log",
 )
-_FULL = "all connections that it allows are taken"
-
-_KNOWN = [
-    (re.compile(pattern, re.IGNORECASE), ConnectFailure(reason, advice, at_limit))
-    for pattern, reason, advice, at_limit in (
-        # The settings of this side.
-        ("invalid sslmode value|weak sslmode", "sslmode has a wrong value",
-         f"correct sslmode in {_DSN}", False),
-        ("definition of service .* not found|service file .* not found",
-         "the service that the DSN names is not defined", f"correct service in {_DSN}", False),
-        ("root certificate file .* does not exist|could not (open|read) root certificate"
-         "|could not load system root certificate",
-         "the file with the authorities (sslrootcert) is missing or cannot be read",
-         f"correct sslrootcert in {_DSN}, or mount the file", False),
-        ("(certificate|private key) file .*(does not exist|not present|has group or world access)"
-         "|could not (read certificate file|load private key|stat private key)",
-         "the client's certificate or key (sslcert, sslkey) cannot be used",
-         f"correct sslcert and sslkey in {_DSN}, and the key's permissions", False),
-        # TLS.
-        ("server does not support SSL", "it offers no TLS, which sslmode asks for",
-         f"turn TLS on there, or change sslmode in {_DSN}", False),
-        ("does not match host name", "its certificate is for another host name",
-         f"name it in {_DSN} as its certificate does, or renew the certificate", False),
-        ("certificate verify failed|certificate has expired|unknown ca",
-         "its certificate is not trusted: it has expired, or another authority signed it",
-         "renew the certificate, or correct sslrootcert in " + _DSN, False),
-        ("requires a valid client certificate|certificate authentication failed",
-         "it requires a client certificate that it trusts",
-         f"set sslcert and sslkey in {_DSN}", False),
-        ("SSL error|SSL SYSCALL error|channel binding", "TLS could not be set up",
-         "compare the TLS settings of both sides", False),
-        # The login.
-        ("no password supplied|empty password", _NO_PASSWORD.reason, _NO_PASSWORD.advice, False),
-        ("no pg_hba.conf entry|pg_hba.conf rejects",
-         "its rules (pg_hba.conf) do not accept this user from here, or not without TLS",
-         "add a rule to pg_hba.conf, or change sslmode in " + _DSN, False),
-        ("authentication failed|no such user|server login (has been failing|failed)",
-         _LOGIN.reason, _LOGIN.advice, False),
-        ("role .* does not exist", "there is no such user", f"correct the user in {_DSN}", False),
-        ("not permitted to log in", "this user may not log in",
-         "ALTER ROLE ... LOGIN, or name another user in " + _DSN, False),
-        ("permission denied for database", "this user may not connect to this database",
-         "GRANT CONNECT ON DATABASE ... TO this user", False),
-        ("database .* does not exist|no such database", "there is no such database",
-         f"create it (createdb), or correct the name in {_DSN}", False),
-        ("not currently accepting connections", "this database accepts no connections",
-         "ALTER DATABASE ... ALLOW_CONNECTIONS true", False),
-        # Its limits.
-        ("too many connections for role", "this user's limit on connections is reached",
-         f"{_LIMIT}: ALTER ROLE ... CONNECTION LIMIT", True),
-        ("too many connections for database", "this database's limit on connections is reached",
-         f"{_LIMIT}: ALTER DATABASE ... CONNECTION LIMIT", True),
-        ("too many clients|connection slots are reserved|no more connections allowed"
-         "|query_wait_timeout", _FULL, f"{_LIMIT}: max_connections", True),
-        # Its state.
-        ("starting up|not yet accepting connections|in recovery mode", "it is starting",
-         "wait until it has started", False),
-        ("shutting down|terminating connection due to administrator command",
-         "it is shutting down", "start it again", False),
-        ("session is read-only|in hot standby mode",
-         "no server that the DSN names accepts writes (target_session_attrs)",
-         f"promote one, or correct the hosts in {_DSN}", False),
-        ("invalid value for parameter|unrecognized configuration parameter|unsupported startup"
-         "|invalid command-line argument|permission denied to set parameter",
-         "it rejects an option of the DSN", f"correct options in {_DSN}", False),
-        # The way there.
-        ("failed to resolve host|could not translate host name",
-         _UNKNOWN_HOST.reason, _UNKNOWN_HOST.advice, False),
-        ("Connection refused|No such file or directory", "nothing listens at its address",
-         f"start it, or correct host and port in {_DSN}", False),
-        ("No route to host|Network is unreachable|Host is unreachable|timeout expired|timed out",
-         "its address does not answer", "check its machine, and firewalls between", False),
-    )
-]  # fmt: skip
+_KNOWN: dict[str, ConnectFailure] = {
+    # The settings of this side.
+    "invalid sslmode value|weak sslmode": ConnectFailure(
+        "sslmode has a wrong value", f"correct sslmode in {_DSN}"
+    ),
+    "definition of service .* not found|service file .* not found": ConnectFailure(
+        "the service that the DSN names is not defined", f"correct service in {_DSN}"
+    ),
+    "root certificate file .* does not exist|could not (open|read|load system) root cert": (
+        ConnectFailure(
+            "the file with the authorities (sslrootcert) is missing or cannot be read",
+            f"correct sslrootcert in {_DSN}, or mount the file",
+        )
+    ),
+    "(certificate|private key) file .* (does not exist|not present|has group or world access)"
+    "|could not (read certificate file|load private key|stat private key)": ConnectFailure(
+        "the client's certificate or key (sslcert, sslkey) cannot be used",
+        f"correct sslcert and sslkey in {_DSN}, and the key's permissions",
+    ),
+    # TLS.
+    "server does not support SSL": ConnectFailure(
+        "it offers no TLS, which sslmode asks for",
+        f"turn TLS on there, or change sslmode in {_DSN}",
+    ),
+    "does not match host name": ConnectFailure(
+        "its certificate is for another host name",
+        f"name the host in {_DSN} as its certificate does, or renew the certificate",
+    ),
+    "certificate verify failed|certificate has expired|unknown ca": ConnectFailure(
+        "its certificate is not trusted: it has expired, or another authority signed it",
+        f"renew the certificate, or correct sslrootcert in {_DSN}",
+    ),
+    "requires a valid client certificate|certificate authentication failed": ConnectFailure(
+        "it requires a client certificate that it trusts", f"set sslcert and sslkey in {_DSN}"
+    ),
+    "SSL error|SSL SYSCALL error|channel binding": ConnectFailure(
+        "TLS could not be set up", "compare the TLS settings of both sides"
+    ),
+    # The login.
+    "no password supplied|empty password": _NO_PASSWORD,
+    "no pg_hba.conf entry|pg_hba.conf rejects": ConnectFailure(
+        "its rules (pg_hba.conf) do not accept this user from here, or not without TLS",
+        f"add a rule to pg_hba.conf, or change sslmode in {_DSN}",
+    ),
+    "authentication failed|no such user|server login (has been failing|failed)": _LOGIN,
+    "role .* does not exist": ConnectFailure("there is no such user", f"correct it in {_DSN}"),
+    "not permitted to log in": ConnectFailure(
+        "this user may not log in", f"ALTER ROLE ... LOGIN, or name another user in {_DSN}"
+    ),
+    "permission denied for database": ConnectFailure(
+        "this user may not connect to this database", "GRANT CONNECT ON DATABASE ... TO this user"
+    ),
+    "database .* does not exist|no such database": ConnectFailure(
+        "there is no such database", f"create it (createdb), or correct the name in {_DSN}"
+    ),
+    "not currently accepting connections": ConnectFailure(
+        "this database accepts no connections", "ALTER DATABASE ... ALLOW_CONNECTIONS true"
+    ),
+    # Its limits.
+    "too many connections for role": ConnectFailure(
+        "this user's limit on connections is reached",
+        f"{_LIMIT}: ALTER ROLE ... CONNECTION LIMIT",
+        at_limit=True,
+    ),
+    "too many connections for database": ConnectFailure(
+        "this database's limit on connections is reached",
+        f"{_LIMIT}: ALTER DATABASE ... CONNECTION LIMIT",
+        at_limit=True,
+    ),
+    "too many clients|connection slots are reserved|no more connections|query_wait_timeout": (
+        ConnectFailure(
+            "all connections that it allows are taken",
+            f"{_LIMIT}: max_connections",
+            at_limit=True,
+        )
+    ),
+    # Its state.
+    "starting up|not yet accepting connections|in recovery mode": ConnectFailure(
+        "it is starting", "wait until it has started"
+    ),
+    "shutting down|due to administrator command": ConnectFailure(
+        "it is shutting down", "start it again"
+    ),
+    "session is read-only|in hot standby mode": ConnectFailure(
+        "no server that the DSN names is of the kind that target_session_attrs asks for",
+        f"promote one, or correct the hosts in {_DSN}",
+    ),
+    "invalid value for parameter|unrecognized configuration parameter|unsupported startup"
+    "|invalid command-line argument|permission denied to set parameter": ConnectFailure(
+        "it rejects an option of the DSN", f"correct options in {_DSN}"
+    ),
+    # The way there.
+    "failed to resolve host|could not translate host name": _UNKNOWN_HOST,
+    "Connection refused|No such file or directory": ConnectFailure(
+        "nothing listens at its address", f"start it, or correct host and port in {_DSN}"
+    ),
+    "No route to host|Network is unreachable|Host is unreachable|timed out": ConnectFailure(
+        "its address does not answer", "check its machine, and the firewalls in between"
+    ),
+}
+"""By patterns of texts; if a DSN names several addresses, what comes first here counts."""
 
 
 def connect_failure(error: Exception) -> ConnectFailure:
@@ -124,8 +151,8 @@ def connect_failure(error: Exception) -> ConnectFailure:
     if isinstance(error, socket.gaierror):
         return _UNKNOWN_HOST
     text = str(error)
-    for pattern, failure in _KNOWN:
-        if pattern.search(text):
+    for pattern, failure in _KNOWN.items():
+        if re.search(pattern, text, re.IGNORECASE):
             return failure
     facts = error.pgconn if isinstance(error, psycopg.Error) else None
     if facts and facts.needs_password:

@@ -196,12 +196,12 @@ class PostgresDatabase(Dependency):
             await session.close()
             await self._give_back(session)
 
-    async def _get(self, timeout: float) -> Session:
+    async def _get(self, seconds: float) -> Session:
         """Wait for a session of the pool; those that others use are worth waiting for."""
         if self._connect_failure and not self._has_sessions():
-            timeout = min(timeout, _WAIT_WHILE_UNREACHABLE)
+            seconds = min(seconds, _WAIT_WHILE_UNREACHABLE)
         try:
-            return await self._pool.getconn(timeout)
+            return await self._pool.getconn(seconds)
         except PoolClosed as error:
             raise Unavailable("the connections to PostgreSQL are closed") from error
         except PoolTimeout:

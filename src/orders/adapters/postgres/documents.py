@@ -34,9 +34,7 @@ class Documents(NamedTuple):
 
 
 async def read_documents(session: Session, order_uids: Sequence[str]) -> Documents:
-    """Read these orders, also within a transaction. Raises driver errors of which no uid is the
-    cause.
-    """
+    """Read these orders, also within a transaction; raises driver errors that no uid causes."""
     documents = Documents({}, {}, {})
     if order_uids:
         await _read(session, order_uids, documents)

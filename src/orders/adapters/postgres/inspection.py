@@ -171,17 +171,19 @@ async def _schema_and_rights(session: Session, facts: Any) -> list[Finding]:
     except Unavailable as error:
         text, _, advice = str(error).rpartition(": ")
         return [_finding("schema", "problem", text, advice), *_writable(facts)]
-    found = [
+    return [
         _finding("schema", "ok", f"version {known}, up to date"),
         _finding("rights", "ok", "this user may read the tables"),
+        *(_writable(facts) or [await _may_write(session)]),
     ]
-    if read_only := _writable(facts):
-        return found + read_only
+
+
+async def _may_write(session: Session) -> Finding:
     try:
         await require_access(session, WRITE)
     except MissingRights as error:
-        return [*found, _denied("writable", error)]
-    return [*found, _finding("writable", "ok", "accepts writes")]
+        return _denied("writable", error)
+    return _finding("writable", "ok", "accepts writes")
 
 
 def _denied(what: str, error: MissingRights) -> Finding:

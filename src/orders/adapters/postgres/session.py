@@ -102,8 +102,7 @@ class Session(AsyncConnection[TupleRow]):
                 **kwargs,
             )
             try:
-                session._require_utf8()
-                await session._configure(timeouts)
+                await session.configure(timeouts)
             except BaseException:
                 await session.close()
                 raise
@@ -171,7 +170,9 @@ class Session(AsyncConnection[TupleRow]):
                 "use a database created with ENCODING 'UTF8' TEMPLATE template0"
             )
 
-    async def _configure(self, timeouts: Timeouts) -> None:
+    async def configure(self, timeouts: Timeouts) -> None:
+        """Apply this service's settings; raises UnsuitableDatabase if its encoding is not UTF-8."""
+        self._require_utf8()
         seconds = {
             "statement_timeout": timeouts.statement,
             "lock_timeout": timeouts.lock,
@@ -195,10 +196,12 @@ class Session(AsyncConnection[TupleRow]):
 
     async def _probe_peer(self) -> None:
         """Tell a dead server from a slow statement: only the latter still reacts to others."""
-        while await self.peer.reacts(self._liveness / 2):
-            await asyncio.sleep(self._liveness / 2)
-        if self.on_dead_peer:
-            self.on_dead_peer(self.peer)
+        if not await self.peer.reacts(self._liveness / 2):
+            if self.on_dead_peer:
+                self.on_dead_peer(self.peer)
+        elif self._timers:
+            again = asyncio.get_running_loop().call_later(self._liveness / 2, self._start_probe)
+            self._timers += (again,)
 
 
 class BytesLoader(Loader):

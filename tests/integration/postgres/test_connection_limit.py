@@ -1,0 +1,68 @@
+"""A role that may have fewer connections than the pool: all are served, in turn and quietly."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import psycopg
+import pytest
+import structlog
+
+from orders.adapters.postgres.database import PostgresDatabase
+from orders.adapters.postgres.order_repository import PostgresOrderRepository
+from orders.domain.errors import Unavailable
+from orders.domain.order.queries import OrderQuery
+from tests.contracts.order_repository import numbered
+from tests.integration.postgres import roles
+
+GRANTS = (
+    "GRANT USAGE ON SCHEMA public TO {role}",
+    "GRANT SELECT, INSERT ON schema_migrations, orders, delivery, payments, items TO {role}",
+)
+
+
+@pytest.fixture
+async def limited(database_dsn: str) -> AsyncIterator[PostgresDatabase]:
+    with roles.role(database_dsn, "CONNECTION LIMIT 2", GRANTS) as dsn:
+        database = PostgresDatabase(dsn, pool_max=8)
+        await database.open()
+        yield database
+        await database.close()
+
+
+async def test_parallel_lists_are_all_served(limited: PostgresDatabase) -> None:
+    repository = PostgresOrderRepository(limited)
+    await repository.save_many(numbered(300))
+    with structlog.testing.capture_logs() as lines:
+        for _ in range(5):
+            pages = await asyncio.gather(
+                *(repository.page(OrderQuery(), 200) for _ in range(20)), limited.check()
+            )
+            assert [page and len(page.orders) for page in pages] == [200] * 20 + [None]
+    assert not lines
+
+
+async def test_who_waits_in_vain_is_told_of_the_limit(limited: PostgresDatabase) -> None:
+    with structlog.testing.capture_logs() as lines:
+        async with limited.connection(30), limited.connection(30):
+            with pytest.raises(Unavailable, match=r"are busy.*this user's limit on connections"):
+                async with limited.connection(30, wait=1.0):
+                    pass
+    assert not lines
+
+
+async def test_the_pool_grows_once_there_is_room(
+    limited: PostgresDatabase, admin: psycopg.AsyncConnection
+) -> None:
+    async with limited.connection(30) as session, limited.connection(30):
+        with pytest.raises(Unavailable):
+            async with limited.connection(30, wait=1.0):
+                pass
+        role = session.info.user
+        await admin.execute(f"ALTER ROLE {role} CONNECTION LIMIT 3".encode())
+        async with asyncio.timeout(10):
+            while True:
+                try:
+                    async with limited.connection(30):
+                        break
+                except Unavailable:
+                    continue

@@ -1,0 +1,102 @@
+"""A write on a frozen server goes on after the failover; slow statements are left alone."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+
+import psycopg
+import pytest
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from orders.adapters.postgres.database import PostgresDatabase
+from orders.adapters.postgres.order_repository import PostgresOrderRepository
+from orders.adapters.postgres.peer import Peer
+from orders.adapters.postgres.session import Timeouts
+from orders.domain.errors import Unavailable
+from tests.contracts.order_repository import numbered, order_of
+from tests.integration.tcp_proxy import TcpProxy
+
+LIVENESS = 0.8
+
+
+@pytest.fixture
+def proxies(database_dsn: str) -> Iterator[tuple[TcpProxy, TcpProxy]]:
+    """The way to the first server, and to the one that takes over."""
+    parts = conninfo_to_dict(database_dsn)
+    address = str(parts["host"]), int(str(parts["port"]))
+    with TcpProxy(*address) as first, TcpProxy(*address) as second:
+        yield first, second
+
+
+@pytest.fixture
+async def repository(
+    database_dsn: str, proxies: tuple[TcpProxy, TcpProxy]
+) -> AsyncIterator[PostgresOrderRepository]:
+    first, second = proxies
+    dsn = make_conninfo(
+        database_dsn,
+        host="127.0.0.1,127.0.0.1",
+        port=f"{first.port},{second.port}",
+        connect_timeout=1,
+    )
+    timeouts = Timeouts(statement=30.0, lock=30.0, liveness=LIVENESS)
+    database = PostgresDatabase(dsn, pool_max=3, timeouts=timeouts)
+    await database.open()
+    yield PostgresOrderRepository(database)
+    await database.close()
+
+
+async def waits_for_a_lock(admin: psycopg.AsyncConnection) -> None:
+    async with asyncio.timeout(10):
+        while True:
+            cursor = await admin.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+            if await cursor.fetchone() != (0,):
+                return
+
+
+async def test_a_write_on_a_frozen_server_is_given_up_and_the_next_goes_to_the_other(
+    repository: PostgresOrderRepository,
+    proxies: tuple[TcpProxy, TcpProxy],
+    database_dsn: str,
+    admin: psycopg.AsyncConnection,
+) -> None:
+    await asyncio.gather(*(repository.latest(1) for _ in range(9)))  # all connections are made
+    async with await psycopg.AsyncConnection.connect(database_dsn) as other:
+        await other.execute("LOCK TABLE orders")
+        saving = asyncio.create_task(repository.save_many(numbered(3)))
+        await waits_for_a_lock(admin)
+        proxies[0].freeze()
+        begun = time.monotonic()
+        with pytest.raises(Unavailable, match="reacts to nothing"):
+            await saving
+        assert time.monotonic() - begun < 3 * LIVENESS
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                report = await repository.save_many(numbered(3))
+                break
+            except Unavailable:
+                continue
+    assert len(report.saved | report.unchanged) == 3
+
+
+async def test_a_statement_that_is_merely_slow_goes_on(
+    repository: PostgresOrderRepository, database_dsn: str, admin: psycopg.AsyncConnection
+) -> None:
+    async with await psycopg.AsyncConnection.connect(database_dsn) as other:
+        await other.execute("LOCK TABLE orders")
+        saving = asyncio.create_task(repository.save_many([order_of("slow")]))
+        await waits_for_a_lock(admin)
+        done, _ = await asyncio.wait({saving}, timeout=4 * LIVENESS)
+        assert not done
+    assert (await saving).saved == {"slow"}
+
+
+async def test_who_reacts(database_dsn: str, proxies: tuple[TcpProxy, TcpProxy]) -> None:
+    parts = conninfo_to_dict(database_dsn)
+    assert await Peer(str(parts["host"]), int(str(parts["port"]))).reacts(2)
+    proxies[0].freeze()
+    assert not await Peer("127.0.0.1", proxies[0].port).reacts(0.2)
+    proxies[1].shut()
+    assert await Peer("127.0.0.1", proxies[1].port).reacts(2)  # to be refused is a reaction
+    assert await Peer("/nonexistent", 5432).reacts(2)
