@@ -34,10 +34,11 @@ from orders.adapters.memory.publisher import MemoryPublisher
 from orders.adapters.memory.replay_journal import MemoryJournalStore, MemoryReplayJournal
 from orders.adapters.memory.replay_target import MemoryReplayTarget
 from orders.adapters.memory.topic import MemoryTopic
-from orders.adapters.postgres.database import PostgresDatabase
+from orders.adapters.postgres.database import PostgresDatabase, PostgresWrites
 from orders.adapters.postgres.inspection import PostgresInspection
 from orders.adapters.postgres.migrations import Migrator
 from orders.adapters.postgres.order_repository import PostgresOrderRepository
+from orders.adapters.postgres.session import Timeouts
 from orders.adapters.random_orders.order_generator import RandomOrderGenerator
 from orders.adapters.read_path.circuit_breaker import CircuitBreakerCache
 from orders.adapters.read_path.local_cache import BoundedLocalCache
@@ -106,6 +107,7 @@ class Container(containers.DeclarativeContainer):
         PostgresDatabase,
         dsn=settings.provided.postgres_dsn,
         pool_max=settings.provided.postgres_pool_max,
+        timeouts=providers.Factory(Timeouts, liveness=settings.provided.postgres_liveness_timeout),
     )
     migrator = providers.Singleton(Migrator, database)
     repository = providers.Selector(
@@ -217,7 +219,10 @@ class Container(containers.DeclarativeContainer):
     consumer_required = providers.Selector(
         backend,
         servers=providers.Dict(
-            postgres=database, kafka=source, dead_letters=dead_letter_topic, store=store_health
+            postgres=providers.Singleton(PostgresWrites, database),
+            kafka=source,
+            dead_letters=dead_letter_topic,
+            store=store_health,
         ),
         memory=providers.Dict(store=store_health),
     )

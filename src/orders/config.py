@@ -39,6 +39,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         str | None, _about("PostgreSQL: libpq URL or key=value string", secret=True)
     ] = None
     postgres_pool_max: Annotated[_Count, _about("connections to PostgreSQL per process")] = 8
+    postgres_liveness_timeout: Annotated[
+        _Count, _about("seconds after which a PostgreSQL that reacts to nothing is given up")
+    ] = 8
     redis_url: Annotated[
         str | None,
         _about("redis://, rediss:// or redis+cluster://host:port,...; none: no cache", secret=True),

@@ -70,6 +70,12 @@ class Unavailable(OrdersError):
         self.since = since
 
 
+class Degraded(OrdersError):
+    """A dependency works, but an operator should know something about it."""
+
+    code = "degraded"
+
+
 class UnsuitableDatabase(OrdersError):
     """The database cannot hold orders; an operator has to act."""
 

@@ -87,7 +87,7 @@ class _Server:
         self.is_in_doubt = False
 
     def note(self, found: PartState) -> None:
-        if found.state == "up":
+        if found.state != "down":
             if self._reported:
                 _log.info(f"{self._name} recovered")
             self._was_up, self._reported, self.is_in_doubt = True, None, False

@@ -8,10 +8,10 @@ from typing import Protocol
 
 import click
 import structlog
-from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponential
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
 from orders.config import ConfigError, Settings, load, unknown
-from orders.domain.errors import Unavailable, UnknownSchema
+from orders.domain.errors import Unavailable, UnsuitableDatabase
 from orders.entrypoints import logs
 
 EXIT_FAILED, EXIT_CONFIG = 1, 2
@@ -28,7 +28,7 @@ class Migrates(Protocol):
     """Applies migrations."""
 
     async def migrate(self) -> Sequence[str]:
-        """Apply missing migrations and return them; raises Unavailable or UnknownSchema."""
+        """Apply missing migrations and return them; raises Unavailable or UnsuitableDatabase."""
 
 
 def settings_or_exit(required: Sequence[str] = ()) -> Settings:
@@ -49,10 +49,10 @@ def settings_or_exit(required: Sequence[str] = ()) -> Settings:
 
 @contextmanager
 def exit_on_error() -> Iterator[None]:
-    """Exit if the block fails: with 2 for an unknown schema, with 1 for any other error."""
+    """Exit if the block fails: with 2 for an unsuitable database, with 1 for any other error."""
     try:
         yield
-    except UnknownSchema as error:
+    except UnsuitableDatabase as error:
         log.critical("cannot continue", reason=str(error))
         raise SystemExit(EXIT_CONFIG) from None
     except Exception as error:
@@ -69,16 +69,22 @@ async def migrate_patiently(migrator: Migrates) -> None:
     """Apply missing migrations; waits for the database as long as it is down.
 
     Raises:
-        UnknownSchema: the database has a newer schema than this version knows.
+        UnsuitableDatabase: the database has a newer schema than this version knows, or cannot hold
+            every order.
     """
+    reported: str | None = None
+
+    def report(state: RetryCallState) -> None:
+        nonlocal reported
+        reason = str(state.outcome.exception()) if state.outcome else None
+        if reason != reported:
+            log.warning("waiting for the database", reason=reason)
+        reported = reason
+
     waiting = AsyncRetrying(
         retry=retry_if_exception_type(Unavailable),
         wait=wait_random_exponential(multiplier=0.2, max=_LONGEST_WAIT),
-        before_sleep=lambda state: log.warning(
-            "waiting for the database",
-            attempt=state.attempt_number,
-            reason=str(state.outcome.exception()) if state.outcome else None,
-        ),
+        before_sleep=report,
         sleep=asyncio.sleep,
         reraise=True,
     )

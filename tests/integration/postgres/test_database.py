@@ -11,8 +11,9 @@ import pytest
 import structlog
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from orders.adapters.postgres.database import PostgresDatabase, Timeouts
+from orders.adapters.postgres.database import PostgresDatabase
 from orders.adapters.postgres.order_repository import PostgresOrderRepository
+from orders.adapters.postgres.session import Timeouts
 from orders.domain.errors import Unavailable
 from orders.domain.order.document import encode
 from tests.contracts.order_repository import numbered, order_of

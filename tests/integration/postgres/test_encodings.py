@@ -1,6 +1,6 @@
 """A database that cannot hold every order is refused; parameters of a look-up end nothing."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import psycopg
 import pytest
@@ -49,7 +49,7 @@ async def test_refused_by_doctor(foreign_dsn: str) -> None:
 @pytest.fixture
 async def repository(
     postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
-) -> "Iterator[PostgresOrderRepository]":
+) -> AsyncIterator[PostgresOrderRepository]:
     """On a database whose encoding lacks characters, as if nobody had refused it."""
     monkeypatch.setattr(Session, "_require_utf8", lambda _: None)
     with roles.database(postgres_dsn, "WIN1251") as dsn:

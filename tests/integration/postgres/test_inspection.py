@@ -52,14 +52,14 @@ async def test_a_wrong_password_is_distinguished_from_a_missing_database(databas
     unknown = await only(make_conninfo(database_dsn, user="nobody-of-ours"))
     assert unknown.text == wrong.text
     missing = await only(make_conninfo(database_dsn, dbname="no-such-database"))
-    assert "the database does not exist" in missing.text
+    assert "there is no such database" in missing.text
 
 
 async def test_no_password(database_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PGPASSFILE", "/nonexistent")
     parts = conninfo_to_dict(database_dsn) | {"password": None}
     finding = await only(make_conninfo("", **parts))
-    assert finding.text == "requires a password, and none is set"
+    assert finding.text == "it requires a password, and none is set"
 
 
 async def test_nobody_listens(database_dsn: str) -> None:
@@ -88,7 +88,7 @@ def door(database_dsn: str) -> Iterator[TcpProxy]:
 async def test_frozen(database_dsn: str, door: TcpProxy) -> None:
     door.freeze()
     finding = await only(make_conninfo(database_dsn, host="127.0.0.1", port=door.port))
-    assert finding.text == "accepts connections, but does not respond within 2 s"
+    assert finding.text == "it accepts connections, but does not respond"
 
 
 async def test_it_ends_the_connection(database_dsn: str) -> None:
@@ -120,9 +120,9 @@ async def test_a_newer_schema(database_dsn: str) -> None:
 
 async def test_a_schema_that_may_not_be_read(database_dsn: str) -> None:
     with user(database_dsn) as dsn:
-        finding = found(await look(dsn), "schema")
+        finding = found(await look(dsn), "rights")
     assert finding.state == "problem"
-    assert "insufficient privilege (42501)" in finding.text
+    assert "SELECT on table schema_migrations" in finding.text
 
 
 @pytest.mark.parametrize(

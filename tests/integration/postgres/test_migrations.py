@@ -8,11 +8,13 @@ import psycopg
 import pytest
 
 from orders.adapters.postgres import schema
-from orders.adapters.postgres.database import PostgresDatabase, Timeouts
+from orders.adapters.postgres.database import PostgresDatabase
+from orders.adapters.postgres.inspection import PostgresInspection
 from orders.adapters.postgres.migrations import _LOCK, Migrator
 from orders.adapters.postgres.order_repository import PostgresOrderRepository
 from orders.adapters.postgres.schema import Applied, Migration, migrations, pending
-from orders.domain.errors import Unavailable, UnknownSchema
+from orders.adapters.postgres.session import Timeouts
+from orders.domain.errors import Degraded, Unavailable, UnknownSchema
 from orders.domain.order.queries import OrderQuery
 from tests.contracts.order_repository import order_of
 
@@ -21,6 +23,7 @@ NAMES = [migration.name for migration in migrations()]
 PROCESS = """
 import asyncio, sys
 from orders.adapters.postgres.database import PostgresDatabase
+from orders.adapters.postgres.inspection import PostgresInspection
 from orders.adapters.postgres.migrations import Migrator
 
 async def main():
@@ -121,10 +124,9 @@ async def test_a_changed_migration(database: PostgresDatabase, database_dsn: str
 
 async def test_tables_of_others(empty: PostgresDatabase, empty_database_dsn: str) -> None:
     await run(empty_database_dsn, b"CREATE TABLE payments (id integer)")
-    with pytest.raises(UnknownSchema, match="database of its own"):
-        await Migrator(empty).migrate()
-    with pytest.raises(Unavailable):
-        await empty.check()
+    for call in (Migrator(empty).migrate(), empty.check()):
+        with pytest.raises(UnknownSchema, match="database of its own"):
+            await call
     # The transaction is undone whole: nothing of ours is left among the tables of others.
     await run(empty_database_dsn, b"DROP TABLE payments")
     assert await Migrator(empty).migrate() == NAMES
@@ -162,11 +164,70 @@ async def test_a_failing_migration_leaves_nothing_and_the_ones_before(
 
 
 def test_what_is_pending() -> None:
-    done = [Applied(migration.version, migration.checksum) for migration in migrations()]
+    done = [Applied(migration.version, migration.checksum, 1) for migration in migrations()]
     assert pending([]) == migrations()
     assert pending(done) == ()
     with pytest.raises(UnknownSchema):
-        pending([Applied(2, "x")])
+        pending([Applied(2, "x", 2)])
+
+
+def later(statement: bytes, oldest_compatible: int | None) -> Migration:
+    """The migration of a later version."""
+    version = len(NAMES) + 1
+    stated = f"-- oldest compatible version: {oldest_compatible}\n" if oldest_compatible else ""
+    return Migration(version, f"{version:04}_later", stated.encode() + statement)
+
+
+ADDITIVE = b"ALTER TABLE orders ADD COLUMN gift_note text NOT NULL DEFAULT '';"
+
+
+async def test_code_that_a_later_migration_is_compatible_with_works_on(
+    database: PostgresDatabase, database_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as newer:
+        newer.setattr(schema, "migrations", lambda: (*migrations(), later(ADDITIVE, len(NAMES))))
+        assert len(await Migrator(database).migrate()) == 1
+        await database.check()
+    # From here on as the older version.
+    assert await Migrator(database).migrate() == []
+    with pytest.raises(Degraded, match="it works, update it"):
+        await database.check()
+    repository = PostgresOrderRepository(database)
+    assert (await repository.save_many([order_of("x")])).saved == {"x"}
+    assert (await repository.save_many([order_of("x")])).unchanged == {"x"}
+    findings = {f.what: f for f in await PostgresInspection(database_dsn, 4).inspect()}
+    assert findings["schema"].state == "warning"
+
+
+@pytest.mark.parametrize("oldest_compatible", [None, 2])
+async def test_code_that_a_later_migration_does_not_state_is_refused(
+    database: PostgresDatabase, monkeypatch: pytest.MonkeyPatch, oldest_compatible: int | None
+) -> None:
+    with monkeypatch.context() as newer:
+        migration = later(ADDITIVE, oldest_compatible)
+        newer.setattr(schema, "migrations", lambda: (*migrations(), migration))
+        await Migrator(database).migrate()
+    for call in (database.check(), Migrator(database).migrate()):
+        with pytest.raises(UnknownSchema, match="use the version of orders"):
+            await call
+
+
+async def test_databases_migrated_before_migrations_stated_it(
+    database: PostgresDatabase, admin: psycopg.AsyncConnection
+) -> None:
+    await admin.execute("ALTER TABLE schema_migrations DROP COLUMN oldest_compatible")
+    await database.check()
+    await admin.execute(
+        "INSERT INTO schema_migrations (version, name, checksum) VALUES (9999, 'later', 'x')"
+    )
+    with pytest.raises(UnknownSchema, match="9999"):
+        await database.check()
+
+
+def test_each_migration_but_the_first_states_the_oldest_compatible_version() -> None:
+    for migration in migrations()[1:]:
+        assert b"-- oldest compatible version: " in migration.sql, migration.name
+        assert 1 <= migration.oldest_compatible <= migration.version
 
 
 def test_a_checksum_does_not_depend_on_line_ends() -> None:

@@ -49,6 +49,11 @@ def test_all_well(finds: Callable[[list[Finding]], None]) -> None:
     assert lines[2].endswith("rather big → think about it")
 
 
+def test_a_database_on_which_no_process_starts(finds: Callable[[list[Finding]], None]) -> None:
+    finds([Finding("thing", "encoding", "problem", "LATIN1", "another one", is_refused=True)])
+    assert run().exit_code == 2
+
+
 def test_a_problem(finds: Callable[[list[Finding]], None]) -> None:
     text = "[bold]too[/] big " * 30
     finds([Finding("thing", "size", "problem", text, "shrink it")])

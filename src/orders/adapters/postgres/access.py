@@ -108,8 +108,8 @@ async def applied_migrations(session: Session) -> list[Applied]:
     return await read_applied(session)
 
 
-async def require_access(session: Session, rights: Sequence[str]) -> None:
-    """Return if this version's tables are there, and this user has these rights on them.
+async def require_access(session: Session, rights: Sequence[str]) -> list[Applied]:
+    """Return the applied migrations, if all tables are there and this user has these rights.
 
     Raises:
         Unavailable: a table, a column or a right is missing, or migrations are pending.
@@ -129,6 +129,7 @@ async def require_access(session: Session, rights: Sequence[str]) -> None:
     if pending(applied):
         raise Unavailable("the database's schema is not up to date: run `orders migrate`")
     _require_all(own, rights)
+    return applied
 
 
 def _require_all(tables: Sequence[_Table], rights: Sequence[str]) -> None:

@@ -24,7 +24,7 @@ class ConnectFailure(NamedTuple):
     at_limit: bool = False
 
 
-_TIMEOUT = ConnectFailure(
+SILENT = ConnectFailure(
     "it accepts connections, but does not respond", "it is frozen or overloaded: check its machine"
 )
 _UNKNOWN_HOST = ConnectFailure("its name is not known", f"correct the host in {_DSN}")
@@ -147,7 +147,7 @@ _KNOWN: dict[str, ConnectFailure] = {
 def connect_failure(error: Exception) -> ConnectFailure:
     """Why an attempt to connect failed; of several addresses the first reason that is known."""
     if isinstance(error, ConnectionTimeout):
-        return _TIMEOUT
+        return SILENT
     if isinstance(error, socket.gaierror):
         return _UNKNOWN_HOST
     text = str(error)

@@ -12,11 +12,12 @@ from psycopg.errors import ReadOnlySqlTransaction
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
 from orders.adapters.postgres.access import READ, WRITE, require_access
-from orders.adapters.postgres.connect_errors import ConnectFailure, connect_failure
+from orders.adapters.postgres.connect_errors import SILENT, ConnectFailure, connect_failure
 from orders.adapters.postgres.errors import is_access_fault, sanitize, translated
 from orders.adapters.postgres.peer import Peer
+from orders.adapters.postgres.schema import newer_schema
 from orders.adapters.postgres.session import Session, Timeouts
-from orders.domain.errors import OrdersError, Unavailable, UnsuitableDatabase
+from orders.domain.errors import Degraded, OrdersError, Unavailable, UnsuitableDatabase
 from orders.domain.ports import Dependency
 
 _RECONNECT_SECONDS = 1.0
@@ -87,15 +88,18 @@ class PostgresDatabase(Dependency):
         Raises:
             Unavailable: no answer, migrations are pending, or a right is missing.
             UnsuitableDatabase: the schema is of another version, or the encoding is not UTF-8.
+            Degraded: the schema is newer, and this version works with it.
         """
         seconds = self.timeouts.check
         async with self.connection(seconds, wait=seconds / 2) as session:
             try:
-                await require_access(session, rights)
+                applied = await require_access(session, rights)
             except OrdersError as failure:
                 self._note_usability(failure)
                 raise
         self._note_usability(None)
+        if newer := newer_schema(applied):
+            raise Degraded(newer)
 
     @asynccontextmanager
     async def connection(
@@ -145,21 +149,22 @@ class PostgresDatabase(Dependency):
 
     def _note_usability(self, failure: OrdersError | None) -> None:
         """Log once when tables or rights are missing or that changes, and when all are there."""
-        reason = failure and str(failure)
+        reason = str(failure) if failure else None
         if reason and reason != self._reported_unusable:
             _log.warning("PostgreSQL cannot be used", reason=reason)
         elif self._reported_unusable and not reason:
             _log.info("PostgreSQL can be used again")
         self._reported_unusable = reason
 
-    def _note_reachability(self, failure: OrdersError | None) -> None:
-        """Log once when the server becomes unreachable or the reason changes, and its recovery."""
-        reason = failure and str(failure)
-        if reason and reason != self._reported:
-            _log.warning("PostgreSQL is unreachable", reason=reason)
-        elif self._reported and not reason:
-            _log.info("PostgreSQL recovered")
-        self._reported = reason
+    def _note_reachability(self, failure: OrdersError | None, cause: str = "") -> None:
+        """Log once when the server becomes unreachable or the cause changes, and its recovery."""
+        if failure is None:
+            if self._reported is not None:
+                _log.info("PostgreSQL recovered")
+            self._reported = None
+        elif self._reported is None or cause not in {"", self._reported}:
+            _log.warning("PostgreSQL is unreachable", reason=str(failure))
+            self._reported = cause
 
     async def _note_connected(self, session: Session) -> None:
         session.on_dead_peer = self._abort_sessions
@@ -167,8 +172,10 @@ class PostgresDatabase(Dependency):
         self._connect_failure = None
 
     def _note_connect_failure(self, error: Exception) -> None:
-        is_unsuitable = isinstance(error, UnsuitableDatabase)
-        self._connect_failure = error if is_unsuitable else connect_failure(error)
+        if isinstance(error, UnsuitableDatabase):
+            self._connect_failure = error
+        else:
+            self._connect_failure = connect_failure(error)
 
     def _abort_sessions(self, peer: Peer) -> None:
         """Abort all sessions on a server that reacts to nothing, the idle ones as well."""
@@ -207,7 +214,9 @@ class PostgresDatabase(Dependency):
         except PoolTimeout:
             failure = self._why_no_session()
         if not self._has_sessions():
-            self._note_reachability(failure)
+            found = self._connect_failure
+            # Silence has many forms: none of them is news after another.
+            self._note_reachability(failure, "" if found in {None, SILENT} else str(found))
         raise failure
 
     def _has_sessions(self) -> bool:

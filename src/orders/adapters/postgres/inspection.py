@@ -20,7 +20,7 @@ from orders.adapters.postgres.access import (
 )
 from orders.adapters.postgres.connect_errors import connect_failure
 from orders.adapters.postgres.errors import translated
-from orders.adapters.postgres.schema import migrations, pending
+from orders.adapters.postgres.schema import migrations, newer_schema, pending
 from orders.adapters.postgres.session import Session
 from orders.daemon_thread import in_daemon_thread
 from orders.domain.errors import Unavailable, UnknownSchema, UnsuitableDatabase
@@ -156,7 +156,8 @@ async def _schema_and_rights(session: Session, facts: Any) -> list[Finding]:
     known = len(migrations())
     try:
         await require_schemas(session)
-        missing = len(pending(await applied_migrations(session)))
+        applied = await applied_migrations(session)
+        missing = len(pending(applied))
         if missing:
             text = f"version {known - missing}, and this version of orders needs {known}"
             with suppress(Unavailable):  # tables of another program are no pending migration
@@ -171,8 +172,11 @@ async def _schema_and_rights(session: Session, facts: Any) -> list[Finding]:
     except Unavailable as error:
         text, _, advice = str(error).rpartition(": ")
         return [_finding("schema", "problem", text, advice), *_writable(facts)]
+    newer = newer_schema(applied)
     return [
-        _finding("schema", "ok", f"version {known}, up to date"),
+        _finding("schema", "warning", newer, _NEWEST)
+        if newer
+        else _finding("schema", "ok", f"version {known}, up to date"),
         _finding("rights", "ok", "this user may read the tables"),
         *(_writable(facts) or [await _may_write(session)]),
     ]

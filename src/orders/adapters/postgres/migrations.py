@@ -24,6 +24,7 @@ _CREATE_TABLE = """
         applied_at timestamptz NOT NULL DEFAULT now()
     )
 """
+_ADD_COLUMN = "ALTER TABLE schema_migrations ADD COLUMN IF NOT EXISTS oldest_compatible integer"
 
 
 class Migrator:
@@ -59,14 +60,19 @@ async def _apply_next(session: Session, lock_timeout: float) -> str | None:
             # While this waits for a table's lock, later statements on the table wait behind it.
             await _configure(session, lock_timeout=lock_timeout)
             await session.execute(_CREATE_TABLE)
+            await session.execute(_ADD_COLUMN)
             waiting = pending(await read_applied(session))
             if not waiting:
                 return None
             migration = waiting[0]
             await session.execute(migration.sql)
             await session.execute(
-                "INSERT INTO schema_migrations (version, name, checksum) VALUES (%s, %s, %s)",
-                [migration.version, migration.name, migration.checksum],
+                "INSERT INTO schema_migrations (version, name, checksum, oldest_compatible)"
+                " VALUES (%s, %s, %s, %s)",
+                [
+                    *(migration.version, migration.name),
+                    *(migration.checksum, migration.oldest_compatible),
+                ],
             )
     except (DuplicateTable, DuplicateObject) as error:
         raise UnknownSchema(

@@ -1,6 +1,7 @@
 """Compares the migrations of this version with those applied to a database."""
 
 import hashlib
+import re
 from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
@@ -10,6 +11,7 @@ from msgspec import Struct
 from orders.adapters.postgres.session import Session
 from orders.domain.errors import UnknownSchema
 
+_OLDEST = re.compile(rb"^-- oldest compatible version: (\d+)\r?$", re.MULTILINE)
 _ADVICE = "use the version of orders that created this schema, or another database"
 
 
@@ -25,12 +27,22 @@ class Migration(Struct, frozen=True):
         """SHA-256 of the text, independent of line endings."""
         return hashlib.sha256(self.sql.replace(b"\r\n", b"\n")).hexdigest()
 
+    @property
+    def oldest_compatible(self) -> int:
+        """The schema version whose code still works after this migration; its own by default.
+
+        A migration states it in a line ``-- oldest compatible version: 1``.
+        """
+        stated = _OLDEST.search(self.sql)
+        return int(stated[1]) if stated else self.version
+
 
 class Applied(Struct, frozen=True):
     """A migration that was applied to a database."""
 
     version: int
     checksum: str
+    oldest_compatible: int
 
 
 @cache
@@ -46,17 +58,19 @@ def migrations() -> tuple[Migration, ...]:
 
 async def read_applied(session: Session) -> list[Applied]:
     """Read the applied migrations; fails if their table does not exist."""
+    # The column is as old as the first migration that needs it, hence by way of JSON.
     cursor = await session.execute(
-        "SELECT version, checksum FROM schema_migrations ORDER BY version"
+        "SELECT version, checksum, coalesce((to_jsonb(m) ->> 'oldest_compatible')::int, version)"
+        " FROM schema_migrations m ORDER BY version"
     )
-    return [Applied(version, checksum) for version, checksum in await cursor.fetchall()]
+    return [Applied(*row) for row in await cursor.fetchall()]
 
 
 def pending(applied: Sequence[Applied]) -> tuple[Migration, ...]:
     """The migrations to apply, in order.
 
     Raises:
-        UnknownSchema: the database has migrations that this version does not know.
+        UnknownSchema: the database has migrations that this version cannot work with.
     """
     known = migrations()
     for migration, done in zip(known, applied, strict=False):
@@ -65,9 +79,20 @@ def pending(applied: Sequence[Applied]) -> tuple[Migration, ...]:
                 f"migration {done.version} of the database is not the one of this version: "
                 + _ADVICE
             )
-    if len(applied) > len(known):
+    if any(done.oldest_compatible > len(known) for done in applied[len(known) :]):
         raise UnknownSchema(
             f"the database's schema is at version {applied[-1].version}, this version of orders "
             f"knows {len(known)}: {_ADVICE}"
         )
     return known[len(applied) :]
+
+
+def newer_schema(applied: Sequence[Applied]) -> str | None:
+    """Say that the schema is newer than this version, which works with it; None if it is not."""
+    known = len(migrations())
+    if len(applied) <= known:
+        return None
+    return (
+        f"the database's schema is at version {applied[-1].version}, this version of orders knows "
+        f"{known}: it works, update it"
+    )

@@ -76,7 +76,7 @@ class Session(AsyncConnection[TupleRow]):
     _probe: asyncio.Task[None] | None = None
 
     @classmethod
-    async def connect(
+    async def connect(  # type: ignore[override]
         cls,
         conninfo: str = "",
         *,

@@ -7,7 +7,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from orders.domain.errors import OrdersError, Unavailable
+from orders.domain.errors import Degraded, OrdersError, Unavailable
 from orders.domain.ports import Dependency
 
 TIMEOUT = 1.0
@@ -15,15 +15,18 @@ TIMEOUT = 1.0
 
 
 class PartState(Struct, frozen=True, omit_defaults=True):
-    """The state of a dependency, and since when, as seen by this process."""
+    """The state of a dependency, and since when, as seen by this process.
 
-    state: Literal["up", "down"]
+    ``degraded``: it works, and ``reason`` says what an operator should know.
+    """
+
+    state: Literal["up", "degraded", "down"]
     since: datetime
     reason: str | None = None
 
 
 class Readiness(Struct, frozen=True):
-    """``degraded``: an optional dependency is down; ``unavailable``: a required one is."""
+    """``degraded``: not all are up, but the required ones work; ``unavailable``: one does not."""
 
     state: Literal["ready", "degraded", "unavailable"]
     parts: Mapping[str, PartState]
@@ -48,23 +51,26 @@ class CheckReadiness:
         parts = self._required | self._optional
         states = await asyncio.gather(*(self._ask(name, part) for name, part in parts.items()))
         report = dict(zip(parts, states, strict=True))
-        down = {name for name, part in report.items() if part.state == "down"}
-        if down & self._required.keys():
+        if any(report[name].state == "down" for name in self._required):
             return Readiness("unavailable", report)
-        return Readiness("degraded" if down else "ready", report)
+        is_ready = all(part.state == "up" for part in states)
+        return Readiness("ready" if is_ready else "degraded", report)
 
     async def _ask(self, name: str, part: Dependency) -> PartState:
         reason = known_since = None
+        state: Literal["up", "degraded", "down"] = "down"
         try:
             async with asyncio.timeout(TIMEOUT):
                 await part.check()
+            state = "up"
+        except Degraded as error:
+            state, reason = "degraded", str(error)
         except OrdersError as error:
             reason = str(error)
             known_since = error.since if isinstance(error, Unavailable) else None
         except TimeoutError:
             reason = f"no answer within {TIMEOUT:g} s"
         last = self._last.get(name)
-        now: Literal["up", "down"] = "down" if reason else "up"
-        since = known_since or (last.since if last and last.state == now else self._now())
-        state = self._last[name] = PartState(now, since, reason)
-        return state
+        since = known_since or (last.since if last and last.state == state else self._now())
+        found = self._last[name] = PartState(state, since, reason)
+        return found

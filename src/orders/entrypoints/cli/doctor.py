@@ -31,7 +31,7 @@ def doctor(*, as_json: bool) -> None:
     Checks the configuration, PostgreSQL, Redis, Kafka with its topics and consumer group, and the
     dead letters that have not been replayed. It changes nothing and takes a few seconds, also if
     servers are down or frozen. Exits with 0 if there are at most warnings, with 1 if something is
-    wrong, and with 2 if the configuration is.
+    wrong, and with 2 if the configuration is, or if no process starts on this database.
 
     \b
     Examples:
@@ -47,6 +47,8 @@ def doctor(*, as_json: bool) -> None:
     report: SystemReport = asyncio.run(build(settings).inspect_system()())
     report = _report([*findings, *report.findings])
     _show(report, as_json=as_json)
+    if any(finding.is_refused for finding in report.findings):
+        raise SystemExit(EXIT_CONFIG)
     raise SystemExit(EXIT_FAILED if report.state == "problem" else 0)
 
 

@@ -7,7 +7,7 @@ import click
 
 from orders.bootstrap import build, open_all
 from orders.config import Settings
-from orders.domain.errors import Unavailable, UnknownSchema
+from orders.domain.errors import OrdersError, UnsuitableDatabase
 from orders.entrypoints.startup import EXIT_CONFIG, settings_or_exit, start_logging
 
 
@@ -16,7 +16,8 @@ def migrate() -> None:
     """Apply missing migrations to the database.
 
     Several may run at the same time: they wait for each other. Exits with 1 if the database is
-    down, and with 2 if its schema is newer than this version knows.
+    down or denies a right, and with 2 if its schema is newer than this version knows, or its
+    encoding is not UTF-8.
 
     \b
     Example:
@@ -26,11 +27,11 @@ def migrate() -> None:
     start_logging(settings, "migrate")
     try:
         applied = asyncio.run(_migrate(settings))
-    except Unavailable as error:
-        raise click.ClickException(str(error)) from None
-    except UnknownSchema as error:
+    except UnsuitableDatabase as error:
         click.echo(f"orders: {error}", err=True)
         raise SystemExit(EXIT_CONFIG) from None
+    except OrdersError as error:
+        raise click.ClickException(str(error)) from None
     for name in applied:
         click.echo(f"applied {name}")
     if not applied:

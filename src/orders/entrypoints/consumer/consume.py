@@ -28,7 +28,7 @@ async def consume(settings: Settings, container: Container) -> None:
     """Run the ingest pipeline of ``container`` until the first SIGTERM or SIGINT.
 
     Raises:
-        UnknownSchema: the database has a newer schema than this version knows.
+        UnsuitableDatabase: it has a newer schema, or its encoding is not UTF-8.
         OrdersError: the message source has failed permanently.
     """
     stop = asyncio.Event()

@@ -27,7 +27,7 @@ class LifespanGuard:
         self._lifespan = lifespan
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Call ``app``; raises SystemExit with 2 for UnknownSchema, with 1 for any other error."""
+        """Call ``app``; raises SystemExit: 2 for UnsuitableDatabase, 1 for any other error."""
         if scope["type"] != "lifespan":
             await self._app(scope, receive, send)
             return

@@ -8,7 +8,7 @@ import pytest
 
 from orders.adapters.memory.cache import MemoryCache
 from orders.adapters.memory.dead_letters import MemoryDeadLetters
-from orders.domain.errors import Unavailable
+from orders.domain.errors import Degraded, Unavailable
 from orders.domain.ports import Dependency
 from orders.domain.use_cases.check_readiness import TIMEOUT, CheckReadiness, PartState
 
@@ -53,6 +53,20 @@ async def test_without_a_required_part_it_is_unavailable(setting: Setting) -> No
     assert await setting.states() == ("unavailable", "down", "up")
     setting.nice.available = False
     assert await setting.states() == ("unavailable", "down", "down")
+
+
+class Newer(Dependency):
+    async def check(self) -> None:
+        raise Degraded("the schema is newer")
+
+
+async def test_a_required_part_that_is_degraded_works() -> None:
+    for required, optional in (({"it": Newer()}, {}), ({}, {"it": Newer()})):
+        report = await CheckReadiness(required, optional, lambda: START)()
+        assert report.state == "degraded"
+        assert report.parts["it"] == PartState("degraded", START, "the schema is newer")
+    report = await CheckReadiness({"it": Newer(), "full": Full()}, {})()
+    assert report.state == "unavailable"
 
 
 async def test_it_is_ready_again_by_itself(setting: Setting) -> None:
