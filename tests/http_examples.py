@@ -107,6 +107,8 @@ WITHOUT_DATABASE = (
     Scenario("listOrders", 503, "unavailable", stored=False),
     Scenario("ready", 503, "unavailable"),
 )
+DAMAGED = Scenario("getOrder", 500, "damaged")
+"""With the order stored, and its row in payments lost."""
 WITHOUT_BROKER = (
     Scenario("postOrders", 503, "unavailable"),
     Scenario("postRandom", 503, "unavailable"),

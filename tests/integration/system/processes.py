@@ -31,7 +31,7 @@ def free_port() -> int:
 class System:
     """One API and one consumer on the given servers, each startable and stoppable alone."""
 
-    def __init__(self, environment: dict[str, str], logs: Path) -> None:
+    def __init__(self, environment: dict[str, str], logs: Path, module: str = "orders") -> None:
         self.topic = environment["ORDERS_KAFKA_TOPIC"]
         self.dlq_topic = environment["ORDERS_KAFKA_DLQ_TOPIC"]
         self.bootstrap = environment["ORDERS_KAFKA_BOOTSTRAP"]
@@ -39,6 +39,7 @@ class System:
         self.environment = environment
         self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=10)
         self._logs = logs
+        self._module = module
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._producer = Producer({"bootstrap.servers": self.bootstrap})
 
@@ -46,7 +47,7 @@ class System:
         inherited = {k: v for k, v in os.environ.items() if not k.startswith("ORDERS_")}
         with (self._logs / f"{command}.log").open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "orders", command],
+                [sys.executable, "-m", self._module, command],
                 env=inherited | self.environment | more,
                 stdout=log,
                 stderr=log,
@@ -133,8 +134,9 @@ class System:
 
 
 @contextmanager
-def system(environment: dict[str, str], logs: Path) -> Iterator[System]:
-    running = System(environment, logs)
+def system(environment: dict[str, str], logs: Path, module: str = "orders") -> Iterator[System]:
+    """A system of this version, or of the one that ``module`` starts."""
+    running = System(environment, logs, module)
     try:
         yield running
     finally:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 
 from orders.domain.order.document import encode
@@ -96,6 +97,26 @@ def test_answers_are_as_shown(served: System) -> None:
         headers = {"X-Request-ID": REQUEST_ID}
         answer = served.http.request(method, url, headers=headers)
         http_examples.assert_is_the_answer_everywhere(document, name, answer)
+
+
+def test_a_damaged_order_is_as_shown(
+    system_environment: dict[str, str], database_dsn: str, tmp_path: Path
+) -> None:
+    with system(system_environment | {"ORDERS_CACHE_LOCAL_BYTES": "0"}, tmp_path) as running:
+        del running.environment["ORDERS_REDIS_URL"]
+        running.start("consumer")
+        running.start_api()
+        running.send(encode(ORDER))
+        running.order(ORDER.order_uid)
+        with psycopg.connect(database_dsn) as connection:
+            connection.execute("DELETE FROM payments")
+        document = document_of(running)
+        for _ in range(2):
+            (answer,) = answers(running, document, [http_examples.DAMAGED])
+            http_examples.assert_as_shown(document, http_examples.DAMAGED, answer)
+        assert running.http.get("/orders").json() == []
+        assert running.log("api").count("stored order is incomplete") == 1
+        assert "unforeseen error" not in running.log("api")
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,15 @@ from typing import Any
 
 import msgspec
 import pytest
+import structlog
 
+from orders.adapters.memory.order_repository import MemoryOrderRepository
 from orders.adapters.random_orders.order_generator import RandomOrderGenerator
+from orders.adapters.read_path.no_cache import NoCache, NoLocalCache
 from orders.config import Settings
+from orders.domain.errors import DamagedOrder
 from orders.domain.order.document import encode
+from orders.domain.use_cases.look_up_order import LookUpOrder
 from orders.entrypoints.http.docs.openapi.examples import ORDER, RANDOM_ORDER_JSON, REQUEST_ID
 from tests import http_examples
 from tests.http_examples import MAX_BODY, Scenario
@@ -46,6 +51,7 @@ def test_every_answer_that_is_shown_is_tried() -> None:
     tried = (
         *http_examples.ANSWERED,
         *http_examples.FAILING,
+        http_examples.DAMAGED,
         *http_examples.WITHOUT_CACHE,
         *http_examples.WITHOUT_DATABASE,
         *http_examples.WITHOUT_BROKER,
@@ -71,6 +77,21 @@ async def test_what_nobody_has_foreseen_is_as_shown(scenario: Scenario) -> None:
         method, url, headers, content = http_examples.request(DOCUMENT, scenario)
         answer = await client.request(method, url, headers=headers, content=content)
     http_examples.assert_as_shown(DOCUMENT, scenario, answer)
+
+
+async def test_a_damaged_order_is_as_shown() -> None:
+    class Damaged(MemoryOrderRepository):
+        async def get(self, order_uids: object) -> dict[str, bytes]:
+            raise DamagedOrder("the stored order is incomplete: it has no row in payments")
+
+    look_up = LookUpOrder(Damaged(), NoLocalCache(NoCache()))
+    scenario = http_examples.DAMAGED
+    async with Api().client(look_up=look_up) as client:
+        method, url, headers, content = http_examples.request(DOCUMENT, scenario)
+        with structlog.testing.capture_logs() as lines:
+            response = await client.request(method, url, headers=headers, content=content)
+    http_examples.assert_as_shown(DOCUMENT, scenario, response)
+    assert "unforeseen error" not in {line["event"] for line in lines}
 
 
 @pytest.mark.parametrize("name", http_examples.EVERYWHERE)

@@ -10,6 +10,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from orders.domain.errors import (
     Abandoned,
+    DamagedOrder,
     Invalid,
     NotFound,
     TooLarge,
@@ -71,6 +72,7 @@ UNSUPPORTED_ENCODING = ProblemType("unsupported-media-type", 415, "The body is e
 MISDIRECTED = ProblemType("misdirected", 421, "The request is for another host")
 INVALID = ProblemType("invalid", 422, "The document breaks rules")
 UNDECODABLE = ProblemType("undecodable", 422, "The document is not JSON in UTF-8")
+DAMAGED = ProblemType("damaged", 500, "The stored order is incomplete")
 INTERNAL = ProblemType("internal", 500, "Something went wrong here")
 UNAVAILABLE = ProblemType("unavailable", 503, "A server that is needed is down")
 OVERLOADED = ProblemType("overloaded", 503, "Too many requests at a time")
@@ -78,11 +80,12 @@ OVERLOADED = ProblemType("overloaded", 503, "Too many requests at a time")
 PROBLEM_TYPES = (
     *(INVALID_REQUEST, INCOMPLETE_BODY, CROSS_SITE, ORDER_NOT_FOUND, UNKNOWN_PATH),
     *(METHOD_NOT_ALLOWED, NOT_ACCEPTABLE, SLOW_BODY, TOO_LARGE, UNSUPPORTED_ENCODING),
-    *(MISDIRECTED, INVALID, UNDECODABLE, INTERNAL, UNAVAILABLE, OVERLOADED),
+    *(MISDIRECTED, INVALID, UNDECODABLE, DAMAGED, INTERNAL, UNAVAILABLE, OVERLOADED),
 )
 """All problem types of this service, by status."""
 
 _OF_DOMAIN: dict[type[Exception], ProblemType] = {
+    DamagedOrder: DAMAGED,
     NotFound: ORDER_NOT_FOUND,
     TooLarge: TOO_LARGE,
     Undecodable: UNDECODABLE,

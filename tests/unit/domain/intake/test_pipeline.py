@@ -13,7 +13,7 @@ from orders.adapters.memory.cache import MemoryCache
 from orders.adapters.memory.dead_letters import MemoryDeadLetters
 from orders.adapters.memory.message_source import MemoryMessageSource
 from orders.adapters.memory.topic import MemoryTopic
-from orders.domain.errors import OrdersError, Unavailable
+from orders.domain.errors import OrdersError, Unavailable, UnsuitableDatabase
 from orders.domain.intake.messages import Batch
 from orders.domain.intake.pipeline import IngestPipeline
 from orders.domain.intake.reading import read
@@ -330,6 +330,25 @@ async def test_batches_with_an_order_in_common_are_stored_one_after_another(rig:
     await rig.until(lambda: rig.topic.committed == [3])
     assert rig.store.sizes == [1, 2]
     await rig.end()
+
+
+async def test_what_a_server_refuses_is_tried_again_and_does_not_end_the_pipeline(
+    rig: Rig,
+) -> None:
+    rig.store.failures = [OrdersError("PostgreSQL refuses it: internal error (XX000)")] * 2
+    rig.send()
+    rig.start()
+    await rig.until(lambda: rig.topic.committed == [1])
+    assert rig.store.tries == 3
+    await rig.end()
+
+
+async def test_a_database_that_cannot_hold_orders_ends_the_pipeline(rig: Rig) -> None:
+    rig.store.failures = [UnsuitableDatabase("its encoding is LATIN1")]
+    rig.send()
+    with pytest.raises(UnsuitableDatabase):
+        await rig.start()
+    assert rig.topic.committed == [0]
 
 
 async def test_behind_a_batch_that_fails_its_order_is_not_stored_by_another(rig: Rig) -> None:

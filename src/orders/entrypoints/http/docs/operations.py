@@ -15,6 +15,8 @@ from orders.entrypoints.http.orders.list_request import ListParameters
 from orders.entrypoints.http.problems import (
     CROSS_SITE,
     INCOMPLETE_BODY,
+    DAMAGED,
+    INTERNAL,
     INVALID,
     INVALID_REQUEST,
     NOT_ACCEPTABLE,
@@ -63,8 +65,9 @@ def _list_parameters() -> tuple[dict[str, Any], ...]:
     )
 
 
-_NO_DATABASE = (UNAVAILABLE, "PostgreSQL is unreachable, or all connections to it are busy", ())
 _CROSS_SITE = (CROSS_SITE, "pages of other sites may not send orders", ())
+_NO_DATABASE = (UNAVAILABLE, "no connection to PostgreSQL: nothing listens at its address", ())
+UNEXPECTED = (INTERNAL, "the request id leads to what the log knows about it", ())
 _NO_BROKER = (UNAVAILABLE, "the brokers did not acknowledge in time", ())
 
 GET_ORDER = Operation(
@@ -110,6 +113,8 @@ GET_ORDER = Operation(
             (ORDER_NOT_FOUND, "no order with this order_uid", ()),
             (UNKNOWN_PATH, "a slash in an order_uid is written %2F", ()),
             (NOT_ACCEPTABLE, "offered: application/json", ()),
+            (DAMAGED, "the stored order is incomplete: it has no row in payments", ()),
+            UNEXPECTED,
             _NO_DATABASE,
         ),
     },
@@ -121,7 +126,9 @@ LIST_ORDERS = Operation(
     summary="List orders",
     description="Newest first (by date_created, then by order_uid as bytes). Without limit and "
     "cursor all orders are streamed; if the transfer is aborted, the list is incomplete. A page "
-    "links to the next one, and the link stays valid when orders are stored in the meantime. With "
+    "links to the next one, and the link stays valid when orders are stored in the meantime. An "
+    "order that has lost a part in the database is left out, so a page may be short; requested by "
+    "its order_uid, it is the error `damaged`. With "
     "`Accept: application/x-ndjson` there is one order per line.",
     parameters=_list_parameters(),
     responses={

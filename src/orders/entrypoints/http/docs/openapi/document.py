@@ -10,8 +10,8 @@ from litestar.routes import HTTPRoute
 from orders.entrypoints.http.docs.openapi.operation import Operation, RoutedOperation, operation_of
 from orders.entrypoints.http.docs.openapi.parts import problems
 from orders.entrypoints.http.docs.openapi.schemas import components
+from orders.entrypoints.http.docs.operations import UNEXPECTED
 from orders.entrypoints.http.problems import (
-    INTERNAL,
     METHOD_NOT_ALLOWED,
     MISDIRECTED,
     PROBLEM_TYPES,
@@ -50,7 +50,7 @@ _ELSEWHERE = {
     ],
 }
 """Responses to requests that match no operation."""
-_ANYWHERE = problems((INTERNAL, "the request id leads to what the log knows about it", ()))
+_ANYWHERE = problems(UNEXPECTED)
 
 
 def openapi_document(app: Litestar, *others: RoutedOperation) -> dict[str, Any]:
@@ -105,7 +105,7 @@ def _operations(app: Litestar) -> Iterable[tuple[str, str, Operation]]:
 
 
 def _operation_object(operation: Operation) -> dict[str, Any]:
-    responses = {**operation.responses, **_ANYWHERE}
+    responses = {**_ANYWHERE, **operation.responses}
     described: dict[str, Any] = {
         "operationId": operation.id,
         "tags": [operation.tag],
