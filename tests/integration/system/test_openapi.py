@@ -115,7 +115,7 @@ def test_a_damaged_order_is_as_shown(
             (answer,) = answers(running, document, [http_examples.DAMAGED])
             http_examples.assert_as_shown(document, http_examples.DAMAGED, answer)
         assert running.http.get("/orders").json() == []
-        assert running.log("api").count("stored order is incomplete") == 1
+        assert running.log("api").count('"event":"stored order is incomplete"') == 1
         assert "unforeseen error" not in running.log("api")
 
 

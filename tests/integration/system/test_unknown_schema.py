@@ -16,7 +16,7 @@ def test_a_newer_schema(running: System, database_dsn: str, command: str) -> Non
             "INSERT INTO schema_migrations (version, name, checksum) VALUES (9999, 'later', 'x')"
         )
     assert running.start(command).wait(START_SECONDS) == 2
-    assert "use the version of orders that this database belongs to" in running.log(command)
+    assert "use the version of orders that created this schema" in running.log(command)
 
 
 def test_processes_that_run_on_store_and_serve_and_say_that_they_are_not_well(
