@@ -30,6 +30,9 @@ class Migrates(Protocol):
     async def migrate(self) -> Sequence[str]:
         """Apply missing migrations and return them; raises Unavailable or UnsuitableDatabase."""
 
+    async def verify(self) -> Sequence[str]:
+        """Apply none and return none; raises as ``migrate`` does."""
+
 
 def settings_or_exit(required: Sequence[str] = ()) -> Settings:
     """Return the settings; if they are not valid, print all faults and exit with 2.
@@ -65,8 +68,8 @@ def start_logging(settings: Settings, process: str) -> None:
     logs.configure(settings.log_level, settings.log_format, process=process)
 
 
-async def migrate_patiently(migrator: Migrates) -> None:
-    """Apply missing migrations; waits for the database as long as it is down.
+async def migrate_patiently(migrator: Migrates, *, apply: bool) -> None:
+    """Apply missing migrations, or only verify the database; waits as long as it is down.
 
     Raises:
         UnsuitableDatabase: the database has a newer schema than this version knows, or cannot hold
@@ -90,6 +93,6 @@ async def migrate_patiently(migrator: Migrates) -> None:
     )
     async for attempt in waiting:
         with attempt:
-            applied = await migrator.migrate()
+            applied = await (migrator.migrate() if apply else migrator.verify())
             if applied:
                 log.info("schema brought up to date", applied=list(applied))

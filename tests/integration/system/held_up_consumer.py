@@ -24,6 +24,11 @@ from tests.unit.http.harness import order
 _log = structlog.get_logger(__name__)
 
 
+class NothingToMigrate:
+    async def verify(self) -> Sequence[str]:
+        return ()
+
+
 def hold_up() -> None:
     sys.stdout.write("held up\n")
     sys.stdout.flush()
@@ -83,6 +88,7 @@ async def run(way: str) -> None:
     settings = Settings(migrate_on_start=False, log_format="json")
     start_logging(settings, "consumer")
     container = build_in_memory(settings)
+    container.migrator.override(providers.Object(NothingToMigrate()))
     container.consumer_resources.override(providers.List())
     container.cache_resources.override(providers.List())
     asyncio.get_running_loop().call_later(0.3, WAYS[way], container)

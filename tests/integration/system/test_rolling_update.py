@@ -29,7 +29,8 @@ def readiness(url: str) -> dict[str, Any] | None:
         answer = httpx.get(f"{url}/health/ready")
     except httpx.TransportError:
         return None
-    return answer.json() | {"status": answer.status_code}
+    found: dict[str, Any] = answer.json()
+    return found | {"status": answer.status_code}
 
 
 def until_state(url: str, state: str) -> dict[str, Any]:

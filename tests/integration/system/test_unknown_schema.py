@@ -9,13 +9,23 @@ from orders.entrypoints.http.docs.openapi.examples import ORDER
 from tests.integration.system.processes import START_SECONDS, System
 
 
-@pytest.mark.parametrize("command", ["api", "consumer", "migrate"])
-def test_a_newer_schema(running: System, database_dsn: str, command: str) -> None:
+@pytest.mark.parametrize(
+    ("command", "migrates"),
+    [
+        ("api", "true"),
+        ("api", "false"),
+        ("consumer", "true"),
+        ("consumer", "false"),
+        ("migrate", ""),
+    ],
+)
+def test_a_newer_schema(running: System, database_dsn: str, command: str, migrates: str) -> None:
     with psycopg.connect(database_dsn) as connection:
         connection.execute(
             "INSERT INTO schema_migrations (version, name, checksum) VALUES (9999, 'later', 'x')"
         )
-    assert running.start(command).wait(START_SECONDS) == 2
+    process = running.start(command, ORDERS_MIGRATE_ON_START=migrates)
+    assert process.wait(START_SECONDS) == 2
     assert "use the version of orders that created this schema" in running.log(command)
 
 

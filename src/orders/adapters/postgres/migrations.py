@@ -1,13 +1,15 @@
 """Migrates a database to the schema of this version."""
 
+from contextlib import suppress
+
 from psycopg.errors import DuplicateObject, DuplicateTable
 
-from orders.adapters.postgres.access import applied_migrations, can_migrate
+from orders.adapters.postgres.access import READ, applied_migrations, can_migrate, require_access
 from orders.adapters.postgres.database import PostgresDatabase
 from orders.adapters.postgres.errors import sanitize
 from orders.adapters.postgres.schema import pending, read_applied
 from orders.adapters.postgres.session import Session
-from orders.domain.errors import UnknownSchema
+from orders.domain.errors import Unavailable, UnknownSchema
 
 _LOCK = 0x6F72646572730001
 """Key of the advisory lock; a number that other programs are unlikely to use."""
@@ -49,6 +51,18 @@ class Migrator:
                 if name := await _apply_next(session, self._database.timeouts.lock):
                     done.append(name)
         return done
+
+    async def verify(self) -> list[str]:
+        """Apply nothing; return if this version can work with the database, or may soon.
+
+        Raises:
+            Unavailable: no connection.
+            UnsuitableDatabase: see ``migrate``; the encoding may also be the reason.
+        """
+        async with self._database.connection(self._database.timeouts.read) as session:
+            with suppress(Unavailable):  # tables or rights are missing: health says so
+                await require_access(session, READ)
+        return []
 
 
 async def _apply_next(session: Session, lock_timeout: float) -> str | None:

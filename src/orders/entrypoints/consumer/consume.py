@@ -49,8 +49,8 @@ async def _work(settings: Settings, container: Container, stop: asyncio.Event) -
         watch_health(container.consumer_readiness(), SERVERS),
     ):
         log.info("started", topic=settings.kafka_topic, group=settings.kafka_group)
-        if settings.migrate_on_start:
-            await _unless_stopped(migrate_patiently(container.migrator()), stop)
+        migrating = migrate_patiently(container.migrator(), apply=settings.migrate_on_start)
+        await _unless_stopped(migrating, stop)
         if not stop.is_set():
             await container.ingest_pipeline().run(stop)
 

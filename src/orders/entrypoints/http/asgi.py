@@ -86,8 +86,7 @@ async def _in_memory(container: Container) -> AsyncIterator[None]:
 
 async def _prepare(container: Container, settings: Settings) -> None:
     """Apply migrations and warm up the cache; requests are served in the meantime."""
-    if settings.migrate_on_start:
-        await migrate_patiently(container.migrator())
+    await migrate_patiently(container.migrator(), apply=settings.migrate_on_start)
     with suppress(Unavailable):  # look-ups fill the cache later
         log.info("cache warmed up", orders=await container.warm_up()())
 
