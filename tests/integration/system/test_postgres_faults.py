@@ -13,7 +13,8 @@ from orders.domain.order.document import encode
 from orders.entrypoints.http.docs.openapi.examples import ORDER
 from tests.integration.postgres import roles
 from tests.integration.postgres.test_rights import ALL, READS, SCHEMA, VERSIONS, WRITES, as_role
-from tests.integration.system.processes import START_SECONDS, System, free_port, wait_until
+from tests.integration.system.processes import START_SECONDS, System, free_port
+from tests.waiting import wait_until
 
 
 def ended(running: System, command: str, **more: str) -> tuple[int, str]:

@@ -10,7 +10,8 @@ import httpx
 import pytest
 
 from tests.integration.system import newer_version
-from tests.integration.system.processes import START_SECONDS, System, free_port, system, wait_until
+from tests.integration.system.processes import START_SECONDS, System, free_port, system
+from tests.waiting import wait_until
 
 ORDER = json.loads((Path(__file__).parents[2] / "data" / "order.json").read_bytes())
 NEWER = newer_version.__name__
