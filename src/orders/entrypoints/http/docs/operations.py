@@ -14,8 +14,8 @@ from orders.entrypoints.http.orders import cursor
 from orders.entrypoints.http.orders.list_request import ListParameters
 from orders.entrypoints.http.problems import (
     CROSS_SITE,
-    INCOMPLETE_BODY,
     DAMAGED,
+    INCOMPLETE_BODY,
     INTERNAL,
     INVALID,
     INVALID_REQUEST,
