@@ -134,7 +134,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def allowed_hosts(self) -> tuple[str, ...]:
         """The names in ``http_allowed_hosts``."""
         names = (self.http_allowed_hosts or "").split(",")
-        return tuple(name.strip() for name in names if name.strip())
+        return tuple(name.strip(" []") for name in names if name.strip())
 
     def __repr__(self) -> str:
         """Return a text without values, since some are secrets and a repr may be logged."""

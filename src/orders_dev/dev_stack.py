@@ -1,5 +1,6 @@
 """The servers of one data folder, and the ports of these and of the API."""
 
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from orders_dev.server import Server
 from orders_dev.valkey import ValkeyServer
 
 HTTP_PORT = "ORDERS_HTTP_PORT"
+ALLOWED_HOSTS = "ORDERS_HTTP_ALLOWED_HOSTS"
 HEALTH_PORT = "ORDERS_CONSUMER_HEALTH_PORT"
 SERVER_PORTS = {
     "postgres": 5432,
@@ -78,6 +80,8 @@ class DevStack:
         filled = {HTTP_PORT: str(self.http_port)}
         if settings.consumer_health_port is None:
             filled[HEALTH_PORT] = str(self.health_port)
+        if settings.http_allowed_hosts is None:
+            filled[ALLOWED_HOSTS] = ",".join(own_host_names(settings))
         if not settings.postgres_dsn:
             filled["ORDERS_POSTGRES_DSN"] = self.postgres.dsn
         if not settings.redis_url:
@@ -132,6 +136,12 @@ def asks_for_http_port(environment: Mapping[str, str], dotenv: Path = Path(".env
     names = (HTTP_PORT, f"{HTTP_PORT}_FILE")
     in_file = dotenv_values(dotenv) if dotenv.is_file() else {}
     return any(given.get(name) for given in (environment, in_file) for name in names)
+
+
+def own_host_names(settings: Settings) -> list[str]:
+    """The names of this machine: no foreign page can reach the API by one of its own."""
+    names = {"localhost", "127.0.0.1", "::1", socket.gethostname(), settings.http_host}
+    return sorted(names - {""})
 
 
 def local_host(settings: Settings) -> str:

@@ -247,3 +247,42 @@ def test_pages_and_documents(server: ServerProcess) -> None:
     bundle = server.http.get("/docs/swagger-ui-bundle.js")
     assert len(bundle.content) > 1_000_000
     assert server.http.get("/swagger.yaml").text.startswith("openapi: 3.1.0")
+
+
+_POST = b"POST /orders HTTP/1.1\r\nHost: x\r\n"
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "status"),
+    [
+        (_POST + b"Transfer-Encoding: chunked\r\n\r\nZZ\r\nabc\r\n", 400),
+        (_POST + b"Transfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\nabc\r\n", 400),
+        (b"GET /orders/o1 HTTP/1.1\r\n\r\n", 400),
+        (b"GET /orders/o1 HTTP/1.1\r\nHost: x\r\nHost: x\r\n\r\n", 400),
+        (b"GET //orders/o1 HTTP/1.1\r\nHost: x\r\n\r\n", 404),
+        (b"M" * 5_000 + b" /orders/o1 HTTP/1.1\r\nHost: x\r\n\r\n", 405),
+    ],
+    ids=["chunk size", "huge chunk", "no host", "two hosts", "two slashes", "method"],
+)
+def test_faults_of_clients_are_no_faults_of_the_server(
+    server: ServerProcess, request_bytes: bytes, status: int
+) -> None:
+    with _connected(server) as line:
+        line.sendall(request_bytes)
+        assert line.recv(1_000).startswith(b"HTTP/1.1 %d " % status)
+    assert "M" * 30 not in server.log
+    assert "unforeseen error" not in server.log
+
+
+def test_an_upload_that_is_broken_off_is_logged_as_a_fault_of_the_client(
+    server: ServerProcess,
+) -> None:
+    with _connected(server) as line:
+        line.sendall(_POST + b"X-Request-ID: broken-off\r\nContent-Length: 100\r\n\r\nabc")
+    server.wait_until(lambda: '"request_id":"broken-off"' in server.log, 10, "it is logged")
+    (logged,) = [one for one in server.log.splitlines() if "broken-off" in one]
+    assert json.loads(logged)["status"] == 400
+
+
+def _connected(server: ServerProcess) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", server.port), timeout=30)

@@ -28,6 +28,7 @@ NO_PAGE = (*_SECURITY, (_POLICY, b"default-src 'none'; frame-ancestors 'none'"))
 """Security headers of a response that is not a page."""
 _METHODS = frozenset(HTTPMethod)
 """The methods that are logged; others may be of any length."""
+_HEALTH = "/health/"
 _FIRST_ERROR = 400
 _NOT_FOUND = 404
 
@@ -42,7 +43,7 @@ class TransferBroken(Exception):
 class RequestContextMiddleware:
     """ASGI middleware that turns every error into a response.
 
-    ``new_ids`` makes the ids of requests that come without one.
+    ``new_ids`` makes the ids of requests that come without one; ``hosts`` checks their Host.
     """
 
     def __init__(self, app: ASGIApp, new_ids: ids.IdSource, hosts: AllowedHosts) -> None:
@@ -68,7 +69,8 @@ class RequestContextMiddleware:
             await send(message)
 
         try:
-            self._hosts.check(scope["headers"], dict(scope["headers"]))
+            if not scope["path"].startswith(_HEALTH):  # probes use addresses
+                self._hosts.check(scope["headers"], dict(scope["headers"]))
             await self._app(scope, receive, send_with_headers)
         except Exception as error:  # noqa: BLE001 (each has a response)
             if status:

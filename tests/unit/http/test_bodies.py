@@ -1,0 +1,121 @@
+"""Bounds of the bodies that are read at a time, and clients that leave."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+
+import pytest
+
+from orders.config import Settings
+from orders.domain.order.document import encode
+from orders.domain.use_cases import publish_orders
+from orders.entrypoints.http import bodies
+from orders.entrypoints.http.bodies import RequestBodies
+from orders.entrypoints.http.problems import HTTPProblem
+from tests.unit.http.harness import Api, order, problem
+
+
+async def test_bodies_beyond_the_memory_for_all_are_refused_until_there_is_room(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(bodies, "BODIES_IN_MEMORY", 1.5)
+    api = Api(settings=Settings(http_max_body=1_000))
+    first_arrived, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield b" " * 1_000
+        first_arrived.set()
+        await go_on.wait()
+
+    async with api.client() as client:
+        first = asyncio.create_task(client.post("/orders", content=slow()))
+        await first_arrived.wait()
+        refused = await client.post("/orders", content=b" " * 600)
+        problem(refused, 503, "overloaded")
+        assert refused.headers["retry-after"] == "5"
+        problem(await client.post("/orders", content=b" " * 500), 422, "invalid")
+        go_on.set()
+        problem(await first, 422, "invalid")
+        problem(await client.post("/orders", content=b" " * 600), 422, "invalid")
+
+
+@pytest.mark.parametrize(
+    ("message", "status"), [(None, 408), ({"type": "http.disconnect"}, 400)], ids=["slow", "gone"]
+)
+async def test_a_body_that_does_not_arrive(message: dict[str, str] | None, status: int) -> None:
+    async def receive() -> dict[str, str]:
+        if message is None:
+            await asyncio.Event().wait()
+        return message or {}
+
+    with pytest.raises(HTTPProblem) as raised:
+        async with RequestBodies(1_000, timeout=0).read({"headers": []}, receive):
+            pytest.fail("there is no body")
+    assert raised.value.problem_type.status == status
+
+
+async def test_large_documents_are_read_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading = threading.Semaphore(1)
+    at_once = []
+    original = publish_orders._valid_orders
+
+    def counted(document: bytes) -> object:
+        at_once.append(reading.acquire(blocking=False))
+        try:
+            return original(document)
+        finally:
+            reading.release()
+
+    monkeypatch.setattr(publish_orders, "_valid_orders", counted)
+    document = b"[" + b",".join(encode(order(f"o{i}")) for i in range(300)) + b"]"
+    api = Api(settings=Settings())
+    async with api.client() as client:
+        answers = await asyncio.gather(
+            *(client.post("/orders", content=document) for _ in range(6))
+        )
+    assert [answer.status_code for answer in answers] == [202] * 6
+    assert at_once == [True] * 6
+
+
+async def test_the_document_of_a_client_that_has_left_is_not_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    started, go_on = threading.Event(), threading.Event()
+    read = []
+
+    def held(document: bytes) -> tuple[()]:
+        read.append(document[-1:])
+        started.set()
+        go_on.wait(10)
+        return ()
+
+    monkeypatch.setattr(publish_orders, "_valid_orders", held)
+    app = Api(settings=Settings()).app()
+
+    async def post(last: bytes, leaves: asyncio.Event) -> int:
+        sent: list[dict[str, int]] = []
+        body = [{"type": "http.request", "body": b" " * 70_000 + last, "more_body": False}]
+
+        async def receive() -> dict[str, object]:
+            if body:
+                return body.pop()
+            await leaves.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message: dict[str, int]) -> None:
+            sent.append(message)
+
+        headers = [(b"host", b"test")]
+        scope = {"type": "http", "method": "POST", "path": "/orders", "raw_path": b"/orders"}
+        scope |= {"headers": headers, "query_string": b"", "scheme": "http", "root_path": ""}
+        await app(scope, receive, send)
+        return sent[0]["status"]
+
+    stays, leaves = asyncio.Event(), asyncio.Event()
+    first = asyncio.create_task(post(b"1", stays))
+    await asyncio.to_thread(started.wait, 10)
+    leaves.set()
+    assert await post(b"2", leaves) == 400
+    go_on.set()
+    await first
+    assert read == [b"1"]
