@@ -91,7 +91,7 @@ async def test_failures_in_a_row_open_the_circuit() -> None:
     await setting.fail(100)
     with pytest.raises(Unavailable):
         await setting.breaker.put({"a": document("a")})
-    with pytest.raises(Unavailable, match="circuit is open"):
+    with pytest.raises(Unavailable, match="the cache is down"):
         await setting.breaker.check()
     assert setting.cache.calls == calls
 
@@ -263,5 +263,5 @@ async def test_an_open_circuit_reports_the_reason() -> None:
     setting = Setting()
     setting.cache.available = False
     await setting.fail(3)
-    with pytest.raises(Unavailable, match="the circuit is open: the cache is down"):
+    with pytest.raises(Unavailable, match=r"^the cache is down$"):
         await setting.breaker.check()

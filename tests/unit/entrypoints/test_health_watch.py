@@ -175,3 +175,22 @@ async def test_it_does_not_hold_up_the_end() -> None:
         await frozen.entered.wait()
         began = time.monotonic()
     assert time.monotonic() - began < 1
+
+
+async def test_another_cause_is_one_more_line(lines: list[EventDict]) -> None:
+    class Down(MemoryCache):
+        reasons: tuple[str, ...] = ("refuses connections",)
+        calls = 0
+
+        async def check(self) -> None:
+            self.calls += 1
+            raise Unavailable(self.reasons[self.calls % len(self.reasons)])
+
+    cache = Down(1)
+    async with watch_health(CheckReadiness({}, {"redis": cache}), SERVERS, QUICK):
+        await until(lambda: bool(lines))
+        cache.reasons = ("rejects this password",)
+        await until(lambda: len(lines) == 2)
+        cache.reasons, calls = ("rejects this password", "refuses connections"), cache.calls
+        await until(lambda: cache.calls > calls + 6)
+    assert [line["reason"] for line in lines] == ["refuses connections", "rejects this password"]

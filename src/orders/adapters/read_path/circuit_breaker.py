@@ -101,7 +101,7 @@ class CircuitBreakerCache(Cache, Dependency):
         if not self.is_open:
             return False
         if self._probing or self._clock() < self._probe_at:
-            raise Unavailable(f"the circuit is open: {self._reason}")
+            raise Unavailable(self._reason)
         self._probing = True
         return True
 

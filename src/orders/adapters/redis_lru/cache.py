@@ -2,20 +2,21 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from hashlib import sha1
 from importlib.resources import files
 from itertools import islice
 from typing import Any
 
-from redis.exceptions import NoScriptError, RedisClusterException, RedisError
+from redis.exceptions import NoScriptError
 
 from orders.adapters.redis_lru.client import Client, client_factory, close
+from orders.adapters.redis_lru.faults import fault_of
 from orders.domain.errors import Unavailable
 from orders.domain.order.document import DIGEST_SIZE, belongs_to, digest
 from orders.domain.ports import Cache, Dependency
 
-_FAILURES = (RedisError, RedisClusterException, OSError, EOFError)
+_UNEXPECTED_REPLY = "its reply is not that of the script"
 
 
 class RedisCache(Cache, Dependency):
@@ -66,13 +67,16 @@ class RedisCache(Cache, Dependency):
         """Close all connections; the cache is down until it is opened again."""
         client, self._client = self._client, None
         if client is not None:
-            await close(client)
+            with suppress(Exception):  # its connections are of no use any more
+                await close(client)
 
     async def get(self, order_uids: Collection[str]) -> dict[str, bytes]:
         """See ``Cache.get``."""
         if not order_uids:
             return {}
         values = await self._run(_GET, list(order_uids))
+        if not all(value is None or isinstance(value, bytes) for value in values):
+            raise Unavailable(_UNEXPECTED_REPLY)
         found: dict[str, bytes] = {}
         corrupt: list[str | bytes] = []
         for uid, value in zip(order_uids, values, strict=True):
@@ -113,9 +117,14 @@ class RedisCache(Cache, Dependency):
         async with self._connection() as client:
             keys = self._keys
             try:
-                return await client.evalsha(script.sha, len(keys), *keys, *arguments)
+                reply = await client.evalsha(script.sha, len(keys), *keys, *arguments)
             except NoScriptError:  # a new server, or one whose scripts were flushed
-                return await client.eval(script.text, len(keys), *keys, *arguments)
+                reply = await client.eval(script.text, len(keys), *keys, *arguments)
+        if script.replies_per_order and not (
+            isinstance(reply, list) and len(reply) == len(arguments)
+        ):
+            raise Unavailable(_UNEXPECTED_REPLY)
+        return reply
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Client]:
@@ -134,18 +143,23 @@ class RedisCache(Cache, Dependency):
                 yield client
             finally:
                 slots.release()
-        except _FAILURES as error:  # TimeoutError is an OSError
-            raise Unavailable("the cache is down or too slow") from error
+        except Exception as error:  # the client lets RuntimeError, TypeError and others through
+            raise Unavailable(fault_of(error).text) from error
 
 
 class _Script:
-    """A Lua script and its SHA-1, by which the server knows it."""
+    """A Lua script and its SHA-1, by which the server knows it.
 
-    def __init__(self, name: str) -> None:
+    ``replies_per_order``: whether the reply is a list with an element for each argument.
+    """
+
+    def __init__(self, name: str, *, replies_per_order: bool = False) -> None:
         folder = files(__package__) / "scripts"
         parts = (folder / "prelude.lua", folder / f"{name}.lua")
         self.text = "\n".join(part.read_text(encoding="utf-8") for part in parts)
         self.sha = sha1(self.text.encode(), usedforsecurity=False).hexdigest()
+        self.replies_per_order = replies_per_order
 
 
-_GET, _PUT, _TOUCH, _DROP = map(_Script, ("get", "put", "touch", "drop"))
+_GET, _TOUCH = (_Script(name, replies_per_order=True) for name in ("get", "touch"))
+_PUT, _DROP = map(_Script, ("put", "drop"))

@@ -2,22 +2,14 @@
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 
 from redis.asyncio import Redis
-from redis.exceptions import (
-    AuthenticationError,
-    AuthorizationError,
-    BusyLoadingError,
-    NoPermissionError,
-    ReadOnlyError,
-    RedisClusterException,
-    RedisError,
-)
-from redis.exceptions import ConnectionError as NoConnection
-from redis.exceptions import TimeoutError as NoAnswer
+from redis.exceptions import NoPermissionError, ReadOnlyError
 
 from orders.adapters.redis_lru.client import Client, client_factory, close
+from orders.adapters.redis_lru.faults import fault_of
 from orders.domain.ports import Finding, Inspection
 
 PART = "redis"
@@ -27,8 +19,6 @@ _SECONDS = 1.5
 _SLOW_MS = 50.0
 """Half of the time that an operation of the cache may take."""
 _NEARLY_FULL = 0.95
-_SETTING = "ORDERS_REDIS_URL"
-
 # A write to a key that does not exist: a replica rejects even that.
 _SCRIPT = "return redis.call('DEL', KEYS[1])"
 
@@ -50,10 +40,11 @@ class RedisInspection(Inspection):
                 await self._script(client),
                 await _memory(client),
             ]
-        except (RedisError, RedisClusterException, OSError) as error:
-            return [_unreachable(error)]
+        except Exception as error:  # noqa: BLE001 (the client raises errors of any type)
+            return [_finding("reachable", "problem", *fault_of(error))]
         finally:
-            await close(client)
+            with suppress(Exception):
+                await close(client)
 
     async def _script(self, client: Client) -> Finding:
         try:
@@ -61,12 +52,8 @@ class RedisInspection(Inspection):
             began = time.perf_counter()
             await client.eval(_SCRIPT, 1, self._key)
             took = (time.perf_counter() - began) * 1000
-        except ReadOnlyError:
-            advice = f"name the primary in {_SETTING}"
-            return _finding("scripts", "problem", "it is a replica and accepts no writes", advice)
-        except NoPermissionError:
-            advice = "allow EVAL, EVALSHA, HGET, HSET, HDEL, ZADD and the like on the keys (ACL)"
-            return _finding("scripts", "problem", "this user may not run the scripts", advice)
+        except (ReadOnlyError, NoPermissionError) as error:
+            return _finding("scripts", "problem", *fault_of(error))
         if took > _SLOW_MS:
             text = f"a script takes {took:.0f} ms; the cache is bypassed after 100"
             return _finding("scripts", "warning", text, "move it closer, or give it more resources")
@@ -92,21 +79,6 @@ async def _memory(client: Client) -> Finding:
         advice = "raise maxmemory if other keys on it matter"
         return _finding("memory", "warning", f"{text}: may evict other keys", advice)
     return _finding("memory", "ok", text)
-
-
-def _unreachable(error: Exception) -> Finding:
-    if isinstance(error, (AuthenticationError, AuthorizationError, NoPermissionError)):
-        text, advice = "rejects this user or this password", f"correct them in {_SETTING}"
-    elif isinstance(error, BusyLoadingError):
-        text, advice = "is loading its data", "wait, and run this again"
-    elif isinstance(error, (NoAnswer, TimeoutError)):
-        text = f"does not answer within {_SECONDS:g} s"
-        advice = "check its machine, and the firewalls in between"
-    elif isinstance(error, (NoConnection, OSError, RedisClusterException)):
-        text, advice = "cannot be reached", f"start it, or correct {_SETTING}"
-    else:
-        text, advice = f"fails with {type(error).__name__}", "check its log"
-    return _finding("reachable", "problem", text, advice)
 
 
 def _mib(size: int) -> str:

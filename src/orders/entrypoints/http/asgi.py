@@ -10,8 +10,9 @@ import structlog
 from orders.bootstrap import Container, build, build_in_memory, open_all
 from orders.config import Settings
 from orders.daemon_thread import in_daemon_thread
-from orders.domain.errors import Unavailable
+from orders.domain.errors import OrdersError
 from orders.domain.use_cases.check_readiness import Readiness
+from orders.domain.use_cases.warm_up_cache import WarmUpCache
 from orders.entrypoints.health_server import serve_health_checks
 from orders.entrypoints.health_watch import SERVERS, watch_health
 from orders.entrypoints.http.app import create_app
@@ -87,8 +88,17 @@ async def _in_memory(container: Container) -> AsyncIterator[None]:
 async def _prepare(container: Container, settings: Settings) -> None:
     """Apply migrations and warm up the cache; requests are served in the meantime."""
     await migrate_patiently(container.migrator(), apply=settings.migrate_on_start)
-    with suppress(Unavailable):  # look-ups fill the cache later
-        log.info("cache warmed up", orders=await container.warm_up()())
+    await _warm_up(container.warm_up())
+
+
+async def _warm_up(warm_up: WarmUpCache) -> None:
+    """Warm up the cache; no failure ends the process, since look-ups fill the cache later."""
+    try:
+        log.info("cache warmed up", orders=await warm_up())
+    except OrdersError as error:
+        log.warning("cache not warmed up", reason=str(error))
+    except Exception as error:  # noqa: BLE001
+        log.warning("cache not warmed up", reason=f"failed with {type(error).__name__}")
 
 
 @asynccontextmanager

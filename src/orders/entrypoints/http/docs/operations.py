@@ -252,7 +252,7 @@ LIVE = Operation(
 
 _SINCE = "2021-11-26T06:22:19Z"
 _UP = {"state": "up", "since": _SINCE}
-_NO_REDIS = {"state": "down", "since": _SINCE, "reason": "the cache is down or too slow"}
+_NO_REDIS = {"state": "down", "since": _SINCE, "reason": "refuses connections"}
 _NO_POSTGRES = {"state": "down", "since": _SINCE, "reason": _NO_DATABASE[1]}
 
 

@@ -1,0 +1,131 @@
+"""Says in plain words why Redis fails, without addresses and secrets."""
+
+import re
+import ssl
+from collections.abc import Iterator
+from socket import gaierror
+from typing import NamedTuple
+
+from redis.exceptions import (
+    AuthenticationError,
+    AuthorizationError,
+    BusyLoadingError,
+    NoPermissionError,
+    NoScriptError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisClusterException,
+    ResponseError,
+)
+from redis.exceptions import ConnectionError as NoConnection
+from redis.exceptions import TimeoutError as NoAnswer
+
+_SETTING = "ORDERS_REDIS_URL"
+_NAMES = re.compile(r", certificate is not valid for .*")
+
+
+_REPLIES = (
+    (
+        (AuthenticationError, AuthorizationError),
+        "rejects this user or this password",
+        f"correct them in {_SETTING}",
+    ),
+    (
+        NoPermissionError,
+        "this user may not run the scripts",
+        "allow EVAL, EVALSHA, HGET, HSET, HDEL, ZADD and the like on the keys (ACL)",
+    ),
+    (BusyLoadingError, "is loading its data", "wait, and run this again"),
+    (
+        ReadOnlyError,
+        "it is a replica and accepts no writes",
+        f"name the primary in {_SETTING}",
+    ),
+    (
+        OutOfMemoryError,
+        "its memory is full",
+        "raise maxmemory, or choose another maxmemory-policy",
+    ),
+)
+
+
+class RedisFault(NamedTuple):
+    """What is wrong with the server or the way to it, and the step to take."""
+
+    text: str
+    advice: str
+
+
+def fault_of(error: Exception) -> RedisFault:
+    """Describe an exception of the client; its causes are considered too.
+
+    The client lets exceptions of any type through, so any is described.
+    """
+    chain = list(_chain(error))
+    for describe in (_tls, _reply, _network, _unreachable):
+        for link in chain:
+            if fault := describe(link):
+                return fault
+    name = type(error).__name__
+    return RedisFault(f"the client failed with {name}", f"check its log, and {_SETTING}")
+
+
+def _tls(error: BaseException) -> RedisFault | None:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        reason = _NAMES.sub("", error.verify_message)
+        return RedisFault(
+            f"its certificate is not accepted: {reason}",
+            f"set ssl_ca_certs in {_SETTING} to the CA that signed it, and use the name in it",
+        )
+    if isinstance(error, ssl.SSLError):
+        reason = (error.reason or "handshake failed").replace("_", " ").lower()
+        advice = f"check that the port speaks TLS, and the ssl_ options in {_SETTING}"
+        return RedisFault(f"TLS fails: {reason}", advice)
+    if isinstance(error, (FileNotFoundError, PermissionError, IsADirectoryError)):
+        return RedisFault(
+            "a certificate or key file cannot be read", f"correct the ssl_ options in {_SETTING}"
+        )
+    return None
+
+
+def _reply(error: BaseException) -> RedisFault | None:
+    for kind, text, advice in _REPLIES:
+        if isinstance(error, kind):
+            return RedisFault(text, advice)
+    if isinstance(error, ResponseError):
+        code = str(error).partition(" ")[0]
+        shown = code if re.fullmatch(r"[A-Z]{2,20}", code) else "an error"
+        return RedisFault(f"it answers {shown}", "check its log and its version")
+    return None
+
+
+def _network(error: BaseException) -> RedisFault | None:
+    if isinstance(error, (NoAnswer, TimeoutError)):
+        advice = "check its machine, its load, and the firewalls in between"
+        return RedisFault("does not answer in time", advice)
+    if isinstance(error, gaierror):
+        return RedisFault("its name cannot be resolved", f"correct {_SETTING}, or the DNS")
+    if isinstance(error, ConnectionRefusedError):
+        return RedisFault("refuses connections", f"start it, or correct {_SETTING}")
+    if isinstance(error, (ConnectionError, EOFError)) or (
+        isinstance(error, NoConnection) and "closed" in str(error)
+    ):
+        advice = f"check its log; if its port speaks TLS, use rediss:// in {_SETTING}"
+        return RedisFault("closes the connection", advice)
+    return None
+
+
+def _unreachable(error: BaseException) -> RedisFault | None:
+    if isinstance(error, (NoConnection, OSError, RedisClusterException)):
+        return RedisFault("cannot be reached", f"start it, or correct {_SETTING}")
+    return None
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    link: BaseException | None = error
+    while link is not None and id(link) not in seen:
+        seen.add(id(link))
+        if not isinstance(link, NoScriptError):  # the script is sent then
+            yield link
+        link = link.__cause__ or link.__context__
