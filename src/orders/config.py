@@ -6,22 +6,35 @@ file in the working directory provides what the environment does not set. An emp
 not set.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from io import StringIO
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
-from urllib.parse import urlsplit
 
 import msgspec
 from dotenv import dotenv_values
+from dotenv.parser import parse_stream
 from msgspec import Meta, Struct
-from psycopg import ProgrammingError
-from psycopg.conninfo import conninfo_to_dict
+
+from orders import addresses
 
 PREFIX = "ORDERS_"
-_HIDDEN = "********"
+REPLAYS = ".replays"
+"""The topic of replays has the name of that of dead letters, and this."""
 
 _Count = Annotated[int, Meta(ge=1, extra={"rule": "must be a whole number of 1 or more"})]
 _Text = Annotated[str, Meta(min_length=1)]
+
+
+def _kafka_name(longest: int) -> Meta:
+    """Kafka's rule for names of topics and members."""
+    return Meta(
+        pattern=rf"^(?!\.{{1,2}}$)[a-zA-Z0-9._-]{{1,{longest}}}$",
+        extra={"rule": f"must be 1 to {longest} of a-z A-Z 0-9 . _ - and neither . nor .."},
+    )
+
+
+_Topic = Annotated[str, _kafka_name(249)]
 
 
 def _about(text: str, *, secret: bool = False) -> Meta:
@@ -58,13 +71,16 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         _about("prefix of all keys in Redis"),
     ] = "orders"
     kafka_bootstrap: Annotated[str | None, _about("Kafka: host:port, comma-separated")] = None
-    kafka_topic: Annotated[_Text, _about("the topic that orders arrive on")] = "orders"
-    kafka_dlq_topic: Annotated[_Text, _about("the topic of dead letters")] = "orders.dlq"
+    kafka_topic: Annotated[_Topic, _about("the topic that orders arrive on")] = "orders"
+    kafka_dlq_topic: Annotated[
+        Annotated[str, _kafka_name(249 - len(REPLAYS))], _about("the topic of dead letters")
+    ] = "orders.dlq"
     kafka_group: Annotated[_Text, _about("the consumer group")] = "orders-group"
     kafka_partitions: Annotated[_Count, _about("partitions of topics that are created")] = 1
     kafka_replication: Annotated[_Count, _about("replicas of topics that are created")] = 1
     kafka_instance_id: Annotated[
-        str | None, _about("static group membership: faster restarts, slower takeover")
+        Annotated[str, _kafka_name(249)] | None,
+        _about("static group membership: faster restarts, slower takeover"),
     ] = None
     kafka_security_protocol: Annotated[
         Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"],
@@ -184,7 +200,7 @@ def load(
         except msgspec.ValidationError:
             faults.append(f"{name}: {_extra(field.type).get('rule', 'is not valid')}")
             continue
-        if fault := _URL_FAULTS.get(field.name, _no_fault)(raw):
+        if fault := _FAULTS.get(field.name, _no_fault)(raw):
             faults.append(f"{name}: {fault}")
         values[field.name] = value
     faults += _joint_faults(values)
@@ -206,11 +222,13 @@ def variables() -> list[Variable]:
 
 
 def shown(settings: Settings) -> dict[str, str | None]:
-    """Return the settings by variable, with secrets hidden and None for those not set."""
-    values = (getattr(settings, field.name) for field in msgspec.structs.fields(Settings))
+    """Return the settings by variable, with passwords hidden and None for those not set."""
+    fields = msgspec.structs.fields(Settings)
+    values = (getattr(settings, field.name) for field in fields)
+    shows = (_SHOWN.get(field.name, _text) for field in fields)
     return {
-        variable.name: _HIDDEN if variable.secret and value is not None else _text(value)
-        for variable, value in zip(variables(), values, strict=True)
+        variable.name: None if value is None else show(value)
+        for variable, value, show in zip(variables(), values, shows, strict=True)
     }
 
 
@@ -218,15 +236,41 @@ def unknown(environment: Mapping[str, str], *, dotenv: Path | None = Path(".env"
     """Return unknown variables with our prefix, which may be misspelt."""
     known = {variable.name for variable in variables()}
     known |= {name + "_FILE" for name in known}
+    try:
+        given = _given(environment, dotenv)
+    except ConfigError:  # `load` reports it
+        given = dict(environment)
     return sorted(
         name
-        for name in _given(environment, dotenv)
+        for name in given
         if name.startswith(PREFIX) and not name.startswith("ORDERS_TEST_") and name not in known
     )
 
 
+def read_dotenv(path: Path) -> dict[str, str | None]:
+    """Return the variables in a ``.env`` file; none if there is no such file.
+
+    Raises:
+        ConfigError: it cannot be read, is not UTF-8, or has a line that is no assignment.
+    """
+    if not path.is_file():
+        return {}
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError:
+        raise ConfigError([f"{path}: cannot be read"]) from None
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:  # UTF-16 without a mark of the byte order decodes as UTF-8
+        raise ConfigError([f"{path}: is not a text in UTF-8: save it in that encoding"])
+    bad = [part.original.line for part in parse_stream(StringIO(text)) if part.error]
+    if bad:
+        raise ConfigError([f"{path}: line {line} is not NAME=value" for line in bad])
+    return dotenv_values(stream=StringIO(text))
+
+
 def _given(environment: Mapping[str, str], dotenv: Path | None) -> dict[str, str]:
-    from_file = dotenv_values(dotenv) if dotenv and dotenv.is_file() else {}
+    from_file = read_dotenv(dotenv) if dotenv else {}
     given = {name: value for name, value in from_file.items() if value}
     for name, value in environment.items():
         if value:
@@ -244,7 +288,7 @@ def _raw(name: str, given: Mapping[str, str], faults: list[str]) -> str | None:
         faults.append(f"{name}: is set both itself and by {name}_FILE")
         return None
     try:
-        return Path(path).read_text(encoding="utf-8").rstrip("\r\n") or None
+        return Path(path).read_text(encoding="utf-8-sig").rstrip("\r\n") or None
     except (OSError, UnicodeDecodeError):
         faults.append(f"{name}_FILE: names a file that cannot be read")
         return None
@@ -259,47 +303,33 @@ def _joint_faults(values: Mapping[str, Any]) -> list[str]:
             for name in ("kafka_sasl_mechanism", "kafka_sasl_username", "kafka_sasl_password")
             if values.get(name) is None
         ]
-    topic = values.get("kafka_topic", Settings().kafka_topic)
-    if topic == values.get("kafka_dlq_topic", Settings().kafka_dlq_topic):
-        faults.append("ORDERS_KAFKA_DLQ_TOPIC: must not be the topic that orders arrive on")
+    topic, dlq_topic = (
+        # Kafka takes . and _ for the same: of two such topics it creates only one.
+        values.get(name, getattr(Settings(), name)).replace(".", "_")
+        for name in ("kafka_topic", "kafka_dlq_topic")
+    )
+    if topic in {dlq_topic, dlq_topic + REPLAYS.replace(".", "_")}:
+        faults.append(
+            "ORDERS_KAFKA_DLQ_TOPIC: neither it nor it with .replays must be the topic that "
+            "orders arrive on, also if . and _ are taken for the same"
+        )
     return faults
-
-
-def _postgres_fault(value: str) -> str | None:
-    try:
-        conninfo_to_dict(value)
-    except ProgrammingError:
-        return "must be a libpq URL or key=value string"
-    return None
-
-
-def _redis_fault(value: str) -> str | None:
-    scheme, _, rest = value.partition("://")
-    if scheme not in {"redis", "rediss", "redis+cluster"} or not rest:
-        return "must begin with redis://, rediss:// or redis+cluster:// and name a host"
-    return None
-
-
-def _bootstrap_fault(value: str) -> str | None:
-    for server in value.split(","):
-        try:
-            parts = urlsplit("//" + server.strip())
-            complete = bool(parts.hostname and parts.port)
-        except ValueError:  # an invalid port
-            complete = False
-        if not complete:
-            return "must be host:port, or several of them separated by commas"
-    return None
 
 
 def _no_fault(_: str) -> str | None:
     return None
 
 
-_URL_FAULTS = {
-    "postgres_dsn": _postgres_fault,
-    "redis_url": _redis_fault,
-    "kafka_bootstrap": _bootstrap_fault,
+_FAULTS = {
+    "postgres_dsn": addresses.postgres_fault,
+    "redis_url": addresses.redis_fault,
+    "kafka_bootstrap": addresses.bootstrap_fault,
+    "kafka_ssl_cafile": addresses.ca_file_fault,
+}
+_SHOWN: dict[str, Callable[[Any], str | None]] = {
+    "postgres_dsn": addresses.shown_postgres,
+    "redis_url": addresses.shown_redis,
+    "kafka_sasl_password": lambda _: addresses.HIDDEN,
 }
 
 

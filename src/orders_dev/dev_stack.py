@@ -5,9 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from dotenv import dotenv_values
-
-from orders.config import Settings
+from orders.config import Settings, read_dotenv
 from orders_dev import ports
 from orders_dev.data_folder import DataFolder
 from orders_dev.errors import UsageError
@@ -134,8 +132,7 @@ def choose_http_port(settings: Settings, *, asked_for: bool) -> int:
 def asks_for_http_port(environment: Mapping[str, str], dotenv: Path = Path(".env")) -> bool:
     """Whether the user has set the port of the API."""
     names = (HTTP_PORT, f"{HTTP_PORT}_FILE")
-    in_file = dotenv_values(dotenv) if dotenv.is_file() else {}
-    return any(given.get(name) for given in (environment, in_file) for name in names)
+    return any(given.get(name) for given in (environment, read_dotenv(dotenv)) for name in names)
 
 
 def own_host_names(settings: Settings) -> list[str]:

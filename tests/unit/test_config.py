@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
-from orders.config import ConfigError, Settings, load, shown, unknown, variables
+from orders.bootstrap import to_kafka_settings
+from orders.config import REPLAYS, ConfigError, Settings, load, shown, unknown, variables
 
+CERTIFICATE = Path(__file__).parents[1] / "data" / "tls" / "certificate.pem"
 DSN = "postgresql://u:hunter2@db/orders"
 
 
@@ -90,6 +92,44 @@ def test_every_fault_is_told_at_once_by_name_and_rule_and_without_the_value() ->
         ("CACHE_PREFIX", "{a}"),
         ("HTTP_PORT", "0"),
         ("KAFKA_SASL_MECHANISM", "MAGIC"),
+        ("POSTGRES_DSN", "host=h sslmode=verify_full"),
+        ("POSTGRES_DSN", "postgresql://h/d?sslmode=on"),
+        ("POSTGRES_DSN", "host=h target_session_attrs=readwrite"),
+        ("POSTGRES_DSN", "host=h port=99999"),
+        ("POSTGRES_DSN", "host=h connect_timeout=soon"),
+        ("POSTGRES_DSN", "host=h sslmode=verify-full sslrootcert=/nowhere/ca.pem"),
+        ("POSTGRES_DSN", f"host=h sslrootcert={__file__}"),
+        ("POSTGRES_DSN", "host=h sslcert=/nowhere/cert.pem"),
+        ("REDIS_URL", "redis://h1:1,h2:2"),
+        ("REDIS_URL", "redis://h1,h2"),
+        ("REDIS_URL", "redis:///0"),
+        ("REDIS_URL", "redis://h:99999"),
+        ("REDIS_URL", "redis://h/first"),
+        ("REDIS_URL", "redis://:pa#ss@h"),
+        ("REDIS_URL", "redis://:pa/ss@h"),
+        ("REDIS_URL", "redis://h?decode_responses=true"),
+        ("REDIS_URL", "redis://h?nonsense=1"),
+        ("REDIS_URL", "redis://h?db=x"),
+        ("REDIS_URL", "redis://h?socket_keepalive=maybe"),
+        ("REDIS_URL", "redis://h?ssl_cert_reqs=none"),
+        ("REDIS_URL", "rediss://h?ssl_cert_reqs=never"),
+        ("REDIS_URL", "rediss://h?ssl_ca_certs=/nowhere/ca.pem"),
+        ("REDIS_URL", f"rediss://h?ssl_ca_certs={__file__}"),
+        ("REDIS_URL", "redis+cluster://a:7000?ssl=true"),
+        ("REDIS_URL", "redis+cluster://a:7000/1"),
+        ("KAFKA_BOOTSTRAP", "PLAINTEXT://a:9092"),
+        ("KAFKA_BOOTSTRAP", "a:9092,"),
+        ("KAFKA_BOOTSTRAP", "a:9092/topic"),
+        ("KAFKA_TOPIC", "my orders"),
+        ("KAFKA_TOPIC", ".."),
+        ("KAFKA_TOPIC", "x" * 250),
+        ("KAFKA_TOPIC", "заказы"),
+        ("KAFKA_TOPIC", "orders_dlq"),
+        ("KAFKA_TOPIC", "orders.dlq.replays"),
+        ("KAFKA_DLQ_TOPIC", "x" * 242),
+        ("KAFKA_INSTANCE_ID", "a b"),
+        ("KAFKA_SSL_CAFILE", "/nowhere/ca.pem"),
+        ("KAFKA_SSL_CAFILE", __file__),
     ],
 )
 def test_what_is_refused(name: str, value: str) -> None:
@@ -104,6 +144,13 @@ def test_what_is_refused(name: str, value: str) -> None:
         ("REDIS_URL", "redis+cluster://a:7000,b:7001"),
         ("REDIS_URL", "rediss://:secret@cache:6380/1"),
         ("KAFKA_BOOTSTRAP", "a:9092, [::1]:9093"),
+        ("POSTGRES_DSN", f"host=/run/postgresql sslmode=verify-full sslrootcert={CERTIFICATE}"),
+        ("POSTGRES_DSN", "postgresql://a:1,b:2/d?target_session_attrs=read-write"),
+        ("POSTGRES_DSN", "host=h sslrootcert=system sslmode=verify-full"),
+        ("REDIS_URL", "redis://u:p%23%2F@[::1]:6379/3?client_name=a&socket_keepalive=yes"),
+        ("REDIS_URL", f"rediss://h?ssl_ca_certs={CERTIFICATE}&ssl_check_hostname=false"),
+        ("KAFKA_TOPIC", "Orders_v2-eu.new"),
+        ("KAFKA_SSL_CAFILE", str(CERTIFICATE)),
     ],
 )
 def test_what_is_taken(name: str, value: str) -> None:
@@ -146,3 +193,61 @@ def test_secrets_are_hidden_when_shown_and_in_a_repr() -> None:
 def test_a_misspelt_name_is_noticed() -> None:
     environment = {"ORDERS_HTTP_PROT": "1", "ORDERS_HTTP_PORT_FILE": "x", "ORDERS_TEST_X": "1"}
     assert unknown(environment, dotenv=None) == ["ORDERS_HTTP_PROT"]
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("ORDERS_KAFKA_TOPIC=заказы\n".encode("cp1251"), "UTF-8"),
+        ("ORDERS_HTTP_PORT=81\n".encode("utf-16"), "UTF-8"),
+        ("ORDERS_HTTP_PORT=81\n".encode("utf-16-le"), "UTF-8"),
+        (b"# ok\nORDERS_HTTP_PORT 81\n", "line 2 is not NAME=value"),
+    ],
+)
+def test_a_dotenv_file_that_cannot_be_read_is_named(
+    tmp_path: Path, content: bytes, says: str
+) -> None:
+    dotenv = tmp_path / ".env"
+    dotenv.write_bytes(content)
+    with pytest.raises(ConfigError) as caught:
+        load({}, dotenv=dotenv)
+    (fault,) = caught.value.faults
+    assert str(dotenv) in fault
+    assert says in fault
+    assert unknown({"ORDERS_HTTP_PROT": "1"}, dotenv=dotenv) == ["ORDERS_HTTP_PROT"]
+
+
+def test_a_mark_of_the_byte_order_is_no_part_of_a_name(tmp_path: Path) -> None:
+    dotenv = tmp_path / ".env"
+    dotenv.write_text("ORDERS_HTTP_PORT=81\n", "utf-8-sig")
+    assert settings(dotenv=dotenv).http_port == 81
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "visible"),
+    [
+        ("POSTGRES_DSN", DSN, "db orders u"),
+        (
+            "POSTGRES_DSN",
+            "host=db dbname=orders user=u password=hunter2 sslmode=require",
+            "require",
+        ),
+        ("POSTGRES_DSN", "postgresql://db/orders?password=hunter2", "db orders"),
+        ("REDIS_URL", "redis://u:hunter2@cache:6380/3", "redis://u: @cache:6380/3"),
+        ("REDIS_URL", "redis://:hunter2@cache", "@cache"),
+        ("REDIS_URL", "redis://cache/3?password=hunter2&client_name=me", "cache/3 client_name=me"),
+        ("REDIS_URL", "redis+cluster://u:hunter2@a:1,b:2", "a:1,b:2"),
+    ],
+)
+def test_host_and_database_are_shown_and_the_password_is_not(
+    name: str, value: str, visible: str
+) -> None:
+    text = shown(settings(**{name: value}))[f"ORDERS_{name}"] or ""
+    assert "hunter2" not in text
+    assert "********" in text
+    assert all(part in text for part in visible.split())
+
+
+def test_the_bound_on_the_topic_of_dead_letters_leaves_room_for_that_of_replays() -> None:
+    kafka = to_kafka_settings(settings(KAFKA_BOOTSTRAP="h:1"))
+    assert kafka.replays_topic == kafka.dlq_topic + REPLAYS

@@ -22,6 +22,14 @@ log = structlog.get_logger(__name__)
 
 NEEDED = ("postgres_dsn", "kafka_bootstrap")
 """Settings without a default that the API and the consumer require."""
+NEEDED_BY = {
+    "api": NEEDED,
+    "consumer": NEEDED,
+    "migrate": ("postgres_dsn",),
+    "generate": ("kafka_bootstrap",),
+    "dlq": ("kafka_bootstrap",),
+}
+"""The same by command."""
 
 
 class Migrates(Protocol):

@@ -82,6 +82,23 @@ def test_config_ends_with_2_on_a_fault() -> None:
     assert run("config", ORDERS_HTTP_PORT="x").exit_code == 2
 
 
+@pytest.mark.parametrize(
+    ("command", "needed"),
+    [
+        ("api", {"POSTGRES_DSN", "KAFKA_BOOTSTRAP"}),
+        ("consumer", {"POSTGRES_DSN", "KAFKA_BOOTSTRAP"}),
+        ("migrate", {"POSTGRES_DSN"}),
+        ("generate", {"KAFKA_BOOTSTRAP"}),
+        ("dlq", {"KAFKA_BOOTSTRAP"}),
+    ],
+)
+def test_config_says_what_a_command_needs(command: str, needed: set[str]) -> None:
+    ended = run("config", "--for", command)
+    assert ended.exit_code == 2
+    for name in ("POSTGRES_DSN", "KAFKA_BOOTSTRAP"):
+        assert (f"ORDERS_{name}: is required" in ended.stderr) == (name in needed)
+
+
 def test_generate_prints_orders_that_are_valid() -> None:
     printed = run("generate", "3", "--stdout")
     assert printed.exit_code == 0

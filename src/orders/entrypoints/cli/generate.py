@@ -11,7 +11,7 @@ from orders.bootstrap import build, open_all
 from orders.config import Settings
 from orders.domain.errors import Unavailable
 from orders.domain.order.document import encode
-from orders.entrypoints.startup import settings_or_exit, start_logging
+from orders.entrypoints.startup import NEEDED_BY, settings_or_exit, start_logging
 
 CHUNK = 500
 """Orders per acknowledged chunk; these stay on the topic if the command is stopped."""
@@ -28,7 +28,7 @@ def generate(amount: int, *, stdout: bool) -> None:
       ORDERS_KAFKA_BOOTSTRAP=127.0.0.1:9092 orders generate 10000
       orders generate 3 --stdout
     """
-    settings = settings_or_exit(() if stdout else ("kafka_bootstrap",))
+    settings = settings_or_exit(() if stdout else NEEDED_BY["generate"])
     start_logging(settings, "generate")
     if stdout:
         _print(settings, amount)

@@ -8,7 +8,7 @@ import click
 from orders.bootstrap import build, open_all
 from orders.config import Settings
 from orders.domain.errors import OrdersError, UnsuitableDatabase
-from orders.entrypoints.startup import EXIT_CONFIG, settings_or_exit, start_logging
+from orders.entrypoints.startup import EXIT_CONFIG, NEEDED_BY, settings_or_exit, start_logging
 
 
 @click.command()
@@ -23,7 +23,7 @@ def migrate() -> None:
     Example:
       ORDERS_POSTGRES_DSN=postgresql://orders@db/orders orders migrate
     """
-    settings = settings_or_exit(("postgres_dsn",))
+    settings = settings_or_exit(NEEDED_BY["migrate"])
     start_logging(settings, "migrate")
     try:
         applied = asyncio.run(_migrate(settings))

@@ -3,7 +3,7 @@
 import click
 
 from orders.config import shown, variables
-from orders.entrypoints.startup import settings_or_exit
+from orders.entrypoints.startup import NEEDED_BY, settings_or_exit
 
 
 class _WithVariables(click.Command):
@@ -22,16 +22,23 @@ class _WithVariables(click.Command):
 
 
 @click.command(cls=_WithVariables)
-def config() -> None:
+@click.option(
+    "--for",
+    "process",
+    type=click.Choice(list(NEEDED_BY)),
+    help="Check that all settings that this command needs are set, too.",
+)
+def config(process: str | None) -> None:
     """Check the configuration and print it without secrets.
 
     Prints one line per variable; those that are not set are comments. If something is wrong, it
-    lists every fault and exits with 2.
+    lists every fault and exits with 2. Files that are named are opened; no server is contacted.
 
     \b
-    Example:
+    Examples:
+      orders config --for consumer
       ORDERS_HTTP_PORT=9090 orders config
     """
-    settings = settings_or_exit()
+    settings = settings_or_exit(NEEDED_BY[process] if process else ())
     for name, value in shown(settings).items():
         click.echo(f"# {name} is not set" if value is None else f"{name}={value}")

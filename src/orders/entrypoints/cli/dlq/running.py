@@ -7,7 +7,7 @@ import click
 
 from orders.bootstrap import Container, build
 from orders.domain.errors import Invalid, OrdersError
-from orders.entrypoints.startup import settings_or_exit, start_logging
+from orders.entrypoints.startup import NEEDED_BY, settings_or_exit, start_logging
 
 
 def container_of(context: click.Context) -> Container:
@@ -15,7 +15,7 @@ def container_of(context: click.Context) -> Container:
     if context.obj is not None:
         given: Container = context.obj
         return given
-    settings = settings_or_exit(("kafka_bootstrap",))
+    settings = settings_or_exit(NEEDED_BY["dlq"])
     start_logging(settings, "dlq")
     return build(settings)
 

@@ -1,0 +1,202 @@
+"""Checks the addresses of servers without connecting, and shows them without passwords."""
+
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
+
+HIDDEN = "********"
+
+_POSTGRES_CHOICES = {
+    "sslmode": "disable allow prefer require verify-ca verify-full",
+    "sslnegotiation": "postgres direct",
+    "sslcertmode": "disable allow require",
+    "channel_binding": "disable prefer require",
+    "gssencmode": "disable prefer require",
+    "target_session_attrs": "any read-write read-only primary standby prefer-standby",
+    "load_balance_hosts": "disable random",
+}
+_POSTGRES_SECRETS = {"password", "sslpassword", "scram_client_key", "oauth_client_secret"}
+_POSTGRES_NUMBERS = (
+    "connect_timeout",
+    "keepalives_idle",
+    "keepalives_interval",
+    "tcp_user_timeout",
+)
+
+_REDIS_SCHEMES = {"redis", "rediss", "redis+cluster"}
+_REDIS_SECRETS = {"password", "ssl_password"}
+_LAST_PORT = 65535
+_BOOLEANS = {"true", "false", "yes", "no", "1", "0"}
+
+
+def postgres_fault(value: str) -> str | None:
+    """Return what is wrong with a libpq URL or key=value string, or None."""
+    # Imported here: a command that does not connect need not load it.
+    from psycopg import ProgrammingError  # noqa: PLC0415
+    from psycopg.conninfo import conninfo_to_dict  # noqa: PLC0415
+
+    try:
+        found = {name: str(value) for name, value in conninfo_to_dict(value).items()}
+    except ProgrammingError:
+        return "must be a libpq URL or key=value string"
+    for name, choices in _POSTGRES_CHOICES.items():
+        if name in found and found[name] not in choices.split():
+            return f"{name} must be one of {choices.replace(' ', ', ')}"
+    for name in _POSTGRES_NUMBERS:
+        if name in found and not found[name].lstrip("-").isdecimal():
+            return f"{name} must be a whole number"
+    if not all(_is_port(port) for port in found.get("port", "").split(",") if port):
+        return "port must be from 1 to 65535"
+    if found.get("sslrootcert") != "system" and (
+        fault := _pem_fault("sslrootcert", found.get("sslrootcert"))
+    ):
+        return fault
+    return _first(lambda name: _file_fault(name, found.get(name)), "sslcert", "sslkey", "sslcrl")
+
+
+def shown_postgres(value: str) -> str:
+    """Return a valid DSN as a key=value string, with secrets hidden."""
+    from psycopg.conninfo import conninfo_to_dict, make_conninfo  # noqa: PLC0415
+
+    found = conninfo_to_dict(value)
+    return make_conninfo("", **found | dict.fromkeys(_POSTGRES_SECRETS & found.keys(), HIDDEN))
+
+
+def redis_fault(value: str) -> str | None:
+    """Return what is wrong with the URL of a server or a cluster, or None."""
+    scheme, _, rest = value.partition("://")
+    if scheme not in _REDIS_SCHEMES or not rest:
+        return "must begin with redis://, rediss:// or redis+cluster:// and name a host"
+    try:
+        parts = urlsplit(value)
+        options = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
+    except ValueError:
+        return "is not a valid URL"
+    if fault := _redis_host_fault(scheme, parts):
+        return fault
+    if scheme == "redis+cluster":
+        return "redis+cluster:// takes no path and no options" if options or parts.path else None
+    database = parts.path.strip("/")
+    if database and not database.isdecimal():
+        return "the path must be the number of a database"
+    return _first(lambda option: _redis_option_fault(scheme, *option), *options)
+
+
+def shown_redis(value: str) -> str:
+    """Return a valid URL with passwords hidden."""
+    parts = urlsplit(value)
+    credentials, at, hosts = parts.netloc.rpartition("@")
+    user, colon, _ = credentials.partition(":")
+    options = [(k, HIDDEN if k in _REDIS_SECRETS else v) for k, v in parse_qsl(parts.query)]
+    shown = f"{user}{colon}{HIDDEN if colon else ''}{at}{hosts}"
+    return parts._replace(netloc=shown, query=urlencode(options, safe="*/")).geturl()
+
+
+def bootstrap_fault(value: str) -> str | None:
+    """Return what is wrong with Kafka's host:port list, or None."""
+    if all(_is_host(server.strip(), needs_port=True) for server in value.split(",")):
+        return None
+    return "must be host:port, or several of them separated by commas"
+
+
+def ca_file_fault(value: str) -> str | None:
+    """Return what is wrong with a file of CA certificates, or None."""
+    return _pem_fault("", value)
+
+
+def _redis_host_fault(scheme: str, parts: SplitResult) -> str | None:
+    hosts = parts.netloc.rpartition("@")[2].split(",")
+    if len(hosts) > 1 and scheme != "redis+cluster":
+        return "names several hosts: use redis+cluster:// for a cluster, else name one"
+    if all(map(_is_host, hosts)) and not parts.fragment:
+        return None
+    return (
+        "must name a host, and a port from 1 to 65535 if any; "
+        "write % / ? # @ in a password as %25 %2F %3F %23 %40"
+    )
+
+
+def _redis_option_fault(scheme: str, name: str, value: str) -> str | None:
+    if name.startswith("ssl_") and scheme != "rediss":
+        return f"option {name} needs rediss://"
+    if check := _REDIS_OPTIONS.get(name):
+        return check(name, value)
+    return "has an option that is not known" if not name.isidentifier() else f"no option {name}"
+
+
+def _is_host(host: str, *, needs_port: bool = False) -> bool:
+    try:
+        parts = urlsplit("//" + host)
+        port = parts.port
+    except ValueError:
+        return False
+    rest = (parts.path, parts.query, parts.fragment, parts.username)
+    # A port of 0 is none; without a port there is a default one, unless it is needed.
+    is_port_good = not needs_port if port is None else port > 0
+    return bool(parts.hostname) and not any(rest) and is_port_good
+
+
+def _is_port(value: str) -> bool:
+    return value.isdecimal() and 1 <= int(value) <= _LAST_PORT
+
+
+def _is_boolean(name: str, value: str) -> str | None:
+    return None if value.lower() in _BOOLEANS else f"{name} must be true or false"
+
+
+def _is_number(name: str, value: str) -> str | None:
+    return None if value.isdecimal() else f"{name} must be a whole number"
+
+
+def _any_text(name: str, value: str) -> str | None:
+    return None if value else f"{name} is empty"
+
+
+def _is_verification(name: str, value: str) -> str | None:
+    choices = ("none", "optional", "required")
+    return None if value in choices else f"{name} must be one of {', '.join(choices)}"
+
+
+def _file_fault(name: str, path: str | None) -> str | None:
+    if path is None:
+        return None
+    try:
+        with Path(path).open("rb"):
+            return None
+    except (OSError, ValueError):
+        return f"{name} names a file that cannot be read".lstrip()
+
+
+def _pem_fault(name: str, path: str | None) -> str | None:
+    if path is None or (fault := _file_fault(name, path)):
+        return fault if path else None
+    try:
+        if ssl.create_default_context(cafile=path).get_ca_certs():
+            return None
+    except (OSError, ValueError):  # ssl.SSLError is an OSError
+        pass
+    return f"{name} names a file without CA certificates in PEM".lstrip()
+
+
+def _first(check: Callable[..., str | None], *values: object) -> str | None:
+    return next(filter(None, map(check, values)), None)
+
+
+_REDIS_OPTIONS: dict[str, Callable[[str, str], str | None]] = {
+    "db": _is_number,
+    "username": _any_text,
+    "password": _any_text,
+    "client_name": _any_text,
+    "health_check_interval": _is_number,
+    "socket_keepalive": _is_boolean,
+    "ssl_ca_certs": _pem_fault,
+    "ssl_ca_path": _any_text,
+    "ssl_certfile": _file_fault,
+    "ssl_keyfile": _file_fault,
+    "ssl_password": _any_text,
+    "ssl_cert_reqs": _is_verification,
+    "ssl_check_hostname": _is_boolean,
+    "ssl_ciphers": _any_text,
+    "ssl_min_version": _is_number,
+}
