@@ -1,6 +1,5 @@
 """Checks the addresses of servers without connecting, and shows them without passwords."""
 
-import ssl
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
@@ -171,6 +170,8 @@ def _file_fault(name: str, path: str | None) -> str | None:
 def _pem_fault(name: str, path: str | None) -> str | None:
     if path is None or (fault := _file_fault(name, path)):
         return fault if path else None
+    import ssl  # noqa: PLC0415 (as above)
+
     try:
         if ssl.create_default_context(cafile=path).get_ca_certs():
             return None

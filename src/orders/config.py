@@ -178,9 +178,12 @@ def load(
     environment: Mapping[str, str],
     *,
     required: Sequence[str] = (),
+    only: Sequence[str] = (),
     dotenv: Path | None = Path(".env"),
 ) -> Settings:
     """Load settings from ``environment``, then ``dotenv``; fields in ``required`` must be set.
+
+    With ``only``, the other fields are neither read nor checked.
 
     Raises:
         ConfigError: with every fault at once.
@@ -189,6 +192,8 @@ def load(
     faults: list[str] = []
     values: dict[str, Any] = {}
     for field in msgspec.structs.fields(Settings):
+        if only and field.name not in only:
+            continue
         name = _variable(field.name)
         raw = _raw(name, given, faults)
         if raw is None:

@@ -46,6 +46,10 @@ _COMMANDS = {
         "orders.entrypoints.cli.generate:generate",
         "Create AMOUNT random orders and send them to the topic.",
     ),
+    "health": _Lazy(
+        "orders.entrypoints.cli.health:health",
+        "Ask the API or the consumer on this machine whether it is ready.",
+    ),
     "migrate": _Lazy(
         "orders.entrypoints.cli.migrate:migrate",
         "Apply missing migrations to the database.",

@@ -1,0 +1,51 @@
+"""The command `orders health`, which imports next to nothing: it is run every few seconds."""
+
+import os
+from http.client import HTTPConnection, HTTPException
+
+import click
+
+from orders.config import ConfigError, load
+
+_SECONDS = 3.0
+_OK = 200
+_LOCAL = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
+_SETTINGS = {
+    "api": ("http_host", "http_port"),
+    "consumer": ("consumer_health_host", "consumer_health_port"),
+}
+
+
+@click.command()
+@click.argument("process", type=click.Choice(list(_SETTINGS)))
+@click.option("--live", is_flag=True, help="Ask whether it is alive, not whether it is ready.")
+def health(process: str, *, live: bool) -> None:
+    """Ask the API or the consumer on this machine whether it is ready.
+
+    Finds it by the settings. Exits with 0 if it is, with 1 if it is not or does not answer within
+    3 s, and with 2 if the settings are wrong. Meant for the health checks of containers.
+
+    \b
+    Examples:
+      orders health api
+      orders health consumer --live
+    """
+    names = _SETTINGS[process]
+    try:
+        settings = load(os.environ, required=names[1:] if process == "consumer" else (), only=names)
+    except ConfigError as error:
+        for fault in error.faults:
+            click.echo(f"orders: {fault}", err=True)
+        raise SystemExit(2) from None
+    host, port = (getattr(settings, name) for name in names)
+    connection = HTTPConnection(_LOCAL.get(host, host), port, timeout=_SECONDS)
+    try:
+        connection.request("GET", "/health/live" if live else "/health/ready")
+        response = connection.getresponse()
+        click.echo(response.read(65_536).decode("utf-8", "replace"))
+    except (OSError, HTTPException):
+        raise click.ClickException(f"the {process} does not answer at port {port}") from None
+    finally:
+        connection.close()
+    if response.status != _OK:
+        raise SystemExit(1)
