@@ -14,9 +14,9 @@ from orders_dev import ports
 
 from .choice import Engine
 
-POSTGRES_IMAGE = "postgres:18"
-VALKEY_IMAGE = "valkey/valkey:9"
-KAFKA_IMAGE = "apache/kafka:4.1.1"
+POSTGRES_IMAGE = "postgres:18.6"
+VALKEY_IMAGE = "valkey/valkey:9.1.2"
+KAFKA_IMAGE = "apache/kafka:4.3.1"
 _PING_SECONDS = 3
 _START_SECONDS = 120
 _KAFKA_PORT = 9092
