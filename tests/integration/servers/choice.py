@@ -1,4 +1,7 @@
-"""Which servers the tests run on: given ones, else containers, else the embedded ones."""
+"""Which servers the tests run on: given ones, else containers, else the embedded ones.
+
+`ORDERS_TEST_SERVERS=embedded` leaves the containers out.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,6 +12,10 @@ VARIABLES = {
     "redis": "ORDERS_TEST_REDIS_URL",
     "kafka": "ORDERS_TEST_KAFKA_BOOTSTRAP",
 }
+
+
+FORCED = "ORDERS_TEST_SERVERS"
+"""Set to ``embedded``, no engine is asked: one may answer that cannot run containers."""
 
 
 class Source(Enum):
@@ -47,7 +54,12 @@ def choose(environment: Mapping[str, str], ask_engine: Callable[[], Engine]) -> 
         if environment.get(variable, "").strip()
     }
     missing = [server for server in VARIABLES if server not in choices]
-    if missing:
+    forced = environment.get(FORCED, "").strip()
+    if forced not in {"", Source.EMBEDDED.value}:
+        raise ValueError(f"{FORCED} must be {Source.EMBEDDED.value}, or not set")
+    if missing and forced:
+        choices |= dict.fromkeys(missing, Choice(Source.EMBEDDED, FORCED))
+    elif missing:
         engine = ask_engine()
         source = Source.DOCKER if engine.answers else Source.EMBEDDED
         choices |= dict.fromkeys(missing, Choice(source, engine.detail))

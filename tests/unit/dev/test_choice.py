@@ -42,6 +42,19 @@ def test_the_engine_is_not_asked_where_all_is_given() -> None:
     assert {c.source for c in choose(environment, never).values()} == {Source.GIVEN}
 
 
+def test_the_embedded_servers_can_be_forced_where_an_engine_answers_but_cannot_serve() -> None:
+    environment = {"ORDERS_TEST_SERVERS": "embedded", VARIABLES["redis"]: "here"}
+    choices = choose(environment, never)
+    assert choices["redis"].source is Source.GIVEN
+    embedded = Choice(Source.EMBEDDED, "ORDERS_TEST_SERVERS")
+    assert choices["postgres"] == choices["kafka"] == embedded
+
+
+def test_a_misspelt_wish_is_not_ignored() -> None:
+    with pytest.raises(ValueError, match="must be embedded"):
+        choose({"ORDERS_TEST_SERVERS": "embeded"}, never)
+
+
 def test_the_engine_is_asked_once() -> None:
     asked: list[int] = []
 
