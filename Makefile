@@ -93,9 +93,13 @@ $(READY): requirements/dev.lock
 $(RUN_READY): requirements/run.lock
 $(READY) $(RUN_READY): pyproject.toml requirements/build.lock
 	@echo "Installing into $(VENV) (the first time this takes a minute or two)"
+	@command -v $(PYTHON) >/dev/null || \
+		{ echo "There is no $(PYTHON) here. Name one that is: make PYTHON=python3.12 ..."; exit 2; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is needed: make PYTHON=python3.12 ..."; exit 2; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --require-hashes $(patsubst %,--requirement %,$(filter %.lock,$^))
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m pip install --require-hashes $(patsubst %,--requirement %,$(filter %.lock,$^)) && \
+		$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable . || \
+		{ echo "The packages could not be installed. They come from a package index: check the connection"; \
+		echo "and proxy, or name a mirror (PIP_INDEX_URL), and run the same again."; exit 2; }
 	@touch $@

@@ -10,7 +10,7 @@ from orders_dev.errors import UsageError
 
 _STATE = "orders-dev.json"
 _MAX_LOG_BYTES = 10_000_000
-_OURS = {_STATE, "lock", ".gitignore"}
+_OURS = {_STATE, "orders-dev.new", "lock", ".gitignore"}
 
 
 class DataFolder:
@@ -33,8 +33,19 @@ class DataFolder:
         """Create the folder if it is missing, and lock it, at most until this process ends.
 
         Raises:
-            UsageError: another process has locked it, or it contains other files.
+            UsageError: another process has locked it, it contains other files, or it cannot be
+                written.
         """
+        try:
+            self._acquire()
+        except OSError as error:
+            self.release()
+            raise UsageError(
+                f"{self.path} cannot be used for the data: {error.strerror}.",
+                "Make it writable, or choose another folder with --data.",
+            ) from None
+
+    def _acquire(self) -> None:
         self._check_contents()
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         # Not inherited: a child that outlives this process must not block the next run.

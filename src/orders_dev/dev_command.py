@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from orders.entrypoints.startup import EXIT_CONFIG, EXIT_FAILED, settings_or_exit
-from orders_dev.errors import DevError, UsageError
+from orders_dev.errors import DevError, UsageError, of_system
 from orders_dev.requirements import check_machine, check_system
 
 _STOP_SIGNALS = (
@@ -59,7 +59,8 @@ def dev(data: Path, *, reset: bool) -> None:
         from orders_dev.local_system import run  # noqa: PLC0415
 
         run(settings, data, console, stop, reset=reset)
-    except DevError as error:
+    except (DevError, OSError) as failure:
+        error = failure if isinstance(failure, DevError) else of_system(failure)
         stderr = Console(stderr=True)
         stderr.print(Text(error.message, style="bold red"), soft_wrap=True)
         if error.advice:

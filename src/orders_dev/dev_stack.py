@@ -1,7 +1,7 @@
 """The servers of one data folder, and the ports of these and of the API."""
 
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,13 @@ SERVER_PORTS = {
     "kafka": 9092,
     "controller": 9093,
     "health": 8081,  # the consumer's
+}
+_TITLES = {
+    "postgres": "PostgreSQL",
+    "valkey": "Valkey",
+    "kafka": "Kafka",
+    "controller": "Kafka's controller",
+    "health": "the consumer's health",
 }
 _USUAL_HTTP = 8080
 _HERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
@@ -100,33 +107,63 @@ class DevStack:
         )
 
 
-def choose_server_ports(remembered: Mapping[str, int]) -> dict[str, int]:
+def preferred_ports(remembered: Mapping[str, int]) -> dict[str, int]:
+    """The port of each server that is tried first: that of the last run, else its default."""
+    return {name: remembered.get(name, usual) for name, usual in SERVER_PORTS.items()}
+
+
+def choose_server_ports(
+    remembered: Mapping[str, int], claim: Callable[[int], bool] = lambda _port: True
+) -> dict[str, int]:
     """Choose a free port for each server: that of the last run, else its default, else any."""
     chosen: dict[str, int] = {}
-    for name, usual in SERVER_PORTS.items():
-        preferred = [remembered[name]] if name in remembered else []
-        chosen[name] = ports.choose([*preferred, usual], taken=chosen.values())
+    for name, preferred in preferred_ports(remembered).items():
+        candidates = [preferred, SERVER_PORTS[name]]
+        chosen[name] = ports.choose(candidates, taken=chosen.values(), claim=claim)
     return chosen
 
 
-def choose_http_port(settings: Settings, *, asked_for: bool) -> int:
+def replaced_ports(
+    preferred: Mapping[str, int], chosen: Mapping[str, int], settings: Settings
+) -> list[str]:
+    """A sentence for each port in use here that was taken and had to be replaced."""
+    own = {
+        "postgres": settings.postgres_dsn,
+        "valkey": settings.redis_url,
+        "kafka": settings.kafka_bootstrap,
+        "controller": settings.kafka_bootstrap,
+        "health": settings.consumer_health_port,
+    }
+    return [
+        f"Port {preferred[name]} is taken: {_TITLES[name]} gets {port}."
+        for name, port in chosen.items()
+        if port != preferred[name] and not own[name]
+    ]
+
+
+def choose_http_port(
+    settings: Settings, *, asked_for: bool, claim: Callable[[int], bool] = lambda _port: True
+) -> int:
     """Choose the port of the API.
 
     Args:
         settings: with the port and the address to listen on.
         asked_for: whether the user has set the port; if so, no other one is chosen.
+        claim: called with a free port; False if another `orders dev` has it.
 
     Raises:
         UsageError: the port that the user has set is taken.
     """
-    if ports.is_free(settings.http_port, local_host(settings)):
+    if ports.is_free(settings.http_port, local_host(settings)) and claim(settings.http_port):
         return settings.http_port
     if asked_for:
         raise UsageError(
             f"Port {settings.http_port} ({HTTP_PORT}) is taken by another program.",
             f"Stop that program, or set {HTTP_PORT} to another port.",
         )
-    return ports.choose(range(_USUAL_HTTP + 1, _USUAL_HTTP + 20))
+    return ports.choose(
+        range(_USUAL_HTTP + 1, _USUAL_HTTP + 20), taken=SERVER_PORTS.values(), claim=claim
+    )
 
 
 def asks_for_http_port(environment: Mapping[str, str], dotenv: Path = Path(".env")) -> bool:

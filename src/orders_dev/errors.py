@@ -21,3 +21,12 @@ class UsageError(DevError):
 
 class ChildError(DevError):
     """A child process did not start, did not become ready, or ended unexpectedly."""
+
+
+def of_system(error: OSError) -> DevError:
+    """Describe an error of the operating system, such as a full disk or a missing right."""
+    place = f"{error.filename}: " if error.filename else ""
+    return DevError(
+        f"{place}{error.strerror or error}.",
+        "Correct that (rights, free space, limits), or choose another folder with --data.",
+    )

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from orders_dev.errors import DevError
+from orders_dev.errors import DevError, of_system
 
 LOCK = Path(__file__).with_name("kafka.lock")
 _FETCHERS = 8
@@ -149,6 +149,8 @@ class _Downloader:
         try:
             path = project.at_version(jar.version).artifact().resolve()
         except (OSError, RuntimeError, requests.RequestException) as error:
+            if isinstance(error, OSError) and error.filename:  # a folder, not the network
+                raise of_system(error) from error
             raise DevError(
                 f"A part of Apache Kafka could not be downloaded: {what}.",
                 "It comes once from a Maven repository: check the connection (and proxy), or "

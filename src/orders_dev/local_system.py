@@ -15,7 +15,11 @@ from orders_dev.dev_stack import (
     asks_for_http_port,
     choose_http_port,
     choose_server_ports,
+    preferred_ports,
+    replaced_ports,
 )
+from orders_dev.jars import user_cache
+from orders_dev.ports import Claims
 from orders_dev.supervisor import Supervisor
 
 
@@ -38,6 +42,7 @@ def run(
     """
     data = DataFolder(path)
     data.acquire()
+    claims = Claims(user_cache().parent / "ports")
     try:
         # Processes that a killed run has left may still use the ports.
         apps.end_orphans(data.path)
@@ -45,12 +50,17 @@ def run(
             server.end_orphan()
             if reset:
                 server.erase()
-        http_port = choose_http_port(settings, asked_for=asks_for_http_port(os.environ))
+        asked_for = asks_for_http_port(os.environ)
+        http_port = choose_http_port(settings, asked_for=asked_for, claim=claims)
         if http_port != settings.http_port:
             console.print(f"Port {settings.http_port} is taken: the API gets {http_port}.")
-        server_ports = choose_server_ports({} if reset else data.remembered_ports())
+        remembered = {} if reset else data.remembered_ports()
+        server_ports = choose_server_ports(remembered, claims)
+        for sentence in replaced_ports(preferred_ports(remembered), server_ports, settings):
+            console.print(sentence, highlight=False)
         data.remember_ports(server_ports)
         stack = DevStack.on(data, server_ports, http_port)
         Supervisor(data, settings, os.environ, console, stop).run(stack)
     finally:
+        claims.release()
         data.release()

@@ -243,6 +243,16 @@ def test_a_taken_port_that_was_asked_for_is_refused_before_anything_starts(
     assert not (dev.folder / "data" / "postgres").exists()
 
 
+def test_data_that_cannot_be_written_is_two_lines(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "orders", "dev", "--data", "/dev/null/data"]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ended.returncode == 2
+    assert ended.stderr.splitlines() == [
+        "/dev/null/data cannot be used for the data: Not a directory.",
+        "Make it writable, or choose another folder with --data.",
+    ]
+
+
 def test_all_invalid_settings_are_reported(start: Callable[..., Dev]) -> None:
     dev = start(ORDERS_HTTP_PORT="x", ORDERS_CACHE_CAPACITY="none")
     assert dev.wait_until_ended() == 2

@@ -1,5 +1,6 @@
 """The data folder of `orders dev`: one holder, nobody else's files."""
 
+import errno
 import subprocess
 import sys
 from pathlib import Path
@@ -83,4 +84,31 @@ def test_a_long_log_is_put_aside(tmp_path: Path) -> None:
     (data.logs / "kafka.log").write_bytes(b"short")
     data.acquire()
     assert sorted(log.name for log in data.logs.iterdir()) == ["api.log.old", "kafka.log"]
+    data.release()
+
+
+@pytest.mark.parametrize("call", ["mkdir", "open", "write_text", "iterdir"])
+def test_a_folder_that_cannot_be_written_is_said(
+    tmp_path: Path, call: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    data = DataFolder(tmp_path)
+    monkeypatch.setattr(Path, call, refuse)
+    with pytest.raises(UsageError, match="cannot be used for the data: Read-only") as failure:
+        data.acquire()
+    assert "--data" in failure.value.advice
+
+
+def test_a_folder_below_a_file_is_said() -> None:
+    with pytest.raises(UsageError, match="Not a directory"):
+        DataFolder(Path("/dev/null/data")).acquire()
+
+
+def test_a_folder_that_another_process_is_creating_is_not_a_foreign_one(tmp_path: Path) -> None:
+    (tmp_path / "lock").touch()
+    (tmp_path / "orders-dev.new").touch()
+    data = DataFolder(tmp_path)
+    data.acquire()
     data.release()

@@ -18,6 +18,8 @@ from orders_dev.dev_stack import (
     asks_for_http_port,
     choose_http_port,
     choose_server_ports,
+    preferred_ports,
+    replaced_ports,
 )
 from orders_dev.errors import UsageError
 from orders_dev.ports import choose
@@ -109,6 +111,24 @@ def test_the_usual_ports_unless_taken_the_last_ones_first() -> None:
     assert chosen["kafka"] != busy
     assert set(chosen) == set(SERVER_PORTS)
     assert len(set(chosen.values())) == len(chosen)
+
+
+def test_every_port_that_was_replaced_is_said_unless_its_server_is_the_users_own() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        busy = taken.getsockname()[1]
+        preferred = preferred_ports({"postgres": busy, "kafka": busy})
+        chosen = choose_server_ports({"postgres": busy, "kafka": busy})
+    said = replaced_ports(preferred, chosen, Settings())
+    assert f"Port {busy} is taken: PostgreSQL gets {chosen['postgres']}." in said
+    assert f"Port {busy} is taken: Kafka gets {chosen['kafka']}." in said
+    own = replaced_ports(preferred, chosen, load(OWN, dotenv=None))
+    assert not any("PostgreSQL" in line or "Kafka" in line for line in own)
+
+
+def test_a_claimed_http_port_counts_as_taken() -> None:
+    settings = Settings(http_port=choose())
+    with pytest.raises(UsageError, match="is taken by another program"):
+        choose_http_port(settings, asked_for=True, claim=lambda _port: False)
 
 
 def test_a_taken_http_port_is_replaced_only_where_it_was_not_asked_for() -> None:

@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -39,3 +40,19 @@ def test_what_is_promised_is_not_given_again() -> None:
     other = ports.choose([free], taken={free})
     assert other != free
     assert ports.is_free(other)
+
+
+def test_two_that_start_at_once_get_different_ports(tmp_path: Path) -> None:
+    free = ports.choose()
+    first, second = ports.Claims(tmp_path / "ports"), ports.Claims(tmp_path / "ports")
+    assert ports.choose([free], claim=first) == free
+    assert ports.choose([free], claim=second) != free
+    first.release()
+    third = ports.Claims(tmp_path / "ports")
+    assert ports.choose([free], claim=third) == free
+    second.release()
+    third.release()
+
+
+def test_where_nothing_can_be_written_there_are_no_claims() -> None:
+    assert ports.Claims(Path("/dev/null/ports"))(1)
