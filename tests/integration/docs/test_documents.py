@@ -24,6 +24,7 @@ TO_RUN = {
 }
 _STATUS = re.compile(r"(\d{3})(?::|$)")
 _PRINTED = re.compile(r"^print\(.*\)  # (.*)$", re.MULTILINE)
+_ORDER_UID = re.compile(r'"order_uid": ?"(\w+)"')
 _VOLATILE = (
     (re.compile(r"[0-9a-f]{64}"), "N"),
     (re.compile(r"\d+(?:[.:-]\d+)*"), "N"),
@@ -62,14 +63,14 @@ class Terminal:
             "COLUMNS": "80",
         }
 
-    def follow(self, command: Command) -> None:
-        """Type it; asserts that it does what the document says."""
+    def follow(self, command: Command) -> str:
+        """Type it; asserts that it does what the document says, and returns what was printed."""
         if command.is_python:
             said = self._run([sys.executable, "-c", self._here(command.text)])
             expected = _PRINTED.findall(command.text)
             assert expected, "it shows nothing"
             assert said.splitlines() == expected
-            return
+            return said
         if command.text == "orders doctor" and command.output:
             self._leave_five_messages()
         code = int(any("✗ problem" in line for line in command.output))
@@ -79,6 +80,7 @@ class Terminal:
         got = {_lasting(line) for line in self._as_written(said).splitlines()}
         for line in command.output:
             assert line.strip() == "..." or _lasting(line) in got, f"{line}\n{said}"
+        return said
 
     def _run(self, words: list[str], code: int = 0) -> str:
         done = subprocess.run(
@@ -152,8 +154,14 @@ def terminal(
 )
 @pytest.mark.timeout(240)
 def test_commands_do_what_is_said(document: Path, terminal: Terminal) -> None:
+    random: set[str] = set()
     for command in TO_RUN[document]:
-        terminal.follow(command)
+        said = terminal.follow(command)
+        if "/random/" in command.text:
+            random = set(_ORDER_UID.findall(said))
+            assert len(random) == 3
+        elif "orders?limit=3" in command.text and random:
+            assert set(_ORDER_UID.findall(said)) == random
 
 
 def test_the_order_of_the_first_steps_is_the_one_of_the_api() -> None:
