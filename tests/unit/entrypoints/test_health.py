@@ -55,6 +55,11 @@ def test_the_exit_code_says_how_it_is(process: str, host: str, port: int) -> Non
     assert run(process, "--live", **where).exit_code == 0
 
 
+def test_the_health_port_of_the_api_is_used_where_it_is_set(port: int) -> None:
+    where = {"ORDERS_HTTP_PORT": "1", "ORDERS_HTTP_HEALTH_PORT": str(port)}
+    assert run("api", "--live", **where).exit_code == 0
+
+
 @pytest.mark.parametrize("process", ["api", "consumer"])
 def test_nobody_answers(process: str) -> None:
     ended = run(process, **address(process, 1))

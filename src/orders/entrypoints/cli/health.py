@@ -2,6 +2,7 @@
 
 import os
 from http.client import HTTPConnection, HTTPException
+from itertools import chain
 
 import click
 
@@ -10,14 +11,15 @@ from orders.config import ConfigError, load
 _SECONDS = 3.0
 _OK = 200
 _LOCAL = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
-_SETTINGS = {
-    "api": ("http_host", "http_port"),
-    "consumer": ("consumer_health_host", "consumer_health_port"),
+_ADDRESSES = {
+    "api": (("http_health_host", "http_health_port"), ("http_host", "http_port")),
+    "consumer": (("consumer_health_host", "consumer_health_port"),),
 }
+"""The settings with host and port of each process; the first whose port is set is used."""
 
 
 @click.command()
-@click.argument("process", type=click.Choice(list(_SETTINGS)))
+@click.argument("process", type=click.Choice(list(_ADDRESSES)))
 @click.option("--live", is_flag=True, help="Ask whether it is alive, not whether it is ready.")
 def health(process: str, *, live: bool) -> None:
     """Ask the API or the consumer on this machine whether it is ready.
@@ -30,14 +32,16 @@ def health(process: str, *, live: bool) -> None:
       orders health api
       orders health consumer --live
     """
-    names = _SETTINGS[process]
+    addresses = _ADDRESSES[process]
     try:
-        settings = load(os.environ, required=names[1:] if process == "consumer" else (), only=names)
+        required = ("consumer_health_port",) if process == "consumer" else ()
+        settings = load(os.environ, required=required, only=tuple(chain(*addresses)))
     except ConfigError as error:
         for fault in error.faults:
             click.echo(f"orders: {fault}", err=True)
         raise SystemExit(2) from None
-    host, port = (getattr(settings, name) for name in names)
+    given = [(getattr(settings, host), getattr(settings, port)) for host, port in addresses]
+    host, port = next(address for address in given if address[1] is not None)
     connection = HTTPConnection(_LOCAL.get(host, host), port, timeout=_SECONDS)
     try:
         connection.request("GET", "/health/live" if live else "/health/ready")
