@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from functools import partial
 
 import structlog
@@ -39,7 +39,7 @@ def create_in_memory(settings: Settings) -> ASGIApp:
     """Create the application on in-memory adapters, with a consumer in the same process."""
     start_logging(settings, "api")
     container = build_in_memory(settings)
-    return _app(container, settings, partial(_in_memory, container))
+    return _app(container, settings, partial(_in_memory, container, settings))
 
 
 def _app(container: Container, settings: Settings, lifespan: Lifespan) -> ASGIApp:
@@ -61,13 +61,7 @@ async def _on_servers(container: Container, settings: Settings) -> AsyncIterator
             *container.look_up_resources(),
             *container.api_resources(),
         ),
-        serve_health_checks(
-            settings.http_health_host,
-            settings.http_health_port,
-            container.readiness(),
-            Readiness("unavailable", {}),
-            is_shared=settings.http_workers > 1,
-        ),
+        _health(settings, container),
         _in_background(_prepare(container, settings)),
         watch_health(container.readiness(), SERVERS),
     ):
@@ -75,14 +69,25 @@ async def _on_servers(container: Container, settings: Settings) -> AsyncIterator
 
 
 @asynccontextmanager
-async def _in_memory(container: Container) -> AsyncIterator[None]:
+async def _in_memory(container: Container, settings: Settings) -> AsyncIterator[None]:
     stop = asyncio.Event()
     async with (
         open_all(*container.look_up_resources()),
+        _health(settings, container),
         _in_background(container.ingest_pipeline(run_in_thread=in_daemon_thread).run(stop)),
     ):
         yield
         stop.set()
+
+
+def _health(settings: Settings, container: Container) -> AbstractAsyncContextManager[None]:
+    return serve_health_checks(
+        settings.http_health_host,
+        settings.http_health_port,
+        container.readiness(),
+        Readiness("unavailable", {}),
+        is_shared=settings.http_workers > 1,
+    )
 
 
 async def _prepare(container: Container, settings: Settings) -> None:
