@@ -9,7 +9,7 @@ pytest.register_assert_rewrite("tests.asyncapi", "tests.contracts", "tests.http_
 
 # A deadline for each example would measure the machine, not the code.
 hypothesis.settings.register_profile("common", deadline=None, max_examples=20)
-hypothesis.settings.register_profile("thorough", deadline=None, max_examples=200)  # make properties
+hypothesis.settings.register_profile("thorough", deadline=None, max_examples=100)  # make properties
 hypothesis.settings.load_profile("common")
 
 # By default a traceback is drawn with every local variable in it: seconds, for the application.

@@ -166,7 +166,11 @@ NOW = int(time.time() * 1000)
     ],
     ids=["defaults", "no later ones", "no earlier ones", "their own time"],
 )
-@pytest.mark.parametrize("timestamp", [NOW + 3 * DAY, NOW, 0, -1, -5, 2**63 - 1, -(2**63)])
+@pytest.mark.parametrize(
+    "timestamp",
+    [NOW + 3 * DAY, NOW, 0, -1, -5, 2**63 - 1, -(2**63)],
+    ids=["in three days", "now", "epoch", "none", "before the epoch", "largest", "smallest"],
+)
 async def test_no_timestamp_holds_up_a_dead_letter_or_is_lost(
     kafka_settings: KafkaSettings, other_client: OtherClient, timestamp: int, config: dict[str, Any]
 ) -> None:
