@@ -1,9 +1,7 @@
 """The consumer says over HTTP whether it can do its work: truly, also when all servers answer."""
 
-import json
 import socket
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,14 +10,9 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
+from tests.builders import order_bytes
 from tests.integration.system.processes import START_SECONDS, System, free_port
 from tests.waiting import wait_until
-
-ORDER = json.loads((Path(__file__).parents[2] / "data" / "order.json").read_bytes())
-
-
-def order(order_uid: str) -> bytes:
-    return json.dumps(ORDER | {"order_uid": order_uid}).encode()
 
 
 class Consumer:
@@ -59,7 +52,7 @@ def test_a_table_that_is_locked(running: System, database_dsn: str) -> None:
     consumer.wait_for("ready", store="up", postgres="up", kafka="up", commits="up", redis="up")
     with psycopg.connect(database_dsn) as other:
         other.execute("LOCK TABLE orders IN SHARE ROW EXCLUSIVE MODE")
-        running.send(order("late"))
+        running.send(order_bytes("late"))
         found = consumer.wait_for("unavailable", store="down", postgres="up", kafka="up")
     store = found["parts"]["store"]
     assert store["reason"] == "PostgreSQL cannot do it now: lock not available (55P03)"
@@ -80,7 +73,7 @@ def test_a_database_that_takes_no_writes(running: System, database_dsn: str) -> 
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
-        running.send(order("late"))
+        running.send(order_bytes("late"))
         found = consumer.wait_for("unavailable", store="down", postgres="up")
         assert found["parts"]["store"]["reason"].endswith("read only sql transaction (25006)")
         first = found["parts"]["store"]["since"]

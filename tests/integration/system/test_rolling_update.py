@@ -1,6 +1,5 @@
 """Two versions side by side in an update with a migration, and a restart of the older one."""
 
-import json
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -9,11 +8,11 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.builders import order_bytes
 from tests.integration.system import newer_version
 from tests.integration.system.processes import START_SECONDS, System, free_port, system
 from tests.waiting import wait_until
 
-ORDER = json.loads((Path(__file__).parents[2] / "data" / "order.json").read_bytes())
 NEWER = newer_version.__name__
 
 
@@ -42,16 +41,12 @@ def until_state(url: str, state: str) -> dict[str, Any]:
     return wait_until(ask, START_SECONDS, f"{url} is {state}", partial(str, readiness(url)))
 
 
-def order(uid: str) -> bytes:
-    return json.dumps(ORDER | {"order_uid": uid}).encode()
-
-
 def test_both_versions_are_ready_and_the_older_one_restarts(running: System, newer: System) -> None:
     older_api = f"http://127.0.0.1:{running.port}"
     health = free_port()
     running.start("consumer", ORDERS_CONSUMER_HEALTH_PORT=str(health))
     running.start_api()
-    running.send(order("before"))
+    running.send(order_bytes("before"))
     running.order("before")
     newer.start_api()
     assert until_state(f"http://127.0.0.1:{newer.port}", "ready")["status"] == 200
@@ -64,5 +59,5 @@ def test_both_versions_are_ready_and_the_older_one_restarts(running: System, new
         assert running.stop("api") == running.stop("consumer") == 0
         running.start("consumer", ORDERS_CONSUMER_HEALTH_PORT=str(health))
         running.start_api()
-    running.send(order("after"))
+    running.send(order_bytes("after"))
     assert running.order("after").content == newer.order("after").content

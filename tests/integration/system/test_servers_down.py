@@ -1,6 +1,5 @@
 """Reads and writes work with Redis down, and everything recovers by itself with its server."""
 
-import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,15 +11,10 @@ import pytest
 import redis
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from tests.builders import order_bytes
 from tests.integration.system.processes import START_SECONDS, System, system
 from tests.integration.tcp_proxy import TcpProxy
 from tests.waiting import wait_until
-
-ORDER = json.loads((Path(__file__).parents[2] / "data" / "order.json").read_bytes())
-
-
-def order(order_uid: str) -> bytes:
-    return json.dumps(ORDER | {"order_uid": order_uid}).encode()
 
 
 @pytest.fixture
@@ -70,10 +64,10 @@ def test_redis_down(behind_doors: System, redis_door: TcpProxy, redis_url: str, 
     system = behind_doors
     system.start("consumer")
     system.start_api()
-    system.send(order("before"))
+    system.send(order_bytes("before"))
     system.order("before")
     getattr(redis_door, way)()
-    system.send(order("meanwhile"))
+    system.send(order_bytes("meanwhile"))
     assert system.order("meanwhile", seconds=5).status_code == 200
     assert system.order("before").status_code == 200
     answer = wait_until(
@@ -86,7 +80,7 @@ def test_redis_down(behind_doors: System, redis_door: TcpProxy, redis_url: str, 
     for process in ("api", "consumer"):
         wait_for_line(system, process, "Redis is unreachable")
     redis_door.open()
-    system.send(order("after"))
+    system.send(order_bytes("after"))
     system.order("after")
     wait_until(
         lambda: system.http.get("/health/ready").json()["state"] == "ready",
@@ -95,7 +89,7 @@ def test_redis_down(behind_doors: System, redis_door: TcpProxy, redis_url: str, 
     )
     prefix = system.environment["ORDERS_CACHE_PREFIX"]
     known = cached(redis_url, prefix)
-    system.send(order("cached again"))
+    system.send(order_bytes("cached again"))
     system.order("cached again")
     wait_until(
         lambda: cached(redis_url, prefix) > known, START_SECONDS, "the cache is in use again"
@@ -114,7 +108,7 @@ def test_connections_that_have_stalled_stop_nobody_else(
     system.start("consumer", ORDERS_POSTGRES_DSN=database_dsn)
     system.start_api()
     for uid in ("a", "b", "c", "last"):
-        system.send(order(uid))
+        system.send(order_bytes(uid))
     system.order("last")  # so the others are stored, and nobody has asked for them yet
 
     def ask(uid: str, seconds: float = 9.0) -> int:
@@ -151,12 +145,12 @@ def test_postgres_down(behind_doors: System, postgres_door: TcpProxy) -> None:
     down = system.wait_for_api(503)
     assert down.json()["parts"]["postgres"]["state"] == "down"
     assert system.http.get("/health/live").status_code == 200
-    system.send(order("early"))
+    system.send(order_bytes("early"))
     postgres_door.open()
     system.wait_for_api(200)
     system.order("early")
     postgres_door.shut()
-    system.send(order("late"))
+    system.send(order_bytes("late"))
     assert system.http.get("/orders/early").status_code == 200  # the cache holds it
     miss = system.http.get("/orders/late")
     assert miss.status_code == 503
@@ -175,10 +169,10 @@ def test_stopping_with_postgres_down(behind_doors: System, postgres_door: TcpPro
     system = behind_doors
     system.start("consumer")
     system.start_api()
-    system.send(order("one"))
+    system.send(order_bytes("one"))
     system.order("one")
     postgres_door.freeze()
-    system.send(order("two"))
+    system.send(order_bytes("two"))
     assert system.stop("consumer") == 0
     assert system.stop("api") == 0
     postgres_door.open()

@@ -1,6 +1,5 @@
 """The consumer ends within 10 s of the first SIGTERM or SIGINT, with 0, whatever is going on."""
 
-import json
 import os
 import signal
 import socket
@@ -14,6 +13,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from tests.builders import order_bytes
 from tests.integration.kafka.own_broker import OwnBroker
 from tests.integration.system.held_up_consumer import WAYS
 from tests.integration.system.processes import START_SECONDS, System, system
@@ -21,13 +21,8 @@ from tests.integration.tcp_proxy import TcpProxy
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[3]
-ORDER = json.loads((ROOT / "tests" / "data" / "order.json").read_bytes())
 BOUND = 10.0
 SIGNALS = [signal.SIGTERM, signal.SIGINT]
-
-
-def order(order_uid: str) -> bytes:
-    return json.dumps(ORDER | {"order_uid": order_uid}).encode()
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +82,7 @@ def working(consumer: System, database_dsn: str) -> None:
     """Start it, and have it store an order."""
     consumer.start("consumer")
     logged(consumer, "partitions assigned")
-    consumer.send(order("before"))
+    consumer.send(order_bytes("before"))
     wait_until(lambda: "before" in stored(database_dsn), START_SECONDS, "an order is stored")
 
 
@@ -165,7 +160,7 @@ def test_with_a_batch_in_progress_and_postgres_down(
     """It is dropped uncommitted, and comes again."""
     working(consumer, database_dsn)
     take_down(None, postgres_door, how)
-    consumer.send(order("in hand"))
+    consumer.send(order_bytes("in hand"))
     if how == "dead":
         logged(consumer, "cannot store, waiting")
     else:
@@ -187,7 +182,7 @@ def test_with_something_unacknowledged(
     with psycopg.connect(database_dsn) as other:
         other.execute("LOCK TABLE orders IN SHARE ROW EXCLUSIVE MODE")
         bad = [b"[]"] if also == "dead letters" else []
-        consumer.send(b"[" + b",".join([order("in hand"), *bad]) + b"]")
+        consumer.send(b"[" + b",".join([order_bytes("in hand"), *bad]) + b"]")
         wait_until(
             lambda: other.execute("SELECT 1 FROM pg_locks WHERE NOT granted").fetchone(),
             START_SECONDS,

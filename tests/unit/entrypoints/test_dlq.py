@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Collection, Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -22,14 +21,14 @@ from orders.adapters.memory.replay_target import MemoryReplayTarget
 from orders.adapters.memory.topic import MemoryTopic
 from orders.bootstrap import Container, build_in_memory
 from orders.config import Settings
-from orders.domain.intake.messages import DeadLetter, ErrorCode, Message, Origin
+from orders.domain.intake.messages import DeadLetter, ErrorCode, Message
 from orders.domain.ports import Entry
 from orders.domain.use_cases import replay_dead_letters
 from orders.entrypoints.cli.dlq.terminal import safe
 from orders.entrypoints.cli.main import main
+from tests import builders
 from tests.unit.domain.order.reference import REFERENCE
 
-START = datetime(2026, 1, 1, 12, tzinfo=UTC)
 PERSONAL = [str(value) for value in REFERENCE["delivery"].values()]
 HOSTILE = "\x1b[2J\x1b]0;owned\x07\x9b31m\u202e\u200b[red]x[/red]:smile:\r\n"
 
@@ -53,12 +52,8 @@ def dead_letter(
     hours: int = 0,
     **fields: Any,
 ) -> DeadLetter:
-    origin = Origin(fields.pop("topic", "orders"), 0, offset)
-    key, headers = fields.pop("key", b"k"), fields.pop("headers", ())
-    message = Message(origin, None, key, 1_600_000_000_000, headers)
-    fields.setdefault("detail", "$: expected object, got int")
-    failed_at = START + timedelta(hours=hours)
-    return DeadLetter(message, index, value, code, failed_at=failed_at, **fields)
+    fields = {"detail": "$: expected object, got int"} | fields
+    return builders.dead_letter(offset, index, value=value, code=code, hours=hours, **fields)
 
 
 def kept(container: Container) -> MemoryDeadLetters:

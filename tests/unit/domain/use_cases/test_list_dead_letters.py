@@ -1,6 +1,7 @@
 """The list of dead letters: each once, its newest copy, and what has become of it."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,26 +14,22 @@ from orders.adapters.memory.dead_letters import MemoryDeadLetters
 from orders.adapters.memory.replay_journal import MemoryJournalStore, MemoryReplayJournal
 from orders.domain.dead_letters.index import Reference, Selection, State
 from orders.domain.errors import Unavailable
-from orders.domain.intake.messages import DeadLetter, ErrorCode, Identity, Message, Origin
+from orders.domain.intake.messages import DeadLetter, Identity, Origin
 from orders.domain.ports import ReplayNote
 from orders.domain.use_cases.list_dead_letters import (
     DeadLetterCounts,
     DeadLetterList,
     ListDeadLetters,
 )
-
-START = datetime(2026, 1, 1, tzinfo=UTC)
+from tests import builders
+from tests.builders import START
 
 
 def at(hours: float) -> datetime:
     return START + timedelta(hours=hours)
 
 
-def dead_letter(
-    offset: int, index: int = 0, *, hours: float = 0, code: ErrorCode = "invalid", attempt: int = 1
-) -> DeadLetter:
-    message = Message(Origin("orders", 1, offset), None, b"k")
-    return DeadLetter(message, index, b"[1]", code, "$: is bad", at(hours), attempt)
+dead_letter = partial(builders.dead_letter, partition=1)
 
 
 class Setting:

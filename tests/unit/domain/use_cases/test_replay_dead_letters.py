@@ -4,7 +4,7 @@ import itertools
 import json
 from collections import Counter
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from unittest.mock import patch
 
@@ -31,17 +31,16 @@ from orders.domain.use_cases.replay_dead_letters import (
     ReplayReport,
     ReplayRequest,
 )
+from tests import builders
+from tests.builders import START
 from tests.unit.domain.order.reference import REFERENCE
-
-START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def dead_letter(
     offset: int, *, topic: str = "orders", code: ErrorCode = "invalid", **fields: Any
 ) -> DeadLetter:
-    value = fields.pop("value", str(offset).encode())
-    message = Message(Origin(topic, 1, offset), None, b"k", 5, (("trace", b"1"),))
-    return DeadLetter(message, 0, value, code, "$: is bad", START, **fields)
+    fields = {"value": str(offset).encode(), "headers": (("trace", b"1"),)} | fields
+    return builders.dead_letter(offset, topic=topic, code=code, partition=1, timestamp=5, **fields)
 
 
 class Setting:

@@ -1,7 +1,7 @@
 """One dead letter, and what today's rules say of it."""
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import permutations
 
 import pytest
@@ -11,17 +11,15 @@ from orders.adapters.memory.dead_letters import MemoryDeadLetters
 from orders.adapters.memory.replay_journal import MemoryJournalStore, MemoryReplayJournal
 from orders.domain.dead_letters.index import Reference
 from orders.domain.errors import Invalid, NotFound
-from orders.domain.intake.messages import DeadLetter, Message, Origin
+from orders.domain.intake.messages import DeadLetter
 from orders.domain.use_cases.show_dead_letter import ShowDeadLetter, ShownDeadLetter
+from tests import builders
+from tests.builders import START
 from tests.unit.domain.order.reference import REFERENCE
-
-START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def dead_letter(value: bytes | None, offset: int = 1, index: int = 0, hours: int = 0) -> DeadLetter:
-    message = Message(Origin("orders", 0, offset), None)
-    at = START + timedelta(hours=hours)
-    return DeadLetter(message, index, value, "invalid", "$: was bad", at)
+    return builders.dead_letter(offset, index, value=value, hours=hours)
 
 
 async def shown(reference: str, *written: DeadLetter | None) -> ShownDeadLetter:
