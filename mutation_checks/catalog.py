@@ -43,21 +43,21 @@ MUTATION_CHECKS = (
     ),
     MutationCheck(
         "stored orders are not written again (idempotent path)",
-        "adapters/postgres/idempotent_save.py",
+        "adapters/postgres/bisecting_save.py",
         "return [order for order in batch if order.order_uid not in judged]",
         "return batch",
         f"{_REPOSITORY}test_saving_again_changes_nothing",
     ),
     MutationCheck(
         "stored orders are compared in every field",
-        "adapters/postgres/idempotent_save.py",
+        "adapters/postgres/bisecting_save.py",
         "return encode(order) == document",
         "return True",
         f"{_REPOSITORY}test_each_field_makes_a_conflict",
     ),
     MutationCheck(
         "bisection finds the row that is refused, and it alone",
-        "adapters/postgres/idempotent_save.py",
+        "adapters/postgres/bisecting_save.py",
         """\
             for half in _halves(batch):
                 await self._write(half)

@@ -52,7 +52,7 @@ async def test_an_error_now_and_then_costs_no_message(
         return iter(records)
 
     monkeypatch.setattr(fetches, "read_records", sometimes)
-    monkeypatch.setattr("orders.adapters.kafka.consumer.retries._TRIES", 1_000)
+    monkeypatch.setattr("orders.adapters.kafka.consumer.client_retries._TRIES", 1_000)
     values = [b"%05d" % n for n in range(3_000)]
     async with opened(KafkaMessageSource(topics, fetch_max_bytes=5_000)) as source:
         batches = []
@@ -117,7 +117,7 @@ async def test_what_stands_before_it_is_waited_for_while_it_is_being_stored(
         return iter(good)
 
     monkeypatch.setattr(fetches, "read_records", failing)
-    monkeypatch.setattr("orders.adapters.kafka.consumer.retries._TRIES", 1)
+    monkeypatch.setattr("orders.adapters.kafka.consumer.client_retries._TRIES", 1)
     values = [b"%05d" % n for n in range(2_100)]  # more than a batch
     await asyncio.to_thread(other_client.send_many, topics.topic, values, partition=0)
     await asyncio.to_thread(other_client.send, topics.topic, b"broken", partition=0)

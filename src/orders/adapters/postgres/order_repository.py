@@ -4,11 +4,11 @@ from collections.abc import Collection, Sequence
 from operator import attrgetter
 
 from orders.adapters.postgres.access import can_read, can_write
+from orders.adapters.postgres.bisecting_save import BisectingSave
 from orders.adapters.postgres.copy_rows import copy_orders
 from orders.adapters.postgres.database import PostgresDatabase
 from orders.adapters.postgres.documents import DamageLog, damage_of, read_documents
 from orders.adapters.postgres.errors import is_row_fault, is_too_long
-from orders.adapters.postgres.idempotent_save import IdempotentSave
 from orders.adapters.postgres.read_sql import page_query
 from orders.domain.errors import Invalid
 from orders.domain.order.document import StoredOrder
@@ -57,7 +57,7 @@ class PostgresOrderRepository(OrderRepository):
                     whole = not is_too_long(error)
                 else:
                     return SaveReport(saved=uids)
-            idempotent = IdempotentSave(session, seconds)
+            idempotent = BisectingSave(session, seconds)
             async with session.transaction():
                 await idempotent.save(batch, whole=whole)
                 session.abort_after(seconds)

@@ -21,12 +21,12 @@ from orders.adapters.kafka.client.consumer_client import new_consumer
 from orders.adapters.kafka.client.gaps import Gap
 from orders.adapters.kafka.client.settings import KafkaSettings
 from orders.adapters.kafka.client.topics import TopicAdmin
-from orders.adapters.kafka.consumer.commits import Commits, Done
+from orders.adapters.kafka.consumer.client_retries import Retries
 from orders.adapters.kafka.consumer.fetches import refresh_topic
+from orders.adapters.kafka.consumer.offset_commits import Commits, Done
 from orders.adapters.kafka.consumer.offset_tracker import AckToken, OffsetTracker
 from orders.adapters.kafka.consumer.rebalance_listener import RebalanceListener
 from orders.adapters.kafka.consumer.record_buffer import RecordBuffer
-from orders.adapters.kafka.consumer.retries import Retries
 from orders.adapters.kafka.wire.record_batches import Record, UnreadableBatch
 from orders.domain.intake.messages import Batch
 

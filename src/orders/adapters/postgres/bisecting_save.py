@@ -1,4 +1,4 @@
-"""Saves a batch that contains stored orders or rows that the database rejects."""
+"""Saves a batch with stored orders or rejected rows in it, which bisection finds."""
 
 from collections.abc import Sequence
 
@@ -20,7 +20,7 @@ from orders.domain.order.rules import is_storable
 from orders.domain.ports import SaveReport
 
 
-class IdempotentSave(Struct):
+class BisectingSave(Struct):
     """Saves one batch in a transaction, which the caller begins and commits.
 
     Each attempt to write has a savepoint, so that a failure undoes only that attempt, and may take
