@@ -33,6 +33,8 @@ COLUMNS = {
 }
 """The four tables in the order in which they are filled; the key comes first."""
 
+_AT = {name: at for at, name in enumerate(COLUMNS["orders"])}
+
 Rows = dict[str, list[str]]
 """Lines of COPY's text format by table."""
 
@@ -136,9 +138,9 @@ def write_many(amount: int, folder: Path, templates: int = 2_000) -> dict[str, P
 
 def _own(line: str, number: int, chance: Random) -> str:
     cells = line.split("\t")
-    cells[1] = f"WB{cells[0][:12].upper()}"
-    cells[5] = f"customer-{1 + int(chance.random() * 100_000)}"
-    cells[9] = _timestamp(_BEGIN + timedelta(seconds=number))
+    cells[_AT["track_number"]] = f"WB{cells[0][:12].upper()}"
+    cells[_AT["customer_id"]] = f"customer-{1 + int(chance.random() * 100_000)}"
+    cells[_AT["date_created"]] = _timestamp(_BEGIN + timedelta(seconds=number))
     return "\t".join(cells)
 
 
