@@ -12,7 +12,7 @@ from typing import Self
 
 import httpx
 
-from tests.integration.system.processes import free_port
+from tests.integration.system.processes import SOURCES, free_port
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[3]
@@ -40,7 +40,7 @@ class ServerProcess:
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
                 [sys.executable, program, str(self.port), str(workers), str(grace), scenario],
-                env=os.environ | {"PYTHONPATH": str(ROOT)},
+                env=os.environ | {"PYTHONPATH": SOURCES},
                 stdout=log,
                 stderr=log,
                 start_new_session=True,

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -16,8 +17,7 @@ import pytest
 
 from orders.domain.order.document import encode
 from orders.entrypoints.http.docs.openapi.examples import ORDER
-from tests.integration.http.server_process import ROOT
-from tests.integration.system.processes import free_port
+from tests.integration.system.processes import SOURCES, free_port
 from tests.waiting import wait_until
 
 CONNECTIONS = 12
@@ -36,9 +36,10 @@ class Api:
     def connect(self) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.port), timeout=30)
 
-    def is_ready(self) -> bool:
+    def is_ready(self, url: str = "") -> bool:
         try:
-            return httpx.get(self.health_url + "/health/ready", timeout=5).status_code == 200
+            found = httpx.get((url or self.health_url) + "/health/ready", timeout=5)
+            return found.status_code == 200
         except httpx.TransportError:
             return False
 
@@ -59,7 +60,7 @@ def api(tmp_path: Path) -> Iterator[Api]:
         "ORDERS_HTTP_MAX_CONNECTIONS": str(CONNECTIONS),
         "ORDERS_HTTP_IDLE_TIMEOUT": "3",
         "ORDERS_HTTP_BODY_TIMEOUT": "2",
-        "PYTHONPATH": str(ROOT / "src"),
+        "PYTHONPATH": SOURCES,
     }
     with (tmp_path / "log").open("wb") as log:
         process = subprocess.Popen(
@@ -71,7 +72,9 @@ def api(tmp_path: Path) -> Iterator[Api]:
         )
     started = Api(process, port, health_port)
     try:
-        wait_until(started.is_ready, 30, "it is ready", lambda: (tmp_path / "log").read_text())
+        for url in (started.url, started.health_url):
+            is_ready = partial(started.is_ready, url)
+            wait_until(is_ready, 30, "it is ready", (tmp_path / "log").read_text)
         yield started
     finally:
         process.terminate()

@@ -267,11 +267,13 @@ _POST = b"POST /orders HTTP/1.1\r\nHost: x\r\n"
 def test_faults_of_clients_are_no_faults_of_the_server(
     server: ServerProcess, request_bytes: bytes, status: int
 ) -> None:
+    before = len(server.log)
     with _connected(server) as line:
         line.sendall(request_bytes)
         assert line.recv(1_000).startswith(b"HTTP/1.1 %d " % status)
-    assert "M" * 30 not in server.log
-    assert "unforeseen error" not in server.log
+    server.wait_until(lambda: '"request"' in server.log[before:], 10, "it is logged")
+    assert "M" * 30 not in server.log[before:]
+    assert "unforeseen error" not in server.log[before:]
 
 
 def test_an_upload_that_is_broken_off_is_logged_as_a_fault_of_the_client(

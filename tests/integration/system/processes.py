@@ -20,6 +20,9 @@ from tests.waiting import wait_until
 T = TypeVar("T")
 START_SECONDS = 30.0
 STOP_SECONDS = 10.0
+ROOT = Path(__file__).parents[3]
+SOURCES = os.pathsep.join([str(ROOT / "src"), str(ROOT)])
+"""PYTHONPATH of processes under test: this checkout, whatever the environment has installed."""
 
 
 def free_port() -> int:
@@ -48,7 +51,7 @@ class System:
         with (self._logs / f"{command}.log").open("ab") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", self._module, command],
-                env=inherited | self.environment | more,
+                env=inherited | {"PYTHONPATH": SOURCES} | self.environment | more,
                 stdout=log,
                 stderr=log,
                 cwd=self._logs,

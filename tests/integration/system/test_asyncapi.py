@@ -13,7 +13,10 @@ from tests import asyncapi
 from tests.integration.system.processes import System
 
 Document = dict[str, Any]
-_OF_THIS_RUN = {"orders-failed-at", "orders-source-topic", "orders-source-offset"}
+_OF_THIS_RUN = {
+    *("orders-failed-at", "orders-source-topic", "orders-source-offset"),
+    "orders-source-timestamp",
+}
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from tests.builders import order_bytes
 from tests.integration.kafka.own_broker import OwnBroker
 from tests.integration.system.held_up_consumer import WAYS
-from tests.integration.system.processes import START_SECONDS, System, system
+from tests.integration.system.processes import SOURCES, START_SECONDS, System, system
 from tests.integration.tcp_proxy import TcpProxy
 from tests.waiting import wait_until
 
@@ -216,7 +216,7 @@ def held_up(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[subproce
     with (tmp_path / "log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, str(ROOT / "tests/integration/system/held_up_consumer.py"), way],
-            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            env=os.environ | {"PYTHONPATH": SOURCES},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE if way == "log_is_not_read" else log,
             start_new_session=True,

@@ -68,7 +68,11 @@ def _list_parameters() -> tuple[dict[str, Any], ...]:
 _CROSS_SITE = (CROSS_SITE, "pages of other sites may not send orders", ())
 _NO_DATABASE = (UNAVAILABLE, "no connection to PostgreSQL: nothing listens at its address", ())
 UNEXPECTED = (INTERNAL, "the request id leads to what the log knows about it", ())
-_NO_BROKER = (UNAVAILABLE, "the brokers did not acknowledge in time", ())
+_NO_BROKER = (
+    UNAVAILABLE,
+    "the brokers did not acknowledge in time: nothing listens at the address of a broker",
+    (),
+)
 
 GET_ORDER = Operation(
     id="getOrder",
