@@ -149,7 +149,7 @@ def test_a_slow_reader_costs_no_memory_and_leaving_ends_the_stream(tmp_path: Pat
             assert waiting_at < MANY_PAGES / 4
             assert memory(server) - before < FLAT
         server.wait_until(lambda: stands_still(server), 10, "the stream has ended")
-        assert pages_read(server) < waiting_at + 10
+        assert pages_read(server) < waiting_at + 100
 
 
 def test_ten_who_do_not_read_cost_little_and_hold_up_nobody(tmp_path: Path) -> None:
