@@ -84,7 +84,7 @@ _spawner = _Spawner()
 class ChildProcess:
     """A program in a session of its own that logs to a file and ends with this process.
 
-    In its own session it does not get the terminal's Ctrl-C, so it stops only when told to.
+    In its own session it does not get the terminal's Ctrl-C, so it stops only on its own signal.
 
     Args:
         launch: what to run.

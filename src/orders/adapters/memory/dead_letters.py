@@ -12,7 +12,7 @@ class MemoryDeadLetters(DeadLetters, Dependency):
 
     Attributes:
         written: every dead letter in the order of writing; None for a message of somebody else.
-        available: set it to False to have them be away.
+        available: set it to False to simulate an outage.
     """
 
     def __init__(self) -> None:
@@ -36,4 +36,4 @@ class MemoryDeadLetters(DeadLetters, Dependency):
     async def check(self) -> None:
         """See ``Dependency.check``."""
         if not self.available:
-            raise Unavailable("the dead letters are away")
+            raise Unavailable("the dead letters are unreachable")

@@ -100,8 +100,8 @@ def dead_letter_in(message: Message) -> DeadLetter | None:
         return None
     others = tuple(header for header in message.headers if header[0] not in OWN)
     key = None if message.key == str(identity).encode() else message.key
-    told = ours.get(SOURCE_TIMESTAMP, b"")
-    timestamp = int(told) if _TIMESTAMP.fullmatch(told) else message.timestamp
+    sent_at = ours.get(SOURCE_TIMESTAMP, b"")
+    timestamp = int(sent_at) if _TIMESTAMP.fullmatch(sent_at) else message.timestamp
     return DeadLetter(
         Message(identity.origin, None, key, timestamp, others),
         identity.index,

@@ -43,7 +43,7 @@ def new_consumer(
 ) -> KafkaConsumer:
     """Make a consumer subscribed to the topic; ``listener`` gets its (re)assignments.
 
-    ``on_jump`` is told where the log does not hold what was to be read next.
+    ``on_jump`` is called if the log does not have the next offset to read.
 
     Raises:
         KafkaError: no broker answers.

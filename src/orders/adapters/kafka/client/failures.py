@@ -1,7 +1,7 @@
-"""Why the brokers cannot be used, in words: of what the client raises, the cause and the next step.
+"""Describes why the brokers cannot be used: the cause and the next step, for errors of the client.
 
-No address, no secret, and nothing that changes from one try to the next: a reason is logged again
-only when it is another one.
+A reason has no address, no secret, and nothing that differs between attempts, so that it is logged
+again only when the cause changes.
 """
 
 import re
@@ -45,7 +45,7 @@ class Failure(NamedTuple):
 class NotConnectedError(NoBrokersAvailable, NodeNotReadyError):  # type: ignore[misc]
     """No broker can be connected to; ``failure`` says why.
 
-    ``advertised`` is the address that cannot be connected to, where brokers have told it.
+    ``advertised`` is the address that cannot be reached, if the brokers advertise it.
     """
 
     def __init__(self, failure: Failure, advertised: str | None = None) -> None:
@@ -181,7 +181,7 @@ def describe_failure(error: BaseException) -> Failure:
             return failure
     if isinstance(error, (OSError, KafkaConnectionError)):
         text = f"{type(error).__name__}: {error}"
-        return next((failure for told, failure in _OF_TEXTS if re.search(told, text)), CLOSED)
+        return next((failure for pattern, failure in _OF_TEXTS if re.search(pattern, text)), CLOSED)
     return Failure(f"{NO_ANSWER.reason} as expected ({type(error).__name__})", NO_ANSWER.advice)
 
 

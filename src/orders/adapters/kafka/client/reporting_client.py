@@ -1,7 +1,7 @@
 """A Kafka client that reports why its connections fail.
 
-The client itself says NoBrokersAvailable whatever the cause is, writes tracebacks at each try, and
-lets some errors of one connection out of whatever was called.
+The client itself raises NoBrokersAvailable whatever the cause is, logs tracebacks at each attempt,
+and lets some errors of a single connection escape from unrelated calls.
 """
 
 import logging
@@ -148,7 +148,7 @@ class ReportingClient(KafkaClient):  # type: ignore[misc]
 
     @property
     def _advertised(self) -> str | None:
-        """The address that fails, if it is one that brokers have told."""
+        """The failing address, if the brokers advertise it."""
         failing = self._failing
         if failing is None or self.cluster.is_bootstrap(failing.node_id):
             return None

@@ -11,7 +11,9 @@ PART = "kafka"
 _finding = partial(Finding, PART)
 
 _ASSIGNORS = {"range", "roundrobin", ""}  # those of our client; none while the group rebalances
-_OTHERS = "set another ORDERS_KAFKA_GROUP, or stop its other members: they take orders away"
+_OTHERS = (
+    "set another ORDERS_KAFKA_GROUP, or stop its other members: they receive some of the orders"
+)
 
 
 def group_findings(view: ClusterView) -> Iterator[Finding]:
