@@ -22,6 +22,7 @@ EFFECTS = [("POST", "/orders"), ("POST", "/random/2"), ("GET", "/random/2")]
         {"Origin": "https://elsewhere.example"},
         {"Origin": "null"},
         {"Origin": "http://test:8081"},
+        {"Origin": "http://["},
         {"Sec-Fetch-Site": "cross-site", "Origin": "http://test"},
     ],
 )
@@ -52,7 +53,10 @@ async def test_hosts_that_are_not_allowed_are_refused(path: str) -> None:
     api = Api(settings=Settings(http_allowed_hosts="Test, [::1],127.0.0.1"))
     await api.store(order())
     async with api.client() as client:
-        for host in ("elsewhere.example", "test.elsewhere.example:80", "["):
+        for host in (
+            *("elsewhere.example", "test.elsewhere.example:80", "[", "test, elsewhere.example"),
+            *("elsewhere.example@test", "test/x", "test#x", "test?x", "test:x"),
+        ):
             answer = await client.get(path, headers={"Host": host})
             problem(answer, 421, "misdirected")
         answer = await client.get(path, headers={"Host": "x", "X-Request-ID": REQUEST_ID})

@@ -1,7 +1,7 @@
 """Refuses requests for other hosts (DNS rebinding) and writes from other sites (CSRF)."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from urllib.parse import urlsplit
 
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
@@ -15,6 +15,7 @@ from orders.entrypoints.http.problems import (
 from orders.entrypoints.http.responses import Header, header_values
 
 _CACHED_HOSTS = 100
+_HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^][@/?#:,\s]+))(?::[0-9]*)?")
 
 
 class AllowedHosts:
@@ -56,13 +57,11 @@ def refuse_cross_site(connection: ASGIConnection, _: BaseRouteHandler) -> None: 
         return
     if site in {"same-origin", "none"}:
         return
-    if site is None and origin is not None and urlsplit(origin).netloc == headers.get("host"):
+    if site is None and origin is not None and origin.partition("://")[2] == headers.get("host"):
         return
     raise HTTPProblem(CROSS_SITE, "pages of other sites may not send orders")
 
 
 def _name_of(host: str) -> str:
-    try:
-        return urlsplit("//" + host).hostname or ""
-    except ValueError:
-        return ""
+    found = _HOST.fullmatch(host)
+    return (found[1] or found[2]).lower() if found else ""
