@@ -187,7 +187,9 @@ def test_all_of_64_bits(window: Window) -> None:
 def test_the_json_is_the_one_that_is_served(window: Window) -> None:
     page = window.open(stock.MARKUP)
     window.result.locator("summary").click()
-    shown = window.result.locator(".raw").text_content()
+    raw = window.result.locator(".raw")
+    expect(raw).not_to_be_empty()  # it is filled when the browser has opened the details
+    shown = raw.text_content()
     served = page.request.get(f"/orders/{quote(stock.MARKUP, safe='')}").json()
     assert json.loads(shown or "") == served
 
