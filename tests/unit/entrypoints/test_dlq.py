@@ -422,7 +422,7 @@ class TestReplay:
         ):
             ended = dlq(container, *arguments)
             assert ended.exit_code == 1
-            assert "away" in ended.stderr
+            assert "unreachable" in ended.stderr
         assert "run the same command again" in dlq(container, "replay", "--all").stderr
 
     @pytest.mark.parametrize("arguments", [("--offset", "x"), ("--code", "x"), ("x",)])

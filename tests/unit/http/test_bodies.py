@@ -19,6 +19,7 @@ async def test_bodies_beyond_the_memory_for_all_are_refused_until_there_is_room(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(bodies, "BODIES_IN_MEMORY", 1.5)
+    monkeypatch.setattr(bodies, "SMALL_BYTES", 50)
     api = Api(settings=Settings(http_max_body=1_000))
     first_arrived, go_on = asyncio.Event(), asyncio.Event()
 
@@ -30,10 +31,11 @@ async def test_bodies_beyond_the_memory_for_all_are_refused_until_there_is_room(
     async with api.client() as client:
         first = asyncio.create_task(client.post("/orders", content=slow()))
         await first_arrived.wait()
-        refused = await client.post("/orders", content=b" " * 600)
+        refused = await client.post("/orders", content=b" " * 601)
         problem(refused, 503, "overloaded")
         assert refused.headers["retry-after"] == "5"
-        problem(await client.post("/orders", content=b" " * 500), 422, "invalid")
+        for small in (500, 50):
+            problem(await client.post("/orders", content=b" " * small), 422, "invalid")
         go_on.set()
         problem(await first, 422, "invalid")
         problem(await client.post("/orders", content=b" " * 600), 422, "invalid")

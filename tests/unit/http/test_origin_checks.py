@@ -87,7 +87,7 @@ async def test_no_order_in_a_form_that_is_not_accepted(api: Api, client: httpx.A
 
 async def test_a_path_with_an_empty_segment_is_unknown(api: Api, client: httpx.AsyncClient) -> None:
     await api.store(order())
-    for path in ("//orders/uid", "/orders//uid", "///orders/uid"):
+    for path in ("//orders/uid", "/orders//uid", "///orders/uid", "//orders", "//", "//random/1"):
         problem(
             await client.get(httpx.URL("http://test", raw_path=path.encode())), 404, "unknown-path"
         )

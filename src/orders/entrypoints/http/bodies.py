@@ -17,6 +17,8 @@ from orders.entrypoints.http.responses import header_values
 
 BODIES_IN_MEMORY = 4
 """All bodies together take as much memory as this many of the largest."""
+SMALL_BYTES = 65_536
+"""The first bytes of a body, which do not count: large bodies do not keep small ones out."""
 
 
 class RequestBodies:
@@ -39,7 +41,7 @@ class RequestBodies:
         if length.isdigit() and int(length) > self._max_bytes:
             raise HTTPProblem(TOO_LARGE, "the body is larger than this service reads")
         chunks: list[bytes] = []
-        size = 0
+        size = counted = 0
         try:
             try:
                 async with asyncio.timeout(self._timeout):
@@ -51,7 +53,9 @@ class RequestBodies:
                         chunk = message.get("body", b"")
                         more = message.get("more_body", False)
                         size += len(chunk)
-                        self._free -= len(chunk)
+                        beyond = max(0, size - SMALL_BYTES)
+                        self._free -= beyond - counted
+                        counted = beyond
                         if size > self._max_bytes:
                             detail = "the body is larger than this service reads"
                             raise HTTPProblem(TOO_LARGE, detail)
@@ -63,7 +67,7 @@ class RequestBodies:
                 raise HTTPProblem(SLOW_BODY, detail) from None
             yield b"".join(chunks)
         finally:
-            self._free += size
+            self._free += counted
 
 
 class Disconnection:

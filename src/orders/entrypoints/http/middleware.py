@@ -15,6 +15,7 @@ from orders.entrypoints.http import request_id as ids
 from orders.entrypoints.http.asgi_types import ASGIApp, Message, Receive, Scope, Send
 from orders.entrypoints.http.error_responses import error_response
 from orders.entrypoints.http.origin_checks import AllowedHosts
+from orders.entrypoints.http.problems import UNKNOWN_PATH, HTTPProblem
 from orders.entrypoints.http.responses import Header
 from orders.entrypoints.http.routes import has_effect
 
@@ -69,8 +70,7 @@ class RequestContextMiddleware:
             await send(message)
 
         try:
-            if not scope["path"].startswith(_HEALTH):  # probes use addresses
-                self._hosts.check(scope["headers"], dict(scope["headers"]))
+            self._check(scope)
             await self._app(scope, receive, send_with_headers)
         except Exception as error:  # noqa: BLE001 (each has a response)
             if status:
@@ -79,6 +79,12 @@ class RequestContextMiddleware:
                 _break_off(scope, status, began, request_id, cause or error)
             await error_response(error, scope)(scope, receive, send_with_headers)
         log_request(scope, status, began, request_id)
+
+    def _check(self, scope: Scope) -> None:
+        if not scope["path"].startswith(_HEALTH):  # probes use addresses
+            self._hosts.check(scope["headers"], dict(scope["headers"]))
+        if "//" in scope["path"]:  # Litestar would ignore empty segments
+            raise HTTPProblem(UNKNOWN_PATH, "a path has no empty segments")
 
 
 def begin_request(scope: Scope, request_id: bytes) -> None:

@@ -89,7 +89,7 @@ class GetOrder:
             raise MethodNotAllowedException(headers={"allow": _METHODS})
         order_uid = decoded(segment)
         if "\0" in order_uid:
-            raise NotFound("no order_uid holds U+0000")
+            raise NotFound("an order_uid cannot contain U+0000")
         cached = self._look_up.peek(order_uid)
         if cached is not None:
             document, digest = cached.document, cached.digest
