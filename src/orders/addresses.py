@@ -18,6 +18,8 @@ _POSTGRES_CHOICES = {
 _POSTGRES_SECRETS = {"password", "sslpassword", "scram_client_key", "oauth_client_secret"}
 _POSTGRES_NUMBERS = (
     "connect_timeout",
+    "keepalives",
+    "keepalives_count",
     "keepalives_idle",
     "keepalives_interval",
     "tcp_user_timeout",
@@ -45,13 +47,21 @@ def postgres_fault(value: str) -> str | None:
     for name in _POSTGRES_NUMBERS:
         if name in found and not found[name].lstrip("-").isdecimal():
             return f"{name} must be a whole number"
-    if not all(_is_port(port) for port in found.get("port", "").split(",") if port):
-        return "port must be from 1 to 65535"
+    if fault := _ports_fault(found):
+        return fault
     if found.get("sslrootcert") != "system" and (
         fault := _pem_fault("sslrootcert", found.get("sslrootcert"))
     ):
         return fault
     return _first(lambda name: _file_fault(name, found.get(name)), "sslcert", "sslkey", "sslcrl")
+
+
+def _ports_fault(found: dict[str, str]) -> str | None:
+    ports = found.get("port", "").split(",")
+    if not all(_is_port(port) for port in ports if port):
+        return "port must be from 1 to 65535"
+    hosts = found.get("host", found.get("hostaddr", "")).split(",")
+    return None if len(ports) in {1, len(hosts)} else "port must be one, or one for each host"
 
 
 def shown_postgres(value: str) -> str:
@@ -180,6 +190,27 @@ def _pem_fault(name: str, path: str | None) -> str | None:
     return f"{name} names a file without CA certificates in PEM".lstrip()
 
 
+def _folder_fault(name: str, path: str) -> str | None:
+    return None if Path(path).is_dir() else f"{name} names no folder"
+
+
+def _ciphers_fault(name: str, value: str) -> str | None:
+    import ssl  # noqa: PLC0415 (as above)
+
+    try:
+        ssl.create_default_context().set_ciphers(value)
+    except ssl.SSLError:
+        return f"{name} names no cipher that is known"
+    return None
+
+
+def _tls_version_fault(name: str, value: str) -> str | None:
+    import ssl  # noqa: PLC0415 (as above)
+
+    numbers = [str(version.value) for version in ssl.TLSVersion if version.value > 0]
+    return None if value in numbers else f"{name} must be one of {', '.join(numbers)}"
+
+
 def _first(check: Callable[..., str | None], *values: object) -> str | None:
     return next(filter(None, map(check, values)), None)
 
@@ -192,12 +223,12 @@ _REDIS_OPTIONS: dict[str, Callable[[str, str], str | None]] = {
     "health_check_interval": _is_number,
     "socket_keepalive": _is_boolean,
     "ssl_ca_certs": _pem_fault,
-    "ssl_ca_path": _any_text,
+    "ssl_ca_path": _folder_fault,
     "ssl_certfile": _file_fault,
     "ssl_keyfile": _file_fault,
     "ssl_password": _any_text,
     "ssl_cert_reqs": _is_verification,
     "ssl_check_hostname": _is_boolean,
-    "ssl_ciphers": _any_text,
-    "ssl_min_version": _is_number,
+    "ssl_ciphers": _ciphers_fault,
+    "ssl_min_version": _tls_version_fault,
 }

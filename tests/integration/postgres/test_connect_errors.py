@@ -141,6 +141,12 @@ async def test_doctor_compares_the_limit_of_the_role_with_the_pool(full_role: st
         ("fe_sendauth: no password supplied", "requires a password"),
         ("FATAL:  no such user", "user or this password"),
         ("could not load system root certificate paths", "sslrootcert"),
+        ("SSL error: tlsv1 alert unknown ca", "client's certificate"),
+        ("SSL error: sslv3 alert certificate expired", "client's certificate"),
+        ("could not match 2 port numbers to 1 hosts", "wrong value"),
+        ('invalid integer value "x" for connection option "keepalives"', "wrong value"),
+        ('invalid require_auth method: "foo"', "wrong value"),
+        ('invalid ssl_min_protocol_version value: "TLSv9"', "wrong value"),
     ],
 )
 def test_other_texts_of_the_client_and_of_servers(text: str, says: str) -> None:

@@ -135,6 +135,12 @@ async def test_any_error_of_the_client_counts_as_down(monkeypatch: pytest.Monkey
     await cache.close()
 
 
+def test_an_error_of_the_tls_settings_of_this_side() -> None:
+    assert (
+        fault_of(ssl.SSLError("No cipher can be selected.")).text == "TLS fails: handshake failed"
+    )
+
+
 def test_the_cause_below_an_error_of_a_cluster_is_the_one_that_is_named() -> None:
     error = RedisClusterException("cannot be connected: secret-host:1")
     error.__cause__ = ConnectionRefusedError()

@@ -69,7 +69,11 @@ _KNOWN: dict[str, ConnectFailure] = {
         "its certificate is for another host name",
         f"name the host in {_DSN} as its certificate does, or renew the certificate",
     ),
-    "certificate verify failed|certificate has expired|unknown ca": ConnectFailure(
+    "alert": ConnectFailure(
+        "it does not accept the client's certificate or the TLS version",
+        f"correct sslcert and sslkey in {_DSN}, and compare the TLS settings of both sides",
+    ),
+    "certificate verify failed|certificate has expired": ConnectFailure(
         "its certificate is not trusted: it has expired, or another authority signed it",
         f"renew the certificate, or correct sslrootcert in {_DSN}",
     ),
@@ -131,6 +135,9 @@ _KNOWN: dict[str, ConnectFailure] = {
     "invalid value for parameter|unrecognized configuration parameter|unsupported startup"
     "|invalid command-line argument|permission denied to set parameter": ConnectFailure(
         "it rejects an option of the DSN", f"correct options in {_DSN}"
+    ),
+    "invalid .*(value|method)|could not match .* (port|host)": ConnectFailure(
+        "the DSN has an option with a wrong value", f"correct it in {_DSN}"
     ),
     # The way there.
     "failed to resolve host|could not translate host name": _UNKNOWN_HOST,

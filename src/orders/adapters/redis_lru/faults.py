@@ -78,7 +78,9 @@ def _tls(error: BaseException) -> RedisFault | None:
             f"set ssl_ca_certs in {_SETTING} to the CA that signed it, and use the name in it",
         )
     if isinstance(error, ssl.SSLError):
-        reason = (error.reason or "handshake failed").replace("_", " ").lower()
+        # Errors that Python raises itself have no reason.
+        reason = getattr(error, "reason", None) or "handshake failed"
+        reason = reason.replace("_", " ").lower()
         advice = f"check that the port speaks TLS, and the ssl_ options in {_SETTING}"
         return RedisFault(f"TLS fails: {reason}", advice)
     if isinstance(error, (FileNotFoundError, PermissionError, IsADirectoryError)):

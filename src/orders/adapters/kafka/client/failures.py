@@ -68,7 +68,7 @@ _NAME = "correct ORDERS_KAFKA_TOPIC or ORDERS_KAFKA_DLQ_TOPIC: letters, digits, 
 
 NO_ANSWER = Failure(
     "the brokers do not answer",
-    "it may be frozen, or want other settings of security: look into its log, and at "
+    "a broker may be frozen, or require other security settings: check its log, and "
     "ORDERS_KAFKA_SECURITY_PROTOCOL, _SASL_* and _SSL_CAFILE",
 )
 """What is said where nothing more is known."""
@@ -110,7 +110,7 @@ _OF_TEXTS = (  # the client makes errors of the system into texts
     ),
     ("^SSL(EOF|ZeroReturn)Error", HANDSHAKE_ENDED),
     (
-        "CERTIFICATE_REQUIRED|HANDSHAKE_FAILURE",
+        "CERTIFICATE_REQUIRED|HANDSHAKE_FAILURE|ALERT",
         Failure("the brokers do not accept the TLS handshake", _LISTENER),
     ),
     ("^SSL", Failure("the broker does not speak TLS on this port", _LISTENER)),
@@ -119,7 +119,10 @@ _OF_TEXTS = (  # the client makes errors of the system into texts
         "^ConnectionRefusedError|ECONNREFUSED",
         Failure("nothing listens at the address of a broker", _START),
     ),
-    ("EHOSTUNREACH|ENETUNREACH", Failure("there is no route to a broker", _START)),
+    (
+        r"EHOSTUNREACH|ENETUNREACH|\[Errno 1(01|13)\]",
+        Failure("there is no route to a broker", _START),
+    ),
     (
         "^TimeoutError|timeout|timed out|ETIMEDOUT",
         Failure("the address of a broker does not answer", _START),
