@@ -239,4 +239,48 @@ MUTATION_CHECKS = (
         "tests/unit/adapters/test_batch_loader.py"
         "::test_an_order_stored_before_it_was_asked_for_is_never_missed",
     ),
+    MutationCheck(
+        "callers wait for the connections that a role may have",
+        "adapters/postgres/database.py",
+        "if self._connect_failure and not self._has_sessions():",
+        "if self._connect_failure:",
+        f"{_POSTGRES}test_connection_limit.py::test_parallel_readers_are_all_served",
+    ),
+    MutationCheck(
+        "missing rights are noticed before anything is stored",
+        "adapters/postgres/access.py",
+        "    _require_all(own, rights)\n",
+        "",
+        f"{_POSTGRES}test_rights.py::test_a_writer_without_the_right_to_write",
+    ),
+    MutationCheck(
+        "older code works with a newer schema that states so",
+        "adapters/postgres/schema.py",
+        "if any(done.oldest_compatible > len(known) for done in applied[len(known) :]):",
+        "if len(applied) > len(known):",
+        f"{_POSTGRES}test_migrations.py"
+        "::test_code_that_a_later_migration_is_compatible_with_works_on",
+    ),
+    MutationCheck(
+        "messages deleted before they were read are known afterwards",
+        "adapters/kafka/consumer/consumer_thread.py",
+        "        self._commits.note_gap(partition, gap)\n",
+        "",
+        f"{_KAFKA}test_gaps.py"
+        "::test_a_gap_is_logged_and_known_to_health_and_doctor_also_afterwards",
+    ),
+    MutationCheck(
+        "a broker's response has a bound",
+        "adapters/kafka/client/bounds.py",
+        "kafka.protocol.parser.KafkaBytes = _BoundedFrame\n",
+        "",
+        f"{_KAFKA}test_hostile_brokers.py::test_the_length_of_a_response",
+    ),
+    MutationCheck(
+        "a faulty document has a bound on its values",
+        "domain/intake/reading.py",
+        "    if has_more_values(text, MAX_VALUES):\n",
+        "    if False:\n",
+        "tests/unit/domain/intake/test_value_bound.py::test_very_many_values_are_one_fault",
+    ),
 )

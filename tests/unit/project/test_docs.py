@@ -40,6 +40,17 @@ def test_every_log_event_is_listed_with_its_level() -> None:
         assert any(f"`{event}`" in row and level in row for row in rows), (event, level)
 
 
+def test_every_listed_log_event_is_logged() -> None:
+    _, _, section = (ROOT / "docs" / "operating.md").read_text().partition("\n## The log\n")
+    rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
+    events = [event for row in rows for event in re.findall(r"`([^`]+)`", row)]
+    code = "\n".join(path.read_text() for path in (ROOT / "src" / "orders").rglob("*.py"))
+    assert len(events) > 30
+    for event in events:
+        _, _, of_any_server = event.partition(" ")
+        assert f'"{event}"' in code or f' {of_any_server}"' in code, event
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_links_and_paths_lead_somewhere(document: Path) -> None:
     text = document.read_text()

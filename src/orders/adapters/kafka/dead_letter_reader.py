@@ -27,7 +27,7 @@ class KafkaDeadLetterReader(DeadLetterReader):
         found = await offset_ranges(self._settings, self._topic)
         if not found:
             return None
-        return sum(extent.end - extent.start for extent in found.values())
+        return sum(offsets.end - offsets.start for offsets in found.values())
 
     async def read(self) -> AsyncIterator[Entry]:
         """See ``DeadLetterReader.read``."""
