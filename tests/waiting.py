@@ -12,7 +12,7 @@ __all__ = ["settle", "until", "wait_until", "works"]
 
 
 async def until(
-    condition: Callable[[], bool | Awaitable[bool]], what: str = "it", seconds: float = 10.0
+    condition: Callable[[], bool | Awaitable[bool]], what: str = "it", seconds: float = 30.0
 ) -> None:
     """Wait until ``condition`` holds; fails after ``seconds``."""
     deadline = time.monotonic() + seconds

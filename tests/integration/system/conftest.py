@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from tests.integration.system.processes import System, free_port, system
+from tests.integration.tcp_proxy import TcpProxy
 
 
 @pytest.fixture
@@ -30,3 +32,11 @@ def system_environment(database_dsn: str, redis_url: str, kafka_bootstrap: str) 
 def running(system_environment: dict[str, str], tmp_path: Path) -> Iterator[System]:
     with system(system_environment, tmp_path) as made:
         yield made
+
+
+@pytest.fixture
+def postgres_door(database_dsn: str) -> Iterator[TcpProxy]:
+    """A proxy in front of the database that can freeze or end connections."""
+    parts = conninfo_to_dict(database_dsn)
+    with TcpProxy(str(parts["host"]), int(parts["port"] or 5432)) as proxy:
+        yield proxy

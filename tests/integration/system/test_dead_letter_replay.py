@@ -138,7 +138,7 @@ def test_killed_again_and_again_it_forgets_none(operator: Operator) -> None:
 
 
 def test_stopped_by_a_signal_it_notes_what_it_sent(operator: Operator) -> None:
-    identities = seed(operator, 3 * DEAD_LETTERS)  # not done yet when it is told to stop
+    identities = seed(operator, 3 * DEAD_LETTERS)  # not finished when it is stopped
     process = operator.start("replay", "--all")
     wait_until(lambda: operator.end() > 0, 40, "it begins to send")
     process.send_signal(signal.SIGINT)

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 import redis
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import make_conninfo
 
 from tests.builders import order_bytes
 from tests.integration.system.processes import START_SECONDS, System, system
@@ -21,13 +21,6 @@ from tests.waiting import wait_until
 def redis_door(redis_url: str) -> Iterator[TcpProxy]:
     parts = urlsplit(redis_url)
     with TcpProxy(parts.hostname or "127.0.0.1", parts.port or 6379) as proxy:
-        yield proxy
-
-
-@pytest.fixture
-def postgres_door(database_dsn: str) -> Iterator[TcpProxy]:
-    parts = conninfo_to_dict(database_dsn)
-    with TcpProxy(str(parts["host"]), int(parts["port"] or 5432)) as proxy:
         yield proxy
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import make_conninfo
 
 from tests.builders import order_bytes
 from tests.integration.kafka.own_broker import OwnBroker
@@ -42,13 +42,6 @@ def broker(own_broker: OwnBroker) -> Iterator[OwnBroker]:
 @pytest.fixture
 def kafka_bootstrap(own_broker: OwnBroker) -> str:
     return own_broker.bootstrap
-
-
-@pytest.fixture
-def postgres_door(database_dsn: str) -> Iterator[TcpProxy]:
-    parts = conninfo_to_dict(database_dsn)
-    with TcpProxy(str(parts["host"]), int(parts["port"] or 5432)) as proxy:
-        yield proxy
 
 
 @pytest.fixture

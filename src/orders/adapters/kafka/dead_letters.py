@@ -19,6 +19,8 @@ _MAX_TIMESTAMP = 1 << 62
 """Far beyond what any topic takes. Nearer to the bounds of 64 bits the client fails at differences
 within a batch."""
 
+_Chunk = list[tuple[DeadLetter, Outgoing]]
+
 _log = structlog.get_logger(__name__)
 
 
@@ -40,14 +42,14 @@ class KafkaDeadLetters(DeadLetters, Dependency):
                 _log.exception("dead letter too large", advice=advice)
                 raise Unavailable("a dead letter is larger than its topic accepts") from error
 
-    async def _put_chunk(self, chunk: Sequence[DeadLetter]) -> None:
+    async def _put_chunk(self, chunk: _Chunk) -> None:
         try:
-            await self._client.send(self._topic, [_outgoing(dead_letter) for dead_letter in chunk])
+            await self._client.send(self._topic, [message for _, message in chunk])
         except MessageRefused:
             # Brokers refuse a batch as a whole and do not say which message it was. What they may
             # object to can be read from the headers again, so all of them can do without.
             await self._client.send(
-                self._topic, [_unobjectionable(dead_letter) for dead_letter in chunk]
+                self._topic, [_unobjectionable(dead_letter) for dead_letter, _ in chunk]
             )
 
     async def check(self) -> None:
@@ -55,15 +57,16 @@ class KafkaDeadLetters(DeadLetters, Dependency):
         await self._client.check()
 
 
-def _chunks(dead_letters: Sequence[DeadLetter]) -> Iterator[list[DeadLetter]]:
-    chunk: list[DeadLetter] = []
+def _chunks(dead_letters: Sequence[DeadLetter]) -> Iterator[_Chunk]:
+    chunk: _Chunk = []
     size = 0
     for dead_letter in dead_letters:
-        size += _outgoing(dead_letter).size
+        message = _outgoing(dead_letter)
+        size += message.size
         if chunk and size > BYTES_AT_ONCE:
             yield chunk
-            chunk, size = [], _outgoing(dead_letter).size
-        chunk.append(dead_letter)
+            chunk, size = [], message.size
+        chunk.append((dead_letter, message))
     if chunk:
         yield chunk
 

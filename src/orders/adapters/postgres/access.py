@@ -4,7 +4,7 @@ Asked of the catalog, not read from error messages, which are in the language of
 name an object but no right.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -96,7 +96,11 @@ async def applied_migrations(session: Session) -> list[Applied]:
         Unavailable: this user may not read them.
         UnknownSchema: their table was created by another program.
     """
-    versions = (await _tables(session))[_VERSIONS]
+    return await _applied(session, await _tables(session))
+
+
+async def _applied(session: Session, tables: Mapping[str, _Table]) -> list[Applied]:
+    versions = tables[_VERSIONS]
     if not versions.exists:
         return []
     if versions.missing:
@@ -115,8 +119,8 @@ async def require_access(session: Session, rights: Sequence[str]) -> list[Applie
         Unavailable: a table, a column or a right is missing, or migrations are pending.
         UnknownSchema: the tables are of another version or of another program.
     """
-    applied = await applied_migrations(session)
     tables = await _tables(session)
+    applied = await _applied(session, tables)
     own = [tables[table.name] for table in TABLES]
     if not applied:
         await require_schemas(session)

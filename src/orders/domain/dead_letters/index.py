@@ -7,7 +7,7 @@ again; these differ in their bytes or in the timestamp of the first attempt.
 
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime
 from typing import Literal
 
@@ -158,34 +158,29 @@ def state_of(dead_letter: DeadLetterSummary, note: ReplayNote | None, max_attemp
 async def index_dead_letters(
     reader: DeadLetterReader, progress: Progress = lambda _done, _total: None
 ) -> DeadLetterIndex:
-    """Read all dead letters.
-
-    Raises:
-        NotFound: the topic does not exist.
-        Unavailable: the brokers are unreachable.
-    """
-    total = await approximate_count(reader)
+    """Read all dead letters. Raises what ``read_all`` raises."""
     index = DeadLetterIndex({})
-    done = 0
-    async for entry in reader.read():
-        done += 1
-        progress(done, max(done, total))
+    async for entry in read_all(reader, progress):
         index.add(entry)
     return index
 
 
-async def approximate_count(reader: DeadLetterReader) -> int:
-    """Return the approximate number of dead letters.
+async def read_all(reader: DeadLetterReader, progress: Progress) -> AsyncIterator[Entry]:
+    """Yield all records, and report the progress.
 
     Raises:
         NotFound: the topic does not exist.
         Unavailable: the brokers are unreachable.
     """
-    amount = await reader.approximate_count()
-    if amount is None:
+    total = await reader.approximate_count()
+    if total is None:
         text = f"topic {reader.topic} does not exist, or this client may not describe it"
         raise NotFound(text)
-    return amount
+    done = 0
+    async for entry in reader.read():
+        done += 1
+        progress(done, max(done, total))
+        yield entry
 
 
 def with_copy(

@@ -11,7 +11,7 @@ from orders.domain.dead_letters.index import (
     Progress,
     Reference,
     State,
-    approximate_count,
+    read_all,
     state_of,
     summary_of,
     with_copy,
@@ -66,11 +66,7 @@ class ShowDeadLetter:
         """
         notes = await self._journal.read()
         found: dict[Identity, tuple[list[DeadLetterSummary], dict[_Place, DeadLetter]]] = {}
-        total = await approximate_count(self._reader)
-        done = 0
-        async for entry in self._reader.read():
-            done += 1
-            progress(done, max(done, total))
+        async for entry in read_all(self._reader, progress):
             dead_letter = entry.dead_letter
             if dead_letter and reference.names(root := root_of(dead_letter)):
                 new = summary_of(entry.place, dead_letter)

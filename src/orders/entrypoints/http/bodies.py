@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Self
 
 from orders.entrypoints.http.asgi_types import Receive, Scope
 from orders.entrypoints.http.problems import (
@@ -38,8 +37,8 @@ class RequestBodies:
                 correctly, or there is no memory for it now.
         """
         length = b"".join(header_values(scope["headers"], b"content-length"))
-        if length.isdigit() and int(length) > self._max_bytes:
-            raise HTTPProblem(TOO_LARGE, "the body is larger than this service reads")
+        if length.isdigit():
+            self._check_size(int(length))
         chunks: list[bytes] = []
         size = counted = 0
         try:
@@ -56,9 +55,7 @@ class RequestBodies:
                         beyond = max(0, size - SMALL_BYTES)
                         self._free -= beyond - counted
                         counted = beyond
-                        if size > self._max_bytes:
-                            detail = "the body is larger than this service reads"
-                            raise HTTPProblem(TOO_LARGE, detail)
+                        self._check_size(size)
                         if self._free < 0:
                             raise HTTPProblem(OVERLOADED, "too many large bodies at a time")
                         chunks.append(chunk)
@@ -69,24 +66,6 @@ class RequestBodies:
         finally:
             self._free += counted
 
-
-class Disconnection:
-    """Whether the client has disconnected since the end of its body; a context manager."""
-
-    def __init__(self, receive: Receive) -> None:
-        self._receive = receive
-
-    async def __aenter__(self) -> Self:
-        self._watching = asyncio.create_task(self._watch())
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._watching.cancel()
-
-    async def _watch(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
-
-    def __call__(self) -> bool:
-        """Whether it has."""
-        return self._watching.done()
+    def _check_size(self, size: int) -> None:
+        if size > self._max_bytes:
+            raise HTTPProblem(TOO_LARGE, "the body is larger than this service reads")

@@ -221,7 +221,7 @@ class TestWhatIsSent:
 
 
 def anew(offset: int, *, days: float, sent: int = 5, value: bytes = b"anew") -> DeadLetter:
-    """A dead letter under an old name: the topic was deleted and made anew."""
+    """A dead letter with an old identity: the topic was deleted and recreated."""
     message = Message(Origin("orders", 1, offset), None, b"k", sent)
     return DeadLetter(message, 0, value, "invalid", "$", START + timedelta(days=days))
 

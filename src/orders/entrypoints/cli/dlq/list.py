@@ -20,7 +20,7 @@ from orders.domain.use_cases.list_dead_letters import (
 )
 from orders.entrypoints.cli.dlq import options
 from orders.entrypoints.cli.dlq.running import container_of, map_errors
-from orders.entrypoints.cli.dlq.terminal import json_line, progress, safe, write
+from orders.entrypoints.cli.dlq.terminal import count, json_line, progress, safe, write
 
 _NAME_WIDTH = 40
 """The width of the first column; names of topics may have 249 characters."""
@@ -99,7 +99,7 @@ def _print(found: DeadLetterList, limit: int) -> None:
         _print_table(console, listed[-limit:])
         if len(listed) > limit:
             write(f"{len(listed) - limit} earlier ones are not shown; use --limit or --json")
-        write(f"{_amount(len(listed))}: {_counts(found.by_code)}; {_counts(found.by_state)}")
+        write(f"{count(len(listed))}: {_counts(found.by_code)}; {_counts(found.by_state)}")
     else:
         write("no dead letters")
     if found.unrecognized:
@@ -155,10 +155,6 @@ def _as_json(listed: ListedDeadLetter) -> dict[str, Any]:
         "replayed_at": listed.replayed_at and listed.replayed_at.isoformat(),
         "bytes": summary.size,
     }
-
-
-def _amount(number: int) -> str:
-    return "1 dead letter" if number == 1 else f"{number} dead letters"
 
 
 def _counts(counts: Mapping[Any, int]) -> str:

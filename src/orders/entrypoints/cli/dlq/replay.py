@@ -14,7 +14,7 @@ from orders.domain.use_cases.replay_dead_letters import ReplayReport, ReplayRequ
 from orders.entrypoints.cli.dlq import options
 from orders.entrypoints.cli.dlq.running import container_of, map_errors
 from orders.entrypoints.cli.dlq.stop_flag import StopFlag, cancelled_by, stop_flag_signals
-from orders.entrypoints.cli.dlq.terminal import progress, write
+from orders.entrypoints.cli.dlq.terminal import count, progress, write
 
 _NAMED = 5
 _RESUME = "; nothing is lost, run the same command again to send the rest"
@@ -115,15 +115,15 @@ async def _replay(container: Container, request: ReplayRequest, stop: StopFlag) 
 def _print(report: ReplayReport, request: ReplayRequest, topic: str) -> None:
     number = report.sent.total()
     if number:
-        write(f"{'would send' if request.dry_run else 'sent'} {_count(number)} to topic {topic}")
+        write(f"{'would send' if request.dry_run else 'sent'} {count(number)} to topic {topic}")
         for code, amount in sorted(report.sent.items()):
             write(f"  {code:<12} {amount}")
     elif not report.is_stopped:
         write("nothing to replay")
     if report.skipped:
-        write(f"{_count(report.skipped)} replayed before, skipped (use --again to include them)")
+        write(f"{count(report.skipped)} replayed before, skipped (use --again to include them)")
     for code, amount in sorted(report.unnamed.items()):
-        write(f"{_count(amount)} with code {code} would fail again, skipped (use --code {code})")
+        write(f"{count(amount)} with code {code} would fail again, skipped (use --code {code})")
     often = "once" if request.max_attempts == 1 else f"{request.max_attempts} times"
     _name(report.exhausted, f"failed {often} or more, skipped (use --max-attempts to include them)")
     _name(report.foreign, f"not sent, they are not from topic {topic}")
@@ -134,21 +134,17 @@ def _print(report: ReplayReport, request: ReplayRequest, topic: str) -> None:
     if report.unrecognized:
         write(f"records on the topic that are not dead letters of ours: {report.unrecognized}")
     if report.remaining and not report.is_stopped and not request.dry_run:
-        write(f"{_count(report.remaining)} deleted in the meantime")
+        write(f"{count(report.remaining)} deleted in the meantime")
 
 
 def _name(identities: Sequence[Identity], what: str) -> None:
     if identities:
         more = len(identities) - _NAMED
         some = [*map(str, identities[:_NAMED]), *([f"and {more} more"] if more > 0 else [])]
-        write(f"{_count(len(identities))} {what}")
+        write(f"{count(len(identities))} {what}")
         for line in some:
             write(f"  {line}")
 
 
-def _count(number: int) -> str:
-    return "1 dead letter" if number == 1 else f"{number} dead letters"
-
-
 def _remaining(number: int) -> str:
-    return f"{_count(number)} {'is' if number == 1 else 'are'}"
+    return f"{count(number)} {'is' if number == 1 else 'are'}"

@@ -22,6 +22,11 @@ def safe(text: str, *, keep_lines: bool = False) -> str:
     return "".join(c if c.isprintable() or c in allowed else _escaped(c) for c in text)
 
 
+def count(number: int) -> str:
+    """Return a number of dead letters in words."""
+    return "1 dead letter" if number == 1 else f"{number} dead letters"
+
+
 def json_line(value: Any) -> str:
     """Encode ``value`` as one line of JSON in ASCII."""
     return json.dumps(value, separators=(",", ":"))

@@ -8,6 +8,7 @@ from orders.domain.errors import OrdersError
 from orders.domain.order.document import StoredOrder
 from orders.entrypoints.http.abort_connection import abort_connection
 from orders.entrypoints.http.asgi_types import Receive, Scope, Send
+from orders.entrypoints.http.disconnection import Disconnection
 from orders.entrypoints.http.responses import JSON, NO_STORE
 
 Chunks = AsyncIterator[tuple[StoredOrder, ...]]
@@ -76,19 +77,17 @@ class OrderStream:
         """
         headers = [(b"content-type", self._form.media_type), *HEADERS]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
-        disconnected = asyncio.create_task(_until_disconnected(receive))
-        try:
-            if scope["method"] == "HEAD":
-                await _send_body(send, b"", more=False)
-            else:
-                await self._send_chunks(send, disconnected)
-        except ReaderStuck:
-            abort_connection(scope)
-            raise
-        finally:
-            disconnected.cancel()
+        async with Disconnection(receive) as has_left:
+            try:
+                if scope["method"] == "HEAD":
+                    await _send_body(send, b"", more=False)
+                else:
+                    await self._send_chunks(send, has_left)
+            except ReaderStuck:
+                abort_connection(scope)
+                raise
 
-    async def _send_chunks(self, send: Send, disconnected: "asyncio.Task[None]") -> None:
+    async def _send_chunks(self, send: Send, has_left: Disconnection) -> None:
         form = self._form
         if not self._first:
             await _send_body(send, form.join(()), more=False)
@@ -98,7 +97,7 @@ class OrderStream:
         async for chunk in self._rest:
             # The server accepts data for a client that has disconnected without waiting.
             await asyncio.sleep(0)
-            if disconnected.done():
+            if has_left():
                 return
             await self._send_in_time(send, form.separator + _inner(form, chunk))
         await self._send_in_time(send, form.closing, more=False)
@@ -117,8 +116,3 @@ def _inner(form: Form, orders: Sequence[StoredOrder]) -> bytes:
 
 async def _send_body(send: Send, body: bytes, *, more: bool = True) -> None:
     await send({"type": "http.response.body", "body": body, "more_body": more})
-
-
-async def _until_disconnected(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass

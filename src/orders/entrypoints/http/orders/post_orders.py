@@ -10,7 +10,8 @@ from litestar.handlers import HTTPRouteHandler
 from orders.domain.order.model import Order
 from orders.domain.use_cases.publish_orders import PublishDocument
 from orders.entrypoints.http import request_id
-from orders.entrypoints.http.bodies import Disconnection, RequestBodies
+from orders.entrypoints.http.bodies import RequestBodies
+from orders.entrypoints.http.disconnection import Disconnection
 from orders.entrypoints.http.docs import operations
 from orders.entrypoints.http.docs.openapi.operation import documented
 from orders.entrypoints.http.docs.openapi.schemas import OrderUids
