@@ -240,6 +240,14 @@ MUTATION_CHECKS = (
         "::test_an_order_stored_before_it_was_asked_for_is_never_missed",
     ),
     MutationCheck(
+        "callers wait for the connections that a role may have",
+        "adapters/postgres/database.py",
+        "if self._connect_failure and not self._has_sessions():",
+        "if self._connect_failure:",
+        f"{_POSTGRES}test_connection_limit.py"
+        "::test_a_caller_waits_although_no_more_connections_are_allowed",
+    ),
+    MutationCheck(
         "missing rights are noticed before anything is stored",
         "adapters/postgres/access.py",
         "    _require_all(own, rights)\n",

@@ -7,11 +7,12 @@ import psycopg
 import pytest
 import structlog
 
-from orders.adapters.postgres.database import PostgresDatabase
+from orders.adapters.postgres.database import _WAIT_WHILE_UNREACHABLE, PostgresDatabase
 from orders.adapters.postgres.order_repository import PostgresOrderRepository
 from orders.domain.errors import Unavailable
 from tests.contracts.order_repository import numbered
 from tests.integration.postgres import roles
+from tests.waiting import until
 
 GRANTS = (
     "GRANT USAGE ON SCHEMA public TO {role}",
@@ -38,6 +39,22 @@ async def test_parallel_readers_are_all_served(limited: PostgresDatabase) -> Non
         await asyncio.gather(*(read() for _ in range(20)))
         assert len(await PostgresOrderRepository(limited).latest(3)) == 3
     assert not lines
+
+
+async def test_a_caller_waits_although_no_more_connections_are_allowed(
+    limited: PostgresDatabase,
+) -> None:
+    async def read() -> None:
+        async with limited.connection(30):
+            pass
+
+    async with limited.connection(30), limited.connection(30):
+        first = asyncio.create_task(read())  # makes the pool try to grow
+        await until(lambda: limited._connect_failure is not None, "the limit is met")
+        later = asyncio.create_task(read())
+        await asyncio.wait({later}, timeout=2 * _WAIT_WHILE_UNREACHABLE)
+        assert not later.done()
+    await asyncio.gather(first, later)
 
 
 async def test_who_waits_in_vain_is_told_of_the_limit(limited: PostgresDatabase) -> None:
