@@ -41,11 +41,24 @@ class Topics:
         self._client = Consumer(self._options(self._group))
 
     def create(self, topic: str, partitions: int, replication: int = 1, **config: str) -> None:
-        """Make a topic; underscores in the names of its configuration stand for dots."""
+        """Make a topic, and wait until each partition's leader answers.
+
+        Underscores in the names of the configuration stand for dots. Wait, because a leader may
+        refuse the first request of an idempotent producer and accept the second one: librdkafka
+        then takes the first for written and reports messages delivered that no broker has.
+        """
         named = {name.replace("_", "."): value for name, value in config.items()}
         new = NewTopic(topic, partitions, replication, config=named)
         [future] = self._admin.create_topics([new], request_timeout=TIMEOUT).values()
         future.result(TIMEOUT)
+
+        def has_leaders() -> bool:
+            try:
+                return len(self.ends(topic)) == partitions
+            except KafkaException:
+                return False
+
+        wait_until(has_leaders, TIMEOUT, f"the partitions of {topic} have leaders")
 
     def partitions(self, topic: str) -> int:
         """How many partitions it has; 0 if there is no such topic."""
