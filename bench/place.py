@@ -21,7 +21,7 @@ from bench.load import Spec
 from bench.sizes import Sizes
 from drills.servers import Servers
 from drills.topics import Topics
-from orders_dev.postgres import _program
+from orders_dev.postgres import program
 from tests.integration.postgres_fixtures import create_database, drop_database, migrate
 
 ROOT = Path(__file__).parents[1]
@@ -213,4 +213,4 @@ class Place:
 
     def program(self, name: str) -> str:
         """The path of a program that comes with the embedded PostgreSQL."""
-        return str(_program(name))
+        return str(program(name))

@@ -13,10 +13,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from drills.catalog import DRILLS
-from drills.drill import Drill
+from drills.drill import CITUS, Drill
 from drills.performing import Result, perform
 from drills.report import markdown, table
-from drills.servers import Servers
+from drills.servers import CitusServers, Servers
 
 
 @click.command()
@@ -38,6 +38,10 @@ def main(
         raise click.UsageError(f"no such drill; there are {', '.join(d.name for d in DRILLS)}")
     if seed is None:
         seed = random.SystemRandom().randrange(1_000_000)
+    for drill in chosen:
+        if drill.missing:
+            console.print(f"left out: {drill.name}: {drill.missing}")
+    chosen = [drill for drill in chosen if not drill.missing]
     console.print(f"{len(chosen)} drills, seed {seed}")
     folder = Path(tempfile.mkdtemp(prefix="orders-drill-"))
     results: list[Result] = []
@@ -69,11 +73,11 @@ def _perform_all(
     )
     with Progress(*columns, console=console) as progress:
         task = progress.add_task("drills", total=len(drills), now="starting the servers")
-        for brokers in sorted({drill.brokers for drill in drills}):
-            servers = Servers(folder / f"servers-{brokers}", brokers)
+        for brokers, on_citus in dict.fromkeys(map(_servers_of, drills)):
+            servers = _servers(folder, brokers, on_citus=on_citus)
             try:
                 servers.heal()
-                for drill in (d for d in drills if d.brokers == brokers):
+                for drill in (d for d in drills if _servers_of(d) == (brokers, on_citus)):
 
                     def say(text: str, drill: Drill = drill) -> None:
                         progress.update(task, now=f"{drill.name}: {text}")
@@ -89,6 +93,16 @@ def _perform_all(
             finally:
                 servers.stop()
     return results
+
+
+def _servers_of(drill: Drill) -> tuple[int, bool]:
+    return drill.brokers, drill.needs == "citus"
+
+
+def _servers(folder: Path, brokers: int, *, on_citus: bool) -> Servers:
+    if on_citus:
+        return CitusServers(folder / "servers-citus", os.environ[CITUS])
+    return Servers(folder / f"servers-{brokers}", brokers)
 
 
 if __name__ == "__main__":

@@ -28,8 +28,8 @@ class Readers:
         self.reads = 0
         self.slowest = 0.0
 
-    def read(self, documents: Sequence[Document]) -> None:
-        """GET each of these, and one that nobody has sent.
+    def read(self, documents: Sequence[Document], *, unknown: bool = True) -> None:
+        """GET each of these, and unless not ``unknown`` one that nobody has sent.
 
         Raises:
             AssertionError: an answer is late, is not 200 and 404, or is not what was sent.
@@ -38,17 +38,18 @@ class Readers:
             answer = self._get(document["order_uid"])
             assert answer.status_code == 200, f"{answer.status_code} for a stored order"
             assert as_stored(answer.json()) == as_stored(document), "an order comes out changed"
-        answer = self._get(f"unknown-{self._rng.getrandbits(64)}")
-        assert answer.status_code == 404, f"{answer.status_code} for an order that is not there"
+        if unknown:
+            answer = self._get(f"unknown-{self._rng.getrandbits(64)}")
+            assert answer.status_code == 404, f"{answer.status_code} for an order that is not there"
 
     @contextmanager
-    def reading(self, documents: Sequence[Document]) -> Iterator[None]:
+    def reading(self, documents: Sequence[Document], *, unknown: bool = True) -> Iterator[None]:
         """Read some of these now and then, beside what the block does; raises what ``read`` does"""
         over = threading.Event()
 
         def read() -> None:
             while not over.wait(0.05):
-                self.read([self._rng.choice(documents)])
+                self.read([self._rng.choice(documents)], unknown=unknown)
 
         with ThreadPoolExecutor(1, "reader") as pool:
             reader = pool.submit(read)

@@ -230,3 +230,6 @@ DRILLS = (
     postgres_disk_full,
     postgres_read_only,
 )
+
+ON_CITUS = (postgres_table_locked, postgres_orders_locked, postgres_deadlock)
+"""Citus allows no triggers on its tables, which the others need."""

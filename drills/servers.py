@@ -1,20 +1,31 @@
 """The servers of the drills: embedded ones of their own, to be stopped, killed and frozen."""
 
+import asyncio
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
 import psycopg
+from psycopg.conninfo import make_conninfo
 
+from drills.local_postgres import LocalPostgres
 from orders_dev import ports
 from orders_dev.kafka import KafkaBroker, new_cluster_id
 from orders_dev.postgres import PostgresServer
 from orders_dev.server import Server
 from orders_dev.valkey import ValkeyServer
+from tests.integration.postgres_fixtures import (
+    create_database,
+    create_distributed_schema,
+    drop_database,
+    drop_schema,
+    migrate,
+)
 
+_WORKERS = "SELECT nodename, nodeport FROM pg_dist_node WHERE groupid > 0 AND shouldhaveshards"
 _OTHER_PROCESSES = "SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
 
 
@@ -79,14 +90,19 @@ class HarmedPostgres(Harmed):
 
 
 class Servers:
-    """PostgreSQL, Valkey and Kafka in one folder; Kafka with one broker or several."""
+    """PostgreSQL, Valkey and Kafka in one folder; Kafka with one broker or several.
+
+    ``workers``: those of a Citus cluster.
+    """
+
+    workers: Sequence[LocalPostgres] = ()
 
     def __init__(self, folder: Path, brokers: int = 1) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._taken: set[int] = set()
         self._postgres = PostgresServer(folder / "postgres", self._port())
         self._valkey = ValkeyServer(folder / "valkey", self._port())
-        self.postgres = HarmedPostgres(self._postgres)
+        self.postgres: Harmed | LocalPostgres = HarmedPostgres(self._postgres)
         self.redis = Harmed(self._valkey)
         controllers = {node: self._port() for node in range(1, brokers + 1)}
         cluster_id = new_cluster_id()
@@ -125,9 +141,24 @@ class Servers:
         return broker.folder / "log" / f"{topic}-{partition}" / f"{0:020}.log"
 
     @property
+    def primary(self) -> PostgresServer:
+        """The PostgreSQL server, to make a standby of it."""
+        return self._postgres
+
+    @property
     def postgres_dsn(self) -> str:
         """DSN of a superuser."""
         return self._postgres.dsn
+
+    def create_database(self) -> str:
+        """Make a migrated database; returns its DSN."""
+        dsn = create_database(self.postgres_dsn)
+        asyncio.run(migrate(dsn))
+        return dsn
+
+    def drop_database(self, dsn: str) -> None:
+        """Drop a database that ``create_database`` made."""
+        drop_database(self.postgres_dsn, dsn)
 
     @property
     def redis_url(self) -> str:
@@ -147,9 +178,9 @@ class Servers:
         """Stop all of them."""
         self._each(lambda server: server.stop())
 
-    def _each(self, do: Callable[[Harmed], None]) -> None:
+    def _each(self, do: Callable[[Harmed | LocalPostgres], None]) -> None:
         # At once: of several brokers none is ready before the others are.
-        servers = (self.postgres, self.redis, *self.brokers)
+        servers = (self.postgres, *self.workers, self.redis, *self.brokers)
         with ThreadPoolExecutor(len(servers)) as pool:
             list(pool.map(do, servers))
 
@@ -157,3 +188,34 @@ class Servers:
         port = ports.choose(taken=self._taken)
         self._taken.add(port)
         return port
+
+
+class CitusServers(Servers):
+    """With a Citus cluster of this machine in place of PostgreSQL.
+
+    ``dsn``: of a superuser on its coordinator, which the workers accept as well.
+    """
+
+    def __init__(self, folder: Path, dsn: str) -> None:
+        super().__init__(folder)
+        self._dsn = dsn
+        self.postgres = LocalPostgres(dsn)
+        with psycopg.connect(dsn) as connection:
+            found = connection.execute(_WORKERS).fetchall()
+        self.workers = [
+            LocalPostgres(make_conninfo(dsn, host=host, port=port)) for host, port in found
+        ]
+
+    def create_database(self) -> str:
+        """Make a schema with distributed tables; returns a DSN for it."""
+        return create_distributed_schema(self._dsn)
+
+    def drop_database(self, dsn: str) -> None:
+        """Drop a schema that ``create_database`` made."""
+        drop_schema(self._dsn, dsn)
+
+    def stop(self) -> None:
+        """Stop all but the cluster, which belongs to somebody else."""
+        self.heal()
+        for server in (self.redis, *self.brokers):
+            server.stop()

@@ -1,6 +1,5 @@
 """Where a drill takes place: servers, a database, topics and a group of its own, and traffic."""
 
-import asyncio
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -19,7 +18,6 @@ from drills.stored import read_orders
 from drills.topics import OFFSETS_TOPIC, Topics
 from drills.traffic import Traffic
 from drills.waiting import wait_until
-from tests.integration.postgres_fixtures import create_database, drop_database, migrate
 
 SESSION_SECONDS = 10.0
 """The session timeout of our consumers."""
@@ -59,8 +57,7 @@ class Stage:
         self.topic, self.dlq_topic = f"orders-{unique}", f"orders-{unique}.dlq"
         self.group, self.cache_prefix = f"group-{unique}", f"drill-{unique}"
         servers.heal()
-        self.dsn = create_database(servers.postgres_dsn)
-        asyncio.run(migrate(self.dsn))
+        self.dsn = servers.create_database()
         replication = min(3, len(servers.brokers))
         self.consumers = Consumers(
             {
@@ -160,4 +157,4 @@ class Stage:
         self.closing.close()
         self.topics.close()
         self.servers.heal()
-        drop_database(self.servers.postgres_dsn, self.dsn)
+        self.servers.drop_database(self.dsn)

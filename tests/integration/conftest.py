@@ -51,6 +51,15 @@ def postgres_dsn(servers: Servers) -> str:
 
 
 @pytest.fixture(scope="session")
+def citus_dsn(servers: Servers) -> str:
+    """DSN of a superuser on a Citus coordinator; make schemas of your own there."""
+    dsn = servers.citus_dsn
+    if dsn is None:
+        pytest.skip("no Citus cluster: set ORDERS_TEST_CITUS_DSN")
+    return dsn
+
+
+@pytest.fixture(scope="session")
 def redis_url(servers: Servers) -> str:
     """URL of the Redis or Valkey server, shared: use a key prefix of your own."""
     return servers.redis_url

@@ -30,13 +30,34 @@ def drop_database(admin_dsn: str, dsn: str) -> None:
         admin.execute(statement.format(sql.Identifier(str(name))))
 
 
-async def migrate(dsn: str) -> list[str]:
+async def migrate(dsn: str, shards: int | None = None) -> list[str]:
+    """Apply the migrations, and distribute the tables over so many shards if any."""
     database = PostgresDatabase(dsn, pool_max=1)
     await database.open()
     try:
-        return await Migrator(database).migrate()
+        applied = await Migrator(database).migrate()
+        if shards:
+            await Migrator(database).distribute(shards)
+        return applied
     finally:
         await database.close()
+
+
+def create_distributed_schema(citus_dsn: str) -> str:
+    """Make a schema of a new name on a Citus cluster, with distributed tables; returns its DSN."""
+    name = f"orders_test_{uuid4().hex}"
+    with psycopg.connect(citus_dsn, autocommit=True) as admin:
+        admin.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(name)))
+    dsn = make_conninfo(citus_dsn, options=f"-c search_path={name}")
+    asyncio.run(migrate(dsn, shards=4))
+    return dsn
+
+
+def drop_schema(citus_dsn: str, dsn: str) -> None:
+    """Drop a schema that ``create_distributed_schema`` made."""
+    name = str(psycopg.conninfo.conninfo_to_dict(dsn)["options"]).rpartition("=")[2]
+    with psycopg.connect(citus_dsn, autocommit=True) as admin:
+        admin.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(name)))
 
 
 @pytest.fixture(scope="session")

@@ -4,12 +4,14 @@ import asyncio
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 from structlog.testing import capture_logs
 
 from orders.adapters.kafka.client.producer import KafkaProducerClient
 from orders.adapters.read_path.circuit_breaker import CircuitBreakerCache
 from orders.adapters.read_path.local_cache import BoundedLocalCache
 from orders.adapters.read_path.no_cache import NoCache
+from orders.adapters.read_path.replica_reads import ReplicaReads
 from orders.bootstrap import build, build_in_memory, open_all
 from orders.config import Settings
 
@@ -21,7 +23,7 @@ SETTINGS = Settings(
 
 
 def test_everything_can_be_made_and_nothing_connects() -> None:
-    container = build(SETTINGS)
+    container = build(replace(SETTINGS, postgres_read_dsn="host=replica.invalid"))
     for name, provider in container.providers.items():
         if name != "settings":
             provider()
@@ -147,3 +149,12 @@ async def test_all_are_closed_at_once_and_one_that_fails_hides_nothing() -> None
         ):
             pass
     assert both.n_waiting == 0
+
+
+def test_with_a_replica_the_api_reads_from_it_and_the_consumer_does_not_open_it() -> None:
+    container = build(replace(SETTINGS, postgres_read_dsn="host=replica.invalid"))
+    assert isinstance(container.repository(), ReplicaReads)
+    assert container.replica_database() in container.api_resources()
+    assert container.replica_database() not in container.consumer_resources()
+    assert set(container.optional()) == {"kafka", "redis", "replica"}
+    assert set(container.inspected()) == {"postgres", "replica", "redis", "kafka"}

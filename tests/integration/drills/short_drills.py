@@ -23,6 +23,9 @@ def of_groups(*groups: int) -> pytest.MarkDecorator:
 def run_short(drill: Drill, request: pytest.FixtureRequest, folder: Path) -> None:
     """Run a drill and check that no order is lost, half stored or stored twice."""
     fixture = "one_broker" if drill.brokers == 1 else "three_brokers"
+    fixture = "citus" if drill.needs == "citus" else fixture
+    if drill.missing:
+        pytest.skip(drill.missing)
     servers: Servers = request.getfixturevalue(fixture)
     print(f"to repeat: DRILL_SEED={SEED}")  # noqa: T201 (shown where it fails)
     result = perform(drill, servers, folder, SEED, long=False, say=print)

@@ -1,34 +1,48 @@
-"""The repository in PostgreSQL."""
+"""The repository in PostgreSQL, on a plain server and on Citus."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
 import pytest
 
 from orders.adapters.postgres.database import PostgresDatabase
 from orders.adapters.postgres.order_repository import PostgresOrderRepository
+from orders.adapters.postgres.session import Pooler
 from orders.domain.ports import OrderRepository
 from tests.contracts.order_repository import OrderRepositoryContract, check_any_orders
+from tests.integration.postgres_fixtures import create_distributed_schema, drop_schema
+
+
+@asynccontextmanager
+async def opened(dsn: str, pooler: Pooler = "session") -> AsyncIterator[OrderRepository]:
+    database = PostgresDatabase(dsn, pool_max=4, pooler=pooler)
+    await database.open()
+    yield PostgresOrderRepository(database)
+    await database.close()
 
 
 class TestPostgresOrderRepository(OrderRepositoryContract):
     @pytest.fixture
-    def repository(self, order_repository: PostgresOrderRepository) -> OrderRepository:
-        return order_repository
+    def dsn(self, database_dsn: str) -> str:
+        return database_dsn
 
     @pytest.fixture
-    async def reopened(self, database_dsn: str) -> AsyncIterator[OrderRepository]:
-        database = PostgresDatabase(database_dsn, pool_max=2)
-        await database.open()
-        yield PostgresOrderRepository(database)
-        await database.close()
+    async def repository(self, dsn: str) -> AsyncIterator[OrderRepository]:
+        async with opened(dsn) as repository:
+            yield repository
 
-    def test_any_orders(self, database_dsn: str) -> None:
-        @asynccontextmanager
-        async def opened() -> AsyncIterator[OrderRepository]:
-            database = PostgresDatabase(database_dsn, pool_max=2)
-            await database.open()
-            yield PostgresOrderRepository(database)
-            await database.close()
+    @pytest.fixture
+    async def reopened(self, dsn: str) -> AsyncIterator[OrderRepository]:
+        async with opened(dsn) as repository:
+            yield repository
 
-        check_any_orders(opened)
+    def test_any_orders(self, dsn: str) -> None:
+        check_any_orders(lambda: opened(dsn))
+
+
+class TestCitusOrderRepository(TestPostgresOrderRepository):
+    @pytest.fixture
+    def dsn(self, citus_dsn: str) -> Iterator[str]:
+        dsn = create_distributed_schema(citus_dsn)
+        yield dsn
+        drop_schema(citus_dsn, dsn)

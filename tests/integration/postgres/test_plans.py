@@ -77,7 +77,7 @@ def plan_as_sessions_do(connection: psycopg.Connection) -> None:
 def explain(connection: psycopg.Connection, statement: bytes, parameters: list[Any]) -> Any:
     """The executed plan of a prepared statement, made without a look at the parameters."""
     numbers = itertools.count(1)
-    text = statement.decode()
+    text = statement.decode().replace("%(order_uids)s", "%s")
     while "%s" in text:
         text = text.replace("%s", f"${next(numbers)}", 1)
     connection.execute("DEALLOCATE ALL")

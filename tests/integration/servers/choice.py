@@ -11,7 +11,10 @@ VARIABLES = {
     "postgres": "ORDERS_TEST_POSTGRES_DSN",
     "redis": "ORDERS_TEST_REDIS_URL",
     "kafka": "ORDERS_TEST_KAFKA_BOOTSTRAP",
+    "citus": "ORDERS_TEST_CITUS_DSN",
 }
+NOT_EMBEDDED = {"citus"}
+"""Servers for which there are no binaries in a package: their tests are skipped."""
 
 
 FORCED = "ORDERS_TEST_SERVERS"
@@ -24,6 +27,7 @@ class Source(Enum):
     GIVEN = "given"
     DOCKER = "docker"
     EMBEDDED = "embedded"
+    MISSING = "missing, its tests are skipped"
 
 
 @dataclass(frozen=True)
@@ -57,12 +61,11 @@ def choose(environment: Mapping[str, str], ask_engine: Callable[[], Engine]) -> 
     forced = environment.get(FORCED, "").strip()
     if forced not in {"", Source.EMBEDDED.value}:
         raise ValueError(f"{FORCED} must be {Source.EMBEDDED.value}, or not set")
-    if missing and forced:
-        choices |= dict.fromkeys(missing, Choice(Source.EMBEDDED, FORCED))
-    elif missing:
-        engine = ask_engine()
-        source = Source.DOCKER if engine.answers else Source.EMBEDDED
-        choices |= dict.fromkeys(missing, Choice(source, engine.detail))
+    if missing:
+        engine = Engine(answers=False, detail=FORCED) if forced else ask_engine()
+        for server in missing:
+            here = Source.MISSING if server in NOT_EMBEDDED else Source.EMBEDDED
+            choices[server] = Choice(Source.DOCKER if engine.answers else here, engine.detail)
     return {server: choices[server] for server in VARIABLES}
 
 

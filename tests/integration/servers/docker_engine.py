@@ -1,7 +1,7 @@
 """Servers in containers, by testcontainers."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import docker  # type: ignore[import-untyped]
 from testcontainers.community.postgres import PostgresContainer
@@ -16,6 +16,7 @@ from .choice import Engine
 
 POSTGRES_IMAGE = "postgres:18.6"
 VALKEY_IMAGE = "valkey/valkey:9.1.2"
+CITUS_IMAGE = "citusdata/citus:14.0.1"
 KAFKA_IMAGE = "apache/kafka:4.3.1"
 _PING_SECONDS = 3
 _START_SECONDS = 120
@@ -40,12 +41,21 @@ def ask_engine() -> Engine:
     return Engine(answers=True, detail="a Docker engine answers")
 
 
-@contextmanager
-def postgres() -> Iterator[str]:
+def postgres(image: str = POSTGRES_IMAGE) -> AbstractContextManager[str]:
     """Run PostgreSQL; the DSN of its superuser."""
     container = PostgresContainer(
-        POSTGRES_IMAGE, username="orders", password="orders", dbname="orders", driver=None
+        image, username="orders", password="orders", dbname="orders", driver=None
     )
+    return _postgres(container)
+
+
+def citus() -> AbstractContextManager[str]:
+    """Run Citus, whose coordinator holds the shards itself; the DSN of its superuser."""
+    return postgres(CITUS_IMAGE)
+
+
+@contextmanager
+def _postgres(container: PostgresContainer) -> Iterator[str]:
     with container:
         host, port = container.get_container_host_ip(), int(container.get_exposed_port(5432))
         yield postgres_dsn(host, port)

@@ -8,10 +8,11 @@ from typing import Self
 from . import docker_engine, embedded
 from .choice import Choice, Source
 
-_CONTAINERS = {
+_CONTAINERS: Mapping[str, Callable[[], AbstractContextManager[str]]] = {
     "postgres": docker_engine.postgres,
     "redis": docker_engine.redis,
     "kafka": docker_engine.kafka,
+    "citus": docker_engine.citus,
 }
 _EMBEDDED: Mapping[str, Callable[[Path], AbstractContextManager[str]]] = {
     "postgres": embedded.postgres,
@@ -49,6 +50,12 @@ class Servers:
     def kafka_bootstrap(self) -> str:
         """`host:port` of a broker that makes no topic by itself."""
         return self._address("kafka")
+
+    @property
+    def citus_dsn(self) -> str | None:
+        """DSN of a superuser on a Citus coordinator; None if there is none."""
+        is_missing = self._choices["citus"].source is Source.MISSING
+        return None if is_missing else self._address("citus")
 
     def _address(self, server: str) -> str:
         if server not in self._addresses:

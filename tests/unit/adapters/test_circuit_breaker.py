@@ -8,7 +8,7 @@ from contextlib import suppress
 import pytest
 
 from orders.adapters.memory.cache import MemoryCache
-from orders.adapters.read_path.circuit_breaker import CircuitBreakerCache
+from orders.adapters.read_path.circuit_breaker import CircuitBreaker, CircuitBreakerCache
 from orders.domain.errors import Unavailable
 from orders.domain.ports import Cache
 from tests.contracts.cache import CacheContract, NewCache, document
@@ -43,8 +43,8 @@ class Setting:
     def __init__(self, *, jitter: float = 0.0, timeout: float = 60.0) -> None:
         self.now = 1000.0
         self.cache = SlowCache()
-        self.breaker = CircuitBreakerCache(
-            self.cache,
+        self.circuit = CircuitBreaker(
+            "the cache",
             timeout=timeout,
             failures=3,
             shortest=1.0,
@@ -52,6 +52,7 @@ class Setting:
             clock=lambda: self.now,
             jitter=lambda: jitter,
         )
+        self.breaker = CircuitBreakerCache(self.cache, self.circuit)
 
     async def fail(self, times: int = 1) -> None:
         for _ in range(times):
@@ -78,7 +79,7 @@ async def test_a_few_failures_leave_it_closed() -> None:
     setting = Setting()
     setting.cache.available = False
     await setting.fail(2)
-    assert not setting.breaker.is_open
+    assert not setting.circuit.is_open
     assert await setting.reaches_the_cache()
 
 
@@ -86,7 +87,7 @@ async def test_failures_in_a_row_open_the_circuit() -> None:
     setting = Setting()
     setting.cache.available = False
     await setting.fail(3)
-    assert setting.breaker.is_open
+    assert setting.circuit.is_open
     calls = setting.cache.calls
     await setting.fail(100)
     with pytest.raises(Unavailable):
@@ -103,7 +104,7 @@ async def test_a_success_between_failures_resets_the_count() -> None:
         await setting.fail(2)
         setting.cache.available = True
         await setting.breaker.get(["a"])
-    assert not setting.breaker.is_open
+    assert not setting.circuit.is_open
 
 
 async def test_puts_and_checks_count_too() -> None:
@@ -116,7 +117,7 @@ async def test_puts_and_checks_count_too() -> None:
     ):
         with pytest.raises(Unavailable):
             await call
-    assert setting.breaker.is_open
+    assert setting.circuit.is_open
 
 
 async def test_a_probe_that_succeeds_closes_it() -> None:
@@ -128,7 +129,7 @@ async def test_a_probe_that_succeeds_closes_it() -> None:
     assert not await setting.reaches_the_cache()
     setting.now += 0.01
     assert await setting.reaches_the_cache()
-    assert not setting.breaker.is_open
+    assert not setting.circuit.is_open
     assert await setting.reaches_the_cache()
 
 
@@ -192,7 +193,7 @@ async def test_only_one_probe_goes_out_at_a_time() -> None:
     setting.cache.frozen = False
     setting.cache.thawed.set()
     await probe
-    assert not setting.breaker.is_open
+    assert not setting.circuit.is_open
 
 
 async def test_a_probe_whose_caller_leaves_makes_room_for_the_next() -> None:
@@ -206,10 +207,10 @@ async def test_a_probe_whose_caller_leaves_makes_room_for_the_next() -> None:
     probe.cancel()
     with pytest.raises(asyncio.CancelledError):
         await probe
-    assert setting.breaker.is_open
+    assert setting.circuit.is_open
     setting.cache.frozen = False
     assert await setting.reaches_the_cache()
-    assert not setting.breaker.is_open
+    assert not setting.circuit.is_open
 
 
 async def test_callers_that_leave_are_no_failures() -> None:
@@ -221,7 +222,7 @@ async def test_callers_that_leave_are_no_failures() -> None:
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call
-    assert not setting.breaker.is_open
+    assert not setting.circuit.is_open
 
 
 async def test_late_failures_do_not_lengthen_the_pause() -> None:
@@ -244,7 +245,7 @@ async def test_a_call_takes_no_longer_than_the_timeout_and_counts_as_a_failure()
     started = time.monotonic()
     await setting.fail(3)
     assert time.monotonic() - started < 1
-    assert setting.breaker.is_open
+    assert setting.circuit.is_open
 
 
 async def test_a_fault_of_our_own_is_passed_on_and_counts_for_nothing() -> None:
@@ -252,11 +253,12 @@ async def test_a_fault_of_our_own_is_passed_on_and_counts_for_nothing() -> None:
         async def get(self, order_uids: Collection[str]) -> dict[str, bytes]:
             raise ZeroDivisionError
 
-    breaker = CircuitBreakerCache(Broken(1))
+    circuit = CircuitBreaker("the cache", timeout=60.0)
+    breaker = CircuitBreakerCache(Broken(1), circuit)
     for _ in range(5):
         with pytest.raises(ZeroDivisionError):
             await breaker.get(["a"])
-    assert not breaker.is_open
+    assert not circuit.is_open
 
 
 async def test_an_open_circuit_reports_the_reason() -> None:

@@ -25,16 +25,17 @@ def test_given_goes_before_docker_before_embedded_each_server_alone(
 ) -> None:
     environment = {VARIABLES[server]: "  " for server in blank_servers}
     environment |= {VARIABLES[server]: f" at-{server} " for server in given_servers}
-    otherwise = Source.DOCKER if engine.answers else Source.EMBEDDED
-
     choices = choose(environment, lambda: engine)
 
     assert list(choices) == list(VARIABLES)
     for server, choice in choices.items():
         if server in given_servers:
             assert choice == Choice(Source.GIVEN, VARIABLES[server], f"at-{server}")
+        elif engine.answers:
+            assert choice == Choice(Source.DOCKER, engine.detail)
         else:
-            assert choice == Choice(otherwise, engine.detail)
+            here = Source.MISSING if server == "citus" else Source.EMBEDDED
+            assert choice == Choice(here, engine.detail)
 
 
 def test_the_engine_is_not_asked_where_all_is_given() -> None:
@@ -73,6 +74,7 @@ def test_the_header_says_source_and_reason_but_no_address() -> None:
         "postgres: given (ORDERS_TEST_POSTGRES_DSN)",
         "redis: embedded (no Docker engine answers)",
         "kafka: embedded (no Docker engine answers)",
+        "citus: missing, its tests are skipped (no Docker engine answers)",
     ]
 
 

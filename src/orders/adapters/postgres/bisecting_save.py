@@ -4,15 +4,17 @@ from collections.abc import Sequence
 
 from msgspec import Struct, field
 
-from orders.adapters.postgres.copy_rows import copy_orders
 from orders.adapters.postgres.documents import read_documents
 from orders.adapters.postgres.errors import (
     is_known_order,
     is_row_fault,
     is_too_long,
+    may_be_known_order,
+    may_be_row_fault,
     rejection_reason,
 )
 from orders.adapters.postgres.session import Session
+from orders.adapters.postgres.writing import copy_orders, insert_order
 from orders.domain.errors import Unavailable
 from orders.domain.order.document import encode
 from orders.domain.order.model import Order
@@ -74,28 +76,34 @@ class BisectingSave(Struct):
         error = await self._attempt(batch)
         if error is None:
             self.saved += [order.order_uid for order in batch]
-        elif is_known_order(error):
-            # Another writer has just committed at least one of these.
+            return
+        if may_be_known_order(error):
+            # Another writer may have just committed at least one of these.
             unknown = await self._unknown(batch)
-            if len(unknown) == len(batch):
+            if len(unknown) < len(batch):
+                await self._write(unknown)
+                return
+            if is_known_order(error):
                 raise Unavailable("orders are being deleted while they are stored") from error
-            await self._write(unknown)
-        elif len(batch) == 1:
-            if not is_row_fault(error):
-                raise error
-            self.rejected[batch[0].order_uid] = rejection_reason(error)
-        else:
+        if len(batch) > 1:
             for half in _halves(batch):
                 await self._write(half)
+        elif is_row_fault(error):
+            self.rejected[batch[0].order_uid] = rejection_reason(error)
+        else:
+            raise error
 
     async def _attempt(self, batch: Sequence[Order]) -> Exception | None:
         """Write all or return the error; raises errors that a smaller batch cannot avoid."""
         self.session.abort_after(self.step_seconds)
         try:
             async with self.session.transaction():
-                await copy_orders(self.session, batch)
+                if len(batch) == 1:
+                    await insert_order(self.session, batch[0])
+                else:
+                    await copy_orders(self.session, batch)
         except Exception as error:
-            if is_row_fault(error) or is_too_long(error):
+            if may_be_row_fault(error) or is_too_long(error):
                 return error
             raise
         return None

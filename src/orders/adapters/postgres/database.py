@@ -8,7 +8,7 @@ from weakref import WeakSet
 
 import psycopg
 import structlog
-from psycopg.errors import ReadOnlySqlTransaction
+from psycopg.errors import FeatureNotSupported, ReadOnlySqlTransaction
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
 from orders.adapters.postgres.access import READ, WRITE, require_access
@@ -16,7 +16,7 @@ from orders.adapters.postgres.connect_errors import SILENT, ConnectFailure, conn
 from orders.adapters.postgres.errors import is_access_fault, sanitize, translated
 from orders.adapters.postgres.peer import Peer
 from orders.adapters.postgres.schema import newer_schema
-from orders.adapters.postgres.session import Session, Timeouts
+from orders.adapters.postgres.session import Pooler, Session, Timeouts
 from orders.domain.errors import Degraded, OrdersError, Unavailable, UnsuitableDatabase
 from orders.domain.ports import Dependency
 
@@ -37,7 +37,8 @@ class PostgresDatabase(Dependency):
     """A PostgreSQL database with a connection pool. Connects in the background once opened.
 
     ``dsn``: libpq URL or key=value string. ``pool_max``: most connections at once.
-    ``application_name``: the name in the server's views, unless the DSN sets it.
+    ``application_name``: the name in the server's views, unless the DSN sets it. ``pooler``: what a
+    pooler between this and the server shares.
     """
 
     def __init__(
@@ -46,12 +47,14 @@ class PostgresDatabase(Dependency):
         pool_max: int,
         application_name: str = "orders",
         timeouts: Timeouts = Timeouts(),  # noqa: B008 (immutable)
+        pooler: Pooler = "session",
     ) -> None:
         self.timeouts = timeouts
         self._sessions = WeakSet[Session]()
         self._connect_failure: ConnectFailure | UnsuitableDatabase | None = None
         self._reported: str | None = None
         self._reported_unusable: str | None = None
+        self._reported_engine: tuple[str | None, str] = None, ""
         self._was_read_only = False
         # Both libraries log addresses, user names and texts of the server. The errors that callers
         # get, and the health checks, say what is needed.
@@ -64,6 +67,7 @@ class PostgresDatabase(Dependency):
                 "timeouts": timeouts,
                 "application_name": application_name,
                 "on_failure": self._note_connect_failure,
+                "pooler": pooler,
             },
             min_size=1,
             max_size=pool_max,
@@ -122,6 +126,9 @@ class PostgresDatabase(Dependency):
         try:
             try:
                 yield session
+            except FeatureNotSupported:
+                await session.close()  # it does not know that the tables are distributed now
+                raise
             finally:
                 await self._give_back(session)
             # Only now: an idle session looks the same if its server is frozen.
@@ -147,6 +154,16 @@ class PostgresDatabase(Dependency):
             return Unavailable(str(failure))
         return None
 
+    def _note_engine(self, citus_version: str | None, missing_settings: str) -> None:
+        """Log what differs from a plain server with our settings, and again if that changes."""
+        if (citus_version, missing_settings) == self._reported_engine:
+            return
+        if citus_version:
+            _log.info("PostgreSQL is a Citus coordinator", version=citus_version)
+        if missing_settings:
+            _log.warning("the PostgreSQL role lacks settings", settings=missing_settings)
+        self._reported_engine = citus_version, missing_settings
+
     def _note_usability(self, failure: OrdersError | None) -> None:
         """Log once when tables or rights are missing or that changes, and when all are there."""
         reason = str(failure) if failure else None
@@ -170,6 +187,7 @@ class PostgresDatabase(Dependency):
         session.on_dead_peer = self._abort_sessions
         self._sessions.add(session)
         self._connect_failure = None
+        self._note_engine(session.citus_version, ", ".join(session.missing_settings))
 
     def _note_connect_failure(self, error: Exception) -> None:
         if isinstance(error, UnsuitableDatabase):

@@ -1,16 +1,29 @@
-"""Reads documents of orders; what cannot be read of one order does not fail the others."""
+"""Reads documents and pages of orders, on plain PostgreSQL and on Citus.
+
+What cannot be read of one order does not fail the others.
+"""
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import NamedTuple
 
 import structlog
+from psycopg import AsyncCursor
 from psycopg.pq import TransactionStatus
+from psycopg.rows import TupleRow
 
 from orders.adapters.postgres.errors import is_row_fault
-from orders.adapters.postgres.read_sql import DOCUMENTS
+from orders.adapters.postgres.read_sql import (
+    DISTRIBUTED_DOCUMENTS,
+    DOCUMENTS,
+    Query,
+    keys_query,
+    page_query,
+)
 from orders.adapters.postgres.session import Session
 from orders.domain.errors import DamagedOrder
+from orders.domain.order.document import StoredOrder
+from orders.domain.order.queries import Cursor, OrderQuery, Page
 
 _TABLES = {"delivery": "delivery", "payment": "payments"}
 """Parts of a document that are null if their row is missing, and the tables of these rows."""
@@ -44,7 +57,8 @@ async def read_documents(session: Session, order_uids: Sequence[str]) -> Documen
 async def _read(session: Session, order_uids: Sequence[str], documents: Documents) -> None:
     try:
         async with _savepoint(session), session.cursor(binary=True) as cursor:
-            await cursor.execute(DOCUMENTS, [order_uids], prepare=True)
+            statement = DISTRIBUTED_DOCUMENTS if session.citus_version else DOCUMENTS
+            await cursor.execute(statement, {"order_uids": order_uids}, prepare=True)
             rows = await cursor.fetchall()
     except Exception as error:
         if not is_row_fault(error):
@@ -61,6 +75,31 @@ async def _read(session: Session, order_uids: Sequence[str], documents: Document
             documents.damaged[uid] = damage
         else:
             documents.found[uid] = document
+
+
+async def read_page(session: Session, query: OrderQuery, limit: int, after: Cursor | None) -> Page:
+    """Read at most ``limit`` orders after ``after``, damaged ones as well."""
+    async with session.cursor(binary=True) as cursor:
+        # One more than requested shows whether there is a next page.
+        if session.citus_version:
+            keys = await _select(cursor, keys_query(query, limit + 1, after))
+            uids = [uid for uid, _ in keys[:limit]]
+            await cursor.execute(DISTRIBUTED_DOCUMENTS, {"order_uids": uids}, prepare=True)
+            documents: dict[str, bytes] = dict(await cursor.fetchall())
+            rows = [(*key, documents[key[0]]) for key in keys[:limit] if key[0] in documents]
+        else:
+            keys = await _select(cursor, page_query(query, limit + 1, after))
+            rows = keys[:limit]
+    orders = tuple(StoredOrder(*row) for row in rows)
+    if len(keys) <= limit:
+        return Page(orders)
+    uid, date_created = keys[limit - 1][:2]
+    return Page(orders, Cursor(date_created, uid))
+
+
+async def _select(cursor: AsyncCursor[TupleRow], query: Query) -> list[TupleRow]:
+    await cursor.execute(query.statement, query.parameters)
+    return await cursor.fetchall()
 
 
 def _savepoint(session: Session) -> AbstractAsyncContextManager[object]:

@@ -7,7 +7,7 @@ repeated: the texts here name only conditions, tables, columns and constraints.
 import re
 
 import psycopg
-from psycopg.errors import DataError, QueryCanceled, UniqueViolation
+from psycopg.errors import DataError, InternalError_, QueryCanceled, UniqueViolation
 
 from orders.domain.errors import OrdersError, Unavailable
 
@@ -77,14 +77,27 @@ def is_row_fault(error: Exception) -> bool:
     return isinstance(error, UnicodeEncodeError | OverflowError | DataError)
 
 
+def may_be_row_fault(error: Exception) -> bool:
+    """Whether a row may be the cause.
+
+    Citus reports whatever a shard refuses during COPY as an internal error.
+    """
+    return is_row_fault(error) or isinstance(error, InternalError_)
+
+
 def is_access_fault(error: psycopg.Error) -> bool:
     """Whether tables or rights may be missing, or the server lacks a feature."""
     return (error.sqlstate or "")[:2] in _ACCESS_CLASSES
 
 
 def is_known_order(error: Exception) -> bool:
-    """Whether the cause is an order_uid that is already stored."""
+    """Whether the cause is an order_uid that is already stored; Citus does not always tell."""
     return isinstance(error, UniqueViolation) and error.diag.constraint_name == ORDERS_KEY
+
+
+def may_be_known_order(error: Exception) -> bool:
+    """Whether the cause may be an order_uid that is already stored."""
+    return isinstance(error, UniqueViolation | InternalError_)
 
 
 def is_too_long(error: Exception) -> bool:

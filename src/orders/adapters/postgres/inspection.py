@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 import psycopg
+from msgspec.structs import replace
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import namedtuple_row
 
@@ -20,8 +21,10 @@ from orders.adapters.postgres.access import (
 )
 from orders.adapters.postgres.connect_errors import connect_failure
 from orders.adapters.postgres.errors import translated
+from orders.adapters.postgres.replica import MAX_LAG, read_lag
 from orders.adapters.postgres.schema import migrations, newer_schema, pending
-from orders.adapters.postgres.session import Session
+from orders.adapters.postgres.session import Pooler, Session
+from orders.adapters.postgres.tables import TABLES
 from orders.daemon_thread import in_daemon_thread
 from orders.domain.errors import Unavailable, UnknownSchema, UnsuitableDatabase
 from orders.domain.ports import Finding, Inspection
@@ -32,11 +35,13 @@ _finding = partial(Finding, PART)
 OLDEST = 14
 """Oldest supported major version of PostgreSQL."""
 
+_STANDBYS = {"standby", "prefer-standby", "read-only"}
+"""Values of target_session_attrs that ask for a standby."""
+
 _DEFAULT_PORT = "5432"
 _PROBE_SECONDS = 1.5
 _CONNECT_SECONDS = 2
 _QUERY_SECONDS = 2.0
-_SETTING = "ORDERS_POSTGRES_DSN"
 _NEWEST = "run the newest version of orders"
 
 _FACTS = """
@@ -50,6 +55,9 @@ _FACTS = """
            current_setting('max_connections')::int
                - current_setting('superuser_reserved_connections')::int AS slots,
            (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend') AS used,
+           pg_backend_pid() AS pid,
+           quote_ident(current_user) AS role,
+           quote_ident(current_database()) AS database,
            rolconnlimit AS user_limit,
            datconnlimit AS database_limit
     FROM pg_database JOIN pg_roles ON rolname = current_user
@@ -57,15 +65,28 @@ _FACTS = """
 """
 
 
+_CITUS_FACTS = """
+    SELECT (SELECT count(*) FROM pg_dist_node WHERE isactive AND shouldhaveshards),
+           (SELECT count(*) FROM pg_dist_partition
+            WHERE logicalrelid = ANY (SELECT to_regclass(name) FROM unnest(%s::text[]) AS name)),
+           (SELECT count(*) FROM pg_dist_shard WHERE logicalrelid = to_regclass('orders'))
+"""
+
+
 class PostgresInspection(Inspection):
     """Uses a connection of its own, since a pool does not say why it has none.
 
     ``dsn``: libpq URL or key=value string. ``pool_max``: most connections of one process.
+    ``pooler``: what a pooler between shares.
     """
 
-    def __init__(self, dsn: str, pool_max: int) -> None:
+    _setting = "ORDERS_POSTGRES_DSN"
+
+    def __init__(self, dsn: str, pool_max: int, pooler: Pooler = "session") -> None:
         self._dsn = dsn
+        self._parameters = conninfo_to_dict(dsn)
         self._pool_max = pool_max
+        self._pooler = pooler
 
     async def inspect(self) -> Sequence[Finding]:
         """See ``Inspection.inspect``."""
@@ -76,6 +97,7 @@ class PostgresInspection(Inspection):
             session = await Session.connect(
                 make_conninfo(self._dsn, connect_timeout=_CONNECT_SECONDS),
                 application_name="orders doctor",
+                pooler=self._pooler,
             )
         except UnsuitableDatabase as error:
             text, _, advice = str(error).partition(": ")
@@ -98,7 +120,7 @@ class PostgresInspection(Inspection):
         """Why none of the DSN's addresses accepts a connection; None if one does."""
         failures = []
         for host, port in self._addresses():
-            failure = probe_tcp(host, port, _PROBE_SECONDS, _SETTING)
+            failure = probe_tcp(host, port, _PROBE_SECONDS, self._setting)
             if failure is None:
                 return None
             failures.append(failure)
@@ -106,7 +128,7 @@ class PostgresInspection(Inspection):
 
     def _addresses(self) -> list[tuple[str, str]]:
         """Hosts and ports of the DSN; none for a local socket or a service name."""
-        given = conninfo_to_dict(self._dsn)
+        given = self._parameters
         hosts = str(given.get("hostaddr") or given.get("host") or "").split(",")
         ports = str(given.get("port") or "").split(",")
         if len(ports) < len(hosts):
@@ -120,13 +142,46 @@ class PostgresInspection(Inspection):
         async with session.cursor(row_factory=namedtuple_row) as cursor:
             await cursor.execute(_FACTS)
             facts: Any = await cursor.fetchone()
+        schema = await self._schema_and_rights(session)
+        is_readable = all(finding.state != "problem" for finding in schema)
         return [
             _finding("reachable", "ok", "answers and accepts the login"),
             _version(facts),
-            *await _schema_and_rights(session, facts),
+            *await self._engine(session),
+            *self._pooling(session, facts),
+            *schema,
+            *await self._role(session, facts, is_readable),
             _durable(facts),
             self._connections(facts),
         ]
+
+    async def _engine(self, session: Session) -> list[Finding]:
+        """What is to be known about the distribution of the tables; nothing on a plain server."""
+        if not session.citus_version:
+            return []
+        cursor = await session.execute(_CITUS_FACTS, [[table.name for table in TABLES]])
+        workers, distributed, shards = (await cursor.fetchone()) or (0, 0, 0)
+        text = f"Citus {session.citus_version}, {workers} active nodes with shards, "
+        if distributed < len(TABLES):
+            advice = "run `orders migrate --distribute`"
+            return [_finding("engine", "warning", f"{text}tables not distributed", advice)]
+        return [_finding("engine", "ok", f"{text}{shards} shards of each table")]
+
+    def _pooling(self, session: Session, facts: Any) -> list[Finding]:
+        # A pooler makes up the process id that it gives to its clients.
+        is_pooled = session.info.backend_pid != facts.pid
+        if session.missing_settings:
+            changes = "; ".join(
+                f"ALTER ROLE {facts.role} IN DATABASE {facts.database} SET {name} = '{value}'"
+                for name, value in session.missing_settings.items()
+            )
+            text = f"the role lacks settings: {', '.join(session.missing_settings)}"
+            return [_finding("pooler", "warning", text, f"run: {changes}")]
+        if is_pooled and self._pooler == "session":
+            text = "a pooler stands before the server"
+            advice = "set ORDERS_POSTGRES_POOLER=transaction, unless it pools sessions"
+            return [_finding("pooler", "warning", text, advice)]
+        return [_finding("pooler", "ok", "a pooler of transactions")] if is_pooled else []
 
     def _connections(self, facts: Any) -> Finding:
         text = f"{facts.used} of {facts.slots} in use, one process takes up to {self._pool_max}"
@@ -144,66 +199,86 @@ class PostgresInspection(Inspection):
             return _finding("connections", "warning", text, advice)
         return _finding("connections", "ok", text)
 
+    async def _schema_and_rights(self, session: Session) -> list[Finding]:
+        known = len(migrations())
+        try:
+            await require_schemas(session)
+            applied = await applied_migrations(session)
+            missing = len(pending(applied))
+            if missing:
+                text = f"version {known - missing}, and this version of orders needs {known}"
+                with suppress(Unavailable):  # tables of another program are no pending migration
+                    await require_access(session, READ)
+                await can_migrate(session)
+                return [_finding("schema", "problem", text, "run `orders migrate`")]
+            await require_access(session, READ)
+        except UnknownSchema as error:
+            return [_finding("schema", "problem", str(error), _NEWEST, is_refused=True)]
+        except MissingRights as error:
+            return [self._denied("rights", error)]
+        except Unavailable as error:
+            text, _, advice = str(error).rpartition(": ")
+            return [_finding("schema", "problem", text, advice)]
+        newer = newer_schema(applied)
+        return [
+            _finding("schema", "warning", newer, _NEWEST)
+            if newer
+            else _finding("schema", "ok", f"version {known}, up to date"),
+            _finding("rights", "ok", "this user may read the tables"),
+        ]
+
+    async def _role(self, session: Session, facts: Any, is_readable: bool) -> list[Finding]:  # noqa: FBT001
+        """Whether it accepts writes."""
+        if facts.is_standby and str(self._parameters.get("target_session_attrs")) in _STANDBYS:
+            text = "a standby, as target_session_attrs asks: for the API, not for the consumer"
+            return [_finding("writable", "ok", text)]
+        if facts.is_standby:
+            text = "it is a standby and accepts no writes"
+            advice = f"name the primary in {self._setting} (target_session_attrs=read-write)"
+            return [_finding("writable", "problem", text, advice)]
+        if facts.is_read_only:
+            text = "transactions are read-only"
+            advice = "set default_transaction_read_only to off (of server, database or user)"
+            return [_finding("writable", "problem", text, advice)]
+        if not is_readable:
+            return []
+        try:
+            await require_access(session, WRITE)
+        except MissingRights as error:
+            return [self._denied("writable", error)]
+        return [_finding("writable", "ok", "accepts writes")]
+
+    def _denied(self, what: str, error: MissingRights) -> Finding:
+        return _finding(what, "problem", str(error), f"GRANT it to the user of {self._setting}")
+
+
+class ReplicaInspection(PostgresInspection):
+    """Inspects the replica that the API reads from."""
+
+    _setting = "ORDERS_POSTGRES_READ_DSN"
+
+    async def inspect(self) -> Sequence[Finding]:
+        """See ``Inspection.inspect``."""
+        return [replace(finding, part="replica") for finding in await super().inspect()]
+
+    async def _role(self, session: Session, *_: object) -> list[Finding]:
+        """How far it is behind."""
+        lag = await read_lag(session)
+        if lag.is_standby and lag.receives and lag.seconds <= MAX_LAG:
+            return [_finding("lag", "ok", str(lag))]
+        advice = (
+            "check replication: pg_stat_replication on the primary, the log of the replica"
+            if lag.is_standby
+            else f"name a replica in {self._setting}, or unset it"
+        )
+        return [_finding("lag", "warning", str(lag), advice)]
+
 
 def _version(facts: Any) -> Finding:
     if facts.major < OLDEST:
         advice = f"upgrade it to {OLDEST} or newer"
         return _finding("version", "problem", f"PostgreSQL {facts.version} is too old", advice)
     return _finding("version", "ok", f"PostgreSQL {facts.version}")
-
-
-async def _schema_and_rights(session: Session, facts: Any) -> list[Finding]:
-    known = len(migrations())
-    try:
-        await require_schemas(session)
-        applied = await applied_migrations(session)
-        missing = len(pending(applied))
-        if missing:
-            text = f"version {known - missing}, and this version of orders needs {known}"
-            with suppress(Unavailable):  # tables of another program are no pending migration
-                await require_access(session, READ)
-            await can_migrate(session)
-            return [_finding("schema", "problem", text, "run `orders migrate`"), *_writable(facts)]
-        await require_access(session, READ)
-    except UnknownSchema as error:
-        return [_finding("schema", "problem", str(error), _NEWEST, is_refused=True)]
-    except MissingRights as error:
-        return [_denied("rights", error), *_writable(facts)]
-    except Unavailable as error:
-        text, _, advice = str(error).rpartition(": ")
-        return [_finding("schema", "problem", text, advice), *_writable(facts)]
-    newer = newer_schema(applied)
-    return [
-        _finding("schema", "warning", newer, _NEWEST)
-        if newer
-        else _finding("schema", "ok", f"version {known}, up to date"),
-        _finding("rights", "ok", "this user may read the tables"),
-        *(_writable(facts) or [await _may_write(session)]),
-    ]
-
-
-async def _may_write(session: Session) -> Finding:
-    try:
-        await require_access(session, WRITE)
-    except MissingRights as error:
-        return _denied("writable", error)
-    return _finding("writable", "ok", "accepts writes")
-
-
-def _denied(what: str, error: MissingRights) -> Finding:
-    return _finding(what, "problem", str(error), f"GRANT it to the user of {_SETTING}")
-
-
-def _writable(facts: Any) -> list[Finding]:
-    """What keeps the whole server from accepting writes, if anything does."""
-    if facts.is_standby:
-        advice = f"name the primary in {_SETTING} (target_session_attrs=read-write)"
-        return [_finding("writable", "problem", "it is a standby and accepts no writes", advice)]
-    if facts.is_read_only:
-        text = "transactions are read-only"
-        advice = "set default_transaction_read_only to off (of server, database or user)"
-        return [_finding("writable", "problem", text, advice)]
-    return []
 
 
 def _durable(facts: Any) -> Finding:

@@ -1,4 +1,4 @@
-"""Migrates a database to the schema of this version."""
+"""Migrates a database to the schema of this version, and distributes its tables on Citus."""
 
 from contextlib import suppress
 
@@ -9,7 +9,8 @@ from orders.adapters.postgres.database import PostgresDatabase
 from orders.adapters.postgres.errors import sanitize
 from orders.adapters.postgres.schema import pending, read_applied
 from orders.adapters.postgres.session import Session
-from orders.domain.errors import Unavailable, UnknownSchema
+from orders.adapters.postgres.tables import TABLES
+from orders.domain.errors import Unavailable, UnknownSchema, UnsuitableDatabase
 
 _LOCK = 0x6F72646572730001
 """Key of the advisory lock; a number that other programs are unlikely to use."""
@@ -27,6 +28,18 @@ _CREATE_TABLE = """
     )
 """
 _ADD_COLUMN = "ALTER TABLE schema_migrations ADD COLUMN IF NOT EXISTS oldest_compatible integer"
+
+
+_LOCAL_TABLES = """
+    SELECT name FROM unnest(%s::text[]) WITH ORDINALITY AS wanted (name, position)
+    WHERE NOT EXISTS (SELECT FROM pg_dist_partition WHERE logicalrelid = to_regclass(name))
+    ORDER BY position
+"""
+_DISTRIBUTE = """
+    SELECT create_distributed_table(
+        %s, 'order_uid', shard_count => %s::integer, colocate_with => %s
+    )
+"""
 
 
 class Migrator:
@@ -51,6 +64,33 @@ class Migrator:
                 if name := await _apply_next(session, self._database.timeouts.lock):
                     done.append(name)
         return done
+
+    async def distribute(self, shards: int) -> list[str]:
+        """Distribute the tables by order_uid over the workers of a Citus cluster.
+
+        Returns the names of the tables; those that are distributed already stay as they are. What
+        is stored moves with them, in one transaction; writers wait meanwhile.
+
+        Raises:
+            Unavailable: the coordinator or a worker is down, or a right is missing.
+            UnsuitableDatabase: it has no Citus.
+        """
+        async with self._database.connection(_MAX_SECONDS, requires=can_migrate) as session:
+            if not session.citus_version:
+                raise UnsuitableDatabase(
+                    "the database has no extension citus: create it there and on every worker"
+                )
+            async with session.transaction():
+                await _configure(session, lock_timeout=0.0)
+                await session.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+                cursor = await session.execute(_LOCAL_TABLES, [[table.name for table in TABLES]])
+                local = [name for (name,) in await cursor.fetchall()]
+                for name in local:
+                    await session.execute(
+                        _DISTRIBUTE,
+                        [name, *((shards, "none") if name == "orders" else (None, "orders"))],
+                    )
+        return local
 
     async def verify(self) -> list[str]:
         """Apply nothing; return if this version can work with the database, or may soon.

@@ -5,11 +5,10 @@ from operator import attrgetter
 
 from orders.adapters.postgres.access import can_read, can_write
 from orders.adapters.postgres.bisecting_save import BisectingSave
-from orders.adapters.postgres.copy_rows import copy_orders
 from orders.adapters.postgres.database import PostgresDatabase
-from orders.adapters.postgres.documents import DamageLog, damage_of, read_documents
-from orders.adapters.postgres.errors import is_row_fault, is_too_long
-from orders.adapters.postgres.read_sql import page_query
+from orders.adapters.postgres.documents import DamageLog, damage_of, read_documents, read_page
+from orders.adapters.postgres.errors import is_row_fault, is_too_long, may_be_row_fault
+from orders.adapters.postgres.writing import copy_orders
 from orders.domain.errors import Invalid
 from orders.domain.order.document import StoredOrder
 from orders.domain.order.model import Order
@@ -52,7 +51,7 @@ class PostgresOrderRepository(OrderRepository):
                     async with session.transaction():
                         await copy_orders(session, batch)
                 except Exception as error:
-                    if not (is_row_fault(error) or is_too_long(error)):
+                    if not (may_be_row_fault(error) or is_too_long(error)):
                         raise
                     whole = not is_too_long(error)
                 else:
@@ -94,24 +93,16 @@ class PostgresOrderRepository(OrderRepository):
         texts = (query.order_uid, query.customer_id, query.track_number)
         if not all(is_storable(text) for text in texts if text is not None):
             return Page(())
-        # One more than requested shows whether there is a next page.
-        sql = page_query(query, limit + 1, after)
-        async with (
-            self._database.connection(self._database.timeouts.read, requires=can_read) as session,
-            session.cursor(binary=True) as cursor,
-        ):
+        async with self._database.connection(
+            self._database.timeouts.read, requires=can_read
+        ) as session:
             try:
-                await cursor.execute(sql.statement, sql.parameters)
-                found = [StoredOrder(*row) for row in await cursor.fetchall()]
+                found = await read_page(session, query, limit, after)
             except Exception as error:
                 if is_row_fault(error):  # no stored order can have a value that cannot be sent
                     return Page(())
                 raise
-        orders = tuple(filter(self._is_whole, found[:limit]))
-        if len(found) <= limit:
-            return Page(orders)
-        last = found[limit - 1]
-        return Page(orders, Cursor(last.date_created, last.order_uid))
+        return Page(tuple(filter(self._is_whole, found.orders)), found.next)
 
     def _is_whole(self, order: StoredOrder) -> bool:
         """Whether an order has all its parts; logs it otherwise, since lists leave it out."""

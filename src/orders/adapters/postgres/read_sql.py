@@ -24,47 +24,49 @@ def _columns(struct: type[Struct], alias: str) -> sql.Composed:
     return sql.SQL(", ").join(sql.Identifier(alias, name) for name in scalars(struct))
 
 
-_DELIVERY = sql.SQL(
-    "(SELECT row FROM (SELECT {} FROM delivery t WHERE t.order_uid = o.order_uid) AS row)"
-).format(_columns(Delivery, "t"))
-
-_PAYMENT = sql.SQL(
-    "(SELECT row FROM (SELECT {} FROM payments t WHERE t.order_uid = o.order_uid) AS row)"
-).format(_columns(Payment, "t"))
-
-_ITEMS = sql.SQL(
-    "ARRAY(SELECT row FROM items t CROSS JOIN LATERAL (SELECT {}) AS row"
-    " WHERE t.order_uid = o.order_uid ORDER BY t.position)"
-).format(_columns(Item, "t"))
-
 # The instant as msgspec writes it: six fractional digits, or none if all are 0.
 _INSTANT = sql.SQL(
     "replace(to_char(o.date_created AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'),"
     " '.000000Z', 'Z')"
 )
 
-_SPECIAL = {
-    "delivery": _DELIVERY,
-    "payment": _PAYMENT,
-    "items": _ITEMS,
-    "date_created": _INSTANT,
-}
+
+_NOTHING = sql.SQL("")
 
 
-def _document_field(name: str) -> sql.Composed:
-    value = _SPECIAL.get(name, sql.Identifier("o", name))
-    return sql.SQL("{} AS {}").format(value, sql.Identifier(name))
+def _rows(
+    table: str, struct: type[Struct], among: sql.SQL, order: sql.SQL = _NOTHING
+) -> sql.Composed:
+    return sql.SQL(
+        "SELECT row FROM (SELECT {} FROM {} t WHERE t.order_uid = o.order_uid {} {}) AS row"
+    ).format(_columns(struct, "t"), sql.Identifier(table), among, order)
 
 
-_DOCUMENT = sql.SQL("CROSS JOIN LATERAL (SELECT {}) AS document").format(
-    sql.SQL(", ").join(map(_document_field, Order.__struct_fields__))
-)
+def _fields(among: sql.SQL = _NOTHING) -> sql.Composed:
+    """The fields of the document of ``orders o``; ``among`` restricts the rows of its parts."""
+    items = _rows("items", Item, among, sql.SQL("ORDER BY t.position"))
+    special = {
+        "delivery": sql.SQL("({})").format(_rows("delivery", Delivery, among)),
+        "payment": sql.SQL("({})").format(_rows("payments", Payment, among)),
+        "items": sql.SQL("ARRAY({})").format(items),
+        "date_created": _INSTANT,
+    }
+    return sql.SQL(", ").join(
+        sql.SQL("{} AS {}").format(
+            special.get(name, sql.Identifier("o", name)), sql.Identifier(name)
+        )
+        for name in Order.__struct_fields__
+    )
+
+
+_DOCUMENT = sql.SQL("CROSS JOIN LATERAL (SELECT {}) AS document").format(_fields())
 
 # A lateral join, not ANY(...): for ANY, a plan made while there are few orders scans another index
 # that ends with order_uid, and stays cached.
 DOCUMENTS = (
     sql.SQL(
-        "SELECT o.order_uid, row_to_json(document) FROM unnest(%s::text[]) AS wanted (order_uid)"
+        "SELECT o.order_uid, row_to_json(document)"
+        " FROM unnest(%(order_uids)s::text[]) AS wanted (order_uid)"
         " CROSS JOIN LATERAL ("
         "SELECT * FROM orders WHERE orders.order_uid = wanted.order_uid OFFSET 0"
         ") AS o {}"
@@ -72,21 +74,47 @@ DOCUMENTS = (
     .format(_DOCUMENT)
     .as_bytes()
 )
-"""Selects order_uid and document of orders; its parameter is a list of distinct order_uids."""
+"""Selects order_uid and document of orders; ``order_uids`` is a list of distinct ones."""
+
+# Citus plans no lateral join with a function. The condition on every table lets it leave out the
+# shards that hold none of the orders: otherwise even one order is asked of all of them.
+DISTRIBUTED_DOCUMENTS = (
+    sql.SQL(
+        "SELECT document.order_uid, row_to_json(document) FROM ("
+        "SELECT {} FROM orders o WHERE o.order_uid = ANY(%(order_uids)s::text[])"
+        ") AS document"
+    )
+    .format(_fields(sql.SQL("AND t.order_uid = ANY(%(order_uids)s::text[])")))
+    .as_bytes()
+)
+"""``DOCUMENTS`` where the tables are distributed."""
 
 _PAGE = (
     sql.SQL(
-        "SELECT o.order_uid, o.date_created, row_to_json(document) FROM ("
-        "SELECT * FROM orders o {{}} ORDER BY o.date_created DESC, o.order_uid DESC {{}}"
-        ") AS o {} ORDER BY o.date_created DESC, o.order_uid DESC"
+        "SELECT o.order_uid, o.date_created, row_to_json(document) FROM ({{}}) AS o {}"
+        " ORDER BY o.date_created DESC, o.order_uid DESC"
     )
     .format(_DOCUMENT)
     .as_string()
 )
+_SELECTION = "SELECT {} FROM orders o {} ORDER BY o.date_created DESC, o.order_uid DESC LIMIT {:d}"
 
 
 def page_query(query: OrderQuery, limit: int, after: Cursor | None) -> Query:
     """Select order_uid, date_created and document of at most ``limit`` orders after ``after``."""
+    selection, parameters = _selection("*", query, limit, after)
+    return Query(_PAGE.format(selection).encode(), parameters)
+
+
+def keys_query(query: OrderQuery, limit: int, after: Cursor | None) -> Query:
+    """As ``page_query``, without the documents: Citus plans no join with a limited selection."""
+    selection, parameters = _selection("o.order_uid, o.date_created", query, limit, after)
+    return Query(selection.encode(), parameters)
+
+
+def _selection(
+    columns: str, query: OrderQuery, limit: int, after: Cursor | None
+) -> tuple[str, list[object]]:
     before, created_to = after, query.created_to
     if after is not None and created_to is not None:
         # Only the nearer of the two bounds: given both, PostgreSQL starts at the first one, and
@@ -110,4 +138,4 @@ def page_query(query: OrderQuery, limit: int, after: Cursor | None) -> Query:
         parameters += [before.date_created, before.order_uid]
     where = "WHERE " + " AND ".join(texts) if texts else ""
     # A literal limit: without its value the planner expects to read a tenth of the table.
-    return Query(_PAGE.format(where, f"LIMIT {limit:d}").encode(), parameters)
+    return _SELECTION.format(columns, where, limit), parameters

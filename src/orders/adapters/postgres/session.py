@@ -4,10 +4,10 @@ import asyncio
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from select import POLLIN, poll
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import psycopg
 from msgspec import Struct
@@ -36,6 +36,19 @@ PLANNING = {
     "jit": "off",
 }
 """Planner settings of every session; see ADR 9."""
+
+
+_APPLY = """
+    SELECT set_config(name, value, false)
+    FROM unnest(%s::text[], %s::text[]) AS wanted (name, value)
+"""
+_COMPARE = """
+    SELECT wanted.name, value FROM unnest(%s::text[], %s::text[]) AS wanted (name, value)
+    JOIN pg_settings USING (name) WHERE setting <> value
+"""
+
+Pooler = Literal["session", "transaction"]
+"""What a pooler before the server shares between its clients, or ``session`` if there is none."""
 
 
 class Timeouts(Struct, frozen=True):
@@ -69,6 +82,10 @@ class Session(AsyncConnection[TupleRow]):
     abort_reason: str | None = None
     ready_since = 0.0
     """Monotonic time."""
+    citus_version: str | None = None
+    """If the database has the extension Citus, so that its tables may be distributed."""
+    missing_settings: Mapping[str, str] = {}
+    """The settings that it should have and lacks, behind a pooler of transactions."""
     on_dead_peer: Callable[[Peer], None] | None = None
     """Called if the server reacts to nothing while this session waits for it."""
     _liveness = 0.0
@@ -83,6 +100,7 @@ class Session(AsyncConnection[TupleRow]):
         timeouts: Timeouts = Timeouts(),  # noqa: B008 (immutable)
         application_name: str = "orders",
         on_failure: Callable[[Exception], None] = lambda _: None,
+        pooler: Pooler = "session",
         **kwargs: Any,
     ) -> Self:
         """Connect with this service's settings; ``on_failure`` gets the reason if that fails.
@@ -91,6 +109,9 @@ class Session(AsyncConnection[TupleRow]):
             psycopg.Error: no connection.
             UnsuitableDatabase: the encoding of the database cannot hold every order.
         """
+        if pooler == "transaction":
+            # The next transaction may run on a connection without the prepared statement.
+            kwargs["prepare_threshold"] = None
         try:
             given = conninfo_to_dict(conninfo)
             session = await super().connect(
@@ -102,7 +123,7 @@ class Session(AsyncConnection[TupleRow]):
                 **kwargs,
             )
             try:
-                await session.configure(timeouts)
+                await session.configure(timeouts, pooler)
             except BaseException:
                 await session.close()
                 raise
@@ -170,26 +191,40 @@ class Session(AsyncConnection[TupleRow]):
                 "use a database created with ENCODING 'UTF8' TEMPLATE template0"
             )
 
-    async def configure(self, timeouts: Timeouts) -> None:
-        """Apply this service's settings; raises UnsuitableDatabase if its encoding is not UTF-8."""
+    async def configure(self, timeouts: Timeouts, pooler: Pooler = "session") -> None:
+        """Apply this service's settings; raises UnsuitableDatabase if its encoding is not UTF-8.
+
+        Behind a pooler of transactions they are only compared, since they would stay on connections
+        of the pooler that others use.
+        """
         self._require_utf8()
+        self.adapters.register_loader("json", BytesLoader)
+        self.ready_since = time.monotonic()
+        self.abort_after(timeouts.connect)
+        cursor = await self.execute("SELECT extversion FROM pg_extension WHERE extname = 'citus'")
+        self.citus_version = next(iter(await cursor.fetchone() or ()), None)
+        settings = self._settings(timeouts)
+        parameters = [list(settings), list(settings.values())]
+        if pooler == "transaction":
+            cursor = await self.execute(_COMPARE, parameters)
+            self.missing_settings = dict(await cursor.fetchall())
+        else:
+            await self.execute(_APPLY, parameters)
+        self.abort_after(None)
+        self._liveness = timeouts.liveness
+
+    def _settings(self, timeouts: Timeouts) -> dict[str, str]:
         seconds = {
             "statement_timeout": timeouts.statement,
             "lock_timeout": timeouts.lock,
             "idle_in_transaction_session_timeout": timeouts.idle_in_transaction,
         }
-        settings = PLANNING | {"TimeZone": "UTC"}
-        settings |= {name: f"{round(value * 1000)}ms" for name, value in seconds.items()}
-        self.adapters.register_loader("json", BytesLoader)
-        self.ready_since = time.monotonic()
-        self.abort_after(timeouts.connect)
-        await self.execute(
-            "SELECT set_config(name, value, false) FROM unnest(%s::text[], %s::text[])"
-            " AS setting(name, value)",
-            [list(settings), list(settings.values())],
-        )
-        self.abort_after(None)
-        self._liveness = timeouts.liveness
+        settings = {name: f"{round(value * 1000)}" for name, value in seconds.items()}
+        settings |= PLANNING | {"TimeZone": "UTC"}
+        if self.citus_version:
+            # It plans no query without its values, which tell it the shards.
+            settings["plan_cache_mode"] = "force_custom_plan"
+        return settings
 
     def _start_probe(self) -> None:
         self._probe = asyncio.get_running_loop().create_task(self._probe_peer())

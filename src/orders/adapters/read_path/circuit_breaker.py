@@ -1,4 +1,4 @@
-"""A circuit breaker in front of the shared cache."""
+"""A circuit breaker, and one in front of the shared cache."""
 
 import asyncio
 import random
@@ -12,12 +12,8 @@ from orders.domain.ports import Cache, Dependency
 _T = TypeVar("_T")
 
 
-class CheckedCache(Cache, Dependency, Protocol):
-    """A cache with a health check."""
-
-
-class CircuitBreakerCache(Cache, Dependency):
-    """Limits the time of every call, and stops calling a cache that keeps failing.
+class CircuitBreaker:
+    """Limits the time of every call to a server, and stops calling one that keeps failing.
 
     After ``failures`` failures in a row the circuit is open: calls fail at once. After a pause, one
     call goes through as a probe while all others still fail at once. If it fails, the next pause is
@@ -25,7 +21,7 @@ class CircuitBreakerCache(Cache, Dependency):
     up to a half, at random, so that processes do not probe in step.
 
     Args:
-        cache: the cache to protect.
+        name: of the server, for the errors.
         timeout: seconds that a call may take.
         failures: failures in a row that open the circuit.
         shortest: seconds of the first pause, before it is shortened.
@@ -36,16 +32,16 @@ class CircuitBreakerCache(Cache, Dependency):
 
     def __init__(
         self,
-        cache: CheckedCache,
+        name: str,
         *,
-        timeout: float = 0.2,
+        timeout: float,
         failures: int = 3,
         shortest: float = 1.0,
         longest: float = 5.0,
         clock: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        self._cache = cache
+        self._name = name
         self._timeout = timeout
         self._limit = failures
         self._shortest = shortest
@@ -63,30 +59,20 @@ class CircuitBreakerCache(Cache, Dependency):
         """Whether calls fail at once, except for probes."""
         return self._pauses > 0
 
-    async def get(self, order_uids: Collection[str]) -> dict[str, bytes]:
-        """See ``Cache.get``; raises Unavailable at once while the circuit is open."""
-        return await self._call(lambda: self._cache.get(order_uids))
+    async def call(self, operation: Callable[[], Awaitable[_T]]) -> _T:
+        """Return the result of ``operation``.
 
-    async def put(self, documents: Mapping[str, bytes]) -> None:
-        """See ``Cache.put``; raises Unavailable at once while the circuit is open."""
-        await self._call(lambda: self._cache.put(documents))
-
-    async def touch(self, order_uids: Collection[str]) -> list[str]:
-        """See ``Cache.touch``; raises Unavailable at once while the circuit is open."""
-        return await self._call(lambda: self._cache.touch(order_uids))
-
-    async def check(self) -> None:
-        """See ``Dependency.check``; raises Unavailable at once while the circuit is open."""
-        await self._call(self._cache.check)
-
-    async def _call(self, operation: Callable[[], Awaitable[_T]]) -> _T:
+        Raises:
+            Unavailable: it failed with that, took too long, or the circuit is open.
+        """
         probe = self._admit()
         try:
             async with asyncio.timeout(self._timeout):
                 result = await operation()
         except TimeoutError as error:
-            self._failed("the cache is too slow", probe=probe)
-            raise Unavailable("the cache is too slow") from error
+            reason = f"{self._name} is too slow"
+            self._failed(reason, probe=probe)
+            raise Unavailable(reason) from error
         except Unavailable as error:
             self._failed(str(error), probe=probe)
             raise
@@ -114,3 +100,31 @@ class CircuitBreakerCache(Cache, Dependency):
             pause = min(self._longest, self._shortest * 2.0 ** min(self._pauses, 32))
             self._pauses += 1
             self._probe_at = self._clock() + pause * (1 - self._jitter() / 2)
+
+
+class CheckedCache(Cache, Dependency, Protocol):
+    """A cache with a health check."""
+
+
+class CircuitBreakerCache(Cache, Dependency):
+    """A cache behind a circuit breaker: raises Unavailable at once while the circuit is open."""
+
+    def __init__(self, cache: CheckedCache, breaker: CircuitBreaker | None = None) -> None:
+        self._cache = cache
+        self._breaker = breaker or CircuitBreaker("the cache", timeout=0.2)
+
+    async def get(self, order_uids: Collection[str]) -> dict[str, bytes]:
+        """See ``Cache.get``."""
+        return await self._breaker.call(lambda: self._cache.get(order_uids))
+
+    async def put(self, documents: Mapping[str, bytes]) -> None:
+        """See ``Cache.put``."""
+        await self._breaker.call(lambda: self._cache.put(documents))
+
+    async def touch(self, order_uids: Collection[str]) -> list[str]:
+        """See ``Cache.touch``."""
+        return await self._breaker.call(lambda: self._cache.touch(order_uids))
+
+    async def check(self) -> None:
+        """See ``Dependency.check``."""
+        await self._breaker.call(self._cache.check)

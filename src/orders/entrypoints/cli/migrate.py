@@ -12,21 +12,31 @@ from orders.entrypoints.startup import EXIT_CONFIG, NEEDED_BY, settings_or_exit,
 
 
 @click.command()
-def migrate() -> None:
+@click.option("--distribute", is_flag=True, help="Then distribute the tables over a Citus cluster.")
+@click.option(
+    "--shards",
+    type=click.IntRange(1, 64_000),
+    default=32,
+    show_default=True,
+    help="Shards of each table, with --distribute.",
+)
+def migrate(*, distribute: bool, shards: int) -> None:
     """Apply missing migrations to the database.
 
     Several may run at the same time: they wait for each other. Exits with 1 if the database is
-    down or denies a right, and with 2 if its schema is newer than this version knows, or its
-    encoding is not UTF-8.
+    down or denies a right, and with 2 if its schema is newer than this version knows, its encoding
+    is not UTF-8, or it is to be distributed and has no Citus.
 
     \b
-    Example:
+    Examples:
       ORDERS_POSTGRES_DSN=postgresql://orders@db/orders orders migrate
+      ORDERS_POSTGRES_DSN=postgresql://orders@coordinator/orders \\
+        orders migrate --distribute --shards 64
     """
     settings = settings_or_exit(NEEDED_BY["migrate"])
     start_logging(settings, "migrate")
     try:
-        applied = asyncio.run(_migrate(settings))
+        applied, distributed = asyncio.run(_migrate(settings, shards if distribute else None))
     except UnsuitableDatabase as error:
         click.echo(f"orders: {error}", err=True)
         raise SystemExit(EXIT_CONFIG) from None
@@ -36,10 +46,16 @@ def migrate() -> None:
         click.echo(f"applied {name}")
     if not applied:
         click.echo("the schema is up to date")
+    for name in distributed:
+        click.echo(f"distributed {name} over {shards} shards")
+    if distribute and not distributed:
+        click.echo("the tables are distributed already")
 
 
-async def _migrate(settings: Settings) -> Sequence[str]:
+async def _migrate(settings: Settings, shards: int | None) -> tuple[Sequence[str], Sequence[str]]:
+    """Migrate, and distribute the tables over so many shards unless None."""
     container = build(settings)
     async with open_all(container.database()):
-        applied: Sequence[str] = await container.migrator().migrate()
-        return applied
+        migrator = container.migrator()
+        applied: Sequence[str] = await migrator.migrate()
+        return applied, () if shards is None else await migrator.distribute(shards)

@@ -1,0 +1,41 @@
+"""Group 2 on Citus: a worker of the cluster is killed or frozen."""
+
+import time
+
+from drills.drill import drill
+from drills.stage import Stage
+from drills.steady import steady, wait_until_told
+
+
+@drill(2, "Citus: a worker killed in the midst of ingest", needs="citus")
+def citus_worker_killed(stage: Stage) -> None:
+    """The consumers wait until it is back, and go on; the orders of the others can be read."""
+    kills = 4 if stage.long else 1
+    stage.consumers.start("one")
+    stage.consumers.start("two")
+    stage.wait_for_topics()
+    with steady(stage):
+        for number in range(kills):
+            before = stage.stored()
+            with stage.traffic.flow(1_000, seconds=2.0):
+                stage.wait_for_stored(before + 1, 30)
+                time.sleep(stage.chance(0.0, 1.0))
+                stage.say(f"kill {number + 1} of {kills}")
+                stage.servers.workers[number % len(stage.servers.workers)].kill()
+                wait_until_told(stage, "cannot store, waiting", times=number + 1)
+                stage.servers.heal()
+
+
+@drill(2, "Citus: a worker frozen in the midst of ingest", needs="citus")
+def citus_worker_frozen(stage: Stage) -> None:
+    """Connections to it stay, and nothing comes back."""
+    stage.consumers.start("one")
+    stage.wait_for_topics()
+    with steady(stage), stage.traffic.flow(1_000, seconds=2.0):
+        stage.wait_for_stored(1, 30)
+        stage.servers.workers[0].freeze()
+        wait_until_told(stage, "cannot store, waiting", seconds=90)
+        stage.servers.heal()
+
+
+DRILLS = (citus_worker_killed, citus_worker_frozen)
