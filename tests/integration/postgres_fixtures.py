@@ -43,18 +43,23 @@ async def migrate(dsn: str, shards: int | None = None) -> list[str]:
         await database.close()
 
 
-def create_distributed_schema(citus_dsn: str) -> str:
-    """Make a schema of a new name on a Citus cluster, with distributed tables; returns its DSN."""
+def create_schema(citus_dsn: str) -> str:
+    """Make a schema of a new name on a Citus cluster; returns its DSN."""
     name = f"orders_test_{uuid4().hex}"
     with psycopg.connect(citus_dsn, autocommit=True) as admin:
         admin.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(name)))
-    dsn = make_conninfo(citus_dsn, options=f"-c search_path={name}")
+    return make_conninfo(citus_dsn, options=f"-c search_path={name}")
+
+
+def create_distributed_schema(citus_dsn: str) -> str:
+    """The same, with the distributed tables."""
+    dsn = create_schema(citus_dsn)
     asyncio.run(migrate(dsn, shards=4))
     return dsn
 
 
 def drop_schema(citus_dsn: str, dsn: str) -> None:
-    """Drop a schema that ``create_distributed_schema`` made."""
+    """Drop a schema that ``create_schema`` made."""
     name = str(psycopg.conninfo.conninfo_to_dict(dsn)["options"]).rpartition("=")[2]
     with psycopg.connect(citus_dsn, autocommit=True) as admin:
         admin.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(name)))

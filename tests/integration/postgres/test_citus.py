@@ -1,0 +1,120 @@
+"""Distributed tables on a real Citus cluster; the repository's contract runs on it as well."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+
+import psycopg
+import pytest
+from structlog.testing import capture_logs
+
+from orders.adapters.postgres.database import PostgresDatabase
+from orders.adapters.postgres.inspection import PostgresInspection
+from orders.adapters.postgres.migrations import Migrator
+from orders.adapters.postgres.order_repository import PostgresOrderRepository
+from orders.adapters.postgres.read_sql import DISTRIBUTED_DOCUMENTS
+from orders.domain.errors import Unavailable, UnsuitableDatabase
+from orders.domain.order.queries import OrderQuery
+from tests.contracts.inspection import found
+from tests.contracts.order_repository import numbered, order_of, uids
+from tests.integration.postgres_fixtures import create_schema, drop_schema, migrate
+
+SHARDS = 4
+
+
+@pytest.fixture
+def schema(citus_dsn: str) -> Iterator[str]:
+    """A DSN for an empty schema of this test's own."""
+    dsn = create_schema(citus_dsn)
+    yield dsn
+    drop_schema(citus_dsn, dsn)
+
+
+@pytest.fixture
+def distributed(schema: str) -> str:
+    """The same with distributed tables."""
+    asyncio.run(migrate(schema, SHARDS))
+    return schema
+
+
+@pytest.fixture
+async def database(schema: str) -> AsyncIterator[PostgresDatabase]:
+    opened = PostgresDatabase(schema, pool_max=2)
+    await opened.open()
+    yield opened
+    await opened.close()
+
+
+async def test_what_is_stored_moves_with_its_tables_and_a_second_time_changes_nothing(
+    database: PostgresDatabase,
+) -> None:
+    migrator, repository = Migrator(database), PostgresOrderRepository(database)
+    await migrator.migrate()
+    batch = numbered(20)
+    await repository.save_many(batch)
+    assert await migrator.distribute(SHARDS) == ["orders", "delivery", "payments", "items"]
+    assert await migrator.distribute(SHARDS) == []
+    assert sorted(await repository.get(uids(batch))) == uids(batch)
+    assert (await repository.save_many(batch)).unchanged == set(uids(batch))
+    assert len((await repository.page(OrderQuery(), 99)).orders) == 20
+
+
+async def test_a_plain_server_cannot_be_distributed(empty_database_dsn: str) -> None:
+    database = PostgresDatabase(empty_database_dsn, pool_max=1)
+    await database.open()
+    try:
+        with pytest.raises(UnsuitableDatabase, match="no extension citus"):
+            await Migrator(database).distribute(SHARDS)
+    finally:
+        await database.close()
+
+
+def test_one_order_is_asked_of_one_shard(distributed: str) -> None:
+    statement = "EXPLAIN " + DISTRIBUTED_DOCUMENTS.decode()
+    with psycopg.connect(distributed) as connection:
+        rows = connection.execute(statement.encode(), {"order_uids": ["uid"]}).fetchall()
+    assert "Task Count: 1" in [line.strip() for (line,) in rows]
+
+
+async def test_a_row_that_a_shard_refuses_is_rejected_alone_with_its_reason(
+    distributed: str, database: PostgresDatabase
+) -> None:
+    with psycopg.connect(distributed, autocommit=True) as admin:
+        admin.execute("ALTER TABLE orders ADD CONSTRAINT small CHECK (sm_id < 1000)")
+    repository = PostgresOrderRepository(database)
+    good = numbered(9)
+    report = await repository.save_many([*good, order_of("uid-0004x", sm_id=1000)])
+    assert report.saved == set(uids(good))
+    assert report.rejected.keys() == {"uid-0004x"}
+    assert "check violation (23514)" in report.rejected["uid-0004x"]
+
+
+async def test_a_session_from_before_the_extension_is_replaced(
+    distributed: str,
+) -> None:
+    database = PostgresDatabase(distributed, pool_max=1)
+    await database.open()
+    try:
+        repository = PostgresOrderRepository(database)
+        await repository.save_many(numbered(3))
+        async with database.connection(5) as session:
+            session.citus_version = None  # as if the extension had not been there
+        with pytest.raises(Unavailable, match="feature not supported"):
+            await repository.get(["uid-0001"])
+        assert await repository.get(["uid-0001"])
+    finally:
+        await database.close()
+
+
+async def test_it_is_named_by_the_log_and_by_doctor(
+    schema: str, database: PostgresDatabase
+) -> None:
+    migrator = Migrator(database)
+    with capture_logs() as lines:
+        await migrator.migrate()
+    assert [line["event"] for line in lines] == ["PostgreSQL is a Citus coordinator"]
+    engine = found(await PostgresInspection(schema, 8).inspect(), "engine")
+    assert (engine.state, engine.advice) == ("warning", "run `orders migrate --distribute`")
+    await migrator.distribute(SHARDS)
+    engine = found(await PostgresInspection(schema, 8).inspect(), "engine")
+    assert engine.state == "ok"
+    assert engine.text.endswith(f"{SHARDS} shards of each table")
