@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -41,6 +42,12 @@ class Readers:
         if unknown:
             answer = self._get(f"unknown-{self._rng.getrandbits(64)}")
             assert answer.status_code == 404, f"{answer.status_code} for an order that is not there"
+
+    def statuses(self, documents: Sequence[Document]) -> Counter[int]:
+        """GET all of these at the same time, and count the statuses of the answers."""
+        paths = [f"/orders/{document['order_uid']}" for document in documents]
+        with ThreadPoolExecutor(len(paths), "reader") as pool:
+            return Counter(answer.status_code for answer in pool.map(self._http.get, paths))
 
     @contextmanager
     def reading(self, documents: Sequence[Document], *, unknown: bool = True) -> Iterator[None]:

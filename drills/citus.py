@@ -2,6 +2,7 @@
 
 import time
 
+from drills.api import api
 from drills.drill import drill
 from drills.stage import Stage
 from drills.steady import steady, wait_until_told
@@ -14,7 +15,15 @@ def citus_worker_killed(stage: Stage) -> None:
     stage.consumers.start("one")
     stage.consumers.start("two")
     stage.wait_for_topics()
-    with steady(stage):
+    # Without caches, so that all orders come from the cluster.
+    with (
+        api(stage, ORDERS_CACHE_LOCAL_BYTES="0", ORDERS_REDIS_URL="") as readers,
+        steady(stage),
+    ):
+        known = stage.traffic.orders(100)
+        for document in known:
+            stage.traffic.send_order(document)
+        stage.wait_for_stored(len(known), 30)
         for number in range(kills):
             before = stage.stored()
             with stage.traffic.flow(1_000, seconds=2.0):
@@ -23,7 +32,10 @@ def citus_worker_killed(stage: Stage) -> None:
                 stage.say(f"kill {number + 1} of {kills}")
                 stage.servers.workers[number % len(stage.servers.workers)].kill()
                 wait_until_told(stage, "cannot store, waiting", times=number + 1)
+                statuses = readers.statuses(known)
+                assert statuses.keys() == {200, 503}, f"answers with a worker down: {statuses}"
                 stage.servers.heal()
+        readers.read(known)
 
 
 @drill(2, "Citus: a worker frozen in the midst of ingest", needs="citus")

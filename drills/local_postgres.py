@@ -25,6 +25,7 @@ class LocalPostgres:
         with psycopg.connect(dsn) as connection:
             [(folder,)] = connection.execute("SELECT current_setting('data_directory')")
         self._folder = Path(folder)
+        self._lock_file = self._folder / "postmaster.pid"
         process = Path("/proc", str(self._pid()))
         self._program = process.joinpath("exe").readlink()
         self._argv = process.joinpath("cmdline").read_bytes().rstrip(b"\0").split(b"\0")
@@ -37,6 +38,7 @@ class LocalPostgres:
     def start(self) -> None:
         """Start it unless it runs, and wait until it answers."""
         if self._pid() is None:
+            self._unlock()
             with self._folder.with_name(self._folder.name + ".log").open("ab") as log:
                 subprocess.Popen(
                     self._argv,
@@ -52,6 +54,14 @@ class LocalPostgres:
                     start_new_session=True,
                 )
         wait_until(self._answers, _SECONDS, "PostgreSQL answers")
+
+    def _unlock(self) -> None:
+        """Remove the lock files of a killed run: its process exists until somebody waits for it."""
+        with suppress(FileNotFoundError):
+            lines = self._lock_file.read_text().splitlines()
+            port, sockets = lines[3:5]
+            Path(sockets, f".s.PGSQL.{port}.lock").unlink(missing_ok=True)
+            self._lock_file.unlink()
 
     def stop(self) -> None:
         """Stop it in good order."""
@@ -98,7 +108,7 @@ class LocalPostgres:
 
     def _pid(self) -> int | None:
         with suppress(FileNotFoundError):
-            pid = int(self._folder.joinpath("postmaster.pid").read_text().partition("\n")[0])
+            pid = int(self._lock_file.read_text().partition("\n")[0])
             if _runs(pid):
                 return pid
         return None

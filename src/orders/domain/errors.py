@@ -4,8 +4,9 @@
 order, no address and no secret.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import ClassVar
 
 from orders.domain.intake.faults import Fault
@@ -60,14 +61,21 @@ class DamagedOrder(OrdersError):
 class Unavailable(OrdersError):
     """A required server is down or too slow; a later retry is safe and may help.
 
-    ``since`` is when that began, if known.
+    ``since`` is when that began, if known. ``found``: the documents by order_uid that a look-up has
+    found all the same, where a part of the store is down.
     """
 
     code = "unavailable"
 
-    def __init__(self, message: str, since: datetime | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        since: datetime | None = None,
+        found: Mapping[str, bytes] = MappingProxyType({}),
+    ) -> None:
         super().__init__(message)
         self.since = since
+        self.found = found
 
 
 class Degraded(OrdersError):

@@ -7,15 +7,17 @@ from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import NamedTuple
 
+import psycopg
 import structlog
 from psycopg import AsyncCursor
 from psycopg.pq import TransactionStatus
 from psycopg.rows import TupleRow
 
-from orders.adapters.postgres.errors import is_row_fault
+from orders.adapters.postgres.errors import is_row_fault, is_worker_down
 from orders.adapters.postgres.read_sql import (
     DISTRIBUTED_DOCUMENTS,
     DOCUMENTS,
+    UIDS_BY_WORKER,
     Query,
     keys_query,
     page_query,
@@ -52,6 +54,29 @@ async def read_documents(session: Session, order_uids: Sequence[str]) -> Documen
     if order_uids:
         await _read(session, order_uids, documents)
     return documents
+
+
+async def read_available(
+    session: Session, order_uids: Sequence[str]
+) -> tuple[Documents, psycopg.Error | None]:
+    """Read what can be read of these orders; on Citus, workers that are down fail only their own.
+
+    Returns the last failure as well. Not within a transaction.
+    """
+    try:
+        return await read_documents(session, order_uids), None
+    except psycopg.OperationalError as error:
+        if not (session.citus_version and is_worker_down(error)) or session.closed:
+            raise
+        failure: psycopg.Error = error
+    documents = Documents({}, {}, {})
+    cursor = await session.execute(UIDS_BY_WORKER, {"order_uids": order_uids})
+    for (uids,) in await cursor.fetchall():
+        try:
+            await _read(session, uids, documents)
+        except psycopg.OperationalError as error:
+            failure = error
+    return documents, failure
 
 
 async def _read(session: Session, order_uids: Sequence[str], documents: Documents) -> None:

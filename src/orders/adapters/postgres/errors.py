@@ -90,6 +90,11 @@ def is_access_fault(error: psycopg.Error) -> bool:
     return (error.sqlstate or "")[:2] in _ACCESS_CLASSES
 
 
+def is_worker_down(error: psycopg.Error) -> bool:
+    """Whether a Citus coordinator, which answers, cannot reach one of its workers."""
+    return (error.sqlstate or "").startswith("08")
+
+
 def is_known_order(error: Exception) -> bool:
     """Whether the cause is an order_uid that is already stored; Citus does not always tell."""
     return isinstance(error, UniqueViolation) and error.diag.constraint_name == ORDERS_KEY

@@ -6,10 +6,16 @@ from operator import attrgetter
 from orders.adapters.postgres.access import can_read, can_write
 from orders.adapters.postgres.bisecting_save import BisectingSave
 from orders.adapters.postgres.database import PostgresDatabase
-from orders.adapters.postgres.documents import DamageLog, damage_of, read_documents, read_page
-from orders.adapters.postgres.errors import is_row_fault, is_too_long, may_be_row_fault
+from orders.adapters.postgres.documents import DamageLog, damage_of, read_available, read_page
+from orders.adapters.postgres.errors import (
+    is_row_fault,
+    is_too_long,
+    may_be_row_fault,
+    sanitize,
+    translated,
+)
 from orders.adapters.postgres.writing import copy_orders
-from orders.domain.errors import Invalid
+from orders.domain.errors import Invalid, Unavailable
 from orders.domain.order.document import StoredOrder
 from orders.domain.order.model import Order
 from orders.domain.order.queries import Cursor, OrderQuery, Page
@@ -67,6 +73,7 @@ class PostgresOrderRepository(OrderRepository):
         """See ``OrderReader.get``.
 
         Raises:
+            Unavailable: the server or, on Citus, a worker is down; ``found`` has the other orders.
             DamagedOrder: one of them has lost rows; the others can be read without it.
         """
         uids = [uid for uid in order_uids if is_storable(uid)]
@@ -75,11 +82,15 @@ class PostgresOrderRepository(OrderRepository):
         async with self._database.connection(
             self._database.timeouts.read, requires=can_read
         ) as session:
-            documents = await read_documents(session, uids)
+            documents, failure = await read_available(session, uids)
         for uid, damage in documents.damaged.items():
             self._damage_log.note(uid, damage)
         for damage in documents.damaged.values():
             raise damage
+        if failure:
+            raise Unavailable(str(translated(failure)), found=documents.found) from sanitize(
+                failure
+            )
         return documents.found
 
     async def page(self, query: OrderQuery, limit: int, after: Cursor | None = None) -> Page:

@@ -89,6 +89,13 @@ DISTRIBUTED_DOCUMENTS = (
 )
 """``DOCUMENTS`` where the tables are distributed."""
 
+UIDS_BY_WORKER = b"""
+    SELECT array_agg(uid) FROM unnest(%(order_uids)s::text[]) AS uid
+    JOIN pg_dist_placement ON shardid = get_shard_id_for_distribution_column('orders', uid)
+    GROUP BY groupid
+"""
+"""Groups order_uids by the worker of a Citus cluster that holds them."""
+
 _PAGE = (
     sql.SQL(
         "SELECT o.order_uid, o.date_created, row_to_json(document) FROM ({{}}) AS o {}"

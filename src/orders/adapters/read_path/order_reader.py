@@ -107,7 +107,8 @@ class CachedOrderReader(OrderReader):
         except Unavailable as failure:
             self._repository_is_up = False
             cached = await self._ask_shared(order_uids)  # for callers that bypassed the cache
-            return {uid: cached.get(uid, failure) for uid in order_uids}
+            found = {**cached, **failure.found}
+            return {uid: found.get(uid, failure) for uid in order_uids}
         self._repository_is_up = True
         if found:
             with suppress(Unavailable):  # the orders were read all the same

@@ -33,7 +33,7 @@ class OrderReader(Protocol):
         """Return the canonical documents of those orders that exist.
 
         Raises:
-            Unavailable: the store is down or too slow.
+            Unavailable: the store, or a part of it, is down or too slow.
         """
 
 
