@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 from structlog.testing import capture_logs
 
 from orders.adapters.postgres.database import PostgresDatabase
@@ -115,6 +116,15 @@ async def test_it_is_named_by_the_log_and_by_doctor(
     engine = found(await PostgresInspection(schema, 8).inspect(), "engine")
     assert (engine.state, engine.advice) == ("warning", "run `orders migrate --distribute`")
     await migrator.distribute(SHARDS)
-    engine = found(await PostgresInspection(schema, 8).inspect(), "engine")
-    assert engine.state == "ok"
-    assert engine.text.endswith(f"{SHARDS} shards of each table")
+    with psycopg.connect(schema, autocommit=True) as admin:
+        admin.execute("CREATE ROLE no_lock_timeout LOGIN SUPERUSER")
+        try:
+            dsn = make_conninfo(schema, user="no_lock_timeout")
+            engine = found(await PostgresInspection(dsn, 8).inspect(), "engine")
+            assert engine.state == "warning"
+            admin.execute(engine.advice.removeprefix("on the coordinator: ").encode())
+            engine = found(await PostgresInspection(dsn, 8).inspect(), "engine")
+            assert engine.state == "ok"
+            assert engine.text.endswith(f"{SHARDS} shards of each table")
+        finally:
+            admin.execute("DROP ROLE no_lock_timeout")

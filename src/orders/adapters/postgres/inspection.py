@@ -69,7 +69,8 @@ _CITUS_FACTS = """
     SELECT (SELECT count(*) FROM pg_dist_node WHERE isactive AND shouldhaveshards),
            (SELECT count(*) FROM pg_dist_partition
             WHERE logicalrelid = ANY (SELECT to_regclass(name) FROM unnest(%s::text[]) AS name)),
-           (SELECT count(*) FROM pg_dist_shard WHERE logicalrelid = to_regclass('orders'))
+           (SELECT count(*) FROM pg_dist_shard WHERE logicalrelid = to_regclass('orders')),
+           (SELECT count(*) FROM run_command_on_all_nodes('SHOW lock_timeout') WHERE result = '0')
 """
 
 
@@ -160,11 +161,17 @@ class PostgresInspection(Inspection):
         if not session.citus_version:
             return []
         cursor = await session.execute(_CITUS_FACTS, [[table.name for table in TABLES]])
-        workers, distributed, shards = (await cursor.fetchone()) or (0, 0, 0)
+        workers, distributed, shards, unlimited = (await cursor.fetchone()) or (0, 0, 0, 0)
         text = f"Citus {session.citus_version}, {workers} active nodes with shards, "
         if distributed < len(TABLES):
             advice = "run `orders migrate --distribute`"
             return [_finding("engine", "warning", f"{text}tables not distributed", advice)]
+        if unlimited:
+            text += "some without lock_timeout: a session does not pass its own on to them"
+            advice = (
+                f"on the coordinator: ALTER ROLE \"{session.info.user}\" SET lock_timeout = '5s'"
+            )
+            return [_finding("engine", "warning", text, advice)]
         return [_finding("engine", "ok", f"{text}{shards} shards of each table")]
 
     def _pooling(self, session: Session, facts: Any) -> list[Finding]:
