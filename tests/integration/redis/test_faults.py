@@ -2,13 +2,16 @@
 
 import asyncio
 import re
+import socket
 import ssl
+import struct
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import pytest
-from redis.exceptions import RedisClusterException
+from redis.exceptions import ConnectionError as NoConnection
+from redis.exceptions import NoScriptError, RedisClusterException
 
 from orders.adapters.redis_lru.cache import RedisCache
 from orders.adapters.redis_lru.faults import fault_of
@@ -48,6 +51,23 @@ async def peer(reply: bytes, *, tls: bool = False) -> AsyncIterator[int]:
 
 
 @asynccontextmanager
+async def resetting_peer() -> AsyncIterator[int]:
+    """A server that resets the connection at the first command; yields its port."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        sock = writer.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+
+
+@asynccontextmanager
 async def nobody() -> AsyncIterator[int]:
     yield 1
 
@@ -68,9 +88,14 @@ async def nobody() -> AsyncIterator[int]:
         ),
         (lambda: peer(b"+OK\r\n"), "rediss://127.0.0.1:{}", "TLS fails"),
         (lambda: peer(b"+OK\r\n", tls=True), "redis://127.0.0.1:{}", "closes the connection"),
+        (resetting_peer, "redis://127.0.0.1:{}", "closes the connection"),
         (nobody, "redis://127.0.0.1:{}", "refuses connections"),
         (nobody, "redis+cluster://127.0.0.1:{}", "refuses connections"),
         (lambda: peer(b"-LOADING x\r\n"), "redis://127.0.0.1:{}", "is loading its data"),
+        (lambda: peer(b"-READONLY x\r\n"), "redis://127.0.0.1:{}", "accepts no writes"),
+        (lambda: peer(b"-OOM x\r\n"), "redis://127.0.0.1:{}", "memory is full"),
+        (lambda: peer(b"-MISCONF nowhere\r\n"), "redis://127.0.0.1:{}", "it answers MISCONF"),
+        (lambda: peer(b"-nowhere x\r\n"), "redis://127.0.0.1:{}", "it answers an error"),
     ],
 )
 async def test_the_cause_is_named(
@@ -96,10 +121,19 @@ async def test_a_reply_of_another_shape_counts_as_down(reply: bytes) -> None:
     async with peer(reply) as port:
         cache = RedisCache(f"redis://127.0.0.1:{port}", 3, "orders", timeout=1.0)
         await cache.open()
-        with pytest.raises(Unavailable):
+        with pytest.raises(Unavailable, match="not that of the script"):
             await cache.get(["a", "b"])
-        with pytest.raises(Unavailable):
+        with pytest.raises(Unavailable, match="not that of the script"):
             await cache.touch(["a", "b"])
+        await cache.close()
+
+
+async def test_a_value_of_another_type_counts_as_down() -> None:
+    async with peer(b"*2\r\n$-1\r\n:1\r\n") as port:
+        cache = RedisCache(f"redis://127.0.0.1:{port}", 3, "orders", timeout=1.0)
+        await cache.open()
+        with pytest.raises(Unavailable, match="not that of the script"):
+            await cache.get(["a", "b"])
         await cache.close()
 
 
@@ -139,6 +173,20 @@ def test_an_error_of_the_tls_settings_of_this_side() -> None:
     assert (
         fault_of(ssl.SSLError("No cipher can be selected.")).text == "TLS fails: handshake failed"
     )
+
+
+@pytest.mark.parametrize(
+    ("error", "handled", "says"),
+    [
+        (NoConnection("secret-host:1"), socket.gaierror(), "its name cannot be resolved"),
+        (NoConnection("Connection closed by server."), NoScriptError(), "closes the connection"),
+    ],
+)
+def test_what_the_client_was_handling_is_the_cause_unless_it_was_an_unknown_script(
+    error: Exception, handled: Exception, says: str
+) -> None:
+    error.__context__ = handled
+    assert fault_of(error).text == says
 
 
 def test_the_cause_below_an_error_of_a_cluster_is_the_one_that_is_named() -> None:
