@@ -248,6 +248,36 @@ MUTATION_CHECKS = (
         "::test_a_caller_waits_although_no_more_connections_are_allowed",
     ),
     MutationCheck(
+        "a frozen server is noticed at any time of a statement",
+        "adapters/postgres/session.py",
+        "        elif self._timers:\n",
+        "        elif False:\n",
+        f"{_POSTGRES}test_failover.py"
+        "::test_a_write_on_a_frozen_server_is_given_up_and_the_next_goes_to_the_other",
+    ),
+    MutationCheck(
+        "no idle session on a frozen server is used again",
+        "adapters/postgres/database.py",
+        "if not session.closed and session.peer == peer:",
+        "if not session.closed and session.peer == peer and session._timers:",
+        f"{_POSTGRES}test_failover.py"
+        "::test_a_write_on_a_frozen_server_is_given_up_and_the_next_goes_to_the_other",
+    ),
+    MutationCheck(
+        "a statement that is merely slow goes on",
+        "adapters/postgres/session.py",
+        "if not await self.peer.reacts(self._liveness / 2):",
+        "if True:",
+        f"{_POSTGRES}test_failover.py::test_a_statement_that_is_merely_slow_goes_on",
+    ),
+    MutationCheck(
+        "any error of the cache's client counts as down",
+        "adapters/redis_lru/cache.py",
+        "        except Exception as error:  #",
+        "        except OSError as error:  #",
+        "tests/integration/redis/test_faults.py::test_any_error_of_the_client_counts_as_down",
+    ),
+    MutationCheck(
         "missing rights are noticed before anything is stored",
         "adapters/postgres/access.py",
         "    _require_all(own, rights)\n",
