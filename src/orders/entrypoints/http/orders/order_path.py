@@ -28,8 +28,9 @@ def decoded(segment: bytes) -> str:
         HTTPProblem: it is not percent-encoded UTF-8.
     """
     try:
-        if b"%" not in segment:
-            return segment.decode()
+        text = segment.decode()
+        if "%" not in text:
+            return text
         if not _BROKEN_ESCAPE.search(segment):
             return unquote_to_bytes(segment).decode()
     except UnicodeDecodeError:
