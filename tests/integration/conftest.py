@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.integration import pgbouncer
 from tests.integration.postgres_fixtures import (  # noqa: F401 (fixtures for all below)
     database_dsn,
     empty_database_dsn,
@@ -27,7 +28,8 @@ def _choices(config: pytest.Config) -> dict[str, choice.Choice]:
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
     config.stash[_SHOWN] = True
-    return choice.header(_choices(config))
+    bouncer = pgbouncer.find() or "missing, its tests are skipped"
+    return [*choice.header(_choices(config)), f"pgbouncer: {bouncer}"]
 
 
 def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:

@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator, Iterator
 
 import psycopg
 import pytest
-from psycopg.conninfo import make_conninfo
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from structlog.testing import capture_logs
 
 from orders.adapters.postgres.database import PostgresDatabase
@@ -117,7 +118,12 @@ async def test_it_is_named_by_the_log_and_by_doctor(
     assert (engine.state, engine.advice) == ("warning", "run `orders migrate --distribute`")
     await migrator.distribute(SHARDS)
     with psycopg.connect(schema, autocommit=True) as admin:
-        admin.execute("CREATE ROLE no_lock_timeout LOGIN SUPERUSER")
+        password = conninfo_to_dict(schema).get("password") or ""
+        admin.execute(
+            sql.SQL("CREATE ROLE no_lock_timeout LOGIN SUPERUSER PASSWORD {}").format(
+                sql.Literal(password)
+            )
+        )
         try:
             dsn = make_conninfo(schema, user="no_lock_timeout")
             engine = found(await PostgresInspection(dsn, 8).inspect(), "engine")
