@@ -302,7 +302,7 @@ MUTATION_CHECKS = (
     ),
     MutationCheck(
         "a broker's response has a bound",
-        "adapters/kafka/client/bounds.py",
+        "adapters/kafka/client/internals.py",
         "kafka.protocol.parser.KafkaBytes = _BoundedFrame\n",
         "",
         f"{_KAFKA}test_hostile_brokers.py::test_the_length_of_a_response",

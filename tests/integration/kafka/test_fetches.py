@@ -7,11 +7,11 @@ from contextlib import suppress
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from kafka import KafkaConsumer
 from kafka.consumer.fetcher import CompletedFetch, FetchResponseMetricAggregator
 from kafka.errors import KafkaError, UnknownError, UnknownTopicOrPartitionError
 from kafka.structs import TopicPartition
 
+from orders.adapters.kafka.client.internals import ExtendedConsumer
 from orders.adapters.kafka.consumer.fetches import read_fetches
 from orders.adapters.kafka.wire.record_batches import Record, UnreadableBatch
 from tests.integration.kafka.test_record_batches import batch_of, one
@@ -25,7 +25,7 @@ class Fetches:
     """A consumer that reads one partition from offset 0, and never connects."""
 
     def __init__(self) -> None:
-        self.consumer = KafkaConsumer(bootstrap_servers="127.0.0.1:1", api_version=(2, 6, 0))
+        self.consumer = ExtendedConsumer(bootstrap_servers="127.0.0.1:1", api_version=(2, 6, 0))
         self.consumer.assign([PARTITION])
         self.consumer.seek(PARTITION, 0)
         read_fetches(self.consumer, lambda *_: None)

@@ -6,10 +6,13 @@ import tracemalloc
 import pytest
 from kafka.errors import KafkaError
 
-from orders.adapters.kafka.client.admin import new_admin
-from orders.adapters.kafka.client.bounds import MAX_FRAME_BYTES, MAX_SASL_BYTES
 from orders.adapters.kafka.client.failures import LOGIN_BROKEN, NOT_KAFKA, NotConnectedError
-from orders.adapters.kafka.client.settings import KafkaSettings
+from orders.adapters.kafka.client.internals import (
+    MAX_FRAME_BYTES,
+    MAX_SASL_BYTES,
+    BoundedAdmin,
+)
+from orders.adapters.kafka.client.settings import KafkaSettings, client_options
 from orders.bootstrap import to_kafka_settings
 from orders.config import Settings
 from tests.integration.kafka.fake_broker import (
@@ -35,11 +38,12 @@ def settings_for(bootstrap: str, *, login: bool) -> KafkaSettings:
 
 def connect(bootstrap: str, *, login: bool) -> NotConnectedError:
     """The error of connecting, which must come soon and take little memory."""
+    options = client_options(settings_for(bootstrap, login=login))
     tracemalloc.start()
     started = time.process_time()
     try:
         with pytest.raises(KafkaError) as raised:
-            new_admin(settings_for(bootstrap, login=login), 2_000)
+            BoundedAdmin(**options, request_timeout_ms=2_000)
         assert tracemalloc.get_traced_memory()[1] < 20_000_000
         assert time.process_time() - started < 5
     finally:

@@ -22,9 +22,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from orders.adapters.kafka.client.admin import BoundedAdmin, new_admin
 from orders.adapters.kafka.client.failures import NotConnectedError, describe_failure
 from orders.adapters.kafka.client.gaps import Gap, gap_in
+from orders.adapters.kafka.client.internals import BoundedAdmin
 from orders.adapters.kafka.client.settings import KafkaSettings, client_options
 from orders.tcp_probe import probe_tcp
 
@@ -131,7 +131,8 @@ def describe_cluster(settings: KafkaSettings) -> ClusterView:
 
 
 def _describe(settings: KafkaSettings) -> ClusterView:
-    with closing(new_admin(settings, _REQUEST_TIMEOUT_MS)) as admin:
+    options = client_options(settings)
+    with closing(BoundedAdmin(**options, request_timeout_ms=_REQUEST_TIMEOUT_MS)) as admin:
         return _Description(settings, admin).view()
 
 

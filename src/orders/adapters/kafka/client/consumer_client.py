@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from kafka import KafkaConsumer
 from kafka.consumer.subscription_state import ConsumerRebalanceListener
 
+from orders.adapters.kafka.client.internals import ExtendedConsumer
 from orders.adapters.kafka.client.settings import KafkaSettings, client_options
 from orders.adapters.kafka.consumer.fetches import OnJump, read_fetches
 from orders.domain.intake.messages import BATCH_BYTES
@@ -40,7 +40,7 @@ def new_consumer(
     listener: ConsumerRebalanceListener,
     on_jump: OnJump,
     **overrides: Any,
-) -> KafkaConsumer:
+) -> ExtendedConsumer:
     """Make a consumer subscribed to the topic; ``listener`` gets its (re)assignments.
 
     ``on_jump`` is called if the log does not have the next offset to read.
@@ -52,7 +52,7 @@ def new_consumer(
     if settings.instance_id:
         # A static member does not leave the group: it keeps its partitions across a restart.
         options |= {"group_instance_id": settings.instance_id, "leave_group_on_close": False}
-    consumer = KafkaConsumer(**(options | overrides))
+    consumer = ExtendedConsumer(**(options | overrides))
     read_fetches(consumer, on_jump)
     consumer.subscribe([settings.topic], listener=listener)
     return consumer

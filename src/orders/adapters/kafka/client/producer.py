@@ -8,7 +8,6 @@ import asyncio
 import queue
 import struct
 import threading
-import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
@@ -26,6 +25,7 @@ from kafka.errors import (
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_random_exponential
 
 from orders.adapters.kafka.client.failures import reason_of
+from orders.adapters.kafka.client.internals import ExtendedProducer
 from orders.adapters.kafka.client.loop_callbacks import call_in_loop
 from orders.adapters.kafka.client.settings import KafkaSettings, client_options
 from orders.adapters.kafka.client.topics import TopicAdmin, TopicLimits
@@ -108,7 +108,7 @@ class KafkaProducerClient(Dependency):
         self._is_closing = threading.Event()
         self._thread: threading.Thread | None = None
         self._has_closed = asyncio.Event()
-        self._producer: KafkaProducer = None
+        self._producer: Any = None
         self._failure: str | None = None
         self._connecting = "no broker has answered yet"
         self.limits = TopicLimits()
@@ -169,7 +169,7 @@ class KafkaProducerClient(Dependency):
         self._check_open()
         if self._producer is None:
             raise Unavailable(self._connecting)
-        if not self._producer._sender.is_alive():  # noqa: SLF001 (nobody else would notice)
+        if not self._producer.is_sending:
             raise Unavailable("the producer's network thread has ended")
         loop = asyncio.get_running_loop()
         answered: asyncio.Future[None] = loop.create_future()
@@ -188,7 +188,7 @@ class KafkaProducerClient(Dependency):
     def _with_cause(self, what: str) -> str:
         if self._producer is None:
             return f"{what}: {self._connecting}"
-        failure = self._producer._sender._client.failure  # noqa: SLF001
+        failure = self._producer.failure
         return f"{what}: {failure.reason}" if failure else what
 
     def _check_open(self) -> None:
@@ -241,9 +241,9 @@ class KafkaProducerClient(Dependency):
     def _sleep(self, seconds: float) -> None:
         self._is_closing.wait(seconds)
 
-    def _new_producer(self) -> KafkaProducer:
+    def _new_producer(self) -> ExtendedProducer:
         options = client_options(self._settings) | _DEFAULTS
-        producer = KafkaProducer(**(options | self._options))
+        producer = ExtendedProducer(**(options | self._options))
         if not self._makes_topics:
             return producer  # asking for its metadata could make a broker create a topic
         for topic in (self._settings.topic, self._settings.dlq_topic):
@@ -251,15 +251,8 @@ class KafkaProducerClient(Dependency):
         return producer
 
     def _ask(self, done: Callable[[Exception | None], None]) -> None:
-        """Refresh the metadata unless it is fresh: proof that a broker answers."""
-        metadata = self._producer._metadata  # noqa: SLF001 (the client has no other way to ask)
-        if time.time() - metadata._last_successful_refresh_ms / 1000 < _FRESH:  # noqa: SLF001
-            done(None)
-            return
-        future = metadata.request_update()
-        future.add_callback(lambda _cluster: done(None)).add_errback(done)
         try:
-            self._producer._sender.wakeup()  # noqa: SLF001
+            self._producer.ask_broker(_FRESH, done)
         except (KafkaError, OSError) as error:  # must not end this thread
             done(error)
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from orders.adapters.kafka.client.reporting_client import ReportingClient
+from orders.adapters.kafka.client.internals import ReportingClient
 
 
 class KafkaSettings(Struct, frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ from kafka.errors import KafkaError
 from kafka.structs import TopicPartition
 
 from orders.adapters.kafka.client.failures import reason_of
+from orders.adapters.kafka.client.internals import ExtendedConsumer
 from orders.adapters.kafka.client.settings import KafkaSettings, client_options
 from orders.adapters.kafka.wire.record_batches import Record, read_records
 from orders.domain.errors import Unavailable
@@ -136,9 +137,9 @@ def _offset_ranges(consumer: KafkaConsumer, topic: str) -> dict[int, OffsetRange
 
 
 def _new_consumer(settings: KafkaSettings) -> KafkaConsumer:
-    consumer = KafkaConsumer(**(client_options(settings) | _OPTIONS))
+    consumer = ExtendedConsumer(**(client_options(settings) | _OPTIONS))
     # As in the consumer of orders: the client's own reader fails on some valid records.
-    consumer._fetcher._unpack_message_set = read_records  # noqa: SLF001
+    consumer.read_with(read_records)
     return consumer
 
 

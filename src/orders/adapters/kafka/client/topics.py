@@ -15,8 +15,8 @@ from kafka.errors import (
 from msgspec import Struct
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from orders.adapters.kafka.client.admin import new_admin
-from orders.adapters.kafka.client.settings import KafkaSettings
+from orders.adapters.kafka.client.internals import BoundedAdmin
+from orders.adapters.kafka.client.settings import KafkaSettings, client_options
 
 DEFAULT_MAX_MESSAGE_BYTES = 1_048_588
 """The brokers' default."""
@@ -70,7 +70,8 @@ class TopicAdmin:
             self._create(admin, name, {"cleanup.policy": "compact"}, partitions=1)
 
     def _admin(self) -> AbstractContextManager[KafkaAdminClient]:
-        return closing(new_admin(self._settings, _REQUEST_TIMEOUT_MS))
+        options = client_options(self._settings)
+        return closing(BoundedAdmin(**options, request_timeout_ms=_REQUEST_TIMEOUT_MS))
 
     def _ensure(self, admin: KafkaAdminClient) -> TopicLimits:
         source, dead_letters = self._settings.topic, self._settings.dlq_topic

@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import structlog
-from kafka import KafkaConsumer
 from kafka.errors import UnknownTopicOrPartitionError
 from kafka.structs import TopicPartition
 
@@ -22,7 +21,6 @@ from orders.adapters.kafka.client.gaps import Gap
 from orders.adapters.kafka.client.settings import KafkaSettings
 from orders.adapters.kafka.client.topics import TopicAdmin
 from orders.adapters.kafka.consumer.client_retries import Retries
-from orders.adapters.kafka.consumer.fetches import refresh_topic
 from orders.adapters.kafka.consumer.offset_commits import Commits, Done
 from orders.adapters.kafka.consumer.offset_tracker import AckToken, OffsetTracker
 from orders.adapters.kafka.consumer.rebalance_listener import RebalanceListener
@@ -82,7 +80,7 @@ class ConsumerThread(threading.Thread):
         self._must_rewind = False
         self._must_start_over = False
         self._retries = Retries(self._wait, self._note_failure)
-        self._consumer: KafkaConsumer = None
+        self._consumer: Any = None
         self._commits: Commits
         self._listener: RebalanceListener
         self._failing: str | None = "no broker has answered yet"
@@ -119,14 +117,13 @@ class ConsumerThread(threading.Thread):
         seconds = time.monotonic() - self._last_poll
         if seconds > timeout:
             return HealthProblem(self._with_cause("the brokers do not answer"), seconds)
-        heartbeat = self._consumer._coordinator.heartbeat  # noqa: SLF001 (not public)
-        seconds = time.time() - max(heartbeat.last_receive, heartbeat.last_reset)
+        seconds = time.time() - self._consumer.last_heartbeat
         if seconds > timeout:
             return HealthProblem(self._with_cause("no heartbeat has been answered"), seconds)
         return None
 
     def _with_cause(self, what: str) -> str:
-        failure = self._consumer._client.failure  # noqa: SLF001
+        failure = self._consumer.failure
         return f"{what}: {failure.reason}" if failure else what
 
     def unconfirmed_since(self) -> float | None:
@@ -259,13 +256,13 @@ class ConsumerThread(threading.Thread):
 
         Along with a deleted topic the brokers delete its committed offsets.
         """
-        refresh_topic(self._consumer)
+        self._consumer.refresh_metadata()
         self._reset(self._consumer.assignment())
 
     def _rewind(self) -> None:
         positions = self._tracker.to_read()
         unread = [partition for partition, position in positions.items() if position is None]
-        committed = self._consumer._coordinator.fetch_committed_offsets(unread)  # noqa: SLF001
+        committed = self._consumer.committed_offsets(unread)
         for partition, position in positions.items():
             if position is not None:
                 self._consumer.seek(partition, position)

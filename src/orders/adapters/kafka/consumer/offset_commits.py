@@ -4,11 +4,11 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from kafka import KafkaConsumer
 from kafka.errors import CommitFailedError
 from kafka.structs import OffsetAndMetadata, TopicPartition
 
 from orders.adapters.kafka.client.gaps import Gap, gap_in
+from orders.adapters.kafka.client.internals import ExtendedConsumer
 from orders.adapters.kafka.consumer.offset_tracker import AckToken, OffsetTracker
 from orders.domain.errors import Unavailable
 
@@ -21,7 +21,7 @@ _PUMP_INTERVAL = 0.005
 class Commits:
     """Commits the offsets that ``tracker`` has as processed; for the consumer's own thread."""
 
-    def __init__(self, consumer: KafkaConsumer, tracker: OffsetTracker) -> None:
+    def __init__(self, consumer: ExtendedConsumer, tracker: OffsetTracker) -> None:
         self._consumer = consumer
         self._tracker = tracker
         self._next_retry = 0.0
@@ -89,9 +89,7 @@ class Commits:
 
     def _metadata(self, partition: TopicPartition) -> str:
         """The gap of the partition, if any: ours, and what was noted beside the offset before."""
-        state = self._consumer._subscription.assignment.get(partition)  # noqa: SLF001
-        committed = state.committed if state else None
-        noted = gap_in(committed.metadata, datetime.now(UTC)) if committed else None
+        noted = gap_in(self._consumer.committed_metadata(partition), datetime.now(UTC))
         ours = self._gaps.get(partition)
         gap = ours.joined(noted) if ours else noted
         return gap.as_metadata if gap else ""

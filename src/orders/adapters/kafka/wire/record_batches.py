@@ -13,6 +13,7 @@ from kafka.record.legacy_records import LegacyRecordBatch
 from kafka.record.memory_records import MemoryRecords
 from kafka.structs import TopicPartition
 
+from orders.adapters.kafka.client.internals import packed_records, record_count, skip_rest
 from orders.adapters.kafka.wire.codecs import UnpackError, unpack
 from orders.domain.errors import OrdersError
 from orders.domain.intake.messages import Headers
@@ -87,8 +88,7 @@ def read_records(partition: TopicPartition, fetched: MemoryRecords) -> Iterator[
                 following = offset + max(0, batch.last_offset_delta) + 1
             records = _records(batch)
         except Exception as error:  # any byte may be wrong, and each decoder fails in its own way
-            # The client counts the remaining bytes; with a corrupt length it would loop for ever.
-            fetched._remaining_bytes = 0  # noqa: SLF001
+            skip_rest(fetched)
             if not is_first:
                 return
             reason = str(error) if isinstance(error, UnpackError) else type(error).__name__
@@ -104,8 +104,8 @@ def _records(batch: DefaultRecordBatch | LegacyRecordBatch) -> list[Record]:
     if not batch.validate_crc():
         raise UnpackError("its checksum is wrong")
     attributes = batch.attributes
-    packed = bytes(batch._buffer[batch.HEADER_STRUCT.size :])  # noqa: SLF001 (not public)
-    records = list(_read(batch, unpack(attributes & _CODEC_MASK, packed), attributes))
+    unpacked = unpack(attributes & _CODEC_MASK, packed_records(batch))
+    records = list(_read(batch, unpacked, attributes))
     last = batch.base_offset + batch.last_offset_delta
     if not records or records[-1].offset < last:
         records.append(Record(last, batch.max_timestamp, None, None, (), is_message=False))
@@ -118,7 +118,7 @@ def _read(batch: DefaultRecordBatch, buffer: bytes, attributes: int) -> Iterator
     fixed_timestamp = batch.max_timestamp if attributes & _LOG_APPEND_TIME else None
     is_message = not attributes & _CONTROL
     at = 0
-    for _ in range(batch._num_records):  # noqa: SLF001
+    for _ in range(record_count(batch)):
         length, at = _varint(buffer, at)
         end = at + length
         timestamp_delta, at = _varint(buffer, at + 1)  # after one byte of attributes, unused

@@ -1,0 +1,328 @@
+"""All that we do with private parts of kafka-python-ng, and how we change what it does.
+
+Its version is pinned, and a test fails when something under this module changes. Importing it
+changes the client for the whole process:
+
+- Values that a broker asks for are bounded. The client takes from the broker how much memory to
+  allocate and how often to hash, also before either side has proved who it is: CVE-2026-10142,
+  CVE-2026-10143, and the length of an answer during SASL.
+- Connections keep why they failed. The client itself raises NoBrokersAvailable whatever the cause
+  is, logs tracebacks at each attempt, and lets some errors of a single connection escape from
+  unrelated calls.
+"""
+
+import logging
+import re
+import ssl
+import sys
+import time
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
+from typing import Any
+
+import kafka.client_async
+import kafka.protocol.parser
+import kafka.sasl.scram
+from kafka import KafkaConsumer, KafkaProducer
+from kafka.admin import KafkaAdminClient
+from kafka.client_async import KafkaClient
+from kafka.conn import BrokerConnection, ConnectionStates
+from kafka.errors import (
+    AuthenticationFailedError,
+    BrokerResponseError,
+    KafkaConnectionError,
+    KafkaError,
+    KafkaProtocolError,
+    NoBrokersAvailable,
+    NodeNotReadyError,
+    UnknownError,
+    UnrecognizedBrokerVersion,
+)
+from kafka.protocol.frame import KafkaBytes
+from kafka.record.default_records import DefaultRecordBatch
+from kafka.record.memory_records import MemoryRecords
+from kafka.scram import ScramClient
+from kafka.structs import OffsetAndMetadata, TopicPartition
+
+from orders.adapters.kafka.client.failures import (
+    HANDSHAKE_ENDED,
+    LOGIN_BROKEN,
+    LOGIN_REFUSED,
+    LOGIN_UNANSWERED,
+    NO_ANSWER,
+    Failure,
+    NotConnectedError,
+    describe_failure,
+)
+
+MAX_FRAME_BYTES = 100_000_000
+"""Largest response of a broker. Brokers themselves take requests of up to 100 MiB by default."""
+MAX_SASL_BYTES = 64 * 1024
+"""Largest answer during the login."""
+MIN_SCRAM_ITERATIONS = 4_096
+"""What RFC 7677 asks for, and what Kafka never goes below."""
+MAX_SCRAM_ITERATIONS = 1_000_000
+"""Kafka's own limit is 16,384. A million take about half a second."""
+
+_METADATA_WAIT_MS = 5_000
+
+# It writes to the root logger, whose level is not the client's.
+kafka.sasl.scram.log = logging.getLogger(kafka.sasl.scram.__name__)
+
+_CLOSED = re.compile("reset|disconnected|broken pipe|ECONNRESET|EPIPE", re.IGNORECASE)
+
+_READS = BrokerConnection.DEFAULT_CONFIG["sock_chunk_buffer_count"]
+
+
+class _BoundedFrame(KafkaBytes):  # type: ignore[misc]
+    """The buffer of a response, allocated when its length has come."""
+
+    def __init__(self, size: int) -> None:
+        if not 0 <= size <= MAX_FRAME_BYTES:
+            raise KafkaProtocolError(f"a response of {size} bytes is announced")
+        super().__init__(size)
+
+
+class _BoundedScram(ScramClient):  # type: ignore[misc]
+    def create_salted_password(self, salt: bytes, iterations: int) -> None:
+        if not MIN_SCRAM_ITERATIONS <= iterations <= MAX_SCRAM_ITERATIONS:
+            raise ConnectionError(f"the broker asks for {iterations} SCRAM iterations")
+        super().create_salted_password(salt, iterations)
+
+
+class _ReportingConnection(BrokerConnection):  # type: ignore[misc]
+    """Keeps why it failed last, until it gets a response."""
+
+    failure: Failure | None = None
+    failed_at = 0.0
+
+    def connect(self) -> Any:
+        """An error is a failed connection; it is tried again after the back-off."""
+        try:
+            return super().connect()
+        except Exception as error:  # noqa: BLE001 (hostile answers raise anything)
+            self._ssl_context = self.config["ssl_context"]  # it may be half made
+            self.close(error)
+            return self.state
+
+    def check_version(self, *arguments: Any, **options: Any) -> Any:
+        """The same where the connection ends at a bad moment."""
+        try:
+            return super().check_version(*arguments, **options)
+        except KafkaError:
+            raise
+        except Exception as error:
+            self.close(error)
+            raise NodeNotReadyError from error
+
+    def _handle_sasl_handshake_response(self, future: Any, response: Any) -> Any:
+        """The same for the rest of the login, whose errors the caller swallows."""
+        try:
+            return super()._handle_sasl_handshake_response(future, response)
+        except Exception as error:  # noqa: BLE001
+            self.close(error)
+            return future.failure(KafkaConnectionError(type(error).__name__))
+
+    def _recv_bytes_blocking(self, size: int) -> bytes:
+        if not 0 <= size <= MAX_SASL_BYTES:
+            raise ConnectionError(f"a SASL answer of {size} bytes is announced")
+        received: bytes = super()._recv_bytes_blocking(size)
+        return received
+
+    def recv(self) -> Any:
+        """The same for what cannot be decoded."""
+        # The client drops an answer that it reads together with the end of the connection, such as
+        # the one that says why the login is refused. A single read does not reach that end.
+        is_login = self.state is ConnectionStates.AUTHENTICATING
+        self.config["sock_chunk_buffer_count"] = 1 if is_login else _READS
+        try:
+            responses = super().recv()
+        except Exception as error:  # noqa: BLE001
+            self.close(KafkaProtocolError(type(error).__name__))
+            return ()
+        if responses and self.connected():
+            self.failure = None
+        return responses
+
+    def close(self, error: BaseException | None = None) -> None:
+        """Note why; what the client closed of itself is no failure."""
+        if error is not None and not self.disconnected():
+            self.failure, self.failed_at = self._describe(error), time.monotonic()
+        super().close(error)
+
+    def _describe(self, error: BaseException) -> Failure:
+        handled = sys.exception()
+        if self.state is ConnectionStates.HANDSHAKE:
+            # The client replaces the error that it handles by one that says nothing.
+            if isinstance(handled, ssl.SSLError):
+                return describe_failure(handled)
+            return HANDSHAKE_ENDED
+        if self.state is ConnectionStates.AUTHENTICATING:
+            return _describe_login(error)
+        return describe_failure(error)
+
+
+def _describe_login(error: BaseException) -> Failure:
+    text = str(error)
+    if isinstance(error, BrokerResponseError):
+        return describe_failure(error)
+    if isinstance(error, AuthenticationFailedError) or _CLOSED.search(text):
+        return LOGIN_REFUSED  # brokers do not say so, they close the connection
+    return LOGIN_UNANSWERED if "timed out" in text or "timeout" in text else LOGIN_BROKEN
+
+
+class ReportingClient(KafkaClient):  # type: ignore[misc]
+    """Raises NotConnectedError for NoBrokersAvailable; to be the ``kafka_client`` of a client."""
+
+    def check_version(self, *arguments: Any, **options: Any) -> Any:
+        """As the base."""
+        try:
+            return super().check_version(*arguments, **options)
+        except (NoBrokersAvailable, NodeNotReadyError, UnrecognizedBrokerVersion) as error:
+            raise self.not_connected() from error
+
+    def not_connected(self) -> NotConnectedError:
+        """The error to raise where no connection can be made."""
+        return NotConnectedError(self.failure or NO_ANSWER, self._advertised)
+
+    @property
+    def failure(self) -> Failure | None:
+        """Why the latest connection failed; None where all that are open work. For any thread."""
+        failing = self._failing
+        return failing.failure if failing else None
+
+    @property
+    def _failing(self) -> _ReportingConnection | None:
+        failing = [c for c in list(self._conns.values()) if c.failure is not None]
+        return max(failing, key=lambda connection: connection.failed_at, default=None)
+
+    @property
+    def _advertised(self) -> str | None:
+        """The failing address, if the brokers advertise it."""
+        failing = self._failing
+        if failing is None or self.cluster.is_bootstrap(failing.node_id):
+            return None
+        return f"{failing.host}:{failing.port}"
+
+
+class BoundedAdmin(KafkaAdminClient):  # type: ignore[misc]
+    """Gives up on a broker that cannot be connected to; its base tries without end.
+
+    Connecting may take half as long as a request.
+    """
+
+    def _send_request_to_node(self, node_id: int, request: Any, wakeup: bool = True) -> Any:  # noqa: FBT001, FBT002
+        deadline = time.monotonic() + self.config["request_timeout_ms"] / 2_000
+        while not self._client.ready(node_id):
+            if time.monotonic() > deadline:
+                raise self._client.not_connected()
+            self._client.poll(timeout_ms=50)
+        return self._client.send(node_id, request, wakeup)
+
+
+class ExtendedConsumer(KafkaConsumer):  # type: ignore[misc]
+    """Gives access to what the client keeps to itself."""
+
+    @property
+    def failure(self) -> Failure | None:
+        """See ``ReportingClient.failure``."""
+        return self._client.failure  # type: ignore[no-any-return]
+
+    @property
+    def last_heartbeat(self) -> float:
+        """Unix time of the last answer to a heartbeat, or of joining the group. For any thread."""
+        heartbeat = self._coordinator.heartbeat
+        return max(heartbeat.last_receive, heartbeat.last_reset)  # type: ignore[no-any-return]
+
+    def committed_offsets(
+        self, partitions: Collection[TopicPartition]
+    ) -> Mapping[TopicPartition, OffsetAndMetadata]:
+        """What the group has committed, asked of the brokers now."""
+        return self._coordinator.fetch_committed_offsets(partitions)  # type: ignore[no-any-return]
+
+    def committed_metadata(self, partition: TopicPartition) -> str | None:
+        """What was noted beside the committed offset when the partition was assigned."""
+        state = self._subscription.assignment.get(partition)
+        return state.committed.metadata if state and state.committed else None
+
+    def current_position(self, partition: TopicPartition) -> int | None:
+        """The next offset to fetch, if it is known; asks no broker."""
+        state = self._subscription.assignment.get(partition)
+        return state.position if state else None
+
+    def refresh_metadata(self) -> None:
+        """Ask a broker for the topics.
+
+        Raises:
+            KafkaError: a topic does not exist, or no broker responded in time.
+        """
+        response = self.request_metadata()
+        self._client.poll(timeout_ms=_METADATA_WAIT_MS, future=response)
+        if response.failed():
+            raise response.exception
+        if not response.succeeded():
+            raise UnknownError("no broker described the topic")
+
+    def request_metadata(self) -> Any:
+        """Have the topics asked for by the next poll; the future of that."""
+        return self._client.cluster.request_update()
+
+    def read_with(self, read: Callable[[TopicPartition, MemoryRecords], Any]) -> None:
+        """Have fetches unpacked by ``read``."""
+        self._fetcher._unpack_message_set = read  # noqa: SLF001
+
+    def wrap_fetcher(
+        self,
+        parse: Callable[[Callable[[Any], Any], Any], Any],
+        reset: Callable[[Callable[[TopicPartition], None], TopicPartition], None],
+    ) -> None:
+        """Put ``parse`` around the parsing of fetches and ``reset`` around that of offsets.
+
+        Each gets the client's own function first.
+        """
+        fetcher = self._fetcher
+        fetcher._parse_fetched_data = partial(parse, fetcher._parse_fetched_data)  # noqa: SLF001
+        fetcher._reset_offset = partial(reset, fetcher._reset_offset)  # noqa: SLF001
+
+
+class ExtendedProducer(KafkaProducer):  # type: ignore[misc]
+    """Gives access to what the client keeps to itself."""
+
+    @property
+    def failure(self) -> Failure | None:
+        """See ``ReportingClient.failure``."""
+        return self._sender._client.failure  # type: ignore[no-any-return]  # noqa: SLF001
+
+    @property
+    def is_sending(self) -> bool:
+        """Whether its network thread is alive; nobody else would notice its end."""
+        return self._sender.is_alive()  # type: ignore[no-any-return]
+
+    def ask_broker(self, fresh: float, done: Callable[[Exception | None], None]) -> None:
+        """Refresh the metadata unless they are ``fresh`` (seconds): proof that a broker answers."""
+        if time.time() - self._metadata._last_successful_refresh_ms / 1000 < fresh:  # noqa: SLF001
+            done(None)
+            return
+        future = self._metadata.request_update()
+        future.add_callback(lambda _cluster: done(None)).add_errback(done)
+        self._sender.wakeup()
+
+
+def packed_records(batch: DefaultRecordBatch) -> bytes:
+    """The records of a batch, without its header, as they were sent."""
+    return bytes(batch._buffer[batch.HEADER_STRUCT.size :])  # noqa: SLF001
+
+
+def record_count(batch: DefaultRecordBatch) -> int:
+    """How many records a batch says that it has."""
+    return batch._num_records  # type: ignore[no-any-return]  # noqa: SLF001
+
+
+def skip_rest(fetched: MemoryRecords) -> None:
+    """End a fetch here. The client counts its bytes; with a corrupt length it would never end."""
+    fetched._remaining_bytes = 0  # noqa: SLF001
+
+
+kafka.client_async.BrokerConnection = _ReportingConnection
+kafka.protocol.parser.KafkaBytes = _BoundedFrame
+kafka.sasl.scram.ScramClient = _BoundedScram

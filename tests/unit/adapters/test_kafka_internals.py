@@ -1,0 +1,122 @@
+"""What we do with private parts of the Kafka client stands in one module, and is as it was read."""
+
+import ast
+import hashlib
+import inspect
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kafka.admin import KafkaAdminClient
+from kafka.client_async import KafkaClient
+from kafka.cluster import ClusterMetadata
+from kafka.conn import BrokerConnection
+from kafka.consumer.fetcher import Fetcher
+from kafka.consumer.group import KafkaConsumer
+from kafka.consumer.subscription_state import SubscriptionState, TopicPartitionState
+from kafka.coordinator.consumer import ConsumerCoordinator
+from kafka.coordinator.heartbeat import Heartbeat
+from kafka.producer.kafka import KafkaProducer
+from kafka.producer.sender import Sender
+from kafka.protocol.frame import KafkaBytes
+from kafka.protocol.parser import KafkaProtocol
+from kafka.record.default_records import DefaultRecordBatch
+from kafka.record.memory_records import MemoryRecords
+from kafka.sasl import scram
+from kafka.scram import ScramClient
+
+from orders.adapters.kafka.client import internals
+
+MODULE = Path(inspect.getfile(internals))
+ADAPTER = MODULE.parents[1]
+RELIED_ON: dict[Any, str] = {
+    BrokerConnection.__init__: "8a4655a25fad",
+    BrokerConnection.connect: "8f83803e74d9",
+    BrokerConnection.check_version: "8d241b04f5c3",
+    BrokerConnection._wrap_ssl: "65b3cd327e62",
+    BrokerConnection._try_handshake: "a5acb37acb76",
+    BrokerConnection._try_authenticate: "0aab447f7267",
+    BrokerConnection._handle_sasl_handshake_response: "4ae92cc3fd90",
+    BrokerConnection._recv_bytes_blocking: "cefcc0809e3a",
+    BrokerConnection.recv: "fac8cdb67a5f",
+    BrokerConnection._recv: "fede4f22db6a",
+    BrokerConnection.close: "2c35d3e26ed7",
+    KafkaBytes: "7b12af5a4b33",
+    KafkaProtocol: "13e2d61079e6",
+    ScramClient: "4a77817c9d37",
+    scram: "3ca54c5a531a",
+    ClusterMetadata.__init__: "ecd0f6360a36",
+    ClusterMetadata.request_update: "82e24557320d",
+    ClusterMetadata.is_bootstrap: "3dd84f5d6532",
+    KafkaClient.__init__: "e6b70998ac75",
+    KafkaClient.check_version: "cd1b40668fcc",
+    KafkaClient._maybe_connect: "59a586361dee",
+    KafkaClient.poll: "a9511f6048e5",
+    KafkaAdminClient.__init__: "fbc0296cfe89",
+    KafkaAdminClient._send_request_to_node: "8b998b5b622b",
+    KafkaConsumer.__init__: "9be637b4216b",
+    ConsumerCoordinator.fetch_committed_offsets: "ab62b4a997c7",
+    Heartbeat: "0c5e8d641912",
+    SubscriptionState.__init__: "fb47106bfb66",
+    TopicPartitionState.__init__: "4ba9e13dbca2",
+    Fetcher._parse_fetched_data: "2af3a3a7c7de",
+    Fetcher._unpack_message_set: "3bac04a2b5e6",
+    Fetcher._reset_offset: "a257e3308731",
+    KafkaProducer.__init__: "9c959aad4e59",
+    Sender: "040b9d9594d1",
+    DefaultRecordBatch.__init__: "3234e8d40e11",
+    MemoryRecords: "8687cff1bf9c",
+}
+"""What our module calls, replaces or copies, and the digest of its source."""
+EXTENSION_POINTS = {"ConsumerRebalanceListener"}
+"""Classes of the client that it documents for others to derive from."""
+
+
+def digest(part: Any) -> str:
+    return hashlib.sha256(inspect.getsource(part).encode()).hexdigest()[:12]
+
+
+@pytest.mark.parametrize(
+    "part", RELIED_ON, ids=lambda part: getattr(part, "__qualname__", part.__name__)
+)
+def test_the_client_is_as_it_was_when_this_module_was_written(part: Any) -> None:
+    assert digest(part) == RELIED_ON[part], (
+        "the client has changed here: compare it with what internals.py does, then correct this"
+    )
+
+
+def test_all_that_it_touches_is_among_that() -> None:
+    tree = ast.parse(MODULE.read_text())
+    own = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    touched = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    private = {name for name in touched if re.match("_[a-z]", name)} - own
+    private |= {name for name in own if re.match("_[a-z]", name)} - {"_describe_login"}
+    sources = "\n".join(map(inspect.getsource, RELIED_ON))
+    assert len(private) > 10
+    assert {name for name in private if not re.search(rf"\b{name}\b", sources)} == {
+        "_advertised",
+        "_describe",
+        "_failing",
+    }  # its own
+
+
+@pytest.mark.parametrize(
+    "path", sorted(set(ADAPTER.rglob("*.py")) - {MODULE}), ids=lambda path: path.name
+)
+def test_no_other_module_does(path: Path) -> None:
+    text = path.read_text()
+    assert "SLF001" not in text  # how ruff is told that a private part is used on purpose
+    tree = ast.parse(text)
+    imported = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            assert not any(name.name.startswith("kafka") for name in node.names), "to patch it?"
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("kafka"):
+            assert not any(name.name.startswith("_") for name in node.names)
+            if node.module != "kafka.errors":
+                imported |= {name.name for name in node.names}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef):
+            bases = {base.id for base in node.bases if isinstance(base, ast.Name)}
+            assert not bases & imported - EXTENSION_POINTS
