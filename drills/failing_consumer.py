@@ -101,7 +101,7 @@ def main() -> None:
     options = json.loads(os.environ.get("DRILL_KAFKA_OPTIONS") or "{}")
     settings = settings_or_exit(NEEDED)
     start_logging(settings, "consumer")
-    container = build(settings)
+    container = build(settings, "consumer")
     source = KafkaMessageSource(container.kafka_settings(), **options)
     dead_letters = container.dead_letters()
     repository = _Repository(container.database())

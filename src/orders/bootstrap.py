@@ -12,7 +12,7 @@ from typing import Protocol
 from dependency_injector import containers, providers
 
 from orders.adapters.kafka.client.producer import KafkaProducerClient
-from orders.adapters.kafka.client.settings import KafkaSettings
+from orders.adapters.kafka.client.settings import KafkaSettings, new_client_id
 from orders.adapters.kafka.consumer.commit_health import KafkaCommits
 from orders.adapters.kafka.consumer.gap_health import KafkaGaps
 from orders.adapters.kafka.dead_letter_reader import KafkaDeadLetterReader
@@ -75,10 +75,12 @@ class Resource(Protocol):
         """Stop within a time limit."""
 
 
-def to_kafka_settings(settings: Settings) -> KafkaSettings:
+def to_kafka_settings(settings: Settings, process: str = "process") -> KafkaSettings:
     """Return the settings of the Kafka adapters: each ``kafka_NAME`` as ``NAME``."""
-    values = {name: getattr(settings, f"kafka_{name}") for name in KafkaSettings.__struct_fields__}
-    return KafkaSettings(**values | {"bootstrap": settings.kafka_bootstrap or ""})
+    names = set(KafkaSettings.__struct_fields__) - {"client_id"}
+    values = {name: getattr(settings, f"kafka_{name}") for name in names}
+    values |= {"bootstrap": settings.kafka_bootstrap or "", "client_id": new_client_id(process)}
+    return KafkaSettings(**values)
 
 
 def _choose_cache(settings: Settings, backend: str) -> str:
@@ -105,11 +107,12 @@ def _concurrent_stores(pool_max: int) -> int:
 class Container(containers.DeclarativeContainer):
     """All objects of a process, each created on first use.
 
-    ``backend`` is ``servers``, or ``memory`` for a single process that needs no servers and keeps
-    nothing after exit.
+    ``process`` is the name of the process, such as ``api``. ``backend`` is ``servers``, or
+    ``memory`` for a single process that needs no servers and keeps nothing after exit.
     """
 
     settings = providers.Dependency(instance_of=Settings)
+    process = providers.Dependency(instance_of=str)
     backend = providers.Dependency(instance_of=str, default="servers")
 
     database = providers.Singleton(
@@ -160,7 +163,7 @@ class Container(containers.DeclarativeContainer):
 
     memory_topic = providers.Singleton(MemoryTopic)
     memory_dead_letters = providers.Singleton(MemoryDeadLetters)
-    kafka_settings = providers.Singleton(to_kafka_settings, settings)
+    kafka_settings = providers.Singleton(to_kafka_settings, settings, process)
     producer = providers.Singleton(KafkaProducerClient, kafka_settings)
     source = providers.Selector(
         backend,
@@ -326,14 +329,14 @@ class Container(containers.DeclarativeContainer):
     consumer_resources = providers.List(database, producer, source)
 
 
-def build(settings: Settings) -> Container:
+def build(settings: Settings, process: str) -> Container:
     """Create the container of a process on PostgreSQL, Redis and Kafka."""
-    return Container(settings=settings)
+    return Container(settings=settings, process=process)
 
 
 def build_in_memory(settings: Settings) -> Container:
     """Create the container of a process on in-memory adapters."""
-    return Container(settings=settings, backend="memory")
+    return Container(settings=settings, process="api", backend="memory")
 
 
 @asynccontextmanager

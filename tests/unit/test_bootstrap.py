@@ -23,22 +23,24 @@ SETTINGS = Settings(
 
 
 def test_everything_can_be_made_and_nothing_connects() -> None:
-    container = build(replace(SETTINGS, postgres_read_dsn="host=replica.invalid"))
+    container = build(replace(SETTINGS, postgres_read_dsn="host=replica.invalid"), "api")
     for name, provider in container.providers.items():
-        if name != "settings":
+        if name not in {"settings", "process"}:
             provider()
     assert isinstance(container.cache(), CircuitBreakerCache)
 
 
 def test_each_object_is_made_once() -> None:
-    container = build(SETTINGS)
+    container = build(SETTINGS, "api")
     assert container.repository() is container.repository()
     assert container.ingest() is container.ingest()
     assert container.database() in container.consumer_resources()
 
 
 async def test_without_redis_there_is_no_cache_and_none_is_asked_for_its_health() -> None:
-    container = build(Settings(postgres_dsn="host=db.invalid", kafka_bootstrap="b.invalid:9092"))
+    container = build(
+        Settings(postgres_dsn="host=db.invalid", kafka_bootstrap="b.invalid:9092"), "api"
+    )
     assert isinstance(container.cache(), NoCache)
     assert not container.cache_resources()
     await container.cache().put({"a": b"1"})
@@ -48,7 +50,7 @@ async def test_without_redis_there_is_no_cache_and_none_is_asked_for_its_health(
 
 
 async def test_look_ups_have_a_cache_of_their_own_before_the_shared_one() -> None:
-    container = build(SETTINGS)
+    container = build(SETTINGS, "api")
     near = container.local_cache()
     assert isinstance(near, BoundedLocalCache)
     assert near in container.look_up_resources()
@@ -60,7 +62,7 @@ async def test_look_ups_have_a_cache_of_their_own_before_the_shared_one() -> Non
 
 
 async def test_the_cache_in_the_process_can_be_left_out() -> None:
-    container = build(msgspec.structs.replace(SETTINGS, cache_local_bytes=0))
+    container = build(msgspec.structs.replace(SETTINGS, cache_local_bytes=0), "api")
     assert not isinstance(container.local_cache(), BoundedLocalCache)
     assert container.look_up().peek("a") is None
     in_memory = build_in_memory(Settings(cache_local_bytes=0))
@@ -70,7 +72,7 @@ async def test_the_cache_in_the_process_can_be_left_out() -> None:
 
 
 async def test_with_redis_the_consumer_says_how_it_is() -> None:
-    container = build(SETTINGS)
+    container = build(SETTINGS, "api")
     assert set(container.consumer_optional()) == {"commits", "gap", "redis"}
     assert "redis" not in container.consumer_required()
 
@@ -87,7 +89,7 @@ async def test_in_memory_all_is_there_and_ready() -> None:
 
 
 async def test_a_consumer_whose_producer_has_ended_is_not_ready() -> None:
-    container = build(SETTINGS)
+    container = build(SETTINGS, "api")
     broken = KafkaProducerClient(container.kafka_settings(), makes_topics=False, unheard_of=1)
     with container.producer.override(broken), capture_logs() as lines:
         async with open_all(broken):

@@ -69,7 +69,11 @@ RELIED_ON: dict[Any, str] = {
     MemoryRecords: "8687cff1bf9c",
 }
 """What our module calls, replaces or copies, and the digest of its source."""
-EXTENSION_POINTS = {"ConsumerRebalanceListener"}
+EXTENSION_POINTS = {
+    "ConsumerRebalanceListener",
+    "RangePartitionAssignor",
+    "StickyPartitionAssignor",
+}
 """Classes of the client that it documents for others to derive from."""
 
 

@@ -37,7 +37,7 @@ def consumer() -> None:
     use_one_heap()
     sys.setswitchinterval(SWITCH_INTERVAL)
     with exit_on_error():
-        container = build(settings)
+        container = build(settings, "consumer")
         gc.freeze()  # loaded modules stay: the collector need not traverse them
         asyncio.run(consume(settings, container))
     log.info("stopped")

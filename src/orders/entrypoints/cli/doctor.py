@@ -44,7 +44,7 @@ def doctor(*, as_json: bool) -> None:
         raise SystemExit(EXIT_CONFIG)
     # The findings say what adapters would log.
     logs.configure("error", settings.log_format, process="doctor")
-    report: SystemReport = asyncio.run(build(settings).inspect_system()())
+    report: SystemReport = asyncio.run(build(settings, "doctor").inspect_system()())
     report = _report([*findings, *report.findings])
     _show(report, as_json=as_json)
     if any(finding.is_refused for finding in report.findings):

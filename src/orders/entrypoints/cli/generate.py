@@ -40,14 +40,14 @@ def generate(amount: int, *, stdout: bool) -> None:
 
 
 def _print(settings: Settings, amount: int) -> None:
-    generator = build(settings).generator()
+    generator = build(settings, "generate").generator()
     for size in _chunks(amount):
         for order in generator.generate(size):
             sys.stdout.buffer.write(encode(order) + b"\n")
 
 
 async def _send(settings: Settings, amount: int) -> None:
-    container = build(settings)
+    container = build(settings, "generate")
     chunks = _chunks(amount)
     async with open_all(container.producer()):
         publish = container.publish_random()

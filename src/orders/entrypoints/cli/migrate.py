@@ -54,7 +54,7 @@ def migrate(*, distribute: bool, shards: int) -> None:
 
 async def _migrate(settings: Settings, shards: int | None) -> tuple[Sequence[str], Sequence[str]]:
     """Migrate, and distribute the tables over so many shards unless None."""
-    container = build(settings)
+    container = build(settings, "migrate")
     async with open_all(container.database()):
         migrator = container.migrator()
         applied: Sequence[str] = await migrator.migrate()

@@ -31,7 +31,7 @@ log = structlog.get_logger(__name__)
 def create(settings: Settings) -> ASGIApp:
     """Create the application on PostgreSQL, Redis and Kafka."""
     start_logging(settings, "api")
-    container = build(settings)
+    container = build(settings, "api")
     return _app(container, settings, partial(_on_servers, container, settings))
 
 

@@ -6,6 +6,7 @@ from kafka.consumer.subscription_state import ConsumerRebalanceListener
 
 from orders.adapters.kafka.client.internals import ExtendedConsumer
 from orders.adapters.kafka.client.settings import KafkaSettings, client_options
+from orders.adapters.kafka.consumer.assignors import new_assignors
 from orders.adapters.kafka.consumer.fetches import OnJump, read_fetches
 from orders.domain.intake.messages import BATCH_BYTES
 
@@ -48,7 +49,8 @@ def new_consumer(
     Raises:
         KafkaError: no broker answers.
     """
-    options = client_options(settings) | _DEFAULTS | {"group_id": settings.group}
+    options = client_options(settings) | _DEFAULTS
+    options |= {"group_id": settings.group, "partition_assignment_strategy": new_assignors()}
     if settings.instance_id:
         # A static member does not leave the group: it keeps its partitions across a restart.
         options |= {"group_instance_id": settings.instance_id, "leave_group_on_close": False}

@@ -1,5 +1,7 @@
 """The settings of the Kafka adapters, and the client options that follow from them."""
 
+import re
+import socket
 from typing import Any
 
 from msgspec import Struct
@@ -10,12 +12,14 @@ from orders.adapters.kafka.client.internals import ReportingClient
 class KafkaSettings(Struct, frozen=True, kw_only=True):
     """Addresses, security and names: the ``ORDERS_KAFKA_*`` settings.
 
+    By ``client_id`` the brokers tell processes apart in their logs, quotas and metrics.
     ``bootstrap`` is a comma-separated list of host:port. ``partitions`` and ``replication`` are
     those of topics that are created. With an ``instance_id`` the consumer is a static member of its
     group: it keeps its partitions across a restart, and others take over only after the session
     timeout.
     """
 
+    client_id: str
     bootstrap: str
     topic: str
     dlq_topic: str
@@ -43,6 +47,11 @@ class KafkaSettings(Struct, frozen=True, kw_only=True):
         return [("topic", self.topic), ("group", self.group)]
 
 
+def new_client_id(process: str) -> str:
+    """``orders-PROCESS-HOST``, of the characters that brokers take in names of metrics."""
+    return re.sub("[^a-zA-Z0-9._-]", "-", f"orders-{process}-{socket.gethostname()}")
+
+
 def client_options(settings: KafkaSettings) -> dict[str, Any]:
     """The options that consumer, producer and admin client share.
 
@@ -50,7 +59,7 @@ def client_options(settings: KafkaSettings) -> dict[str, Any]:
     """
     options: dict[str, Any] = {
         "bootstrap_servers": [host.strip() for host in settings.bootstrap.split(",")],
-        "client_id": "orders",
+        "client_id": settings.client_id,
         "kafka_client": ReportingClient,
         "metadata_max_age_ms": 30_000,
         "reconnect_backoff_ms": 100,

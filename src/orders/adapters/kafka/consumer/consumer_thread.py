@@ -37,6 +37,8 @@ _PAUSED_WAIT = 0.2
 _LAST_COMMITS_WAIT = 1.0
 _LAST_BATCHES_WAIT = 15.0  # well below max_poll_interval_ms
 
+_IDLE = "the group has more consumers than the topic has partitions: add partitions, or stop some"
+
 _log = structlog.get_logger(__name__)
 
 
@@ -85,6 +87,7 @@ class ConsumerThread(threading.Thread):
         self._listener: RebalanceListener
         self._failing: str | None = "no broker has answered yet"
         self._is_member = False
+        self._is_idle = False
         self._last_poll = time.monotonic()
         self.gaps: Mapping[int, Gap] = {}
         """By partition, the messages that were deleted before they were read, since the start."""
@@ -323,7 +326,12 @@ class ConsumerThread(threading.Thread):
         self._reset(partitions)
         self._is_paused = False  # the client resumes them, too
         self._is_member = True
-        _log.info("partitions assigned", partitions=sorted(p.partition for p in partitions))
+        numbers = sorted(partition.partition for partition in partitions)
+        if numbers:
+            _log.info("partitions assigned", partitions=numbers)
+        elif not self._is_idle:
+            _log.warning("no partition assigned", topic=self._settings.topic, advice=_IDLE)
+        self._is_idle = not numbers
 
     def _reset(self, partitions: Iterable[TopicPartition]) -> None:
         self._tracker.assign(partitions)

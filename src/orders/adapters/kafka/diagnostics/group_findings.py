@@ -5,14 +5,20 @@ from functools import partial
 
 from orders.adapters.kafka.client.cluster_view import ClusterView, PartitionView
 from orders.adapters.kafka.client.gaps import KEPT
+from orders.adapters.kafka.consumer.assignors import NAMES
 from orders.domain.ports import Finding
 
 PART = "kafka"
 _finding = partial(Finding, PART)
 
-_ASSIGNORS = {"range", "roundrobin", ""}  # those of our client; none while the group rebalances
+_NO_ASSIGNOR = ""  # while the group rebalances
 _OTHERS = (
     "set another ORDERS_KAFKA_GROUP, or stop its other members: they receive some of the orders"
+)
+
+_IDLE = (
+    "give the topic more partitions (kafka-topics.sh --alter --partitions), or stop the consumers "
+    "that are too many; as spares they do no harm"
 )
 
 
@@ -23,7 +29,7 @@ def group_findings(view: ClusterView) -> Iterator[Finding]:
     parts = view.source.partitions
     lags = {number: _lag(partition) for number, partition in parts.items()}
     if view.members is not None:
-        yield _members(view, view.members, sum(lags.values()))
+        yield _members(view, view.members, len(parts), sum(lags.values()))
     yield _lags(lags)
     yield from _deleted_unread(parts)
 
@@ -34,18 +40,23 @@ def _lag(partition: PartitionView) -> int:
     return max(0, partition.end - max(position, partition.start))
 
 
-def _members(view: ClusterView, members: int, lag: int) -> Finding:
+def _members(view: ClusterView, members: int, partitions: int, lag: int) -> Finding:
     what = f"group {view.settings.group}"
     advice = "start a consumer: `orders consumer`"
     if view.is_new_protocol:
         text = "of the new protocol (KIP-848): it has members that are no `orders consumer`"
         return _finding(what, "problem", text, _OTHERS)
-    if members and view.assignor not in _ASSIGNORS:
+    if members and view.assignor not in {*NAMES, _NO_ASSIGNOR}:
         text = f"its members use the assignor {view.assignor}: `orders consumer` cannot join them"
         return _finding(what, "problem", text, _OTHERS)
     if members:
         number = f"{members} consumers" if members > 1 else "1 consumer"
-        return _finding(what, "ok", f"{number}, {view.group_state.lower()}")
+        text = f"{number}, {view.group_state.lower()}"
+        if members > partitions:
+            text += f"; {members - partitions} of them without a partition: the topic has "
+            text += f"{partitions} in all"
+            return _finding(what, "warning", text, _IDLE)
+        return _finding(what, "ok", text)
     if lag:
         return _finding(what, "problem", f"no consumer is running; messages waiting: {lag}", advice)
     return _finding(what, "warning", "no consumer is running; no messages are waiting", advice)

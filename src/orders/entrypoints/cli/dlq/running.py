@@ -17,7 +17,7 @@ def container_of(context: click.Context) -> Container:
         return given
     settings = settings_or_exit(NEEDED_BY["dlq"])
     start_logging(settings, "dlq")
-    return build(settings)
+    return build(settings, "dlq")
 
 
 @contextmanager
