@@ -1,5 +1,7 @@
 """Checks the addresses of servers without connecting, and shows them without passwords."""
 
+import shlex
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
@@ -112,6 +114,36 @@ def bootstrap_fault(value: str) -> str | None:
 def ca_file_fault(value: str) -> str | None:
     """Return what is wrong with a file of CA certificates, or None."""
     return _pem_fault("", value)
+
+
+def file_fault(value: str) -> str | None:
+    """Return what is wrong with the path of a file that is to be read, or None."""
+    return _file_fault("", value)
+
+
+def key_fault(certificate: str, key: str | None, password: str | None) -> str | None:
+    """Return what is wrong with a client's certificate and its key in files in PEM, or None."""
+    import ssl  # noqa: PLC0415 (as above)
+
+    if any(_file_fault("", path) for path in (certificate, key)):
+        return None  # which is said of that file
+    try:
+        # Without a password OpenSSL would ask for one on the terminal.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(certificate, key, password or "")
+    except (OSError, ValueError):  # ssl.SSLError is an OSError
+        return "is no certificate in PEM, or the key is not its key, or the password not the key's"
+    return None
+
+
+def command_fault(value: str) -> str | None:
+    """Return what is wrong with a command line, or None."""
+    try:
+        words = shlex.split(value)
+    except ValueError:
+        return "has a quotation mark that is not closed"
+    if words and shutil.which(words[0]):
+        return None
+    return "names no program that can be run"
 
 
 def _redis_host_fault(scheme: str, parts: SplitResult) -> str | None:

@@ -85,7 +85,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Annotated[str, _kafka_name(249 - len(REPLAYS))], _about("the topic of dead letters")
     ] = "orders.dlq"
     kafka_group: Annotated[_Text, _about("the consumer group")] = "orders-group"
-    kafka_partitions: Annotated[_Count, _about("partitions of topics that are created")] = 1
+    kafka_partitions: Annotated[_Count, _about("partitions of topics that are created")] = 6
     kafka_replication: Annotated[_Count, _about("replicas of topics that are created")] = 1
     kafka_instance_id: Annotated[
         Annotated[str, _kafka_name(249)] | None,
@@ -97,14 +97,30 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         _about("as in Kafka"),
     ] = "PLAINTEXT"
     kafka_sasl_mechanism: Annotated[
-        Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None,
-        Meta(extra=_choice("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")),
+        Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] | None,
+        Meta(extra=_choice("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER")),
         _about("as in Kafka"),
     ] = None
     kafka_sasl_username: Annotated[str | None, _about("as in Kafka")] = None
     kafka_sasl_password: Annotated[str | None, _about("as in Kafka", secret=True)] = None
+    kafka_token_file: Annotated[
+        str | None, _about("file with the token for OAUTHBEARER; read for each connection")
+    ] = None
+    kafka_token_command: Annotated[
+        str | None,
+        _about("command that prints the token instead; run for each connection", secret=True),
+    ] = None
     kafka_ssl_cafile: Annotated[
         str | None, _about("file with the CA certificates for the brokers")
+    ] = None
+    kafka_ssl_certificate: Annotated[
+        str | None, _about("file with the certificate that brokers ask of clients")
+    ] = None
+    kafka_ssl_key: Annotated[str | None, _about("file with its key; not set: in the same file")] = (
+        None
+    )
+    kafka_ssl_key_password: Annotated[
+        str | None, _about("password of that key, if it is encrypted", secret=True)
     ] = None
     http_host: Annotated[_Text, _about("address that the API listens on")] = "127.0.0.1"
     http_port: Annotated[
@@ -310,13 +326,7 @@ def _raw(name: str, given: Mapping[str, str], faults: list[str]) -> str | None:
 
 def _joint_faults(values: Mapping[str, Any]) -> list[str]:
     """Check rules between settings."""
-    faults = []
-    if str(values.get("kafka_security_protocol", "")).startswith("SASL"):
-        faults += [
-            f"{_variable(name)}: is required with this ORDERS_KAFKA_SECURITY_PROTOCOL"
-            for name in ("kafka_sasl_mechanism", "kafka_sasl_username", "kafka_sasl_password")
-            if values.get(name) is None
-        ]
+    faults = _kafka_security_faults(values)
     topic, dlq_topic = (
         # Kafka takes . and _ for the same: of two such topics it creates only one.
         values.get(name, getattr(Settings(), name)).replace(".", "_")
@@ -330,22 +340,74 @@ def _joint_faults(values: Mapping[str, Any]) -> list[str]:
     return faults
 
 
+def _kafka_security_faults(values: Mapping[str, Any]) -> list[str]:
+    """What is missing for the chosen protocol and mechanism, and what they would not use.
+
+    The latter is refused because it would be believed to protect something.
+    """
+    protocol = values.get("kafka_security_protocol", Settings().kafka_security_protocol)
+    passwords = ("kafka_sasl_username", "kafka_sasl_password")
+    tokens = ("kafka_token_file", "kafka_token_command")
+    faults: list[str] = []
+
+    def refuse(names: Sequence[str], why: str) -> None:
+        faults.extend(f"{_variable(name)}: {why}" for name in names if name in values)
+
+    if not protocol.endswith("SSL"):
+        refuse(
+            ("kafka_ssl_cafile", *_CLIENT_CERTIFICATE),
+            "needs ORDERS_KAFKA_SECURITY_PROTOCOL SSL or SASL_SSL",
+        )
+    elif "kafka_ssl_certificate" not in values:
+        refuse(_CLIENT_CERTIFICATE, "needs ORDERS_KAFKA_SSL_CERTIFICATE")
+    elif fault := addresses.key_fault(
+        values["kafka_ssl_certificate"],
+        values.get("kafka_ssl_key"),
+        values.get("kafka_ssl_key_password"),
+    ):
+        faults.append(f"ORDERS_KAFKA_SSL_CERTIFICATE: {fault}")
+    if not protocol.startswith("SASL"):
+        refuse(
+            ("kafka_sasl_mechanism", *passwords, *tokens),
+            "needs ORDERS_KAFKA_SECURITY_PROTOCOL SASL_SSL or SASL_PLAINTEXT",
+        )
+    elif values.get("kafka_sasl_mechanism") == "OAUTHBEARER":
+        refuse(passwords, "is not for OAUTHBEARER")
+        if sum(name in values for name in tokens) != 1:
+            faults.append("ORDERS_KAFKA_TOKEN_FILE: is required, or ORDERS_KAFKA_TOKEN_COMMAND")
+    else:
+        refuse(tokens, "is for OAUTHBEARER only")
+        faults += [
+            f"{_variable(name)}: is required with this ORDERS_KAFKA_SECURITY_PROTOCOL"
+            for name in ("kafka_sasl_mechanism", *passwords)
+            if name not in values
+        ]
+    return faults
+
+
 def _no_fault(_: str) -> str | None:
     return None
 
 
+_CLIENT_CERTIFICATE = ("kafka_ssl_certificate", "kafka_ssl_key", "kafka_ssl_key_password")
 _FAULTS = {
     "postgres_dsn": addresses.postgres_fault,
     "postgres_read_dsn": addresses.postgres_fault,
     "redis_url": addresses.redis_fault,
     "kafka_bootstrap": addresses.bootstrap_fault,
     "kafka_ssl_cafile": addresses.ca_file_fault,
+    "kafka_ssl_certificate": addresses.file_fault,
+    "kafka_ssl_key": addresses.file_fault,
+    "kafka_token_file": addresses.file_fault,
+    "kafka_token_command": addresses.command_fault,
 }
 _SHOWN: dict[str, Callable[[Any], str | None]] = {
     "postgres_dsn": addresses.shown_postgres,
     "postgres_read_dsn": addresses.shown_postgres,
     "redis_url": addresses.shown_redis,
     "kafka_sasl_password": lambda _: addresses.HIDDEN,
+    "kafka_ssl_key_password": lambda _: addresses.HIDDEN,
+    "kafka_token_command": lambda _: addresses.HIDDEN,
 }
 
 

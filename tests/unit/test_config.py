@@ -133,8 +133,6 @@ def test_every_fault_is_told_at_once_by_name_and_rule_and_without_the_value() ->
         ("KAFKA_TOPIC", "orders.dlq.replays"),
         ("KAFKA_DLQ_TOPIC", "x" * 242),
         ("KAFKA_INSTANCE_ID", "a b"),
-        ("KAFKA_SSL_CAFILE", "/nowhere/ca.pem"),
-        ("KAFKA_SSL_CAFILE", __file__),
     ],
 )
 def test_what_is_refused(name: str, value: str) -> None:
@@ -155,7 +153,6 @@ def test_what_is_refused(name: str, value: str) -> None:
         ("REDIS_URL", "redis://u:p%23%2F@[::1]:6379/3?client_name=a&socket_keepalive=yes"),
         ("REDIS_URL", f"rediss://h?ssl_ca_certs={CERTIFICATE}&ssl_check_hostname=false"),
         ("KAFKA_TOPIC", "Orders_v2-eu.new"),
-        ("KAFKA_SSL_CAFILE", str(CERTIFICATE)),
     ],
 )
 def test_what_is_taken(name: str, value: str) -> None:
@@ -165,6 +162,66 @@ def test_what_is_taken(name: str, value: str) -> None:
 
 def test_sasl_asks_for_its_parts() -> None:
     assert len(faults(KAFKA_SECURITY_PROTOCOL="SASL_SSL")) == 3
+
+
+LOGIN = {"SASL_MECHANISM": "PLAIN", "SASL_USERNAME": "u", "SASL_PASSWORD": "hunter2"}
+TOKENS = {"SASL_MECHANISM": "OAUTHBEARER"}
+IDENTITY = {"SSL_CERTIFICATE": str(CERTIFICATE), "SSL_KEY": str(CERTIFICATE.with_name("key.pem"))}
+TOKEN = str(CERTIFICATE)  # any file
+
+
+def kafka(protocol: str, **options: str) -> dict[str, Any]:
+    named = {f"KAFKA_{name}": value for name, value in options.items()}
+    return {"KAFKA_SECURITY_PROTOCOL": protocol} | named
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        kafka("SSL", SSL_CAFILE=str(CERTIFICATE)),
+        kafka("SSL", **IDENTITY),
+        kafka("SASL_PLAINTEXT", **LOGIN),
+        kafka("SASL_SSL", **LOGIN, **IDENTITY),
+        kafka("SASL_SSL", **TOKENS, TOKEN_FILE=TOKEN),
+        kafka("SASL_SSL", **TOKENS, TOKEN_COMMAND="sh -c 'echo token'"),
+    ],
+)
+def test_ways_to_log_in_to_kafka(given: dict[str, Any]) -> None:
+    read = settings(**given)
+    assert all(getattr(read, name.lower()) == value for name, value in given.items())
+
+
+@pytest.mark.parametrize(
+    ("given", "names"),
+    [
+        (kafka("SSL", SSL_CAFILE="/nowhere/ca.pem"), "SSL_CAFILE"),
+        (kafka("SSL", SSL_CAFILE=__file__), "SSL_CAFILE"),
+        (kafka("PLAINTEXT", SASL_PASSWORD="hunter2"), "SASL_PASSWORD"),
+        (kafka("SSL", SASL_USERNAME="u"), "SASL_USERNAME"),
+        (kafka("SSL", SASL_MECHANISM="PLAIN"), "SASL_MECHANISM"),
+        (kafka("PLAINTEXT", TOKEN_FILE=TOKEN), "TOKEN_FILE"),
+        (kafka("PLAINTEXT", SSL_CAFILE=str(CERTIFICATE)), "SSL_CAFILE"),
+        (kafka("SASL_PLAINTEXT", **LOGIN, **IDENTITY), "SSL_CERTIFICATE SSL_KEY"),
+        (kafka("SSL", SSL_CERTIFICATE=str(CERTIFICATE)), "SSL_CERTIFICATE"),  # and no key
+        (kafka("SSL", SSL_KEY=IDENTITY["SSL_KEY"]), "SSL_KEY"),
+        (kafka("SSL", SSL_KEY_PASSWORD="hunter2"), "SSL_KEY_PASSWORD"),
+        (kafka("SSL", **IDENTITY | {"SSL_KEY": "/nowhere/key.pem"}), "SSL_KEY"),
+        (kafka("SSL", **IDENTITY | {"SSL_KEY": __file__}), "SSL_CERTIFICATE"),
+        (kafka("SASL_SSL", **TOKENS), "TOKEN_FILE"),
+        (kafka("SASL_SSL", **TOKENS, TOKEN_FILE=TOKEN, TOKEN_COMMAND="true"), "TOKEN_FILE"),
+        (kafka("SASL_SSL", **TOKENS, TOKEN_FILE="/nowhere/token"), "TOKEN_FILE"),
+        (kafka("SASL_SSL", **TOKENS, TOKEN_COMMAND="/nowhere/get-token"), "TOKEN_COMMAND"),
+        (kafka("SASL_SSL", **TOKENS, TOKEN_COMMAND="sh -c 'echo"), "TOKEN_COMMAND"),
+        (kafka("SASL_SSL", **LOGIN | TOKENS, TOKEN_FILE=TOKEN), "SASL_USERNAME SASL_PASSWORD"),
+        (kafka("SASL_SSL", **LOGIN, TOKEN_FILE=TOKEN), "TOKEN_FILE"),
+    ],
+)
+def test_what_does_not_go_together_for_kafka(given: dict[str, Any], names: str) -> None:
+    told = faults(**given)
+    assert [fault.split(":")[0] for fault in told] == [
+        f"ORDERS_KAFKA_{name}" for name in names.split()
+    ]
+    assert "hunter2" not in "".join(told)
 
 
 def test_an_empty_value_counts_as_unset() -> None:
@@ -189,7 +246,13 @@ def test_a_dotenv_file_fills_in_what_the_environment_does_not_set(tmp_path: Path
 
 
 def test_secrets_are_hidden_when_shown_and_in_a_repr() -> None:
-    read = settings(POSTGRES_DSN=DSN, REDIS_URL="redis://:hunter2@h", KAFKA_SASL_PASSWORD="hunter2")
+    read = settings(
+        POSTGRES_DSN=DSN,
+        REDIS_URL="redis://:hunter2@h",
+        **kafka("SASL_SSL", **LOGIN, **IDENTITY, SSL_KEY_PASSWORD="hunter2"),
+    )
+    assert "hunter2" not in str(shown(read)) + repr(read) + str(read)
+    read = settings(**kafka("SASL_SSL", **TOKENS, TOKEN_COMMAND="echo hunter2"))
     assert "hunter2" not in str(shown(read)) + repr(read) + str(read)
     assert shown(read)["ORDERS_HTTP_PORT"] == "8080"
     assert shown(read)["ORDERS_KAFKA_BOOTSTRAP"] is None

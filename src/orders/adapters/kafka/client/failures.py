@@ -60,7 +60,7 @@ _LISTENER = (
 )
 _CREDENTIALS = (
     "correct ORDERS_KAFKA_SASL_USERNAME, ORDERS_KAFKA_SASL_PASSWORD or ORDERS_KAFKA_SASL_MECHANISM,"
-    " or have the user created on the brokers"
+    " or have the user created on the brokers; with OAUTHBEARER, renew the token"
 )
 _GRANT = 'grant it: "Rights in Kafka" in docs/operating.md lists what each process needs'
 _WAIT = "wait: it passes when the brokers are all back"
@@ -69,7 +69,7 @@ _NAME = "correct ORDERS_KAFKA_TOPIC or ORDERS_KAFKA_DLQ_TOPIC: letters, digits, 
 NO_ANSWER = Failure(
     "the brokers do not answer",
     "a broker may be frozen, or require other security settings: check its log, and "
-    "ORDERS_KAFKA_SECURITY_PROTOCOL, _SASL_* and _SSL_CAFILE",
+    "ORDERS_KAFKA_SECURITY_PROTOCOL, _SASL_* and _SSL_*",
 )
 """What is said where nothing more is known."""
 LOGIN_REFUSED = Failure("the brokers refuse the login", _CREDENTIALS)
@@ -102,15 +102,24 @@ _CERTIFICATES = {  # by OpenSSL's X509_V_ERR_...
 _START = "start the broker, or correct ORDERS_KAFKA_BOOTSTRAP"
 _OF_TEXTS = (  # the client makes errors of the system into texts
     (
-        "NO_CERTIFICATE_OR_CRL_FOUND|^(FileNotFound|Permission|IsADirectory)Error",
+        "NO_CERTIFICATE|PEM lib|KEY_VALUES|^(FileNotFound|Permission|IsADirectory)Error",
         Failure(
-            "the file with the authorities cannot be read, or holds none",
-            "correct ORDERS_KAFKA_SSL_CAFILE: it names a file in PEM format",
+            "a file of certificates cannot be read, or does not hold what it should",
+            "correct ORDERS_KAFKA_SSL_CAFILE, _SSL_CERTIFICATE, _SSL_KEY or _SSL_KEY_PASSWORD: "
+            "files in PEM format",
         ),
     ),
     ("^SSL(EOF|ZeroReturn)Error", HANDSHAKE_ENDED),
     (
-        "CERTIFICATE_REQUIRED|HANDSHAKE_FAILURE|ALERT",
+        "ALERT_(BAD_|UNSUPPORTED_|UNKNOWN_CA|)CERTIFICATE|ALERT_UNKNOWN_CA",
+        Failure(
+            "the brokers do not accept the client's certificate, or require one",
+            "set ORDERS_KAFKA_SSL_CERTIFICATE and ORDERS_KAFKA_SSL_KEY to what an authority that "
+            "the brokers trust has signed",
+        ),
+    ),
+    (
+        "HANDSHAKE_FAILURE|ALERT",
         Failure("the brokers do not accept the TLS handshake", _LISTENER),
     ),
     ("^SSL", Failure("the broker does not speak TLS on this port", _LISTENER)),

@@ -101,7 +101,6 @@ class _ReportingConnection(BrokerConnection):  # type: ignore[misc]
         try:
             return super().connect()
         except Exception as error:  # noqa: BLE001 (hostile answers raise anything)
-            self._ssl_context = self.config["ssl_context"]  # it may be half made
             self.close(error)
             return self.state
 
@@ -137,6 +136,9 @@ class _ReportingConnection(BrokerConnection):  # type: ignore[misc]
         self.config["sock_chunk_buffer_count"] = 1 if is_login else _READS
         try:
             responses = super().recv()
+        except ssl.SSLError as error:  # in TLS 1.3 a client's certificate is refused afterwards
+            self.close(error)
+            return ()
         except Exception as error:  # noqa: BLE001
             self.close(KafkaProtocolError(type(error).__name__))
             return ()
@@ -148,6 +150,8 @@ class _ReportingConnection(BrokerConnection):  # type: ignore[misc]
         """Note why; what the client closed of itself is no failure."""
         if error is not None and not self.disconnected():
             self.failure, self.failed_at = self._describe(error), time.monotonic()
+        # It may be half made, and the files of certificates may be others by the next connection.
+        self._ssl_context = self.config["ssl_context"]
         super().close(error)
 
     def _describe(self, error: BaseException) -> Failure:
@@ -164,7 +168,7 @@ class _ReportingConnection(BrokerConnection):  # type: ignore[misc]
 
 def _describe_login(error: BaseException) -> Failure:
     text = str(error)
-    if isinstance(error, BrokerResponseError):
+    if isinstance(error, (BrokerResponseError, NotConnectedError)):
         return describe_failure(error)
     if isinstance(error, AuthenticationFailedError) or _CLOSED.search(text):
         return LOGIN_REFUSED  # brokers do not say so, they close the connection

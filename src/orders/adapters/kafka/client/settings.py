@@ -7,6 +7,7 @@ from typing import Any
 from msgspec import Struct
 
 from orders.adapters.kafka.client.internals import ReportingClient
+from orders.adapters.kafka.client.tokens import TokenProvider
 
 
 class KafkaSettings(Struct, frozen=True, kw_only=True):
@@ -31,7 +32,12 @@ class KafkaSettings(Struct, frozen=True, kw_only=True):
     sasl_mechanism: str | None
     sasl_username: str | None
     sasl_password: str | None
+    token_file: str | None
+    token_command: str | None
     ssl_cafile: str | None
+    ssl_certificate: str | None
+    ssl_key: str | None
+    ssl_key_password: str | None
 
     @property
     def replays_topic(self) -> str:
@@ -68,11 +74,19 @@ def client_options(settings: KafkaSettings) -> dict[str, Any]:
         "security_protocol": settings.security_protocol,
     }
     if settings.security_protocol.endswith("SSL"):
-        options |= {"ssl_cafile": settings.ssl_cafile, "ssl_check_hostname": True}
+        options |= {
+            "ssl_cafile": settings.ssl_cafile,
+            "ssl_check_hostname": True,
+            "ssl_certfile": settings.ssl_certificate,
+            "ssl_keyfile": settings.ssl_key or settings.ssl_certificate,
+            # Without a password OpenSSL would ask for one on the terminal.
+            "ssl_password": settings.ssl_key_password or "",
+        }
     if settings.security_protocol.startswith("SASL"):
         options |= {
             "sasl_mechanism": settings.sasl_mechanism,
             "sasl_plain_username": settings.sasl_username,
             "sasl_plain_password": settings.sasl_password,
+            "sasl_oauth_token_provider": TokenProvider(settings.token_file, settings.token_command),
         }
     return options
