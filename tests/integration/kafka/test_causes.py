@@ -66,7 +66,7 @@ TLS = {
     "expired": ("has expired", "renew"),
     "other host": ("is for another host name", "advertised.listeners"),
     "unknown authority": ("an authority that is not trusted", "ORDERS_KAFKA_SSL_CAFILE"),
-    "no file": ("the file with the authorities cannot be read", "ORDERS_KAFKA_SSL_CAFILE"),
+    "no file": ("a file of certificates cannot be read", "ORDERS_KAFKA_SSL_CAFILE"),
     "no tls": ("during the TLS handshake", "ORDERS_KAFKA_SECURITY_PROTOCOL"),
     "login": ("refuse the login", "ORDERS_KAFKA_SASL_PASSWORD"),
     "only tls": ("another protocol, or TLS", "ORDERS_KAFKA_SECURITY_PROTOCOL"),

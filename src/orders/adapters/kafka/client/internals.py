@@ -163,7 +163,19 @@ class _ReportingConnection(BrokerConnection):  # type: ignore[misc]
             return HANDSHAKE_ENDED
         if self.state is ConnectionStates.AUTHENTICATING:
             return _describe_login(error)
+        if isinstance(handled, OSError) and (alert := self._unread_alert()):
+            return describe_failure(alert)
         return describe_failure(error)
+
+    def _unread_alert(self) -> ssl.SSLError | None:
+        """Why the broker has ended TLS, where sending failed before that was read."""
+        try:
+            self._sock.recv(1)
+        except ssl.SSLError as error:
+            return error if "ALERT" in str(error) else None
+        except OSError:
+            pass
+        return None
 
 
 def _describe_login(error: BaseException) -> Failure:

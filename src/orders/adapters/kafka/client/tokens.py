@@ -8,8 +8,6 @@ import subprocess
 from contextlib import suppress
 from pathlib import Path
 
-from kafka.oauth import AbstractTokenProvider
-
 from orders.adapters.kafka.client.failures import Failure, NotConnectedError
 
 COMMAND_TIMEOUT = 5.0
@@ -20,8 +18,10 @@ _FILE_ADVICE = "correct ORDERS_KAFKA_TOKEN_FILE, or have a token written there"
 _COMMAND_ADVICE = "run ORDERS_KAFKA_TOKEN_COMMAND by hand: it has to print the token, and only that"
 
 
-class TokenProvider(AbstractTokenProvider):  # type: ignore[misc]
-    """Gets the token anew for each connection, so that it may be replaced at any time.
+class TokenProvider:
+    """The client's ``sasl_oauth_token_provider``: it asks for a token for each connection.
+
+    Each time the token is got anew, so that it may be replaced while the process runs.
 
     Neither the token nor the command, which may hold secrets, is in an error or a repr.
     """
