@@ -99,6 +99,7 @@ class Place:
             "ORDERS_KAFKA_TOPIC": topic,
             "ORDERS_KAFKA_DLQ_TOPIC": f"{topic}.dlq",
             "ORDERS_KAFKA_GROUP": self.new_name("group"),
+            "ORDERS_KAFKA_PARTITIONS": "1",
             "ORDERS_LOG_FORMAT": "json",
             **more,
         }

@@ -111,7 +111,7 @@ def _committed(made: Running) -> Iterator["_Committed"]:
         }
     )
     try:
-        partitions = int(environment.get("ORDERS_KAFKA_PARTITIONS", "1"))
+        partitions = int(environment["ORDERS_KAFKA_PARTITIONS"])
         yield _Committed(client, environment["ORDERS_KAFKA_TOPIC"], partitions)
     finally:
         client.close()

@@ -43,6 +43,11 @@ NOT_RUN = (
         "comes with Apache Kafka, not with this",
         "drills/group_offsets.py",
     ),
+    NotRun(
+        "kafka-topics.sh",
+        "comes with Apache Kafka, not with this",
+        "tests/integration/kafka/test_assignment.py",
+    ),
     NotRun("orders api", "goes on until stopped", "tests/integration/system/processes.py"),
     NotRun("orders consumer", "goes on until stopped", "tests/integration/system/processes.py"),
 )

@@ -30,6 +30,7 @@ def test_the_documented_defaults() -> None:
     assert defaults["ORDERS_KAFKA_TOPIC"] == "orders"
     assert defaults["ORDERS_KAFKA_DLQ_TOPIC"] == "orders.dlq"
     assert defaults["ORDERS_KAFKA_GROUP"] == "orders-group"
+    assert defaults["ORDERS_KAFKA_PARTITIONS"] == "6"
     assert defaults["ORDERS_KAFKA_SECURITY_PROTOCOL"] == "PLAINTEXT"
     assert defaults["ORDERS_HTTP_HOST"] == "127.0.0.1"
     assert defaults["ORDERS_HTTP_PORT"] == "8080"

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import msgspec
 import pytest
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, NewPartitions  # type: ignore[attr-defined]
 from kafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from structlog.testing import capture_logs
@@ -182,3 +182,22 @@ async def test_a_consumer_without_a_partition_says_so_once_and_doctor_too(
         group = found(await KafkaInspection(single).inspect(), f"group {single.group}")
     assert group.state == "warning"
     assert "2 of them without a partition" in group.text
+
+
+async def test_partitions_that_are_added_go_to_the_spare_and_nobody_loses_one(
+    topics: KafkaSettings,
+) -> None:
+    single = msgspec.structs.replace(topics, topic=f"{topics.topic}-1", partitions=1)
+    watcher = Watcher(single)
+    soon = {"metadata_max_age_ms": 500}
+    async with (
+        opened(KafkaMessageSource(named(single, "a"), **soon)),
+        opened(KafkaMessageSource(named(single, "b"), **soon)),
+    ):
+        before = await watcher.settled(2, 1)
+        admin = AdminClient({"bootstrap.servers": single.bootstrap})
+        [added] = admin.create_partitions([NewPartitions(single.topic, 3)]).values()
+        await asyncio.to_thread(added.result, 15)
+        after = await watcher.settled(2, 3)
+        assert after.owners[0] == before.owners[0]
+        assert set(after.owners.values()) == {"a", "b"}

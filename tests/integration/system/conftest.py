@@ -22,6 +22,7 @@ def system_environment(database_dsn: str, redis_url: str, kafka_bootstrap: str) 
         "ORDERS_KAFKA_TOPIC": f"orders-{unique}",
         "ORDERS_KAFKA_DLQ_TOPIC": f"orders-{unique}.dlq",
         "ORDERS_KAFKA_GROUP": f"orders-group-{unique}",
+        "ORDERS_KAFKA_PARTITIONS": "1",  # all messages in the order in which they were sent
         "ORDERS_HTTP_PORT": str(free_port()),
         "ORDERS_LOG_LEVEL": "debug",
         "ORDERS_LOG_FORMAT": "json",

@@ -103,6 +103,14 @@ def test_all_that_it_touches_is_among_that() -> None:
     assert {name for name in private if not re.search(rf"\b{name}\b", sources)} == OWN
 
 
+def test_the_client_reads_from_leaders_only_and_names_no_rack() -> None:
+    # Which is why there is no setting for it (KIP-392 needs version 11 of the request).
+    fetching = inspect.getsource(Fetcher._create_fetch_requests)
+    assert "leader_for_partition" in fetching
+    assert max(map(int, re.findall(r"version = (\d+)", fetching))) == 4
+    assert not [option for option in KafkaConsumer.DEFAULT_CONFIG if "rack" in option]
+
+
 @pytest.mark.parametrize(
     "path", sorted(set(ADAPTER.rglob("*.py")) - {MODULE}), ids=lambda path: path.name
 )
