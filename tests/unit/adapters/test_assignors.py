@@ -13,12 +13,15 @@ TOPIC = "orders"
 
 
 class Cluster(NamedTuple):
-    """As much of the client's metadata as assignors ask for."""
+    """As much of the client's metadata as assignors ask for, with a topic that nobody reads.
+
+    A client that has just connected knows all topics of the cluster.
+    """
 
     partitions: int
 
     def topics(self) -> set[str]:
-        return {TOPIC}
+        return {TOPIC, "another"}
 
     def partitions_for_topic(self, _: str) -> set[int]:
         return set(range(self.partitions))

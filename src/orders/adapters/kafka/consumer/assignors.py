@@ -1,12 +1,32 @@
 """How the partitions are divided among the consumers of the group."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from kafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 
 NAMES = frozenset({StickyPartitionAssignor.name, RangePartitionAssignor.name})
 """The strategies that a consumer offers."""
+
+
+class _ReadTopics(NamedTuple):
+    """The client's metadata, of the topics that members read.
+
+    With others in it, sticky would move more than it must; a client that has just connected knows
+    them all.
+    """
+
+    cluster: Any
+    members: Mapping[str, Any]
+
+    def topics(self) -> set[str]:
+        """Called by the assignor."""
+        return {topic for member in self.members.values() for topic in member.subscription}
+
+    def partitions_for_topic(self, topic: str) -> set[int] | None:
+        """Called by the assignor; None for a topic that is missing."""
+        return self.cluster.partitions_for_topic(topic)  # type: ignore[no-any-return]
 
 
 def new_assignors() -> tuple[type, type]:
@@ -21,7 +41,9 @@ def new_assignors() -> tuple[type, type]:
     """
 
     class Sticky(StickyPartitionAssignor):  # type: ignore[misc]
-        pass
+        @classmethod
+        def assign(cls, cluster: Any, members: Mapping[str, Any]) -> Any:
+            return super().assign(_ReadTopics(cluster, members), members)
 
     class Range(RangePartitionAssignor):  # type: ignore[misc]
         @classmethod
