@@ -1,10 +1,12 @@
 """A real broker that asks clients for a certificate, or for a token."""
 
+import asyncio
 import base64
 import json
 import shutil
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,7 +14,7 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
-from orders.adapters.kafka.client.producer import KafkaProducerClient
+from orders.adapters.kafka.client.producer import KafkaProducerClient, Outgoing
 from orders.adapters.kafka.client.settings import KafkaSettings
 from orders.adapters.kafka.inspection import KafkaInspection
 from orders.adapters.kafka.message_source import KafkaMessageSource
@@ -226,6 +228,31 @@ async def test_the_token_is_read_again_by_each_connection(
             for each in (source, producer):
                 await until(lambda each=each: works(each), "it is back")  # type: ignore[misc]
     assert token()[:20] not in str(lines)
+
+
+async def test_nothing_is_lost_or_doubled_as_the_broker_ends_sessions(
+    secured: Secured, topic_name: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "token"
+    file.write_text(token())
+    settings = with_token(secured, topic_name, token_file=str(file))
+    source, producer = KafkaMessageSource(settings), KafkaProducerClient(settings)
+    sent: list[bytes] = []
+    got: list[bytes | None] = []
+    async with opened(source), opened(producer):
+        await until(lambda: works(producer), "the producer works")
+        deadline = time.monotonic() + 3 * SESSION_MS / 1000
+        while time.monotonic() < deadline:
+            sent.append(b"%d" % len(sent))
+            await producer.send(topic_name, [Outgoing(sent[-1])])
+        while len(got) < len(sent):
+            async with asyncio.timeout(30):
+                batch = await source.receive()
+            got += [message.value for message in batch.messages]
+            with suppress(Unavailable):  # a session ended: the source commits it later by itself
+                await source.commit(batch)
+        await until(lambda: source.unconfirmed_since(0) is None, "all is committed")
+    assert sorted(got, key=str) == sorted(sent, key=str)
 
 
 async def test_why_there_is_no_token_is_said(secured: Secured, topic_name: str) -> None:

@@ -3,11 +3,13 @@
 import copy
 import json
 import signal
+import socket
 from pathlib import Path
 from typing import Any
 
 import pytest
 from confluent_kafka import Message
+from confluent_kafka.admin import AdminClient
 
 from tests.integration.system.processes import System
 from tests.waiting import wait_until
@@ -131,6 +133,16 @@ def test_each_process_runs_without_the_other(both: System) -> None:
     both.order("while the API is down")
     assert both.stop("api") == 0
     assert both.stop("consumer", signal.SIGINT) == 0
+
+
+def test_brokers_know_a_process_by_kind_and_host(both: System) -> None:
+    both.send(REFERENCE)
+    both.order(UID)
+    admin = AdminClient({"bootstrap.servers": both.bootstrap})
+    group = both.environment["ORDERS_KAFKA_GROUP"]
+    [asked] = admin.describe_consumer_groups([group]).values()
+    [member] = asked.result(15).members
+    assert member.client_id == f"orders-consumer-{socket.gethostname()}"
 
 
 def test_a_killed_consumer_takes_up_where_it_was(both: System) -> None:
