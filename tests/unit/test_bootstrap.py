@@ -154,7 +154,7 @@ async def test_all_are_closed_at_once_and_one_that_fails_hides_nothing() -> None
 
 
 def test_with_a_replica_the_api_reads_from_it_and_the_consumer_does_not_open_it() -> None:
-    container = build(replace(SETTINGS, postgres_read_dsn="host=replica.invalid"))
+    container = build(replace(SETTINGS, postgres_read_dsn="host=replica.invalid"), "api")
     assert isinstance(container.repository(), ReplicaReads)
     assert container.replica_database() in container.api_resources()
     assert container.replica_database() not in container.consumer_resources()
