@@ -3,8 +3,10 @@
 import shlex
 import shutil
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
+from typing import Literal
+from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit
 
 HIDDEN = "********"
 
@@ -27,8 +29,22 @@ _POSTGRES_NUMBERS = (
     "tcp_user_timeout",
 )
 
-_REDIS_SCHEMES = {"redis", "rediss", "redis+cluster"}
-_REDIS_SECRETS = {"password", "ssl_password"}
+_RedisKind = Literal["server", "cluster", "sentinel"]
+_REDIS_KINDS: dict[str, tuple[_RedisKind, bool]] = {
+    "redis": ("server", False),
+    "rediss": ("server", True),
+    "redis+cluster": ("cluster", False),
+    "rediss+cluster": ("cluster", True),
+    "redis+sentinel": ("sentinel", False),
+    "rediss+sentinel": ("sentinel", True),
+}
+_REDIS_SECRETS = {"password", "ssl_password", "sentinel_password"}
+_UNUSABLE = {
+    "server": {"sentinel_username", "sentinel_password"},
+    # The client's cluster has no parameters for the last two.
+    "cluster": {"sentinel_username", "sentinel_password", "db", "ssl_ca_path", "ssl_password"},
+    "sentinel": set(),
+}
 _LAST_PORT = 65535
 _BOOLEANS = {"true", "false", "yes", "no", "1", "0"}
 
@@ -74,34 +90,78 @@ def shown_postgres(value: str) -> str:
     return make_conninfo("", **found | dict.fromkeys(_POSTGRES_SECRETS & found.keys(), HIDDEN))
 
 
-def redis_fault(value: str) -> str | None:
-    """Return what is wrong with the URL of a server or a cluster, or None."""
+@dataclass(frozen=True)
+class RedisAddress:
+    """A URL of Redis in parts.
+
+    Attributes:
+        kind: what listens at ``hosts``: the server, nodes of a cluster, or sentinels.
+        tls: whether connections are encrypted, those to sentinels too.
+        hosts: host and port of each; the port is None where the URL has none.
+        service: the name by which sentinels know the master.
+        options: by the client's names, login and database included.
+    """
+
+    kind: _RedisKind
+    tls: bool
+    hosts: tuple[tuple[str, int | None], ...]
+    service: str
+    options: dict[str, str] = field(repr=False)
+
+
+def parse_redis(value: str) -> RedisAddress:
+    """Return the parts of a URL of Redis, without a look at the values of its options.
+
+    Raises:
+        ValueError: it is not valid; the text has names of options, but no host and no secret.
+    """
     scheme, _, rest = value.partition("://")
-    if scheme not in _REDIS_SCHEMES or not rest:
-        return "must begin with redis://, rediss:// or redis+cluster:// and name a host"
+    if scheme not in _REDIS_KINDS or not rest:
+        *first, last = (f"{name}://" for name in _REDIS_KINDS)
+        raise ValueError(f"must begin with {', '.join(first)} or {last}, and name a host")
+    kind, tls = _REDIS_KINDS[scheme]
     try:
         parts = urlsplit(value)
-        options = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
+        given = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
     except ValueError:
-        return "is not a valid URL"
-    if fault := _redis_host_fault(scheme, parts):
-        return fault
-    if scheme == "redis+cluster":
-        return "redis+cluster:// takes no path and no options" if options or parts.path else None
-    database = parts.path.strip("/")
-    if database and not database.isdecimal():
-        return "the path must be the number of a database"
-    return _first(lambda option: _redis_option_fault(scheme, *option), *options)
+        raise ValueError("is not a valid URL") from None
+    if fault := _redis_host_fault(kind, parts):
+        raise ValueError(fault)
+    service, database = _redis_path(scheme, kind, parts.path)
+    login, _, hosts = parts.netloc.rpartition("@")
+    username, _, password = login.partition(":")
+    said = {"username": unquote(username), "password": unquote(password), "db": database}
+    given += [(name, text) for name, text in said.items() if text]
+    options = dict(given)
+    if fault := _first(lambda name: _redis_option_fault(scheme, name), *options):
+        raise ValueError(fault)
+    if len(options) < len(given):
+        raise ValueError("has an option twice; a login or database before the ? counts")
+    return RedisAddress(kind, tls, tuple(map(_host, hosts.split(","))), service, options)
+
+
+def redis_fault(value: str) -> str | None:
+    """Return what is wrong with the URL of a server, a cluster or sentinels, or None."""
+    try:
+        options = parse_redis(value).options
+    except ValueError as error:
+        return str(error)
+    return _first(lambda name: _REDIS_OPTIONS[name](name, options[name]), *options)
 
 
 def shown_redis(value: str) -> str:
-    """Return a valid URL with passwords hidden."""
+    """Return a valid URL with passwords hidden.
+
+    A user without a password is hidden too: it may be a password without its colon.
+    """
     parts = urlsplit(value)
     credentials, at, hosts = parts.netloc.rpartition("@")
     user, colon, _ = credentials.partition(":")
+    login = f"{user}:{HIDDEN}" if colon else HIDDEN
     options = [(k, HIDDEN if k in _REDIS_SECRETS else v) for k, v in parse_qsl(parts.query)]
-    shown = f"{user}{colon}{HIDDEN if colon else ''}{at}{hosts}"
-    return parts._replace(netloc=shown, query=urlencode(options, safe="*/")).geturl()
+    return parts._replace(
+        netloc=f"{login}@{hosts}" if at else hosts, query=urlencode(options, safe="*/")
+    ).geturl()
 
 
 def bootstrap_fault(value: str) -> str | None:
@@ -146,10 +206,13 @@ def command_fault(value: str) -> str | None:
     return "names no program that can be run"
 
 
-def _redis_host_fault(scheme: str, parts: SplitResult) -> str | None:
+def _redis_host_fault(kind: _RedisKind, parts: SplitResult) -> str | None:
     hosts = parts.netloc.rpartition("@")[2].split(",")
-    if len(hosts) > 1 and scheme != "redis+cluster":
-        return "names several hosts: use redis+cluster:// for a cluster, else name one"
+    if len(hosts) > 1 and kind == "server":
+        return (
+            "names several hosts: use redis+cluster:// for a cluster, redis+sentinel:// for "
+            "sentinels, else name one"
+        )
     if all(map(_is_host, hosts)) and not parts.fragment:
         return None
     return (
@@ -158,12 +221,40 @@ def _redis_host_fault(scheme: str, parts: SplitResult) -> str | None:
     )
 
 
-def _redis_option_fault(scheme: str, name: str, value: str) -> str | None:
-    if name.startswith("ssl_") and scheme != "rediss":
-        return f"option {name} needs rediss://"
-    if check := _REDIS_OPTIONS.get(name):
-        return check(name, value)
-    return "has an option that is not known" if not name.isidentifier() else f"no option {name}"
+def _redis_path(scheme: str, kind: _RedisKind, path: str) -> tuple[str, str]:
+    """Return the service of sentinels and the number of the database, each "" if not given."""
+    service, database = "", path.strip("/")
+    if kind == "sentinel":
+        service, _, database = database.partition("/")
+        if not service:
+            raise ValueError(f"must name the service: {scheme}://host:port,host:port/service")
+    elif kind == "cluster" and path:
+        raise ValueError(f"{scheme}:// takes no path: a cluster has no databases")
+    if database and not database.isdecimal():
+        raise ValueError("the path must end with the number of a database")
+    return unquote(service), database
+
+
+def _redis_option_fault(scheme: str, name: str) -> str | None:
+    kind, tls = _REDIS_KINDS[scheme]
+    usable = [
+        option
+        for option in _REDIS_OPTIONS
+        if option not in _UNUSABLE[kind] and (tls or not option.startswith("ssl_"))
+    ]
+    if name in usable:
+        return None
+    known = f"{scheme}:// knows {', '.join(usable)}"
+    if name in _REDIS_OPTIONS:
+        return f"option {name} cannot be used here: {known}"
+    # What is no name may be part of a password.
+    shown = f"option {name}" if name.isidentifier() else "an option"
+    return f"{shown} is not known: {known}"
+
+
+def _host(text: str) -> tuple[str, int | None]:
+    parts = urlsplit("//" + text.strip())
+    return str(parts.hostname), parts.port
 
 
 def _is_host(host: str, *, needs_port: bool = False) -> bool:
@@ -251,6 +342,8 @@ _REDIS_OPTIONS: dict[str, Callable[[str, str], str | None]] = {
     "db": _is_number,
     "username": _any_text,
     "password": _any_text,
+    "sentinel_username": _any_text,
+    "sentinel_password": _any_text,
     "client_name": _any_text,
     "health_check_interval": _is_number,
     "socket_keepalive": _is_boolean,

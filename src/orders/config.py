@@ -66,7 +66,11 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = 8
     redis_url: Annotated[
         str | None,
-        _about("redis://, rediss:// or redis+cluster://host:port,...; none: no cache", secret=True),
+        _about(
+            "redis://host, redis+cluster://host:port,... or "
+            "redis+sentinel://host:port,.../service; with TLS rediss; none: no cache",
+            secret=True,
+        ),
     ] = None
     cache_capacity: Annotated[_Count, _about("orders in the cache")] = 200
     cache_local_bytes: Annotated[

@@ -1,1 +1,1 @@
-"""Caches orders in Redis or Valkey, or in a cluster of either."""
+"""Caches orders in Redis or Valkey, in a cluster of either, or in what their sentinels monitor."""

@@ -26,7 +26,7 @@ class RedisCache(Cache, Dependency):
     them in one slot of a cluster. A value is the digest of a document, followed by the document.
 
     Args:
-        url: ``redis://``, ``rediss://``, or ``redis+cluster://host:port,host:port``.
+        url: as in the setting ``redis_url``.
         capacity: most documents that are kept, 1 or more.
         prefix: prefix of the keys; without braces, which mark the hash tag.
         timeout: seconds to wait for a free connection, to connect, and to wait for a response.

@@ -6,19 +6,25 @@ from collections.abc import Iterator
 from socket import gaierror
 from typing import NamedTuple
 
+from redis.asyncio.sentinel import MasterNotFoundError
 from redis.exceptions import (
     AuthenticationError,
     AuthorizationError,
     BusyLoadingError,
+    ClusterDownError,
+    MovedError,
     NoPermissionError,
     NoScriptError,
     OutOfMemoryError,
     ReadOnlyError,
     RedisClusterException,
     ResponseError,
+    SlotNotCoveredError,
 )
 from redis.exceptions import ConnectionError as NoConnection
 from redis.exceptions import TimeoutError as NoAnswer
+
+from orders.adapters.redis_lru.sentinel import MasterDownError, UnknownServiceError
 
 _SETTING = "ORDERS_REDIS_URL"
 _NAMES = re.compile(r", certificate is not valid for .*")
@@ -33,13 +39,23 @@ _REPLIES = (
     (
         NoPermissionError,
         "this user may not run the scripts",
-        "allow EVAL, EVALSHA, HGET, HSET, HDEL, ZADD and the like on the keys (ACL)",
+        "allow EVAL, EVALSHA, HGET, HSET, ZADD and the like (ACL); COMMAND, CLUSTER in a cluster",
     ),
     (BusyLoadingError, "is loading its data", "wait, and run this again"),
     (
         ReadOnlyError,
         "it is a replica and accepts no writes",
-        f"name the primary in {_SETTING}",
+        f"name the primary in {_SETTING}; with sentinels, wait for the failover to end",
+    ),
+    (
+        MovedError,
+        "it is a node of a cluster",
+        f"use redis+cluster:// in {_SETTING}",
+    ),
+    (
+        (ClusterDownError, SlotNotCoveredError),
+        "the cluster is down, or a part of it that is needed",
+        "wait for the failover to end; if it does not, see CLUSTER INFO and CLUSTER NODES",
     ),
     (
         OutOfMemoryError,
@@ -62,12 +78,33 @@ def fault_of(error: Exception) -> RedisFault:
     The client lets exceptions of any type through, so any is described.
     """
     chain = list(_chain(error))
+    for link in chain:
+        if isinstance(link, MasterNotFoundError):
+            return _no_master(link)
     for describe in (_tls, _reply, _network, _unreachable):
         for link in chain:
             if fault := describe(link):
                 return fault
     name = type(error).__name__
     return RedisFault(f"the client failed with {name}", f"check its log, and {_SETTING}")
+
+
+def _no_master(error: MasterNotFoundError) -> RedisFault:
+    if isinstance(error, UnknownServiceError):
+        advice = f"correct the service in {_SETTING}; SENTINEL MASTERS lists those they monitor"
+        return RedisFault("the sentinels monitor no service of this name", advice)
+    if isinstance(error, MasterDownError):
+        advice = "wait for the failover to end; if it does not, see SENTINEL MASTER and their logs"
+        return RedisFault("the sentinels see no master that is up", advice)
+    cause = error.__cause__
+    if isinstance(cause, NoPermissionError):
+        return RedisFault("the sentinels refuse SENTINEL MASTERS", "allow it to sentinel_username")
+    if isinstance(cause, ResponseError) and "unknown command" in str(cause).lower():
+        return RedisFault("what listens is not a sentinel", f"name the sentinels in {_SETTING}")
+    text, advice = fault_of(cause) if isinstance(cause, Exception) else ("", "")
+    if isinstance(cause, AuthenticationError):
+        advice = f"correct sentinel_username and sentinel_password in {_SETTING}"
+    return RedisFault(f"no sentinel can be asked: {text}", advice)
 
 
 def _tls(error: BaseException) -> RedisFault | None:
@@ -94,6 +131,8 @@ def _reply(error: BaseException) -> RedisFault | None:
     for kind, text, advice in _REPLIES:
         if isinstance(error, kind):
             return RedisFault(text, advice)
+    if isinstance(error, ResponseError) and "cluster support disabled" in str(error):
+        return RedisFault("it is not a node of a cluster", f"use redis:// in {_SETTING}")
     if isinstance(error, ResponseError):
         code = str(error).partition(" ")[0]
         shown = code if re.fullmatch(r"[A-Z]{2,20}", code) else "an error"
@@ -118,6 +157,8 @@ def _network(error: BaseException) -> RedisFault | None:
 
 
 def _unreachable(error: BaseException) -> RedisFault | None:
+    if isinstance(error, RedisClusterException) and "not covered" in str(error):
+        return fault_of(ClusterDownError("CLUSTERDOWN"))
     if isinstance(error, (NoConnection, OSError, RedisClusterException)):
         return RedisFault("cannot be reached", f"start it, or correct {_SETTING}")
     return None

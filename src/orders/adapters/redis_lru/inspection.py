@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 
-from redis.asyncio import Redis
+from redis.asyncio import Redis, RedisCluster
 from redis.exceptions import NoPermissionError, ReadOnlyError
 
-from orders.adapters.redis_lru.client import Client, client_factory, close
+from orders.adapters.redis_lru.client import Client, client_factory, close, master_finder
 from orders.adapters.redis_lru.faults import fault_of
 from orders.domain.ports import Finding, Inspection
 
@@ -37,6 +37,7 @@ class RedisInspection(Inspection):
             await client.ping()
             return [
                 _finding("reachable", "ok", "answers and accepts the login"),
+                *await self._topology(client),
                 await self._script(client),
                 await _memory(client),
             ]
@@ -45,6 +46,28 @@ class RedisInspection(Inspection):
         finally:
             with suppress(Exception):
                 await close(client)
+
+    async def _topology(self, client: Client) -> list[Finding]:
+        """Name the master, and tell whether it can fail over; nothing for a single server."""
+        if isinstance(client, RedisCluster):
+            primary, *replicas = client.nodes_manager.slots_cache[client.keyslot(self._key)]
+            text = (
+                f"cluster of {len(client.get_primaries())} masters; {primary.name} has the keys, "
+                f"and {len(replicas)} replicas"
+            )
+            return [_redundancy(text, len(replicas))]
+        if finder := master_finder(client):
+            state, amount = await finder.describe()
+            master = f"{state['ip']}:{state['port']}, with {state['num-slaves']} replicas"
+            text = (
+                f"{amount} of {len(finder.sentinels)} sentinels answer; the master of "
+                f"{state['name']} is {master}"
+            )
+            if amount < len(finder.sentinels):
+                advice = "start the others, or correct ORDERS_REDIS_URL"
+                return [_finding("topology", "warning", text, advice)]
+            return [_redundancy(text, state["num-slaves"])]
+        return []
 
     async def _script(self, client: Client) -> Finding:
         try:
@@ -58,6 +81,13 @@ class RedisInspection(Inspection):
             text = f"a script takes {took:.0f} ms; the cache is bypassed after 100"
             return _finding("scripts", "warning", text, "move it closer, or give it more resources")
         return _finding("scripts", "ok", f"may run and write; one takes {took:.1f} ms")
+
+
+def _redundancy(text: str, replicas: int) -> Finding:
+    if replicas:
+        return _finding("topology", "ok", text)
+    advice = "add a replica: without one the cache is down as long as its master is"
+    return _finding("topology", "warning", text, advice)
 
 
 async def _memory(client: Client) -> Finding:
