@@ -21,7 +21,7 @@ class OwnServer:
     """A server on a port of its own; ``options`` go to its command line. Keeps nothing on disk."""
 
     def __init__(self, folder: Path, *options: str) -> None:
-        self.port = _free_port()
+        self.port = free_port()
         self._folder = folder
         self._options = options
         self._process: subprocess.Popen[bytes] | None = None
@@ -29,6 +29,10 @@ class OwnServer:
     @property
     def url(self) -> str:
         return f"redis://127.0.0.1:{self.port}/0"
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None
 
     def client(self) -> "redis.Redis":
         """A client for the test's own questions."""
@@ -39,8 +43,7 @@ class OwnServer:
     def start(self) -> None:
         """Start it, empty, and return when it answers."""
         self._folder.mkdir(exist_ok=True)
-        command = [get_binary_path(), "--bind", "127.0.0.1", "--port", str(self.port)]
-        command += ["--save", "", "--appendonly", "no", *self._options]
+        command = [get_binary_path(), *self._arguments()]
         # In the folder, for a path with a space on the command line is not understood.
         self._process = subprocess.Popen(
             command, cwd=self._folder, stdout=subprocess.DEVNULL, start_new_session=True
@@ -53,6 +56,10 @@ class OwnServer:
             assert self._process.poll() is None, "the server ended at its start"
             assert time.monotonic() < deadline, "the server does not answer"
             time.sleep(0.02)
+
+    def _arguments(self) -> list[str]:
+        own = ["--bind", "127.0.0.1", "--port", str(self.port)]
+        return [*own, "--save", "", "--appendonly", "no", *self._options]
 
     def freeze(self) -> None:
         """Stop it in its tracks: connections stay, answers do not come."""
@@ -73,7 +80,7 @@ class OwnServer:
         os.kill(self._process.pid, number)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
         return port

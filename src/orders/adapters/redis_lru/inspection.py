@@ -50,24 +50,24 @@ class RedisInspection(Inspection):
     async def _topology(self, client: Client) -> list[Finding]:
         """Name the master, and tell whether it can fail over; nothing for a single server."""
         if isinstance(client, RedisCluster):
-            primary, *replicas = client.nodes_manager.slots_cache[client.keyslot(self._key)]
-            text = (
-                f"cluster of {len(client.get_primaries())} masters; {primary.name} has the keys, "
-                f"and {len(replicas)} replicas"
-            )
-            return [_redundancy(text, len(replicas))]
-        if finder := master_finder(client):
-            state, amount = await finder.describe()
-            master = f"{state['ip']}:{state['port']}, with {state['num-slaves']} replicas"
-            text = (
-                f"{amount} of {len(finder.sentinels)} sentinels answer; the master of "
-                f"{state['name']} is {master}"
-            )
-            if amount < len(finder.sentinels):
+            primary, *others = client.nodes_manager.slots_cache[client.keyslot(self._key)]
+            replicas = len(others)
+            text = f"cluster: the master of the keys is {primary.name}"
+        elif finder := master_finder(client):
+            found = await finder.describe()
+            replicas = found.replicas
+            text = f"sentinels: the master of {finder.service} is {found.master}"
+            if found.answers < len(finder.sentinels):
+                text += f"; {found.answers} of {len(finder.sentinels)} sentinels answer"
                 advice = "start the others, or correct ORDERS_REDIS_URL"
                 return [_finding("topology", "warning", text, advice)]
-            return [_redundancy(text, state["num-slaves"])]
-        return []
+        else:
+            return []
+        text += f"; replicas: {replicas}"
+        if replicas:
+            return [_finding("topology", "ok", text)]
+        advice = "add a replica: without one the cache is down as long as its master is"
+        return [_finding("topology", "warning", text, advice)]
 
     async def _script(self, client: Client) -> Finding:
         try:
@@ -81,13 +81,6 @@ class RedisInspection(Inspection):
             text = f"a script takes {took:.0f} ms; the cache is bypassed after 100"
             return _finding("scripts", "warning", text, "move it closer, or give it more resources")
         return _finding("scripts", "ok", f"may run and write; one takes {took:.1f} ms")
-
-
-def _redundancy(text: str, replicas: int) -> Finding:
-    if replicas:
-        return _finding("topology", "ok", text)
-    advice = "add a replica: without one the cache is down as long as its master is"
-    return _finding("topology", "warning", text, advice)
 
 
 async def _memory(client: Client) -> Finding:

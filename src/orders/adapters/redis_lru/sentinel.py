@@ -2,7 +2,7 @@
 
 import asyncio
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 from redis.asyncio import Redis
 from redis.asyncio.sentinel import MasterNotFoundError, Sentinel
@@ -20,6 +20,14 @@ class SentinelsFailedError(MasterNotFoundError):
     """No sentinel has answered; the cause is the error of one of them."""
 
 
+class Description(NamedTuple):
+    """What sentinels know of a service: ``replicas`` are up; ``answers`` sentinels know it."""
+
+    master: str
+    replicas: int
+    answers: int
+
+
 class MasterFinder(Sentinel):
     """Finds the master of one service.
 
@@ -30,7 +38,7 @@ class MasterFinder(Sentinel):
 
     def __init__(self, service: str, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)  # type: ignore[no-untyped-call]
-        self._service = service
+        self.service = service
         self._search: asyncio.Task[tuple[str, int]] | None = None
 
     async def discover_master(self, _: str) -> tuple[str, int]:
@@ -45,11 +53,15 @@ class MasterFinder(Sentinel):
             self._search.add_done_callback(lambda search: search.cancelled() or search.exception())
         return await asyncio.shield(self._search)
 
-    async def describe(self) -> tuple[dict[str, Any], int]:
-        """Return what a sentinel says of the service, and how many sentinels know it."""
+    async def describe(self) -> Description:
+        """Ask all sentinels."""
+        host, port = await self.discover_master("")
         asked = await asyncio.gather(*map(self._ask, self.sentinels), return_exceptions=True)
-        states = [state for state in asked if isinstance(state, dict)]
-        return states[0], len(states)
+        return Description(
+            master=f"{host}:{port}",
+            replicas=len(await self.discover_slaves(self.service)),
+            answers=sum(isinstance(state, dict) for state in asked),
+        )
 
     async def aclose(self) -> None:
         """Close the connections to the sentinels."""
@@ -68,7 +80,7 @@ class MasterFinder(Sentinel):
             except Exception as error:  # noqa: BLE001 (the client raises errors of any type)
                 cause = cause or error
             else:
-                if state and self.check_master_state(state, self._service):
+                if state and self.check_master_state(state, self.service):
                     return str(state["ip"]), int(state["port"])
                 if state or found is SentinelsFailedError:
                     found = MasterDownError if state else UnknownServiceError
@@ -80,5 +92,5 @@ class MasterFinder(Sentinel):
     async def _ask(self, sentinel: Redis) -> dict[str, Any] | None:
         """Return what a sentinel says of the service; None if it does not know it."""
         masters: Any = await sentinel.sentinel_masters()
-        state: dict[str, Any] | None = masters.get(self._service)
+        state: dict[str, Any] | None = masters.get(self.service)
         return state
