@@ -1,40 +1,157 @@
-"""The cache on a real cluster: both of its keys in one slot, on whichever node."""
+"""The cache on a real cluster: both of its keys in one slot, on whichever node; TLS; a failover."""
 
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+from typing import cast
+from uuid import uuid4
 
 import pytest
 
+from orders.adapters.read_path.circuit_breaker import CircuitBreakerCache
 from orders.adapters.redis_lru.cache import RedisCache
+from orders.adapters.redis_lru.inspection import RedisInspection
 from orders.domain.errors import Unavailable
-from tests.contracts.cache import documents, uids_in
-from tests.integration.redis.own_server import DEADLINE, OwnServer
-from tests.waiting import wait_until
+from tests.contracts.cache import (
+    CacheContract,
+    NewCache,
+    check_against_model,
+    documents,
+    uids_in,
+)
+from tests.contracts.inspection import found
+from tests.integration.redis.own_server import OwnServer, free_port
+from tests.integration.redis.replicated import OwnCluster, running
+from tests.integration.redis.tls_front import CERTIFICATE, tls_fronts
+from tests.waiting import until, works
 
-_SLOTS = ((0, 8191), (8192, 16383))
 PREFIXES = tuple(f"orders-{n}" for n in range(6))
 
 
 @pytest.fixture(scope="module")
-def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[OwnServer, ...]]:
-    """Two nodes that share the slots."""
-    with ExitStack() as stack:
-        folder = tmp_path_factory.mktemp("cluster")
-        servers = tuple(OwnServer(folder / str(n), "--cluster-enabled", "yes") for n in range(2))
-        for server, slots in zip(servers, _SLOTS, strict=True):
-            stack.callback(server.kill)
-            server.start()
-            with server.client() as client:
-                client.execute_command("CLUSTER", "ADDSLOTSRANGE", *slots)
-                client.execute_command("CLUSTER", "MEET", "127.0.0.1", servers[0].port)
-        wait_until(lambda: all(map(_is_whole, servers)), DEADLINE, "the cluster is complete")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnCluster]:
+    """Three nodes that share the slots, and that no test harms."""
+    with running(OwnCluster(tmp_path_factory.mktemp("cluster"), replicas=0)) as servers:
         yield servers
 
 
-def _is_whole(server: OwnServer) -> bool:
-    with server.client() as client:
-        info = client.execute_command("CLUSTER INFO")
-    return bool(info["cluster_state"] == "ok" and info["cluster_known_nodes"] == "2")
+@pytest.fixture
+def nodes(cluster: OwnCluster) -> list[OwnServer]:
+    return cluster.nodes
+
+
+@pytest.fixture(scope="module")
+def tls_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """URL of a cluster each of whose nodes is known to clients by a port that speaks TLS."""
+    ports = [free_port() for _ in range(3)]
+    servers = OwnCluster(tmp_path_factory.mktemp("cluster"), replicas=0, announced=ports)
+    targets = {port: node.port for port, node in zip(ports, servers.nodes, strict=True)}
+    with running(servers), tls_fronts(targets):
+        yield "rediss+cluster://" + ",".join(f"127.0.0.1:{port}" for port in ports)
+
+
+TRUSTED = f"?ssl_ca_certs={CERTIFICATE}&ssl_check_hostname=false"
+
+
+class ClusterContract(CacheContract):
+    """Gives the fixture ``url``."""
+
+    @pytest.fixture
+    async def new_cache(self, url: str) -> AsyncIterator[NewCache]:
+        async with AsyncExitStack() as opened:
+
+            async def new(capacity: int) -> RedisCache:
+                cache = await _anew(url, capacity)
+                opened.push_async_callback(cache.close)
+                return cache
+
+            yield new
+
+    def test_does_as_a_plain_model_does(self, url: str) -> None:
+        check_against_model(
+            lambda capacity: _anew(url, capacity), lambda cache: cast(RedisCache, cache).close()
+        )
+
+
+class TestCluster(ClusterContract):
+    @pytest.fixture
+    def url(self, cluster: OwnCluster) -> str:
+        return cluster.url
+
+
+class TestClusterOverTls(ClusterContract):
+    @pytest.fixture
+    def url(self, tls_url: str) -> str:
+        return tls_url + TRUSTED
+
+
+async def _anew(url: str, capacity: int) -> RedisCache:
+    cache = RedisCache(url, capacity, f"test-{uuid4().hex}", timeout=5.0)
+    await cache.open()
+    return cache
+
+
+@pytest.mark.parametrize("how", ["killed", "frozen"])
+async def test_a_failover_heals_without_a_restart(
+    tmp_path_factory: pytest.TempPathFactory, how: str
+) -> None:
+    with running(OwnCluster(tmp_path_factory.mktemp("cluster"))) as servers:
+        cache = RedisCache(servers.url, 3, "orders")
+        await cache.open()
+        breaker = CircuitBreakerCache(cache)
+        await until(lambda: works(breaker))
+        await breaker.put(documents("a"))
+        finding = found(await RedisInspection(servers.url, "orders").inspect(), "topology")
+        master = servers.owner("orders")
+        assert str(master.port) in finding.text
+        assert finding.state == "ok"
+        with master.client() as client:
+            assert client.wait(1, 5000) == 1  # the replica has it
+        master.kill() if how == "killed" else master.freeze()
+        await until(lambda: works(breaker), "the cache is in use again", 20)
+        assert await breaker.get(["a"]) == documents("a")
+        await breaker.put(documents("b"))
+        assert await breaker.get(["b"]) == documents("b")
+        finding = found(await RedisInspection(servers.url, "orders").inspect(), "topology")
+        assert str(master.port) not in finding.text
+        await cache.close()
+
+
+async def test_while_a_part_of_the_cluster_is_down_that_is_what_is_said(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    with running(OwnCluster(tmp_path_factory.mktemp("cluster"), replicas=0)) as servers:
+        servers.owner("orders").kill()
+
+        async def told() -> bool:
+            (finding, *_) = await RedisInspection(servers.url, "orders").inspect()
+            return finding.text == "the cluster is down, or a part of it that is needed"
+
+        await until(told)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [("", "self-signed certificate"), (f"?ssl_ca_certs={CERTIFICATE}", "address mismatch")],
+)
+async def test_faults_of_tls_are_named(tls_url: str, options: str, says: str) -> None:
+    cache = await open_cache(tls_url + options, "orders")
+    with pytest.raises(Unavailable, match=says):
+        await cache.check()
+    await cache.close()
+    (finding, *_) = await RedisInspection(tls_url + options, "orders").inspect()
+    assert says in finding.text.lower()
+
+
+async def test_a_single_server_is_no_cluster_and_a_node_no_single_server(
+    own_server: OwnServer, cluster: OwnCluster
+) -> None:
+    (finding, *_) = await RedisInspection(
+        own_server.url.replace("redis://", "redis+cluster://").removesuffix("/0"), "orders"
+    ).inspect()
+    assert finding.text == "it is not a node of a cluster"
+    other = next(node for node in cluster.nodes if node is not cluster.owner("orders"))
+    findings = await RedisInspection(other.url, "orders").inspect()
+    assert findings[-1].text == "it is a node of a cluster"
 
 
 def url(*nodes: OwnServer) -> str:
@@ -48,7 +165,7 @@ async def open_cache(address: str, prefix: str) -> RedisCache:
 
 
 @pytest.mark.parametrize("prefix", PREFIXES)
-async def test_it_works_wherever_its_slot_is(nodes: tuple[OwnServer, ...], prefix: str) -> None:
+async def test_it_works_wherever_its_slot_is(nodes: list[OwnServer], prefix: str) -> None:
     cache = await open_cache(url(*nodes), prefix)
     await cache.check()
     await cache.put(documents(*"abcd"))
@@ -58,13 +175,11 @@ async def test_it_works_wherever_its_slot_is(nodes: tuple[OwnServer, ...], prefi
     await cache.close()
 
 
-def test_the_prefixes_above_lie_on_both_nodes(nodes: tuple[OwnServer, ...]) -> None:
-    with nodes[0].client() as client:
-        slots = {client.execute_command("CLUSTER", "KEYSLOT", p) for p in PREFIXES}
-    assert min(slots) <= _SLOTS[0][1] < max(slots)
+def test_the_prefixes_above_lie_on_several_nodes(cluster: OwnCluster) -> None:
+    assert len({cluster.owner(prefix).port for prefix in PREFIXES}) > 1
 
 
-async def test_one_address_is_enough_to_find_the_others(nodes: tuple[OwnServer, ...]) -> None:
+async def test_one_address_is_enough_to_find_the_others(nodes: list[OwnServer]) -> None:
     for node in nodes:
         cache = await open_cache(url(node), PREFIXES[0])
         await cache.put(documents("x"))
@@ -72,7 +187,7 @@ async def test_one_address_is_enough_to_find_the_others(nodes: tuple[OwnServer, 
         await cache.close()
 
 
-async def test_a_node_that_is_down_does_not_matter(nodes: tuple[OwnServer, ...]) -> None:
+async def test_a_node_that_is_down_does_not_matter(nodes: list[OwnServer]) -> None:
     cache = await open_cache(url(*nodes).replace("://", "://127.0.0.1:1,"), PREFIXES[0])
     await cache.put(documents("x"))
     assert await cache.get(["x"]) == documents("x")
