@@ -306,6 +306,13 @@ def test_a_mark_of_the_byte_order_is_no_part_of_a_name(tmp_path: Path) -> None:
         ("REDIS_URL", "redis://:hunter2@cache", "@cache"),
         ("REDIS_URL", "redis://cache/3?password=hunter2&client_name=me", "cache/3 client_name=me"),
         ("REDIS_URL", "redis+cluster://u:hunter2@a:1,b:2", "a:1,b:2"),
+        ("REDIS_URL", "redis://hunter2@cache:1/3", "redis:// @cache:1/3"),
+        ("REDIS_URL", "rediss+cluster://hunter2@a:1,b:2", "rediss+cluster:// @a:1,b:2"),
+        (
+            "REDIS_URL",
+            "redis+sentinel://u:hunter2@a,b/s/1?sentinel_username=v&sentinel_password=hunter2",
+            "u: @a,b/s/1 sentinel_username=v",
+        ),
     ],
 )
 def test_host_and_database_are_shown_and_the_password_is_not(

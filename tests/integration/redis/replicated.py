@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tests.integration.redis.own_server import DEADLINE, OwnServer, free_port
 from tests.waiting import wait_until
@@ -51,19 +51,19 @@ class Replicated:
         """Start all, and return when a failover is possible."""
         for server in (*self.servers, *self.sentinels):
             server.start()
-        wait_until(lambda: _follows(self.servers[1]), DEADLINE, "the replica has a copy")
+        wait_until(lambda: follows(self.servers[1]), DEADLINE, "the replica has a copy")
         wait_until(lambda: all(map(_knows_all, self.sentinels)), DEADLINE, "the sentinels know all")
 
     @property
     def master(self) -> OwnServer:
         """The server that a sentinel names."""
-        [(_, port)] = {self._named(sentinel) for sentinel in self.sentinels[:1]}
+        port = _named(self.sentinels[0])
         return next(server for server in self.servers if server.port == port)
 
     def wait_for_promotion(self, demoted: OwnServer) -> None:
         """Wait until all sentinels name another master."""
         wait_until(
-            lambda: all(self._named(s)[1] != demoted.port for s in self.sentinels),
+            lambda: demoted.port not in map(_named, self.sentinels),
             DEADLINE,
             "a replica is promoted",
         )
@@ -79,11 +79,11 @@ class Replicated:
         for server in (*self.sentinels, *self.servers):
             server.kill()
 
-    @staticmethod
-    def _named(sentinel: OwnServer) -> tuple[str, int]:
-        with sentinel.client() as client:
-            host, port = client.execute_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", SERVICE)
-        return host.decode() if isinstance(host, bytes) else host, int(port)
+
+def _named(sentinel: OwnServer) -> int:
+    """The port of the master that a sentinel names."""
+    _, port = _ask(sentinel, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", SERVICE)
+    return int(port)
 
 
 def _knows_all(sentinel: OwnServer) -> bool:
@@ -130,7 +130,7 @@ class OwnCluster:
         self._wait_until_whole()
         for replica, master in zip(replicas, masters, strict=False):
             _ask(replica, "CLUSTER", "REPLICATE", _ask(master, "CLUSTER", "MYID").decode())
-        wait_until(lambda: all(map(_follows, replicas)), DEADLINE, "the replicas have copies")
+        wait_until(lambda: all(map(follows, replicas)), DEADLINE, "the replicas have copies")
         self._wait_until_whole(copies=1 if replicas else 0)
 
     def owner(self, prefix: str) -> OwnServer:
@@ -171,14 +171,17 @@ def _ask(server: OwnServer, *words: object) -> Any:
         return client.execute_command(*words)
 
 
-def _follows(replica: OwnServer) -> bool:
+def follows(replica: OwnServer) -> bool:
     with replica.client() as client:
         info: Any = client.info("replication")
-    return info["role"] == "slave" and info["master_link_status"] == "up"
+    return bool(info["role"] == "slave" and info["master_link_status"] == "up")
+
+
+_Servers = TypeVar("_Servers", Replicated, OwnCluster)
 
 
 @contextmanager
-def running(servers: Any) -> Iterator[Any]:
+def running(servers: _Servers) -> Iterator[_Servers]:
     """Start them, and kill them at the end."""
     try:
         servers.start()

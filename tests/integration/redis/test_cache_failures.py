@@ -134,10 +134,11 @@ class TestServerDown:
             "redis+cluster://",
             "redis+cluster://secret-host:port",
             "redis+cluster://secret-host:1,,secret-host:2",
+            "redis+sentinel://secret-host:1",
         ],
     )
     def test_what_is_no_address_is_refused_unsaid(self, url: str) -> None:
-        with pytest.raises(ValueError, match="not a redis://") as caught:
+        with pytest.raises(ValueError, match=r"^must ") as caught:
             RedisCache(url, 3, "orders")
         assert "secret" not in str(caught.value)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import cast
 from uuid import uuid4
 
 import pytest
@@ -35,8 +36,8 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replicated]:
         yield servers
 
 
-async def opened(url: str, capacity: int = 3, **options: float) -> RedisCache:
-    cache = RedisCache(url, capacity, f"test-{uuid4().hex}", **{"timeout": 5.0} | options)
+async def opened(url: str, capacity: int = 3, seconds: float = 5.0) -> RedisCache:
+    cache = RedisCache(url, capacity, f"test-{uuid4().hex}", timeout=seconds)
     await cache.open()
     return cache
 
@@ -51,7 +52,8 @@ class TestSentinelCache(CacheContract):
 
     def test_does_as_a_plain_model_does(self, shared: Replicated) -> None:
         check_against_model(
-            lambda capacity: opened(shared.url, capacity), lambda cache: cache.close()
+            lambda capacity: opened(shared.url, capacity),
+            lambda cache: cast(RedisCache, cache).close(),
         )
 
 
@@ -111,7 +113,7 @@ async def test_two_of_three_sentinels_may_be_away(own: Replicated, how: str) -> 
     """Whichever they are, and although each costs a search its time."""
     for sentinel in own.sentinels[:2]:
         sentinel.kill() if how == "killed" else sentinel.freeze()
-    cache = await opened(own.url, timeout=0.1)
+    cache = await opened(own.url, seconds=0.1)
     breaker = CircuitBreakerCache(cache)
     await until(lambda: works(breaker), "the cache is in use", 15)
     finding = found(await RedisInspection(own.url, "orders").inspect(), "topology")
@@ -149,7 +151,7 @@ async def test_doctor_tells_that_there_is_no_replica_to_promote(own: Replicated)
 
 async def says(url: str) -> str:
     """The reason in health, which doctor gives as well, with a step to take."""
-    cache = await opened(url, timeout=2.0)
+    cache = await opened(url, seconds=2.0)
     with pytest.raises(Unavailable) as caught:
         await cache.check()
     await cache.close()

@@ -5,6 +5,7 @@ import ssl
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 CERTIFICATE = Path(__file__).parents[2] / "data" / "tls" / "certificate.pem"
@@ -21,12 +22,7 @@ def tls_fronts(targets: Mapping[int, int]) -> Iterator[None]:
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
     for port, target in targets.items():
-        opening = asyncio.start_server(
-            lambda reader, writer, target=target: _pass(reader, writer, target),
-            "127.0.0.1",
-            port,
-            ssl=context,
-        )
+        opening = asyncio.start_server(partial(_pass, target), "127.0.0.1", port, ssl=context)
         asyncio.run_coroutine_threadsafe(opening, loop).result()
     try:
         yield
@@ -40,7 +36,7 @@ def tls_fronts(targets: Mapping[int, int]) -> Iterator[None]:
         loop.close()
 
 
-async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, target: int) -> None:
+async def _pass(target: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     with suppress(OSError):
         server_reader, server_writer = await asyncio.open_connection("127.0.0.1", target)
         await asyncio.gather(_copy(reader, server_writer), _copy(server_reader, writer))

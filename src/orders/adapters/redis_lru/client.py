@@ -20,6 +20,13 @@ _SENTINEL_LOGIN = {"sentinel_username": "username", "sentinel_password": "passwo
 Client = Redis | RedisCluster
 
 
+class _Cluster(RedisCluster):
+    async def execute_command(self, *args: Any, **options: Any) -> Any:
+        # As long as it does not know the slots, the client sends scripts to any node.
+        await self.initialize()
+        return await super().execute_command(*args, **options)
+
+
 def client_factory(url: str, *, timeout: float, max_connections: int) -> Callable[[], Client]:
     """Return a function that makes a client for ``url``.
 
@@ -56,9 +63,14 @@ def client_factory(url: str, *, timeout: float, max_connections: int) -> Callabl
         )
 
     def cluster() -> RedisCluster:
-        nodes = [ClusterNode(host, port or _PORT) for host, port in address.hosts]
-        return RedisCluster(
-            startup_nodes=nodes, retry=_no_retry(), max_connections=max_connections, **options
+        return _Cluster(
+            startup_nodes=[ClusterNode(host, port or _PORT) for host, port in address.hosts],
+            # All keys are in one slot, which the client corrects when it has moved. By default it
+            # closes all connections at every fifth move, under the calls that use them.
+            reinitialize_steps=0,
+            retry=_no_retry(),
+            max_connections=max_connections,
+            **options,
         )
 
     def master() -> Redis:
