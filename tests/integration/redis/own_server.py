@@ -42,7 +42,7 @@ class OwnServer:
 
     def start(self) -> None:
         """Start it, empty, and return when it answers."""
-        self._folder.mkdir(exist_ok=True)
+        self._folder.mkdir(parents=True, exist_ok=True)
         command = [get_binary_path(), *self._arguments()]
         # In the folder, for a path with a space on the command line is not understood.
         self._process = subprocess.Popen(
