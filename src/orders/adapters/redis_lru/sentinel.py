@@ -31,9 +31,10 @@ class Description(NamedTuple):
 class MasterFinder(Sentinel):
     """Finds the master of one service.
 
-    The client's own class does so for each connection anew and one sentinel after the other, stops
-    when the caller's time is over, and drops the errors: behind two frozen sentinels it would never
-    come to the third. Here one search serves all callers, and goes on when they leave.
+    The client's own class asks one sentinel after the other, for each connection anew, stops when
+    the caller's time is over, and drops the errors: behind frozen sentinels it never comes to the
+    one that answers. Here one search serves all callers, goes on when they leave, and asks all
+    sentinels at the same time.
     """
 
     def __init__(self, service: str, *args: Any, **options: Any) -> None:
@@ -56,12 +57,15 @@ class MasterFinder(Sentinel):
     async def describe(self) -> Description:
         """Ask all sentinels."""
         host, port = await self.discover_master("")
-        asked = await asyncio.gather(*map(self._ask, self.sentinels), return_exceptions=True)
-        return Description(
-            master=f"{host}:{port}",
-            replicas=len(await self.discover_slaves(self.service)),
-            answers=sum(isinstance(state, dict) for state in asked),
-        )
+        states = await asyncio.gather(*map(self._ask, self.sentinels), return_exceptions=True)
+        knowing = [
+            sentinel
+            for sentinel, state in zip(self.sentinels, states, strict=True)
+            if isinstance(state, dict)
+        ]
+        replicas: Any = await knowing[0].sentinel_slaves(self.service)
+        up = len(self.filter_slaves(replicas))
+        return Description(f"{host}:{port}", replicas=up, answers=len(knowing))
 
     async def aclose(self) -> None:
         """Close the connections to the sentinels."""
@@ -74,19 +78,22 @@ class MasterFinder(Sentinel):
     async def _discover(self) -> tuple[str, int]:
         cause: Exception | None = None
         found: type[MasterNotFoundError] = SentinelsFailedError
-        for sentinel in list(self.sentinels):
-            try:
-                state = await self._ask(sentinel)
-            except Exception as error:  # noqa: BLE001 (the client raises errors of any type)
-                cause = cause or error
-            else:
+        asked = [asyncio.create_task(self._ask(sentinel)) for sentinel in self.sentinels]
+        try:
+            for answer in asyncio.as_completed(asked):
+                try:
+                    state = await answer
+                except Exception as error:  # noqa: BLE001 (the client raises errors of any type)
+                    cause = error
+                    continue
                 if state and self.check_master_state(state, self.service):
                     return str(state["ip"]), int(state["port"])
                 if state or found is SentinelsFailedError:
                     found = MasterDownError if state else UnknownServiceError
-            # Asked last from now on: it costs each search the time to wait for it.
-            self.sentinels.remove(sentinel)
-            self.sentinels.append(sentinel)
+        finally:
+            for task in asked:
+                task.cancel()
+            await asyncio.gather(*asked, return_exceptions=True)
         raise found from cause
 
     async def _ask(self, sentinel: Redis) -> dict[str, Any] | None:
