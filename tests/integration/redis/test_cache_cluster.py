@@ -21,6 +21,7 @@ from tests.contracts.cache import (
 from tests.contracts.inspection import found
 from tests.integration.redis.own_server import OwnServer, free_port
 from tests.integration.redis.replicated import OwnCluster, running
+from tests.integration.redis.rights import assert_all_well, documented_rights, works_within_rights
 from tests.integration.redis.tls_front import CERTIFICATE, tls_fronts
 from tests.waiting import until, works
 
@@ -144,6 +145,19 @@ async def test_faults_of_tls_are_named(tls_url: str, options: str, says: str) ->
     await cache.close()
     (finding, *_) = await RedisInspection(tls_url + options, "orders").inspect()
     assert says in finding.text.lower()
+
+
+async def test_the_documented_rights_are_enough(cluster: OwnCluster) -> None:
+    rights = documented_rights(in_cluster=True)
+    for node in cluster.nodes:
+        with node.client() as client:
+            client.execute_command("ACL", "SETUSER", "cache", "on", ">p", *rights)
+    address = cluster.url.replace("://", "://cache:p@")
+    assert_all_well(await RedisInspection(address, "orders").inspect())
+    cache = RedisCache(address, 1, "orders", timeout=5.0)
+    await cache.open()
+    await works_within_rights(cache)
+    await cache.close()
 
 
 async def test_a_single_server_is_no_cluster_and_a_node_no_single_server(

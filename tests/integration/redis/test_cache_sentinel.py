@@ -17,6 +17,7 @@ from tests.contracts.inspection import found
 from tests.integration.redis.conftest import OpenCache
 from tests.integration.redis.own_server import OwnServer, free_port
 from tests.integration.redis.replicated import SERVICE, Replicated, running
+from tests.integration.redis.rights import assert_all_well, documented_rights, works_within_rights
 from tests.integration.redis.test_faults import peer
 from tests.integration.redis.tls_front import CERTIFICATE, tls_fronts
 from tests.waiting import until, works
@@ -219,6 +220,22 @@ async def test_the_sentinels_and_the_master_have_passwords_of_their_own(own: Rep
     cache = await opened(url)
     await cache.put(documents("a"))
     assert await cache.get(["a"]) == documents("a")
+    await cache.close()
+
+
+async def test_the_documented_rights_are_enough(own: Replicated) -> None:
+    for server in own.servers:
+        with server.client() as client:
+            client.execute_command("ACL", "SETUSER", "cache", "on", ">p", *documented_rights())
+    for sentinel in own.sentinels:
+        rights = ("resetkeys", "-@all", "+sentinel|masters", "+sentinel|slaves")
+        with sentinel.client() as client:
+            client.execute_command("ACL", "SETUSER", "looker", "on", ">q", *rights)
+    url = own.url.replace("://", "://cache:p@") + "?sentinel_username=looker&sentinel_password=q"
+    assert_all_well(await RedisInspection(url, "orders").inspect())
+    cache = RedisCache(url, 1, "orders", timeout=5.0)
+    await cache.open()
+    await works_within_rights(cache)
     await cache.close()
 
 
