@@ -20,13 +20,6 @@ _SENTINEL_LOGIN = {"sentinel_username": "username", "sentinel_password": "passwo
 Client = Redis | RedisCluster
 
 
-class _Cluster(RedisCluster):
-    async def execute_command(self, *args: Any, **options: Any) -> Any:
-        # As long as it does not know the slots, the client sends scripts to any node.
-        await self.initialize()
-        return await super().execute_command(*args, **options)
-
-
 def client_factory(url: str, *, timeout: float, max_connections: int) -> Callable[[], Client]:
     """Return a function that makes a client for ``url``.
 
@@ -63,10 +56,11 @@ def client_factory(url: str, *, timeout: float, max_connections: int) -> Callabl
         )
 
     def cluster() -> RedisCluster:
-        return _Cluster(
+        return RedisCluster(
             startup_nodes=[ClusterNode(host, port or _PORT) for host, port in address.hosts],
-            # All keys are in one slot, which the client corrects when it has moved. By default it
-            # closes all connections at every fifth move, under the calls that use them.
+            # All keys are in one slot, which a single MOVED corrects. By default the client closes
+            # all connections at every fifth, under the calls that use them; and until it knows the
+            # slots, it sends scripts to any node.
             reinitialize_steps=0,
             retry=_no_retry(),
             max_connections=max_connections,
