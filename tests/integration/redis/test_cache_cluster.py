@@ -2,10 +2,12 @@
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import cast
 from uuid import uuid4
 
 import pytest
+from redis import Redis
 
 from orders.adapters.read_path.circuit_breaker import CircuitBreakerCache
 from orders.adapters.redis_lru.cache import RedisCache
@@ -132,6 +134,26 @@ async def test_a_cluster_without_some_of_its_slots_is_down(
         (finding, *_) = await RedisInspection(servers.url, "orders").inspect()
         assert finding.text == text
         await cache.close()
+
+
+async def test_closed_after_a_failure_it_keeps_no_connection(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    with running(OwnCluster(tmp_path_factory.mktemp("cluster"), replicas=0)) as servers:
+        cache = await open_cache(servers.url, "orders")
+        await cache.check()
+        servers.owner("orders").kill()
+        with pytest.raises(Unavailable):
+            await cache.check()
+        await cache.close()
+        for node in servers.nodes:
+            if node.running:
+                with node.client() as client:
+                    await until(partial(_is_alone, client))
+
+
+def _is_alone(client: Redis) -> bool:
+    return len(client.client_list(_type="normal")) == 1
 
 
 @pytest.mark.parametrize(

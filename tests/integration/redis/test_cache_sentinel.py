@@ -105,7 +105,7 @@ async def test_connections_to_a_demoted_master_are_dropped(own: Replicated) -> N
     await cache.close()
 
 
-def _connections(client: "Redis") -> int:
+def _connections(client: Redis) -> int:
     return len(client.client_list(_type="normal"))
 
 

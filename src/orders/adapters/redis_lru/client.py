@@ -90,6 +90,9 @@ def client_factory(url: str, *, timeout: float, max_connections: int) -> Callabl
 async def close(client: Client) -> None:
     """Close a client and all its connections."""
     await client.aclose()
+    if isinstance(client, RedisCluster):  # after a failure it takes itself for closed
+        await client.nodes_manager.aclose()
+        await client.nodes_manager.aclose("startup_nodes")
     if finder := master_finder(client):
         await finder.aclose()
 
