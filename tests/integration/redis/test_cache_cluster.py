@@ -1,9 +1,7 @@
 """The cache on a real cluster: both of its keys in one slot, on whichever node; TLS; a failover."""
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack
+from collections.abc import Iterator
 from functools import partial
-from typing import cast
 from uuid import uuid4
 
 import pytest
@@ -13,6 +11,7 @@ from orders.adapters.read_path.circuit_breaker import CircuitBreakerCache
 from orders.adapters.redis_lru.cache import RedisCache
 from orders.adapters.redis_lru.inspection import RedisInspection
 from orders.domain.errors import Unavailable
+from orders.domain.ports import Cache
 from tests.contracts.cache import (
     CacheContract,
     NewCache,
@@ -21,6 +20,7 @@ from tests.contracts.cache import (
     uids_in,
 )
 from tests.contracts.inspection import found
+from tests.integration.redis.conftest import OpenCache
 from tests.integration.redis.own_server import OwnServer, free_port
 from tests.integration.redis.replicated import OwnCluster, running
 from tests.integration.redis.rights import assert_all_well, documented_rights, works_within_rights
@@ -55,42 +55,33 @@ def tls_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 TRUSTED = f"?ssl_ca_certs={CERTIFICATE}&ssl_check_hostname=false"
 
 
-class ClusterContract(CacheContract):
-    """Gives the fixture ``url``."""
-
+class TestCluster(CacheContract):
     @pytest.fixture
-    async def new_cache(self, url: str) -> AsyncIterator[NewCache]:
-        async with AsyncExitStack() as opened:
+    def new_cache(self, open_cache: OpenCache, cluster: OwnCluster) -> NewCache:
+        return partial(open_cache, url=cluster.url)
 
-            async def new(capacity: int) -> RedisCache:
-                cache = await _anew(url, capacity)
-                opened.push_async_callback(cache.close)
-                return cache
-
-            yield new
-
-    def test_does_as_a_plain_model_does(self, url: str) -> None:
-        check_against_model(
-            lambda capacity: _anew(url, capacity), lambda cache: cast(RedisCache, cache).close()
-        )
+    def test_does_as_a_plain_model_does(self, cluster: OwnCluster) -> None:
+        check_against_model(partial(_anew, cluster.url), _closed)
 
 
-class TestCluster(ClusterContract):
+class TestClusterOverTls(CacheContract):
     @pytest.fixture
-    def url(self, cluster: OwnCluster) -> str:
-        return cluster.url
+    def new_cache(self, open_cache: OpenCache, tls_url: str) -> NewCache:
+        return partial(open_cache, url=tls_url + TRUSTED)
 
-
-class TestClusterOverTls(ClusterContract):
-    @pytest.fixture
-    def url(self, tls_url: str) -> str:
-        return tls_url + TRUSTED
+    def test_does_as_a_plain_model_does(self, tls_url: str) -> None:
+        check_against_model(partial(_anew, tls_url + TRUSTED), _closed)
 
 
 async def _anew(url: str, capacity: int) -> RedisCache:
     cache = RedisCache(url, capacity, f"test-{uuid4().hex}", timeout=5.0)
     await cache.open()
     return cache
+
+
+async def _closed(cache: Cache) -> None:
+    assert isinstance(cache, RedisCache)
+    await cache.close()
 
 
 @pytest.mark.parametrize("how", ["killed", "frozen"])
