@@ -102,10 +102,19 @@ def test_a_wrong_configuration_is_told_whole(
         assert json.loads(ended.stdout)["state"] == "problem"
 
 
-def test_nothing_is_there(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
+@pytest.mark.parametrize(
+    "redis",
+    [
+        "redis://u:hunter2@127.0.0.1:1",
+        "redis://hunter2@127.0.0.1:1",
+        "rediss+cluster://u:hunter2@127.0.0.1:1,127.0.0.1:2",
+        "redis+sentinel://u:hunter2@127.0.0.1:1/s?sentinel_password=hunter2",
+    ],
+)
+def test_nothing_is_there(monkeypatch: pytest.MonkeyPatch, tmp_path: object, redis: str) -> None:
     """The real parts, and nobody answers: said at once, and without secrets."""
     monkeypatch.chdir(str(tmp_path))
-    ended = run("--json", ORDERS_REDIS_URL="redis://u:hunter2@127.0.0.1:1")
+    ended = run("--json", ORDERS_REDIS_URL=redis)
     assert ended.exit_code == 1
     findings = json.loads(ended.stdout)["findings"]
     reachable = {f["part"]: f for f in findings if f["what"] == "reachable"}
