@@ -2,8 +2,8 @@
 
 import asyncio
 import ssl
-import threading
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -18,22 +18,23 @@ def tls_fronts(targets: Mapping[int, int]) -> Iterator[None]:
     """Take TLS connections at each port, and pass what they say to the port that it stands for."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(CERTIFICATE, KEY)
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
-    for port, target in targets.items():
-        opening = asyncio.start_server(partial(_pass, target), "127.0.0.1", port, ssl=context)
-        asyncio.run_coroutine_threadsafe(opening, loop).result()
-    try:
-        yield
-    finally:
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        for task in asyncio.all_tasks(loop):
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                loop.run_until_complete(task)
-        loop.close()
+    begun: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = Future()
+
+    async def serve() -> None:
+        over = asyncio.Event()
+        for port, target in targets.items():
+            await asyncio.start_server(partial(_pass, target), "127.0.0.1", port, ssl=context)
+        begun.set_result((asyncio.get_running_loop(), over))
+        await over.wait()
+
+    with ThreadPoolExecutor(1, "tls") as pool:
+        serving = pool.submit(asyncio.run, serve())
+        loop, over = begun.result(10)
+        try:
+            yield
+        finally:
+            loop.call_soon_threadsafe(over.set)
+            serving.result()
 
 
 async def _pass(target: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
