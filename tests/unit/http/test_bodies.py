@@ -13,6 +13,7 @@ from orders.entrypoints.http import bodies
 from orders.entrypoints.http.bodies import RequestBodies
 from orders.entrypoints.http.problems import HTTPProblem
 from tests.unit.http.harness import Api, order, problem
+from tests.waiting import settle
 
 
 async def test_bodies_beyond_the_memory_for_all_are_refused_until_there_is_room(
@@ -117,7 +118,9 @@ async def test_the_document_of_a_client_that_has_left_is_not_read(
     first = asyncio.create_task(post(b"1", stays))
     await asyncio.to_thread(started.wait, 10)
     leaves.set()
-    assert await post(b"2", leaves) == 400
+    second = asyncio.create_task(post(b"2", leaves))
+    await settle()
     go_on.set()
+    assert await second == 400
     await first
     assert read == [b"1"]
