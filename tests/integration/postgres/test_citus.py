@@ -9,6 +9,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from structlog.testing import capture_logs
 
+from orders.adapters.postgres.access import WRITE
 from orders.adapters.postgres.database import PostgresDatabase
 from orders.adapters.postgres.inspection import PostgresInspection
 from orders.adapters.postgres.migrations import Migrator
@@ -105,6 +106,40 @@ async def test_a_session_from_before_the_extension_is_replaced(
         assert await repository.get(["uid-0001"])
     finally:
         await database.close()
+
+
+async def test_workers_serve_as_well_once_they_know_the_version_of_the_schema(
+    distributed: str, database: PostgresDatabase
+) -> None:
+    with psycopg.connect(distributed, autocommit=True) as admin:
+        found = admin.execute("SELECT nodename, nodeport FROM pg_dist_node WHERE groupid > 0")
+        workers = [
+            PostgresDatabase(make_conninfo(distributed, host=host, port=port), pool_max=2)
+            for host, port in found
+        ]
+        if not workers:
+            pytest.skip("the cluster is a single node")
+        for worker in workers:
+            await worker.open()
+        try:
+            with pytest.raises(UnsuitableDatabase):
+                await workers[0].check(WRITE)
+            admin.execute("SELECT create_reference_table('schema_migrations')")
+            repositories = [PostgresOrderRepository(each) for each in (database, *workers)]
+            everything: set[str] = set()
+            for number, repository in enumerate(repositories):
+                batch = numbered(10, f"by-{number}")
+                assert (await repository.save_many(batch)).saved == set(uids(batch))
+                assert (await repository.save_many(batch)).unchanged == set(uids(batch))
+                everything |= set(uids(batch))
+            for repository in repositories:
+                assert (await repository.get(list(everything))).keys() == everything
+                assert len((await repository.page(OrderQuery(), 99)).orders) == len(everything)
+            for each in (database, *workers):
+                await each.check(WRITE)
+        finally:
+            for worker in workers:
+                await worker.close()
 
 
 async def test_it_is_named_by_the_log_and_by_doctor(
