@@ -159,7 +159,7 @@ class PostgresDatabase(Dependency):
         if (citus_version, missing_settings) == self._reported_engine:
             return
         if citus_version:
-            _log.info("PostgreSQL is a Citus coordinator", version=citus_version)
+            _log.info("PostgreSQL has Citus", version=citus_version)
         if missing_settings:
             _log.warning("the PostgreSQL role lacks settings", settings=missing_settings)
         self._reported_engine = citus_version, missing_settings

@@ -40,6 +40,8 @@ _DISTRIBUTE = """
         %s, 'order_uid', shard_count => %s::integer, colocate_with => %s
     )
 """
+_COPY_EVERYWHERE = "SELECT create_reference_table(%s)"
+_VERSIONS = "schema_migrations"
 
 
 class Migrator:
@@ -69,7 +71,8 @@ class Migrator:
         """Distribute the tables by order_uid over the workers of a Citus cluster.
 
         Returns the names of the tables; those that are distributed already stay as they are. What
-        is stored moves with them, in one transaction; writers wait meanwhile.
+        is stored moves with them, in one transaction; writers wait meanwhile. Each node gets the
+        versions of the schema, so that sessions may go to the workers as well.
 
         Raises:
             Unavailable: the coordinator or a worker is down, or a right is missing.
@@ -83,13 +86,18 @@ class Migrator:
             async with session.transaction():
                 await _configure(session, lock_timeout=0.0)
                 await session.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
-                cursor = await session.execute(_LOCAL_TABLES, [[table.name for table in TABLES]])
+                names = [*(table.name for table in TABLES), _VERSIONS]
+                cursor = await session.execute(_LOCAL_TABLES, [names])
                 local = [name for (name,) in await cursor.fetchall()]
                 for name in local:
-                    await session.execute(
-                        _DISTRIBUTE,
-                        [name, *((shards, "none") if name == "orders" else (None, "orders"))],
-                    )
+                    if name == _VERSIONS:
+                        await session.execute(_COPY_EVERYWHERE, [name])
+                    else:
+                        # The others follow the first one, with as many shards beside its own.
+                        place = (
+                            (shards, "none") if name == TABLES[0].name else (None, TABLES[0].name)
+                        )
+                        await session.execute(_DISTRIBUTE, [name, *place])
         return local
 
     async def verify(self) -> list[str]:

@@ -46,9 +46,9 @@ def migrate(*, distribute: bool, shards: int) -> None:
         click.echo(f"applied {name}")
     if not applied:
         click.echo("the schema is up to date")
-    for name in distributed:
-        click.echo(f"distributed {name} over {shards} shards")
-    if distribute and not distributed:
+    if distributed:
+        click.echo(f"distributed {', '.join(distributed)} over {shards} shards")
+    elif distribute:
         click.echo("the tables are distributed already")
 
 
