@@ -2,6 +2,8 @@
 
 import time
 
+import psycopg
+
 from drills.api import api
 from drills.drill import drill
 from drills.stage import Stage
@@ -35,6 +37,7 @@ def citus_worker_killed(stage: Stage) -> None:
                 statuses = readers.statuses(known)
                 assert statuses.keys() == {200, 503}, f"answers with a worker down: {statuses}"
                 stage.servers.heal()
+                _recover(stage)
         readers.read(known)
 
 
@@ -48,6 +51,16 @@ def citus_worker_frozen(stage: Stage) -> None:
         stage.servers.workers[0].freeze()
         wait_until_told(stage, "cannot store, waiting", seconds=90)
         stage.servers.heal()
+        _recover(stage)
+
+
+def _recover(stage: Stage) -> None:
+    """Commit now what the coordinator has committed and a killed worker had only prepared.
+
+    Citus does it by itself, once a minute.
+    """
+    with psycopg.connect(stage.dsn, autocommit=True) as connection:
+        connection.execute("SELECT recover_prepared_transactions()")
 
 
 DRILLS = (citus_worker_killed, citus_worker_frozen)
