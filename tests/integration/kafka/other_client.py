@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka import Message as TheirMessage
 from confluent_kafka.admin import (  # type: ignore[attr-defined]
     AdminClient,
@@ -13,6 +13,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 )
 
 from orders.domain.intake.messages import Message, Origin
+from tests.waiting import wait_until
 
 TIMEOUT = 15.0
 
@@ -31,7 +32,9 @@ class OtherClient:
     def producer(self, **options: Any) -> Producer:
         """A producer of its own; underscores in the names of options stand for dots."""
         named = {name.replace("_", "."): value for name, value in options.items()}
-        return Producer({"bootstrap.servers": self._bootstrap, "linger.ms": 2} | named)
+        # By default, keyless messages of 10 ms all go to one partition.
+        usual = {"linger.ms": 2, "sticky.partitioning.linger.ms": 0}
+        return Producer({"bootstrap.servers": self._bootstrap} | usual | named)
 
     def send(
         self,
@@ -87,10 +90,19 @@ class OtherClient:
         )
         try:
             known = consumer.list_topics(topic, TIMEOUT).topics[topic].partitions
-            ends = {
-                number: consumer.get_watermark_offsets(TopicPartition(topic, number), TIMEOUT)[1]
-                for number in known
-            }
+
+            def offsets() -> dict[int, int] | None:
+                try:
+                    return {
+                        number: consumer.get_watermark_offsets(
+                            TopicPartition(topic, number), TIMEOUT
+                        )[1]
+                        for number in known
+                    }
+                except KafkaException:  # the topic is new, and its leaders are not yet
+                    return None
+
+            ends = wait_until(offsets, TIMEOUT, "all partitions have leaders")
             consumer.assign([TopicPartition(topic, number, 0) for number in known])
             found = []
             for expected in range(sum(ends.values())):
