@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from drills.catalog import DRILLS
 from mutation_checks.catalog import MUTATION_CHECKS
 from orders.config import variables
 from orders.entrypoints.cli.main import main
@@ -106,6 +107,24 @@ def test_the_tests_that_show_the_guarantee_exist() -> None:
     for given, given_class, name in named:
         path, where = (given, given_class) if given else (path, where)
         _assert_there_is(path, where, name)
+
+
+def test_what_shows_that_an_engine_works_exists() -> None:
+    text = (ROOT / "docs" / "scaling.md").read_text()
+    rows = text.partition("## What it runs on\n")[2].partition("\n## ")[0].splitlines()
+    shown_by = [row.split("|")[3] for row in rows if row.startswith("| ")][2:]
+    assert len(shown_by) > 10
+    drills = {drill.name for drill in DRILLS}
+    for cell in shown_by:
+        path = ""
+        for name in re.findall(r"`([^`]+)`", cell):
+            if name.endswith(".py"):
+                path = f"tests/integration/{name}"
+                assert (ROOT / path).exists(), path
+            elif "-" in name:
+                assert any(each.startswith(name) for each in drills), name
+            else:
+                assert re.search(rf"(class|def) {name}\b", (ROOT / path).read_text()), name
 
 
 def _assert_there_is(path: str, where: str, name: str) -> None:
