@@ -7,6 +7,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from msgspec.structs import replace
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from orders.adapters.postgres.database import PostgresDatabase
@@ -104,6 +105,22 @@ async def test_a_write_on_a_frozen_server_is_given_up_and_the_next_goes_to_the_o
                 continue
     assert not any("reacts to nothing" in reason for reason in reasons)  # idle ones were aborted
     assert len(report.saved | report.unchanged) == 3
+
+
+async def test_after_one_session_got_no_answer_the_others_are_asked_before_they_are_used(
+    database: PostgresDatabase,
+    repository: PostgresOrderRepository,
+    proxies: tuple[TcpProxy, TcpProxy],
+) -> None:
+    database.timeouts = replace(database.timeouts, read=60.0)
+    await asyncio.gather(*(repository.latest(1) for _ in range(9)))  # all connections are made
+    for session in database._sessions:
+        session._liveness = 60.0  # so no probe finds out
+    proxies[0].freeze()
+    with pytest.raises(Unavailable):
+        await database.check()
+    async with asyncio.timeout(20):
+        assert await repository.get(["unknown"]) == {}
 
 
 async def test_a_statement_that_is_merely_slow_goes_on(

@@ -56,6 +56,7 @@ class PostgresDatabase(Dependency):
         self._reported_unusable: str | None = None
         self._reported_engine: tuple[str | None, str] = None, ""
         self._was_read_only = False
+        self._doubted_at = 0.0
         # Both libraries log addresses, user names and texts of the server. The errors that callers
         # get, and the health checks, say what is needed.
         for name in ("psycopg", "psycopg.pool"):
@@ -140,6 +141,8 @@ class PostgresDatabase(Dependency):
                 failure = await self._what_is_missing(requires) or failure
             if session.abort_reason:
                 failure = Unavailable(session.abort_reason)
+                # It may have been alone with that, or its server is frozen, and the others' too.
+                self._doubted_at = time.monotonic()
             if session.closed:
                 self._note_reachability(failure)
             raise failure from sanitize(error)
@@ -208,13 +211,17 @@ class PostgresDatabase(Dependency):
         self._was_read_only = False
         while True:
             session = await self._get(wait or self.timeouts.connection)
-            session.abort_after(abort_after)
+            is_doubtful = session.answered_at < self._doubted_at
+            session.abort_after(self.timeouts.check if is_doubtful else abort_after)
             try:
-                usable = session.ready_since >= not_before and await session.is_usable()
+                usable = session.ready_since >= not_before and await session.is_usable(
+                    ask=is_doubtful
+                )
             except BaseException:
                 await self._give_back(session)
                 raise
             if usable:
+                session.abort_after(abort_after)
                 return session
             # Not by the pool's own check: it sleeps for a second after the second broken session,
             # and after a restart of the server all of them are broken.

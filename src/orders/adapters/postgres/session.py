@@ -80,8 +80,8 @@ class Session(AsyncConnection[TupleRow]):
     """
 
     abort_reason: str | None = None
-    ready_since = 0.0
-    """Monotonic time."""
+    ready_since = answered_at = 0.0
+    """Monotonic time; ``answered_at`` is the last time that it was asked whether it works."""
     citus_version: str | None = None
     """If the database has the extension Citus, so that its tables may be distributed."""
     missing_settings: Mapping[str, str] = {}
@@ -160,21 +160,23 @@ class Session(AsyncConnection[TupleRow]):
         self.abort_after(limit)
         await super().cancel_safe(timeout=limit)
 
-    async def is_usable(self) -> bool:
-        """Whether an idle session still works; a round trip only if the server has sent anything.
+    async def is_usable(self, *, ask: bool = False) -> bool:
+        """Whether an idle session still works.
 
-        It sends a message when it ends the session; the next query would fail.
+        It takes a round trip only with ``ask``, or if the server has sent anything, as it does when
+        it ends the session.
         """
         if self.closed:
             return False
         watch = poll()
         watch.register(self.fileno(), POLLIN)
-        if not watch.poll(0):
+        if not ask and not watch.poll(0):
             return True
         try:
             await self.execute("")
         except psycopg.Error:
             return False
+        self.answered_at = time.monotonic()
         return True
 
     def abort(self, reason: str) -> None:
@@ -199,7 +201,7 @@ class Session(AsyncConnection[TupleRow]):
         """
         self._require_utf8()
         self.adapters.register_loader("json", BytesLoader)
-        self.ready_since = time.monotonic()
+        self.ready_since = self.answered_at = time.monotonic()
         self.abort_after(timeouts.connect)
         cursor = await self.execute("SELECT extversion FROM pg_extension WHERE extname = 'citus'")
         self.citus_version = next(iter(await cursor.fetchone() or ()), None)
