@@ -200,7 +200,9 @@ class CitusServers(Servers):
         super().__init__(folder)
         self._dsn = dsn
         self.postgres = LocalPostgres(dsn)
-        with psycopg.connect(dsn) as connection:
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            # A session's own does not reach the workers.
+            connection.execute("ALTER ROLE CURRENT_USER SET lock_timeout = '5s'")
             found = connection.execute(_WORKERS).fetchall()
         self.workers = [
             LocalPostgres(make_conninfo(dsn, host=host, port=port)) for host, port in found
