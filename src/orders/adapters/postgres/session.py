@@ -38,10 +38,9 @@ PLANNING = {
 """Planner settings of every session; see ADR 9."""
 
 
-_APPLY = """
-    SELECT set_config(name, value, false)
-    FROM unnest(%s::text[], %s::text[]) AS wanted (name, value)
-"""
+_ON_CITUS = {"plan_cache_mode": "force_custom_plan"}
+"""It plans no query without its values, which tell it the shards."""
+
 _COMPARE = """
     SELECT wanted.name, value FROM unnest(%s::text[], %s::text[]) AS wanted (name, value)
     JOIN pg_settings USING (name) WHERE setting <> value
@@ -203,30 +202,27 @@ class Session(AsyncConnection[TupleRow]):
         self.adapters.register_loader("json", BytesLoader)
         self.ready_since = self.answered_at = time.monotonic()
         self.abort_after(timeouts.connect)
+        is_pooled = pooler == "transaction"
+        settings = _settings(timeouts)
+        if not is_pooled:
+            await self._apply(settings)
         cursor = await self.execute("SELECT extversion FROM pg_extension WHERE extname = 'citus'")
         self.citus_version = next(iter(await cursor.fetchone() or ()), None)
-        settings = self._settings(timeouts)
-        parameters = [list(settings), list(settings.values())]
-        if pooler == "transaction":
-            cursor = await self.execute(_COMPARE, parameters)
+        if self.citus_version:
+            settings |= _ON_CITUS
+        if is_pooled:
+            cursor = await self.execute(_COMPARE, [list(settings), list(settings.values())])
             self.missing_settings = dict(await cursor.fetchall())
-        else:
-            await self.execute(_APPLY, parameters)
+        elif self.citus_version:
+            await self._apply(_ON_CITUS)
         self.abort_after(None)
         self._liveness = timeouts.liveness
 
-    def _settings(self, timeouts: Timeouts) -> dict[str, str]:
-        seconds = {
-            "statement_timeout": timeouts.statement,
-            "lock_timeout": timeouts.lock,
-            "idle_in_transaction_session_timeout": timeouts.idle_in_transaction,
-        }
-        settings = {name: f"{round(value * 1000)}" for name, value in seconds.items()}
-        settings |= PLANNING | {"TimeZone": "UTC"}
-        if self.citus_version:
-            # It plans no query without its values, which tell it the shards.
-            settings["plan_cache_mode"] = "force_custom_plan"
-        return settings
+    async def _apply(self, settings: Mapping[str, str]) -> None:
+        # One round trip, in which each is a statement of its own: the statement_timeout that holds
+        # before the first of them may be too short for anything longer.
+        text = "; ".join(f"SET {name} = '{value}'" for name, value in settings.items())
+        await self.execute(text.encode())
 
     def _start_probe(self) -> None:
         self._probe = asyncio.get_running_loop().create_task(self._probe_peer())
@@ -239,6 +235,16 @@ class Session(AsyncConnection[TupleRow]):
         elif self._timers:
             again = asyncio.get_running_loop().call_later(self._liveness / 2, self._start_probe)
             self._timers += (again,)
+
+
+def _settings(timeouts: Timeouts) -> dict[str, str]:
+    seconds = {
+        "statement_timeout": timeouts.statement,
+        "lock_timeout": timeouts.lock,
+        "idle_in_transaction_session_timeout": timeouts.idle_in_transaction,
+    }
+    milliseconds = {name: f"{round(value * 1000)}" for name, value in seconds.items()}
+    return milliseconds | PLANNING | {"TimeZone": "UTC"}
 
 
 class BytesLoader(Loader):
