@@ -128,6 +128,7 @@ class Container(containers.DeclarativeContainer):
         pool_max=settings.provided.postgres_pool_max,
         timeouts=REPLICA_TIMEOUTS,
         pooler=settings.provided.postgres_pooler,
+        name="Replica",
     )
     migrator = providers.Singleton(Migrator, database)
     which_repository = providers.Callable(_choose_repository, settings, backend)

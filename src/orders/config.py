@@ -58,7 +58,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     postgres_pooler: Annotated[
         Literal["session", "transaction"],
         Meta(extra=_choice("session", "transaction")),
-        _about("what a pooler such as PgBouncer shares; session also if there is none"),
+        _about("pool mode of a pooler such as PgBouncer; leave it at session if there is none"),
     ] = "session"
     postgres_pool_max: Annotated[_Count, _about("connections to PostgreSQL per process")] = 8
     postgres_liveness_timeout: Annotated[

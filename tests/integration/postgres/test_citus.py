@@ -9,12 +9,14 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from structlog.testing import capture_logs
 
+from orders.adapters.postgres import schema as schema_module
 from orders.adapters.postgres.access import WRITE
 from orders.adapters.postgres.database import PostgresDatabase
 from orders.adapters.postgres.inspection import PostgresInspection
 from orders.adapters.postgres.migrations import Migrator
 from orders.adapters.postgres.order_repository import PostgresOrderRepository
 from orders.adapters.postgres.read_sql import DISTRIBUTED_DOCUMENTS
+from orders.adapters.postgres.tables import TABLES
 from orders.domain.errors import Unavailable, UnsuitableDatabase
 from orders.domain.order.queries import OrderQuery
 from tests.contracts.inspection import found
@@ -54,10 +56,7 @@ async def test_what_is_stored_moves_with_its_tables_and_a_second_time_changes_no
     await migrator.migrate()
     batch = numbered(20)
     await repository.save_many(batch)
-    assert await migrator.distribute(SHARDS) == [
-        *("orders", "delivery", "payments", "items"),
-        "schema_migrations",
-    ]
+    assert await migrator.distribute(SHARDS) == ["orders", "delivery", "payments", "items"]
     assert await migrator.distribute(SHARDS) == []
     assert sorted(await repository.get(uids(batch))) == uids(batch)
     assert (await repository.save_many(batch)).unchanged == set(uids(batch))
@@ -140,6 +139,32 @@ async def test_workers_serve_as_well_as_the_coordinator(
         finally:
             for worker in workers:
                 await worker.close()
+
+
+async def test_later_migrations_apply_to_distributed_tables(
+    distributed: str, database: PostgresDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = b"""
+        ALTER TABLE orders ADD COLUMN extra text;
+        CREATE INDEX orders_extra_idx ON orders (extra);
+        CREATE INDEX items_brand_idx ON items (brand);
+    """
+    known = schema_module.migrations()
+    later = (*known, schema_module.Migration(len(known) + 1, "0009_later", text))
+    monkeypatch.setattr(schema_module, "migrations", lambda: later)
+    assert await Migrator(database).migrate() == ["0009_later"]
+    assert await Migrator(database).migrate() == []
+
+
+def test_shards_can_be_moved_to_another_node(distributed: str) -> None:
+    with psycopg.connect(distributed, autocommit=True) as admin:
+        keys = admin.execute(
+            "SELECT logicalrelid::regclass::text FROM pg_dist_partition"
+            " WHERE logicalrelid::regclass::text = ANY (%s) AND NOT EXISTS"
+            " (SELECT FROM pg_index WHERE indrelid = logicalrelid AND indisprimary)",
+            [[*(table.name for table in TABLES), "schema_migrations"]],
+        ).fetchall()
+    assert keys == [], "without a key Citus refuses to move a table's shards"
 
 
 async def test_it_is_named_by_the_log_and_by_doctor(

@@ -8,7 +8,7 @@ import pytest
 from orders.adapters.memory.order_repository import MemoryOrderRepository
 from orders.adapters.read_path.circuit_breaker import CircuitBreaker
 from orders.adapters.read_path.replica_reads import ReplicaReads
-from orders.domain.errors import DamagedOrder, Unavailable
+from orders.domain.errors import DamagedOrder, OrdersError, Unavailable
 from orders.domain.order.queries import Cursor, OrderQuery, Page
 from orders.domain.ports import OrderRepository
 from tests.contracts.order_repository import OrderRepositoryContract, numbered, uids
@@ -82,7 +82,9 @@ async def test_only_what_the_replica_lacks_is_asked_of_the_primary(
     assert primary.asked == [[*uids(new), "unknown"]]
 
 
-@pytest.mark.parametrize("failure", [Unavailable("down"), DamagedOrder("incomplete"), None])
+@pytest.mark.parametrize(
+    "failure", [Unavailable("down"), DamagedOrder("incomplete"), OrdersError("odd"), None]
+)
 async def test_a_replica_that_fails_or_is_frozen_costs_no_answer(
     reads: ReplicaReads, primary: Counted, replica: Counted, failure: Exception | None
 ) -> None:
@@ -115,6 +117,17 @@ async def test_without_both_it_is_unavailable(
         await reads.get(["uid"])
     with pytest.raises(Unavailable):
         await reads.page(OrderQuery(), 9)
+
+
+async def test_what_the_replica_has_is_found_though_the_primary_is_down(
+    reads: ReplicaReads, primary: Counted, replica: Counted
+) -> None:
+    old = numbered(2, "old")
+    await replica.save_many(old)
+    primary.failure = Unavailable("down")
+    with pytest.raises(Unavailable) as raised:
+        await reads.get([*uids(old), "unknown"])
+    assert sorted(raised.value.found) == uids(old)
 
 
 async def test_writes_go_to_the_primary(

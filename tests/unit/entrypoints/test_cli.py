@@ -137,3 +137,9 @@ def test_without_the_development_stack_dev_says_so_and_ends_with_2() -> None:
     assert ended.returncode == 2
     assert "the development stack is not part of this installation" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_shards_are_for_distributing() -> None:
+    result = run("migrate", "--shards", "8")
+    assert result.exit_code == 2
+    assert "--shards is for --distribute" in result.output

@@ -37,8 +37,8 @@ class PostgresDatabase(Dependency):
     """A PostgreSQL database with a connection pool. Connects in the background once opened.
 
     ``dsn``: libpq URL or key=value string. ``pool_max``: most connections at once.
-    ``application_name``: the name in the server's views, unless the DSN sets it. ``pooler``: what a
-    pooler between this and the server shares.
+    ``application_name``: the name in the server's views, unless the DSN sets it. ``pooler``: the
+    mode of a pooler in front of the server. ``name``: the server's in the log.
     """
 
     def __init__(
@@ -47,8 +47,11 @@ class PostgresDatabase(Dependency):
         pool_max: int,
         application_name: str = "orders",
         timeouts: Timeouts = Timeouts(),  # noqa: B008 (immutable)
+        *,
         pooler: Pooler = "session",
+        name: str = "PostgreSQL",
     ) -> None:
+        self._name = name
         self.timeouts = timeouts
         self._sessions = WeakSet[Session]()
         self._connect_failure: ConnectFailure | UnsuitableDatabase | None = None
@@ -59,8 +62,8 @@ class PostgresDatabase(Dependency):
         self._doubted_at = 0.0
         # Both libraries log addresses, user names and texts of the server. The errors that callers
         # get, and the health checks, say what is needed.
-        for name in ("psycopg", "psycopg.pool"):
-            logging.getLogger(name).setLevel(logging.CRITICAL)
+        for library in ("psycopg", "psycopg.pool"):
+            logging.getLogger(library).setLevel(logging.CRITICAL)
         self._pool = AsyncConnectionPool(
             dsn,
             connection_class=Session,
@@ -171,19 +174,19 @@ class PostgresDatabase(Dependency):
         """Log once when tables or rights are missing or that changes, and when all are there."""
         reason = str(failure) if failure else None
         if reason and reason != self._reported_unusable:
-            _log.warning("PostgreSQL cannot be used", reason=reason)
+            _log.warning(f"{self._name} cannot be used", reason=reason)
         elif self._reported_unusable and not reason:
-            _log.info("PostgreSQL can be used again")
+            _log.info(f"{self._name} can be used again")
         self._reported_unusable = reason
 
     def _note_reachability(self, failure: OrdersError | None, cause: str = "") -> None:
         """Log once when the server becomes unreachable or the cause changes, and its recovery."""
         if failure is None:
             if self._reported is not None:
-                _log.info("PostgreSQL recovered")
+                _log.info(f"{self._name} recovered")
             self._reported = None
         elif self._reported is None or cause not in {"", self._reported}:
-            _log.warning("PostgreSQL is unreachable", reason=str(failure))
+            _log.warning(f"{self._name} is unreachable", reason=str(failure))
             self._reported = cause
 
     async def _note_connected(self, session: Session) -> None:

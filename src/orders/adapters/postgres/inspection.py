@@ -21,7 +21,7 @@ from orders.adapters.postgres.access import (
 )
 from orders.adapters.postgres.connect_errors import connect_failure
 from orders.adapters.postgres.errors import translated
-from orders.adapters.postgres.replica import MAX_LAG, read_lag
+from orders.adapters.postgres.replica import read_lag
 from orders.adapters.postgres.schema import migrations, newer_schema, pending
 from orders.adapters.postgres.session import Pooler, Session
 from orders.adapters.postgres.tables import TABLES
@@ -66,11 +66,13 @@ _FACTS = """
 
 
 _CITUS_FACTS = """
+    WITH nodes AS (SELECT * FROM run_command_on_all_nodes('SHOW lock_timeout'))
     SELECT (SELECT count(*) FROM pg_dist_node WHERE isactive AND shouldhaveshards),
            (SELECT count(*) FROM pg_dist_partition
             WHERE logicalrelid = ANY (SELECT to_regclass(name) FROM unnest(%s::text[]) AS name)),
            (SELECT count(*) FROM pg_dist_shard WHERE logicalrelid = to_regclass('orders')),
-           (SELECT count(*) FROM run_command_on_all_nodes('SHOW lock_timeout') WHERE result = '0')
+           (SELECT count(*) FROM nodes WHERE NOT success),
+           (SELECT count(*) FROM nodes WHERE success AND result = '0')
 """
 
 
@@ -81,7 +83,7 @@ class PostgresInspection(Inspection):
     ``pooler``: what a pooler between shares.
     """
 
-    _setting = "ORDERS_POSTGRES_DSN"
+    setting = "ORDERS_POSTGRES_DSN"
 
     def __init__(self, dsn: str, pool_max: int, pooler: Pooler = "session") -> None:
         self._dsn = dsn
@@ -110,7 +112,7 @@ class PostgresInspection(Inspection):
             session.abort_after(_QUERY_SECONDS)
             return await self._findings(session)
         except psycopg.Error as error:
-            return [_unreachable(str(translated(error)), "check its log")]
+            return [_unreachable(session.abort_reason or str(translated(error)), "check its log")]
         finally:
             session.abort_after(None)
             await session.close()
@@ -121,7 +123,7 @@ class PostgresInspection(Inspection):
         """Why none of the DSN's addresses accepts a connection; None if one does."""
         failures = []
         for host, port in self._addresses():
-            failure = probe_tcp(host, port, _PROBE_SECONDS, self._setting)
+            failure = probe_tcp(host, port, _PROBE_SECONDS, self.setting)
             if failure is None:
                 return None
             failures.append(failure)
@@ -152,7 +154,7 @@ class PostgresInspection(Inspection):
             *self._pooling(session, facts),
             *schema,
             *await self._role(session, facts, is_readable),
-            _durable(facts),
+            *self._durability(facts),
             self._connections(facts),
         ]
 
@@ -161,8 +163,14 @@ class PostgresInspection(Inspection):
         if not session.citus_version:
             return []
         cursor = await session.execute(_CITUS_FACTS, [[table.name for table in TABLES]])
-        workers, distributed, shards, unlimited = (await cursor.fetchone()) or (0, 0, 0, 0)
+        found = (await cursor.fetchone()) or (0, 0, 0, 0, 0)
+        workers, distributed, shards, silent, unlimited = found
         text = f"Citus {session.citus_version}, {workers} active nodes with shards, "
+        if silent:
+            text += f"of all nodes {silent} cannot be reached"
+            return [
+                _finding("engine", "problem", text, "start them: see the log of the coordinator")
+            ]
         if distributed < len(TABLES):
             advice = "run `orders migrate --distribute`"
             return [_finding("engine", "warning", f"{text}tables not distributed", advice)]
@@ -185,10 +193,17 @@ class PostgresInspection(Inspection):
             text = f"the role lacks settings: {', '.join(session.missing_settings)}"
             return [_finding("pooler", "warning", text, f"run: {changes}")]
         if is_pooled and self._pooler == "session":
-            text = "a pooler stands before the server"
-            advice = "set ORDERS_POSTGRES_POOLER=transaction, unless it pools sessions"
+            text = "there is a pooler in front of the server"
+            advice = "set ORDERS_POSTGRES_POOLER=transaction, unless it is in session mode"
             return [_finding("pooler", "warning", text, advice)]
-        return [_finding("pooler", "ok", "a pooler of transactions")] if is_pooled else []
+        return (
+            [_finding("pooler", "ok", "the role has the settings for transaction mode")]
+            if is_pooled
+            else []
+        )
+
+    def _durability(self, facts: Any) -> list[Finding]:
+        return [_durable(facts)]
 
     def _connections(self, facts: Any) -> Finding:
         text = f"{facts.used} of {facts.slots} in use, one process takes up to {self._pool_max}"
@@ -241,7 +256,7 @@ class PostgresInspection(Inspection):
             return [_finding("writable", "ok", text)]
         if facts.is_standby:
             text = "it is a standby and accepts no writes"
-            advice = f"name the primary in {self._setting} (target_session_attrs=read-write)"
+            advice = f"name the primary in {self.setting} (target_session_attrs=read-write)"
             return [_finding("writable", "problem", text, advice)]
         if facts.is_read_only:
             text = "transactions are read-only"
@@ -256,29 +271,40 @@ class PostgresInspection(Inspection):
         return [_finding("writable", "ok", "accepts writes")]
 
     def _denied(self, what: str, error: MissingRights) -> Finding:
-        return _finding(what, "problem", str(error), f"GRANT it to the user of {self._setting}")
+        return _finding(what, "problem", str(error), f"GRANT it to the user of {self.setting}")
 
 
 class ReplicaInspection(PostgresInspection):
     """Inspects the replica that the API reads from."""
 
-    _setting = "ORDERS_POSTGRES_READ_DSN"
+    setting = "ORDERS_POSTGRES_READ_DSN"
 
     async def inspect(self) -> Sequence[Finding]:
         """See ``Inspection.inspect``."""
-        return [replace(finding, part="replica") for finding in await super().inspect()]
+        return [
+            replace(
+                finding,
+                part="replica",
+                advice=finding.advice.replace(PostgresInspection.setting, self.setting),
+            )
+            for finding in await super().inspect()
+        ]
+
+    def _durability(self, _: Any) -> list[Finding]:
+        """Nothing: what it confirms is confirmed by the primary."""
+        return []
 
     async def _role(self, session: Session, *_: object) -> list[Finding]:
         """How far it is behind."""
         lag = await read_lag(session)
-        if lag.is_standby and lag.receives and lag.seconds <= MAX_LAG:
-            return [_finding("lag", "ok", str(lag))]
-        advice = (
-            "check replication: pg_stat_replication on the primary, the log of the replica"
-            if lag.is_standby
-            else f"name a replica in {self._setting}, or unset it"
-        )
-        return [_finding("lag", "warning", str(lag), advice)]
+        if not lag.is_standby:
+            advice = f"name a replica in {self.setting}, or unset it"
+            return [_finding("lag", "warning", "it is a primary, not a replica", advice)]
+        if lag.fault:
+            advice = "check replication: pg_stat_replication on the primary, the replica's log"
+            return [_finding("lag", "warning", lag.fault, advice)]
+        kilobytes = max(0, lag.received - lag.replayed) / 1024
+        return [_finding("lag", "ok", f"{kilobytes:,.0f} KB of changes are not replayed yet")]
 
 
 def _version(facts: Any) -> Finding:

@@ -40,7 +40,9 @@ _DISTRIBUTE = """
         %s, 'order_uid', shard_count => %s::integer, colocate_with => %s
     )
 """
-_COPY_EVERYWHERE = "SELECT create_reference_table(%s)"
+_TO_EVERY_NODE = "SELECT create_reference_table('schema_migrations')"
+# Without a key Citus cannot bring the table to a node that is added, nor move shards there.
+_ADD_KEY = "ALTER TABLE schema_migrations ADD PRIMARY KEY (version)"
 _VERSIONS = "schema_migrations"
 
 
@@ -91,14 +93,15 @@ class Migrator:
                 local = [name for (name,) in await cursor.fetchall()]
                 for name in local:
                     if name == _VERSIONS:
-                        await session.execute(_COPY_EVERYWHERE, [name])
+                        await session.execute(_ADD_KEY)
+                        await session.execute(_TO_EVERY_NODE)
                     else:
                         # The others follow the first one, with as many shards beside its own.
                         place = (
                             (shards, "none") if name == TABLES[0].name else (None, TABLES[0].name)
                         )
                         await session.execute(_DISTRIBUTE, [name, *place])
-        return local
+        return [name for name in local if name != _VERSIONS]
 
     async def verify(self) -> list[str]:
         """Apply nothing; return if this version can work with the database, or may soon.
@@ -127,7 +130,8 @@ async def _apply_next(session: Session, lock_timeout: float) -> str | None:
             if not waiting:
                 return None
             migration = waiting[0]
-            await session.execute(migration.sql)
+            for statement in migration.statements:  # Citus takes no more than one at a time
+                await session.execute(statement)
             await session.execute(
                 "INSERT INTO schema_migrations (version, name, checksum, oldest_compatible)"
                 " VALUES (%s, %s, %s, %s)",

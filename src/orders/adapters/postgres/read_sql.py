@@ -87,7 +87,7 @@ DISTRIBUTED_DOCUMENTS = (
     .format(_fields(sql.SQL("AND t.order_uid = ANY(%(order_uids)s::text[])")))
     .as_bytes()
 )
-"""``DOCUMENTS`` where the tables are distributed."""
+"""Does the same as ``DOCUMENTS`` where the tables are distributed."""
 
 UIDS_BY_WORKER = b"""
     SELECT array_agg(uid) FROM unnest(%(order_uids)s::text[]) AS uid

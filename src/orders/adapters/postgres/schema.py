@@ -16,7 +16,10 @@ _ADVICE = "use the version of orders that created this schema, or another databa
 
 
 class Migration(Struct, frozen=True):
-    """A numbered migration. ``version`` counts from 1 without gaps."""
+    """A numbered migration. ``version`` counts from 1 without gaps.
+
+    In its text a semicolon at the end of a line ends a statement.
+    """
 
     version: int
     name: str
@@ -26,6 +29,12 @@ class Migration(Struct, frozen=True):
     def checksum(self) -> str:
         """SHA-256 of the text, independent of line endings."""
         return hashlib.sha256(self.sql.replace(b"\r\n", b"\n")).hexdigest()
+
+    @property
+    def statements(self) -> list[bytes]:
+        """Its statements, in order."""
+        parts = re.split(rb";[ \t\r]*(?:\n|$)", self.sql)
+        return [part for part in parts if part.strip()]
 
     @property
     def oldest_compatible(self) -> int:

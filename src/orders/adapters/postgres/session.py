@@ -47,7 +47,7 @@ _COMPARE = """
 """
 
 Pooler = Literal["session", "transaction"]
-"""What a pooler before the server shares between its clients, or ``session`` if there is none."""
+"""The mode of a pooler in front of the server, or ``session`` if there is none."""
 
 
 class Timeouts(Struct, frozen=True):
@@ -84,7 +84,7 @@ class Session(AsyncConnection[TupleRow]):
     citus_version: str | None = None
     """If the database has the extension Citus, so that its tables may be distributed."""
     missing_settings: Mapping[str, str] = {}
-    """The settings that it should have and lacks, behind a pooler of transactions."""
+    """The settings that the role lacks, with a pooler in transaction mode."""
     on_dead_peer: Callable[[Peer], None] | None = None
     """Called if the server reacts to nothing while this session waits for it."""
     _liveness = 0.0
@@ -195,8 +195,8 @@ class Session(AsyncConnection[TupleRow]):
     async def configure(self, timeouts: Timeouts, pooler: Pooler = "session") -> None:
         """Apply this service's settings; raises UnsuitableDatabase if its encoding is not UTF-8.
 
-        Behind a pooler of transactions they are only compared, since they would stay on connections
-        of the pooler that others use.
+        With a pooler in transaction mode they are only compared: they would stay on connections of
+        the pooler that others use.
         """
         self._require_utf8()
         self.adapters.register_loader("json", BytesLoader)

@@ -30,7 +30,7 @@ async def copy_orders(session: Session, batch: Sequence[Order]) -> None:
 
 
 async def insert_order(session: Session, order: Order) -> None:
-    """Write one order, and otherwise as ``copy_orders``."""
+    """Write one order into the four tables; see ``copy_orders``."""
     for table, statement in _INSERT:
         async with session.cursor() as cursor:
             for row in table.rows([order]):

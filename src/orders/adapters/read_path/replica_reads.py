@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import TypeVar
 
 from orders.adapters.read_path.circuit_breaker import CircuitBreaker
-from orders.domain.errors import DamagedOrder, Unavailable
+from orders.domain.errors import OrdersError, Unavailable
 from orders.domain.order.document import StoredOrder
 from orders.domain.order.model import Order
 from orders.domain.order.queries import Cursor, OrderQuery, Page
@@ -29,15 +29,24 @@ class ReplicaReads(OrderRepository):
     ) -> None:
         self._primary = primary
         self._replica = replica
-        self._breaker = breaker or CircuitBreaker("the replica", timeout=2.0, failures=1)
+        self._breaker = breaker or CircuitBreaker("the replica", timeout=2.0)
 
     async def get(self, order_uids: Collection[str]) -> dict[str, bytes]:
         """See ``OrderReader.get``."""
         found: dict[str, bytes] = {}
-        with suppress(Unavailable, DamagedOrder):
+        try:
             found = await self._breaker.call(lambda: self._replica.get(order_uids))
+        except Unavailable as failure:
+            found |= failure.found
+        except OrdersError:
+            pass  # the primary has it, or fails likewise
         missing = [uid for uid in order_uids if uid not in found]
-        return found | await self._primary.get(missing) if missing else found
+        if not missing:
+            return found
+        try:
+            return found | await self._primary.get(missing)
+        except Unavailable as failure:
+            raise Unavailable(str(failure), failure.since, {**found, **failure.found}) from failure
 
     async def page(self, query: OrderQuery, limit: int, after: Cursor | None = None) -> Page:
         """See ``OrderRepository.page``."""
@@ -52,6 +61,6 @@ class ReplicaReads(OrderRepository):
         return await self._primary.save_many(orders)
 
     async def _first(self, read: Callable[[OrderRepository], Awaitable[_T]]) -> _T:
-        with suppress(Unavailable):
+        with suppress(OrdersError):
             return await self._breaker.call(lambda: read(self._replica))
         return await read(self._primary)

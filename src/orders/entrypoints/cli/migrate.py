@@ -10,17 +10,17 @@ from orders.config import Settings
 from orders.domain.errors import OrdersError, UnsuitableDatabase
 from orders.entrypoints.startup import EXIT_CONFIG, NEEDED_BY, settings_or_exit, start_logging
 
+_SHARDS = 32
+
 
 @click.command()
 @click.option("--distribute", is_flag=True, help="Then distribute the tables over a Citus cluster.")
 @click.option(
     "--shards",
     type=click.IntRange(1, 64_000),
-    default=32,
-    show_default=True,
-    help="Shards of each table, with --distribute.",
+    help=f"Shards of each table, with --distribute.  [default: {_SHARDS}]",
 )
-def migrate(*, distribute: bool, shards: int) -> None:
+def migrate(*, distribute: bool, shards: int | None) -> None:
     """Apply missing migrations to the database.
 
     Several may run at the same time: they wait for each other. Exits with 1 if the database is
@@ -33,10 +33,14 @@ def migrate(*, distribute: bool, shards: int) -> None:
       ORDERS_POSTGRES_DSN=postgresql://orders@coordinator/orders \\
         orders migrate --distribute --shards 64
     """
+    if shards is not None and not distribute:
+        raise click.UsageError("--shards is for --distribute")
     settings = settings_or_exit(NEEDED_BY["migrate"])
     start_logging(settings, "migrate")
     try:
-        applied, distributed = asyncio.run(_migrate(settings, shards if distribute else None))
+        applied, distributed = asyncio.run(
+            _migrate(settings, (shards or _SHARDS) if distribute else None)
+        )
     except UnsuitableDatabase as error:
         click.echo(f"orders: {error}", err=True)
         raise SystemExit(EXIT_CONFIG) from None
@@ -47,9 +51,9 @@ def migrate(*, distribute: bool, shards: int) -> None:
     if not applied:
         click.echo("the schema is up to date")
     if distributed:
-        click.echo(f"distributed {', '.join(distributed)} over {shards} shards")
+        click.echo(f"distributed {', '.join(distributed)} over {shards or _SHARDS} shards")
     elif distribute:
-        click.echo("the tables are distributed already")
+        click.echo("the tables are distributed already: their shards stay as they are")
 
 
 async def _migrate(settings: Settings, shards: int | None) -> tuple[Sequence[str], Sequence[str]]:
