@@ -29,6 +29,6 @@ def run_short(drill: Drill, request: pytest.FixtureRequest, folder: Path) -> Non
     servers: Servers = request.getfixturevalue(fixture)
     print(f"to repeat: DRILL_SEED={SEED}")  # noqa: T201 (shown where it fails)
     result = perform(drill, servers, folder, SEED, long=False, say=print)
-    assert result.failure is None
+    assert result.failure is None, result.failure
     assert result.tally.is_kept, "\n".join(result.tally.findings)
     assert result.tally.sent > 0
