@@ -1,13 +1,11 @@
 """Group 2 on Citus: a worker of the cluster is killed or frozen."""
 
-import time
-
 import psycopg
 
 from drills.api import api
 from drills.drill import drill
 from drills.stage import Stage
-from drills.steady import steady, wait_until_told
+from drills.steady import in_mid_ingest, steady, wait_until_told
 
 
 @drill(2, "Citus: a worker killed in the midst of ingest", needs="citus")
@@ -22,15 +20,10 @@ def citus_worker_killed(stage: Stage) -> None:
         api(stage, ORDERS_CACHE_LOCAL_BYTES="0", ORDERS_REDIS_URL="") as readers,
         steady(stage),
     ):
-        known = stage.traffic.orders(100)
-        for document in known:
-            stage.traffic.send_order(document)
+        known = stage.traffic.send_orders(100)
         stage.wait_for_stored(len(known), 30)
         for number in range(kills):
-            before = stage.stored()
-            with stage.traffic.flow(1_000, seconds=2.0):
-                stage.wait_for_stored(before + 1, 30)
-                time.sleep(stage.chance(0.0, 1.0))
+            with in_mid_ingest(stage):
                 stage.say(f"kill {number + 1} of {kills}")
                 stage.servers.workers[number % len(stage.servers.workers)].kill()
                 wait_until_told(stage, "cannot store, waiting", times=number + 1)

@@ -31,7 +31,7 @@ class Drill:
         if self.needs == "citus" and CITUS not in os.environ:
             return f"no Citus cluster: set {CITUS}"
         if self.needs == "pgbouncer" and pgbouncer.find() is None:
-            return "no PgBouncer: install the package pgbouncer"
+            return pgbouncer.MISSING
         return None
 
     def on_citus(self) -> "Drill":

@@ -10,7 +10,7 @@ from drills.api import api
 from drills.drill import drill
 from drills.servers import HarmedPostgres
 from drills.stage import Stage
-from drills.steady import steady
+from drills.steady import in_mid_ingest, steady
 from orders_dev import ports
 from tests.integration.pgbouncer import PgBouncer
 from tests.integration.standby import Standby
@@ -40,9 +40,7 @@ def _fail_over(stage: Stage, harm: Callable[[TcpProxy], None]) -> None:
     stage.consumers.start("two")
     stage.wait_for_topics()
     with api(stage) as readers, steady(stage):
-        known = stage.traffic.orders(50)
-        for document in known:
-            stage.traffic.send_order(document)
+        known = stage.traffic.send_orders(50)
         stage.wait_for_stored(len(known), 30)
         readers.read(known)
         with readers.reading(known, unknown=False), stage.traffic.flow(1_000, seconds=3.0):
@@ -107,10 +105,7 @@ def postgres_replica_killed(stage: Stage) -> None:
     ]
     with api(stage, ORDERS_POSTGRES_READ_DSN=replica) as readers, steady(stage):
         for harm in harms:
-            known = stage.traffic.orders(200)
-            for document in known:
-                stage.traffic.send_order(document)
-            stage.traffic.flush()
+            known = stage.traffic.send_orders(200)
             stage.wait_for_lag(30)
             with readers.reading(known):
                 harm()
@@ -131,18 +126,12 @@ def pgbouncer_killed(stage: Stage) -> None:
     stage.wait_for_topics()
     with api(stage) as readers, steady(stage):
         for number in range(kills):
-            before = stage.stored()
-            with stage.traffic.flow(1_000, seconds=2.0):
-                stage.wait_for_stored(before + 1, 30)
-                time.sleep(stage.chance(0.0, 1.0))
+            with in_mid_ingest(stage):
                 stage.say(f"kill {number + 1} of {kills}")
                 bouncer.stop()
                 time.sleep(stage.chance(0.0, 1.0))
                 bouncer.start()
-        known = stage.traffic.orders(50)
-        for document in known:
-            stage.traffic.send_order(document)
-        stage.traffic.flush()
+        known = stage.traffic.send_orders(50)
         stage.wait_for_lag(30)
         readers.read(known)
 

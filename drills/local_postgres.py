@@ -9,13 +9,16 @@ from pathlib import Path
 
 import psycopg
 
+from drills.harmed import Harmed
 from drills.waiting import wait_until
+from orders_dev.identity import identity
+from orders_dev.postgres import accepts_connections
 
 _SECONDS = 60
 
 
-class LocalPostgres:
-    """What ``Harmed`` is for a server of the drills.
+class LocalPostgres(Harmed):
+    """See ``Harmed``; all its processes are frozen, and killed, as a machine loses its power.
 
     Takes the command and the user from the running process, so that it can be started again.
     """
@@ -36,7 +39,7 @@ class LocalPostgres:
         self._user, self._group = process.stat().st_uid, process.stat().st_gid
 
     def start(self) -> None:
-        """Start it unless it runs, and wait until it answers."""
+        """See ``Harmed.start``."""
         if self._pid() is None:
             self._unlock()
             with self._folder.with_name(self._folder.name + ".log").open("ab") as log:
@@ -53,7 +56,7 @@ class LocalPostgres:
                     stderr=log,
                     start_new_session=True,
                 )
-        wait_until(self._answers, _SECONDS, "PostgreSQL answers")
+        wait_until(lambda: accepts_connections(self.dsn), _SECONDS, "PostgreSQL answers")
 
     def _unlock(self) -> None:
         """Remove the lock files of a killed run: its process exists until somebody waits for it."""
@@ -64,26 +67,13 @@ class LocalPostgres:
             self._lock_file.unlink()
 
     def stop(self) -> None:
-        """Stop it in good order."""
+        """See ``Harmed.stop``."""
         self.thaw()
         self._end(signal.SIGINT)
 
     def kill(self) -> None:
-        """End all its processes by SIGKILL, as a machine does that loses its power."""
+        """See ``Harmed.kill``."""
         self._end(signal.SIGKILL)
-
-    def freeze(self) -> None:
-        """Stop all its processes: connections stay, answers do not come."""
-        self._signal(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        """End the freeze, if there is one."""
-        self._signal(signal.SIGCONT)
-
-    def heal(self) -> None:
-        """Have it up, whatever was done to it."""
-        self.thaw()
-        self.start()
 
     def _end(self, number: signal.Signals) -> None:
         pids = list(self._processes())
@@ -91,9 +81,10 @@ class LocalPostgres:
         for pid in pids if number is signal.SIGKILL else pids[:1]:
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
-        wait_until(lambda: not any(map(_runs, pids)), _SECONDS, "PostgreSQL has ended")
+        wait_until(lambda: not any(map(identity, pids)), _SECONDS, "PostgreSQL has ended")
 
-    def _signal(self, number: signal.Signals) -> None:
+    def send(self, number: signal.Signals) -> None:
+        """See ``Harmed.send``."""
         for pid in self._processes():
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
@@ -109,20 +100,6 @@ class LocalPostgres:
     def _pid(self) -> int | None:
         with suppress(FileNotFoundError):
             pid = int(self._lock_file.read_text().partition("\n")[0])
-            if _runs(pid):
+            if identity(pid):
                 return pid
         return None
-
-    def _answers(self) -> bool:
-        try:
-            psycopg.connect(self.dsn, connect_timeout=2).close()
-        except psycopg.OperationalError:
-            return False
-        return True
-
-
-def _runs(pid: int) -> bool:
-    """Whether there is such a process; one that has ended and was not waited for does not run."""
-    with suppress(FileNotFoundError, ProcessLookupError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    return False

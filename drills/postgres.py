@@ -6,7 +6,7 @@ import time
 from drills.drill import drill
 from drills.postgres_door import PostgresDoor
 from drills.stage import Stage
-from drills.steady import steady, wait_until_told
+from drills.steady import in_mid_ingest, steady, wait_until_told
 from drills.waiting import wait_until
 
 AN_ORDER = 1_000
@@ -40,10 +40,7 @@ def postgres_killed(stage: Stage) -> None:
     stage.wait_for_topics()
     with steady(stage):
         for number in range(kills):
-            before = stage.stored()
-            with stage.traffic.flow(1_000, seconds=2.0):
-                stage.wait_for_stored(before + 1, 30)
-                time.sleep(stage.chance(0.0, 1.5))
+            with in_mid_ingest(stage, latest=1.5):
                 stage.say(f"kill {number + 1} of {kills}")
                 stage.servers.postgres.kill()
                 time.sleep(stage.chance(0.0, 1.0))

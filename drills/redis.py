@@ -61,8 +61,7 @@ def _perform(stage: Stage, harms: Mapping[str, Harm]) -> None:
     stage.consumers.start()
     stage.wait_for_topics()
     with api(stage) as readers, steady(stage):
-        known = stage.traffic.orders(300)
-        _send(stage, known)
+        known = stage.traffic.send_orders(300)
         stage.wait_for_stored(300, 30)
         for _ in range(rounds):
             states: dict[str, Harm] = {"up": Harm(_unharmed), **harms}
@@ -90,10 +89,9 @@ def _ingest(
     Returns some of the stored orders, the latest among them, and the seconds that ingest took.
     """
     stage.wait_for_lag(30)
-    sent = stage.traffic.orders(amount)
     # The consumer is frozen until all are sent, so that its speed is measured, not the sender's.
     stage.consumers.send(signal.SIGSTOP)
-    _send(stage, sent)
+    sent = stage.traffic.send_orders(amount)
     with harm.lasting(stage), readers.reading(known):
         started = time.monotonic()
         stage.consumers.send(signal.SIGCONT)
@@ -107,12 +105,6 @@ def _ingest(
         moment(stage)
         readers.read(some)
     return known[-50:] + sent[-50:], took
-
-
-def _send(stage: Stage, documents: Sequence[Document]) -> None:
-    for document in documents:
-        stage.traffic.send_order(document)
-    stage.traffic.flush()
 
 
 def _wait_for_cache(stage: Stage, readers: Readers, documents: Sequence[Document]) -> None:

@@ -14,7 +14,7 @@ from tests.integration.redis.own_server import OwnServer
 from tests.integration.redis.replicated import OwnCluster, Replicated, follows, running
 
 PROMOTION_SECONDS = 20.0
-"""Within which a replica is promoted; these servers are told to wait for a second at most."""
+"""Within which a replica is promoted; these servers are set to wait for a second at most."""
 BACK_SECONDS = 15.0
 """Within which the cache is in use after that; the circuit breaker pauses for 5 s at most."""
 REPLICA_SECONDS = 60.0
@@ -70,10 +70,7 @@ def _perform(stage: Stage, url: str, master: Callable[[], OwnServer]) -> None:
 
 def _ingested(stage: Stage, amount: int) -> list[Document]:
     """Send that many orders, and return them once they are stored."""
-    documents = stage.traffic.orders(amount)
-    for document in documents:
-        stage.traffic.send_order(document)
-    stage.traffic.flush()
+    documents = stage.traffic.send_orders(amount)
     uids = [document["order_uid"] for document in documents]
     with psycopg.connect(stage.dsn, autocommit=True) as connection:
         wait_until(

@@ -11,6 +11,7 @@ from pathlib import Path
 import psycopg
 from psycopg.conninfo import make_conninfo
 
+from drills.harmed import Harmed
 from drills.local_postgres import LocalPostgres
 from orders_dev import ports
 from orders_dev.kafka import KafkaBroker, new_cluster_id
@@ -29,49 +30,35 @@ _WORKERS = "SELECT nodename, nodeport FROM pg_dist_node WHERE groupid > 0 AND sh
 _OTHER_PROCESSES = "SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
 
 
-class Harmed:
-    """A server, and what may be done to it. ``server`` is the thing itself."""
+class HarmedServer(Harmed):
+    """A server of the drills. ``server`` is the thing itself."""
 
     def __init__(self, server: Server) -> None:
         self.server = server
 
     def start(self) -> None:
-        """Start it unless it runs; its data and port are those from before."""
+        """See ``Harmed.start``."""
         if not self.server.running:
             self.server.start()
 
     def stop(self) -> None:
-        """Stop it in good order."""
+        """See ``Harmed.stop``."""
         self.thaw()
         self.server.stop()
 
     def kill(self) -> None:
-        """End it by SIGKILL; its data stays."""
-        self._signal(signal.SIGKILL)
+        """See ``Harmed.kill``."""
+        self.send(signal.SIGKILL)
         self.server.stop()
 
-    def freeze(self) -> None:
-        """Stop it in its tracks: connections stay, answers do not come. Not for PostgreSQL, whose
-        sessions are processes of their own: put a TcpProxy before it.
-        """
-        self._signal(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        """End the freeze, if there is one."""
-        self._signal(signal.SIGCONT)
-
-    def heal(self) -> None:
-        """Have it up, whatever was done to it."""
-        self.thaw()
-        self.start()
-
-    def _signal(self, number: signal.Signals) -> None:
+    def send(self, number: signal.Signals) -> None:
+        """See ``Harmed.send``."""
         if self.server.running and self.server.pid is not None:
             os.kill(self.server.pid, number)
 
 
-class HarmedPostgres(Harmed):
-    """PostgreSQL, which is many processes."""
+class HarmedPostgres(HarmedServer):
+    """PostgreSQL, which is many processes. To freeze it, put a TcpProxy before it."""
 
     def __init__(self, server: PostgresServer) -> None:
         super().__init__(server)
@@ -82,7 +69,7 @@ class HarmedPostgres(Harmed):
         with psycopg.connect(self._postgres.dsn) as connection:
             found = connection.execute(_OTHER_PROCESSES).fetchall()
         # The first process first: it would treat the death of another as a crash, and restart it.
-        self._signal(signal.SIGKILL)
+        self.send(signal.SIGKILL)
         for (pid,) in found:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -95,15 +82,15 @@ class Servers:
     ``workers``: those of a Citus cluster.
     """
 
-    workers: Sequence[LocalPostgres] = ()
+    workers: Sequence[Harmed] = ()
 
     def __init__(self, folder: Path, brokers: int = 1) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._taken: set[int] = set()
         self._postgres = PostgresServer(folder / "postgres", self._port())
         self._valkey = ValkeyServer(folder / "valkey", self._port())
-        self.postgres: Harmed | LocalPostgres = HarmedPostgres(self._postgres)
-        self.redis = Harmed(self._valkey)
+        self.postgres: Harmed = HarmedPostgres(self._postgres)
+        self.redis: Harmed = HarmedServer(self._valkey)
         controllers = {node: self._port() for node in range(1, brokers + 1)}
         cluster_id = new_cluster_id()
         self._detour = self._port(), self._port()
@@ -119,7 +106,7 @@ class Servers:
             )
             for node, controller in controllers.items()
         ]
-        self.brokers = [Harmed(broker) for broker in self._brokers]
+        self.brokers: list[Harmed] = [HarmedServer(broker) for broker in self._brokers]
 
     @property
     def broker(self) -> Harmed:
@@ -178,7 +165,7 @@ class Servers:
         """Stop all of them."""
         self._each(lambda server: server.stop())
 
-    def _each(self, do: Callable[[Harmed | LocalPostgres], None]) -> None:
+    def _each(self, do: Callable[[Harmed], None]) -> None:
         # At once: of several brokers none is ready before the others are.
         servers = (self.postgres, *self.workers, self.redis, *self.brokers)
         with ThreadPoolExecutor(len(servers)) as pool:

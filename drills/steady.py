@@ -1,5 +1,6 @@
 """What is asked of consumers while a server that they need is harmed."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -30,6 +31,19 @@ def steady(stage: Stage, *, dead_letters: int = 0) -> Iterator[None]:
     assert after == before, f"the group's members were {before}, and are {after}"
     written = sum(stage.topics.ends(stage.dlq_topic))
     assert written == dead_letters, f"{written} dead letters instead of {dead_letters}"
+
+
+@contextmanager
+def in_mid_ingest(stage: Stage, latest: float = 1.0) -> Iterator[None]:
+    """Enter the block while orders flow and are stored, at a random moment of ``latest`` seconds.
+
+    They flow on beside the block, and all are sent when it is left.
+    """
+    before = stage.stored()
+    with stage.traffic.flow(1_000, seconds=2.0):
+        stage.wait_for_stored(before + 1, 30)
+        time.sleep(stage.chance(0.0, latest))
+        yield
 
 
 def times_told(stage: Stage, text: str) -> int:

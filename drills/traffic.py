@@ -70,12 +70,14 @@ class Traffic:
             **({"key": document["order_uid"].encode()} | to),
         )
 
-    def send_orders(self, amount: int, *, array: int = 1, **to: Any) -> None:
-        """Send that many new orders, one a message or in arrays; returns when all are safe."""
+    def send_orders(self, amount: int, *, array: int = 1, **to: Any) -> list[Document]:
+        """Send that many new orders, one a message or in arrays; return them when all are safe."""
         left = amount
+        sent: list[Document] = []
         while left:
             documents = self.orders(min(left, max(array, 500)))
             left -= len(documents)
+            sent += documents
             if array == 1:
                 for document in documents:
                     self.send_order(document, **to)
@@ -84,6 +86,7 @@ class Traffic:
                     part = documents[start : start + array]
                     self.send(json.dumps(part).encode(), [Good(each) for each in part], **to)
         self.flush()
+        return sent
 
     @contextmanager
     def flow(self, amount: int, seconds: float, *, array: int = 1) -> Iterator[threading.Event]:

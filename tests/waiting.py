@@ -8,7 +8,7 @@ from drills.waiting import wait_until
 from orders.domain.errors import Unavailable
 from orders.domain.ports import Dependency
 
-__all__ = ["settle", "until", "wait_until", "works"]
+__all__ = ["says", "settle", "until", "wait_until", "works"]
 
 
 async def until(
@@ -38,3 +38,12 @@ async def works(dependency: Dependency) -> bool:
     except (Unavailable, TimeoutError):
         return False
     return True
+
+
+async def says(dependency: Dependency, reason: str) -> bool:
+    """Whether a check of it fails now with this reason."""
+    try:
+        await dependency.check()
+    except Unavailable as error:
+        return reason in str(error)
+    return False

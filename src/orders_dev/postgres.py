@@ -158,11 +158,7 @@ class PostgresServer(Server):
         )
 
     def _is_ready(self) -> bool:
-        try:
-            with psycopg.connect(self._dsn("postgres"), connect_timeout=_CONNECT_SECONDS):
-                return True
-        except psycopg.OperationalError:
-            return False
+        return accepts_connections(self._dsn("postgres"))
 
     def _after_start(self) -> None:
         with psycopg.connect(self._dsn("postgres"), autocommit=True) as connection:
@@ -182,6 +178,15 @@ class PostgresServer(Server):
         path.unlink(missing_ok=True)
         path.touch(mode=0o600)
         path.write_text(text, "utf-8")
+
+
+def accepts_connections(dsn: str) -> bool:
+    """Whether a server, or a pooler and the server behind it, lets a client in."""
+    try:
+        with psycopg.connect(dsn, connect_timeout=_CONNECT_SECONDS):
+            return True
+    except psycopg.OperationalError:
+        return False
 
 
 def program(name: str) -> Path:

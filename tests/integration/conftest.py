@@ -10,7 +10,9 @@ import pytest
 from tests.integration import pgbouncer
 from tests.integration.postgres_fixtures import (  # noqa: F401 (fixtures for all below)
     database_dsn,
+    distributed_dsn,
     empty_database_dsn,
+    schema_dsn,
     template_database,
 )
 from tests.integration.servers import choice, docker_engine

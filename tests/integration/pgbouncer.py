@@ -3,17 +3,18 @@
 import os
 import pwd
 import shutil
-import signal
 import subprocess
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from drills.waiting import wait_until
 from orders_dev import ports
+from orders_dev.postgres import accepts_connections
+
+MISSING = "no PgBouncer: install the package pgbouncer"
 
 _SECONDS = 20
 
@@ -90,18 +91,14 @@ ignore_startup_parameters = extra_float_digits
             os.close(descriptor)
         wait_until(self._answers, _SECONDS, "PgBouncer answers")
 
-    def stop(self, how: signal.Signals = signal.SIGKILL) -> None:
-        """End it, which cuts all connections."""
+    def stop(self) -> None:
+        """Kill it, which cuts all connections."""
         if self._process:
-            self._process.send_signal(how)
+            self._process.kill()
             self._process.wait(_SECONDS)
             self._process = None
 
     def _answers(self) -> bool:
         assert self._process is not None
         assert self._process.poll() is None, "PgBouncer has ended"
-        try:
-            psycopg.connect(self.dsn, connect_timeout=2).close()
-        except psycopg.OperationalError:
-            return False
-        return True
+        return accepts_connections(self.dsn)

@@ -12,6 +12,9 @@ from psycopg.conninfo import make_conninfo
 from orders.adapters.postgres.database import PostgresDatabase
 from orders.adapters.postgres.migrations import Migrator
 
+SHARDS = 4
+"""Of each distributed table: few, since each costs time."""
+
 
 def create_database(admin_dsn: str, template: str = "template0") -> str:
     """Make a database of a new name; returns its DSN."""
@@ -54,7 +57,7 @@ def create_schema(citus_dsn: str) -> str:
 def create_distributed_schema(citus_dsn: str) -> str:
     """The same, with the distributed tables."""
     dsn = create_schema(citus_dsn)
-    asyncio.run(migrate(dsn, shards=4))
+    asyncio.run(migrate(dsn, SHARDS))
     return dsn
 
 
@@ -80,6 +83,21 @@ def empty_database_dsn(postgres_dsn: str) -> Iterator[str]:
     dsn = create_database(postgres_dsn)
     yield dsn
     drop_database(postgres_dsn, dsn)
+
+
+@pytest.fixture
+def schema_dsn(citus_dsn: str) -> Iterator[str]:
+    """An empty schema of this test's own on a Citus cluster."""
+    dsn = create_schema(citus_dsn)
+    yield dsn
+    drop_schema(citus_dsn, dsn)
+
+
+@pytest.fixture
+def distributed_dsn(schema_dsn: str) -> str:
+    """The same with distributed tables."""
+    asyncio.run(migrate(schema_dsn, SHARDS))
+    return schema_dsn
 
 
 @pytest.fixture

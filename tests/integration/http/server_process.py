@@ -87,12 +87,3 @@ class ServerProcess:
     def stop(self, by: signal.Signals = signal.SIGTERM, seconds: float = 15) -> int:
         self.process.send_signal(by)
         return self.exit_code(seconds)
-
-
-def is_running(pid: int) -> bool:
-    """Whether it runs; a zombie does not."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return state != "Z"

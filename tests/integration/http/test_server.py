@@ -13,7 +13,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.integration.http.server_process import ServerProcess, is_running
+from orders_dev.identity import identity
+from tests.integration.http.server_process import ServerProcess
 from tests.integration.http.serving import SECRET
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks into /proc")
@@ -37,7 +38,7 @@ def test_stops_when_asked(tmp_path: Path, by: signal.Signals) -> None:
         # One that has not opened yet has nothing to close; the first answer was the other's.
         server.wait_until(lambda: server.log.count("opened") == 2, 10, "both workers are open")
         assert server.stop(by, seconds=3) == 0
-        assert not any(map(is_running, workers))
+        assert not any(map(identity, workers))
         assert server.log.count("closed in order") == 2
 
 
@@ -61,7 +62,7 @@ def test_a_request_in_hand_holds_the_end_up_for_the_grace_alone(tmp_path: Path, 
         began = time.monotonic()
         assert server.stop(seconds=8) == 0
         assert 1.5 < time.monotonic() - began < 6
-        assert not is_running(worker)
+        assert not identity(worker)
         waiting.join(5)
         assert not waiting.is_alive()
 
@@ -86,7 +87,7 @@ def test_workers_end_with_a_main_process_that_is_killed(tmp_path: Path) -> None:
         server.process.kill()
         server.process.wait()
         server.wait_until(
-            lambda: not any(map(is_running, workers)), 10, "all workers have ended, the stuck too"
+            lambda: not any(map(identity, workers)), 10, "all workers have ended, the stuck too"
         )
         stuck.join(5)
         with ServerProcess(tmp_path, port=server.port) as next_one:
@@ -135,4 +136,4 @@ def test_a_worker_that_is_killed_ends_all(tmp_path: Path) -> None:
         one, other = server.worker_ids()
         os.kill(one, signal.SIGKILL)
         assert server.exit_code() == 1
-        assert not is_running(other)
+        assert not identity(other)

@@ -19,14 +19,13 @@ from orders.adapters.kafka.replay_journal import KafkaReplayJournal
 from orders.bootstrap import to_kafka_settings
 from orders.config import Settings
 from orders.domain.errors import Unavailable
-from orders.domain.ports import Dependency
 from orders_dev import ports
 from orders_dev.kafka import KafkaBroker
 from tests.contracts.inspection import SECRET
 from tests.integration.kafka.certificates import Authority
 from tests.integration.kafka.fake_broker import announce, answer_in_tls, fake_broker, refuse_login
 from tests.integration.kafka.opened import opened
-from tests.waiting import until
+from tests.waiting import says, until
 
 TRIES = 7
 """Connections of consumer and producer together after which each has tried again several times."""
@@ -103,14 +102,6 @@ def case(request: pytest.FixtureRequest, authority: Authority, tmp_path: Path) -
     with fake_broker(behaviour, context, seen) as bootstrap:
         reason, advice = TLS[name]
         yield Case(settings_for(bootstrap, **options), reason, advice, seen)
-
-
-async def says(dependency: Dependency, reason: str) -> bool:
-    try:
-        await dependency.check()
-    except Unavailable as error:
-        return reason in str(error)
-    return False
 
 
 async def test_the_cause_is_said_everywhere_and_logged_once(

@@ -21,12 +21,11 @@ from orders.adapters.kafka.message_source import KafkaMessageSource
 from orders.bootstrap import to_kafka_settings
 from orders.config import Settings
 from orders.domain.errors import Unavailable
-from orders.domain.ports import Dependency
 from orders_dev import ports
 from orders_dev.kafka import KafkaBroker
 from tests.integration.kafka.certificates import Authority
 from tests.integration.kafka.opened import opened
-from tests.waiting import until, works
+from tests.waiting import says, until, works
 
 PASSWORD = "hunter2"
 SESSION_MS = 2_000
@@ -125,14 +124,6 @@ def token(lives: float = 3_600) -> str:
     parts = ({"alg": "none"}, {"sub": "alice", "iat": now - 3_700, "exp": now + lives})
     encoded = (base64.urlsafe_b64encode(json.dumps(part).encode()).decode() for part in parts)
     return ".".join(part.rstrip("=") for part in encoded) + "."
-
-
-async def says(dependency: Dependency, reason: str) -> bool:
-    try:
-        await dependency.check()
-    except Unavailable as error:
-        return reason in str(error)
-    return False
 
 
 async def state_of(settings: KafkaSettings) -> tuple[str, str]:

@@ -1,7 +1,6 @@
 """Distributed tables on a real Citus cluster; the repository's contract runs on it as well."""
 
-import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import psycopg
 import pytest
@@ -21,29 +20,12 @@ from orders.domain.errors import Unavailable, UnsuitableDatabase
 from orders.domain.order.queries import OrderQuery
 from tests.contracts.inspection import found
 from tests.contracts.order_repository import numbered, order_of, uids
-from tests.integration.postgres_fixtures import create_schema, drop_schema, migrate
-
-SHARDS = 4
+from tests.integration.postgres_fixtures import SHARDS
 
 
 @pytest.fixture
-def schema(citus_dsn: str) -> Iterator[str]:
-    """A DSN for an empty schema of this test's own."""
-    dsn = create_schema(citus_dsn)
-    yield dsn
-    drop_schema(citus_dsn, dsn)
-
-
-@pytest.fixture
-def distributed(schema: str) -> str:
-    """The same with distributed tables."""
-    asyncio.run(migrate(schema, SHARDS))
-    return schema
-
-
-@pytest.fixture
-async def database(schema: str) -> AsyncIterator[PostgresDatabase]:
-    opened = PostgresDatabase(schema, pool_max=2)
+async def database(schema_dsn: str) -> AsyncIterator[PostgresDatabase]:
+    opened = PostgresDatabase(schema_dsn, pool_max=2)
     await opened.open()
     yield opened
     await opened.close()
@@ -73,17 +55,17 @@ async def test_a_plain_server_cannot_be_distributed(empty_database_dsn: str) -> 
         await database.close()
 
 
-def test_one_order_is_asked_of_one_shard(distributed: str) -> None:
+def test_one_order_is_asked_of_one_shard(distributed_dsn: str) -> None:
     statement = "EXPLAIN " + DISTRIBUTED_DOCUMENTS.decode()
-    with psycopg.connect(distributed) as connection:
+    with psycopg.connect(distributed_dsn) as connection:
         rows = connection.execute(statement.encode(), {"order_uids": ["uid"]}).fetchall()
     assert "Task Count: 1" in [line.strip() for (line,) in rows]
 
 
 async def test_a_row_that_a_shard_refuses_is_rejected_alone_with_its_reason(
-    distributed: str, database: PostgresDatabase
+    distributed_dsn: str, database: PostgresDatabase
 ) -> None:
-    with psycopg.connect(distributed, autocommit=True) as admin:
+    with psycopg.connect(distributed_dsn, autocommit=True) as admin:
         admin.execute("ALTER TABLE orders ADD CONSTRAINT small CHECK (sm_id < 1000)")
     repository = PostgresOrderRepository(database)
     good = numbered(9)
@@ -94,9 +76,9 @@ async def test_a_row_that_a_shard_refuses_is_rejected_alone_with_its_reason(
 
 
 async def test_a_session_from_before_the_extension_is_replaced(
-    distributed: str,
+    distributed_dsn: str,
 ) -> None:
-    database = PostgresDatabase(distributed, pool_max=1)
+    database = PostgresDatabase(distributed_dsn, pool_max=1)
     await database.open()
     try:
         repository = PostgresOrderRepository(database)
@@ -111,12 +93,12 @@ async def test_a_session_from_before_the_extension_is_replaced(
 
 
 async def test_workers_serve_as_well_as_the_coordinator(
-    distributed: str, database: PostgresDatabase
+    distributed_dsn: str, database: PostgresDatabase
 ) -> None:
-    with psycopg.connect(distributed, autocommit=True) as admin:
+    with psycopg.connect(distributed_dsn, autocommit=True) as admin:
         found = admin.execute("SELECT nodename, nodeport FROM pg_dist_node WHERE groupid > 0")
         workers = [
-            PostgresDatabase(make_conninfo(distributed, host=host, port=port), pool_max=2)
+            PostgresDatabase(make_conninfo(distributed_dsn, host=host, port=port), pool_max=2)
             for host, port in found
         ]
         if not workers:
@@ -142,7 +124,7 @@ async def test_workers_serve_as_well_as_the_coordinator(
 
 
 async def test_later_migrations_apply_to_distributed_tables(
-    distributed: str, database: PostgresDatabase, monkeypatch: pytest.MonkeyPatch
+    distributed_dsn: str, database: PostgresDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = b"""
         ALTER TABLE orders ADD COLUMN extra text;
@@ -156,8 +138,8 @@ async def test_later_migrations_apply_to_distributed_tables(
     assert await Migrator(database).migrate() == []
 
 
-def test_shards_can_be_moved_to_another_node(distributed: str) -> None:
-    with psycopg.connect(distributed, autocommit=True) as admin:
+def test_shards_can_be_moved_to_another_node(distributed_dsn: str) -> None:
+    with psycopg.connect(distributed_dsn, autocommit=True) as admin:
         keys = admin.execute(
             "SELECT logicalrelid::regclass::text FROM pg_dist_partition"
             " WHERE logicalrelid::regclass::text = ANY (%s) AND NOT EXISTS"
@@ -168,24 +150,24 @@ def test_shards_can_be_moved_to_another_node(distributed: str) -> None:
 
 
 async def test_it_is_named_by_the_log_and_by_doctor(
-    schema: str, database: PostgresDatabase
+    schema_dsn: str, database: PostgresDatabase
 ) -> None:
     migrator = Migrator(database)
     with capture_logs() as lines:
         await migrator.migrate()
     assert [line["event"] for line in lines] == ["PostgreSQL has Citus"]
-    engine = found(await PostgresInspection(schema, 8).inspect(), "engine")
+    engine = found(await PostgresInspection(schema_dsn, 8).inspect(), "engine")
     assert (engine.state, engine.advice) == ("warning", "run `orders migrate --distribute`")
     await migrator.distribute(SHARDS)
-    with psycopg.connect(schema, autocommit=True) as admin:
-        password = conninfo_to_dict(schema).get("password") or ""
+    with psycopg.connect(schema_dsn, autocommit=True) as admin:
+        password = conninfo_to_dict(schema_dsn).get("password") or ""
         admin.execute(
             sql.SQL("CREATE ROLE no_lock_timeout LOGIN SUPERUSER PASSWORD {}").format(
                 sql.Literal(password)
             )
         )
         try:
-            dsn = make_conninfo(schema, user="no_lock_timeout")
+            dsn = make_conninfo(schema_dsn, user="no_lock_timeout")
             engine = found(await PostgresInspection(dsn, 8).inspect(), "engine")
             assert engine.state == "warning"
             admin.execute(engine.advice.removeprefix("on the coordinator: ").encode())

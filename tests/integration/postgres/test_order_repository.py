@@ -1,6 +1,6 @@
 """The repository in PostgreSQL, on a plain server and on Citus."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
@@ -10,7 +10,6 @@ from orders.adapters.postgres.order_repository import PostgresOrderRepository
 from orders.adapters.postgres.session import Pooler
 from orders.domain.ports import OrderRepository
 from tests.contracts.order_repository import OrderRepositoryContract, check_any_orders
-from tests.integration.postgres_fixtures import create_distributed_schema, drop_schema
 
 
 @asynccontextmanager
@@ -42,7 +41,5 @@ class TestPostgresOrderRepository(OrderRepositoryContract):
 
 class TestCitusOrderRepository(TestPostgresOrderRepository):
     @pytest.fixture
-    def dsn(self, citus_dsn: str) -> Iterator[str]:
-        dsn = create_distributed_schema(citus_dsn)
-        yield dsn
-        drop_schema(citus_dsn, dsn)
+    def dsn(self, distributed_dsn: str) -> str:
+        return distributed_dsn

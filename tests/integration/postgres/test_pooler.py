@@ -18,7 +18,7 @@ from tests.contracts.order_repository import (
     numbered,
     uids,
 )
-from tests.integration.pgbouncer import PgBouncer, find
+from tests.integration.pgbouncer import MISSING, PgBouncer, find
 from tests.integration.postgres.test_order_repository import opened
 
 TRANSACTION: Pooler = "transaction"
@@ -27,7 +27,7 @@ TRANSACTION: Pooler = "transaction"
 @pytest.fixture
 def bouncer(database_dsn: str, tmp_path: Path) -> Iterator[PgBouncer]:
     if find() is None:
-        pytest.skip("no PgBouncer: install the package pgbouncer")
+        pytest.skip(MISSING)
     with PgBouncer(database_dsn, tmp_path) as running:
         yield running
 

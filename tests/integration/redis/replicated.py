@@ -96,7 +96,7 @@ class OwnCluster:
     """Three masters that share the slots, each with a replica where ``replicas`` is 1.
 
     Args:
-        announced: the ports that clients are told, instead of the nodes' own ones.
+        announced: the ports that clients get instead of the nodes' own ones.
     """
 
     def __init__(
@@ -134,7 +134,7 @@ class OwnCluster:
         self._wait_until_whole(copies=1 if replicas else 0)
 
     def owner(self, prefix: str) -> OwnServer:
-        """The node that has the keys of this prefix, told by one that is up."""
+        """The node that has the keys of this prefix, by one that is up."""
         slot = int(_ask(self._any(), "CLUSTER", "KEYSLOT", prefix))
         for first, last, (_, port, *_), *_ in _ask(self._any(), "CLUSTER", "SLOTS"):
             if first <= slot <= last:

@@ -1,6 +1,7 @@
 """The cache on a real cluster: both of its keys in one slot, on whichever node; TLS; a failover."""
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from functools import partial
 from uuid import uuid4
 
@@ -30,10 +31,21 @@ from tests.waiting import until, works
 PREFIXES = tuple(f"orders-{n}" for n in range(6))
 
 
+def three_nodes(folders: pytest.TempPathFactory) -> AbstractContextManager[OwnCluster]:
+    return running(OwnCluster(folders.mktemp("cluster"), replicas=0))
+
+
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnCluster]:
     """Three nodes that share the slots, and that no test harms."""
-    with running(OwnCluster(tmp_path_factory.mktemp("cluster"), replicas=0)) as servers:
+    with three_nodes(tmp_path_factory) as servers:
+        yield servers
+
+
+@pytest.fixture
+def own_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnCluster]:
+    """The same for a test that harms them."""
+    with three_nodes(tmp_path_factory) as servers:
         yield servers
 
 
@@ -110,37 +122,31 @@ async def test_a_failover_heals_without_a_restart(
         await cache.close()
 
 
-async def test_a_cluster_without_some_of_its_slots_is_down(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> None:
-    with running(OwnCluster(tmp_path_factory.mktemp("cluster"), replicas=0)) as servers:
-        cache = await open_cache(servers.url, "orders")
+async def test_a_cluster_without_some_of_its_slots_is_down(own_cluster: OwnCluster) -> None:
+    cache = await open_cache(own_cluster.url, "orders")
+    await cache.check()
+    for node in own_cluster.nodes:
+        with node.client() as client:
+            client.execute_command("CLUSTER", "FLUSHSLOTS")
+    text = "the cluster is down, or a part of it that is needed"
+    with pytest.raises(Unavailable, match=text):
         await cache.check()
-        for node in servers.nodes:
+    (finding, *_) = await RedisInspection(own_cluster.url, "orders").inspect()
+    assert finding.text == text
+    await cache.close()
+
+
+async def test_closed_after_a_failure_it_keeps_no_connection(own_cluster: OwnCluster) -> None:
+    cache = await open_cache(own_cluster.url, "orders")
+    await cache.check()
+    own_cluster.owner("orders").kill()
+    with pytest.raises(Unavailable):
+        await cache.check()
+    await cache.close()
+    for node in own_cluster.nodes:
+        if node.running:
             with node.client() as client:
-                client.execute_command("CLUSTER", "FLUSHSLOTS")
-        text = "the cluster is down, or a part of it that is needed"
-        with pytest.raises(Unavailable, match=text):
-            await cache.check()
-        (finding, *_) = await RedisInspection(servers.url, "orders").inspect()
-        assert finding.text == text
-        await cache.close()
-
-
-async def test_closed_after_a_failure_it_keeps_no_connection(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> None:
-    with running(OwnCluster(tmp_path_factory.mktemp("cluster"), replicas=0)) as servers:
-        cache = await open_cache(servers.url, "orders")
-        await cache.check()
-        servers.owner("orders").kill()
-        with pytest.raises(Unavailable):
-            await cache.check()
-        await cache.close()
-        for node in servers.nodes:
-            if node.running:
-                with node.client() as client:
-                    await until(partial(_is_alone, client))
+                await until(partial(_is_alone, client))
 
 
 def _is_alone(client: Redis) -> bool:

@@ -116,7 +116,7 @@ def test_the_client_reads_from_leaders_only_and_names_no_rack() -> None:
 )
 def test_no_other_module_does(path: Path) -> None:
     text = path.read_text()
-    assert "SLF001" not in text  # how ruff is told that a private part is used on purpose
+    assert "SLF001" not in text  # how a private part that is used on purpose is marked for ruff
     tree = ast.parse(text)
     imported = set()
     for node in ast.walk(tree):

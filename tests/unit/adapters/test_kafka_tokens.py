@@ -1,6 +1,5 @@
 """Where the token for OAUTHBEARER comes from, and what is said when there is none."""
 
-import os
 import shlex
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import pytest
 from orders.adapters.kafka.client import tokens
 from orders.adapters.kafka.client.failures import NotConnectedError
 from orders.adapters.kafka.client.tokens import TokenProvider
+from orders_dev.identity import identity
 from tests.waiting import wait_until
 
 SECRET = "hunter2"
@@ -75,13 +75,4 @@ def test_a_command_that_takes_too_long_is_ended_with_all_that_it_started(
     provider = TokenProvider(None, f"sh -c 'sleep 1000 & echo $! > {file}; wait; echo {SECRET}'")
     assert "takes more than 0.5 s" in failure_of(provider).failure.reason
     started = int(file.read_text())
-
-    def is_gone() -> bool:
-        try:
-            os.kill(started, 0)
-        except ProcessLookupError:
-            return True
-        state = Path(f"/proc/{started}/stat").read_text().rpartition(")")[2].split()[0]
-        return state == "Z"  # ended, and not waited for by whoever adopts it
-
-    wait_until(is_gone, 10, "what it started has ended")
+    wait_until(lambda: identity(started) is None, 10, "what it started has ended")

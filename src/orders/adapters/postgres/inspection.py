@@ -203,7 +203,13 @@ class PostgresInspection(Inspection):
         )
 
     def _durability(self, facts: Any) -> list[Finding]:
-        return [_durable(facts)]
+        names = ("fsync", "full_page_writes", "synchronous_commit")
+        off = [name for name in names if getattr(facts, name) == "off"]
+        if off:
+            text = f"confirmed transactions may be lost in a crash: {', '.join(off)} off"
+            advice = "set to on, and restart the consumers"
+            return [_finding("durability", "problem", text, advice)]
+        return [_finding("durability", "ok", "confirmed transactions survive a crash")]
 
     def _connections(self, facts: Any) -> Finding:
         text = f"{facts.used} of {facts.slots} in use, one process takes up to {self._pool_max}"
@@ -312,15 +318,6 @@ def _version(facts: Any) -> Finding:
         advice = f"upgrade it to {OLDEST} or newer"
         return _finding("version", "problem", f"PostgreSQL {facts.version} is too old", advice)
     return _finding("version", "ok", f"PostgreSQL {facts.version}")
-
-
-def _durable(facts: Any) -> Finding:
-    names = ("fsync", "full_page_writes", "synchronous_commit")
-    off = [name for name in names if getattr(facts, name) == "off"]
-    if off:
-        text = f"confirmed transactions may be lost in a crash: {', '.join(off)} off"
-        return _finding("durability", "problem", text, "set to on, and restart the consumers")
-    return _finding("durability", "ok", "confirmed transactions survive a crash")
 
 
 def _unreachable(text: str, advice: str) -> Finding:

@@ -31,9 +31,8 @@ _ADD_COLUMN = "ALTER TABLE schema_migrations ADD COLUMN IF NOT EXISTS oldest_com
 
 
 _LOCAL_TABLES = """
-    SELECT name FROM unnest(%s::text[]) WITH ORDINALITY AS wanted (name, position)
+    SELECT name FROM unnest(%s::text[]) AS name
     WHERE NOT EXISTS (SELECT FROM pg_dist_partition WHERE logicalrelid = to_regclass(name))
-    ORDER BY position
 """
 _DISTRIBUTE = """
     SELECT create_distributed_table(
@@ -88,20 +87,18 @@ class Migrator:
             async with session.transaction():
                 await _configure(session, lock_timeout=0.0)
                 await session.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
-                names = [*(table.name for table in TABLES), _VERSIONS]
-                cursor = await session.execute(_LOCAL_TABLES, [names])
-                local = [name for (name,) in await cursor.fetchall()]
-                for name in local:
-                    if name == _VERSIONS:
-                        await session.execute(_ADD_KEY)
-                        await session.execute(_TO_EVERY_NODE)
-                    else:
-                        # The others follow the first one, with as many shards beside its own.
-                        place = (
-                            (shards, "none") if name == TABLES[0].name else (None, TABLES[0].name)
-                        )
-                        await session.execute(_DISTRIBUTE, [name, *place])
-        return [name for name in local if name != _VERSIONS]
+                first, *others = names = [table.name for table in TABLES]
+                cursor = await session.execute(_LOCAL_TABLES, [[*names, _VERSIONS]])
+                local = {name for (name,) in await cursor.fetchall()}
+                if first in local:
+                    await session.execute(_DISTRIBUTE, [first, shards, "none"])
+                for name in others:  # beside the rows of the first with the same order_uid
+                    if name in local:
+                        await session.execute(_DISTRIBUTE, [name, None, first])
+                if _VERSIONS in local:
+                    await session.execute(_ADD_KEY)
+                    await session.execute(_TO_EVERY_NODE)
+        return [name for name in names if name in local]
 
     async def verify(self) -> list[str]:
         """Apply nothing; return if this version can work with the database, or may soon.
