@@ -1,21 +1,27 @@
 """Distributed tables on a real Citus cluster; the repository's contract runs on it as well."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 
 import psycopg
 import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.errors import InternalError_
 from structlog.testing import capture_logs
 
 from orders.adapters.postgres import schema as schema_module
 from orders.adapters.postgres.access import WRITE
+from orders.adapters.postgres.bisecting_save import BisectingSave
 from orders.adapters.postgres.database import PostgresDatabase
+from orders.adapters.postgres.errors import translated
 from orders.adapters.postgres.inspection import PostgresInspection
 from orders.adapters.postgres.migrations import Migrator
 from orders.adapters.postgres.order_repository import PostgresOrderRepository
 from orders.adapters.postgres.read_sql import DISTRIBUTED_DOCUMENTS
+from orders.adapters.postgres.session import Session
 from orders.adapters.postgres.tables import TABLES
+from orders.adapters.postgres.writing import copy_orders
 from orders.domain.errors import Unavailable, UnsuitableDatabase
 from orders.domain.order.queries import OrderQuery
 from tests.contracts.inspection import found
@@ -29,6 +35,19 @@ async def database(schema_dsn: str) -> AsyncIterator[PostgresDatabase]:
     await opened.open()
     yield opened
     await opened.close()
+
+
+@contextmanager
+def superuser(dsn: str, name: str) -> Iterator[tuple[str, psycopg.Connection]]:
+    """A role without settings of its own; gives its DSN, and a session of the administrator."""
+    password = sql.Literal(conninfo_to_dict(dsn).get("password") or "")
+    role = sql.Identifier(name)
+    with psycopg.connect(dsn, autocommit=True) as admin:
+        admin.execute(sql.SQL("CREATE ROLE {} LOGIN SUPERUSER PASSWORD {}").format(role, password))
+        try:
+            yield make_conninfo(dsn, user=name), admin
+        finally:
+            admin.execute(sql.SQL("DROP ROLE {}").format(role))
 
 
 async def test_what_is_stored_moves_with_its_tables_and_a_second_time_changes_nothing(
@@ -73,6 +92,23 @@ async def test_a_row_that_a_shard_refuses_is_rejected_alone_with_its_reason(
     assert report.saved == set(uids(good))
     assert report.rejected.keys() == {"uid-0004x"}
     assert "check violation (23514)" in report.rejected["uid-0004x"]
+
+
+async def test_a_lock_timeout_on_a_worker_is_known_without_a_bisection(
+    distributed_dsn: str, database: PostgresDatabase
+) -> None:
+    with superuser(distributed_dsn, "lock_timeout") as (dsn, admin):
+        admin.execute("ALTER ROLE lock_timeout SET lock_timeout = 100")
+        async with (
+            database.connection(60) as holder,
+            holder.transaction(force_rollback=True),
+            await Session.connect(dsn) as waiting,
+            waiting.transaction(force_rollback=True),
+        ):
+            await copy_orders(holder, numbered(1))
+            with pytest.raises(InternalError_) as raised:
+                await BisectingSave(waiting, 60).save(numbered(9))
+    assert str(translated(raised.value)).endswith("lock not available (55P03)")
 
 
 async def test_a_session_from_before_the_extension_is_replaced(
@@ -159,20 +195,10 @@ async def test_it_is_named_by_the_log_and_by_doctor(
     engine = found(await PostgresInspection(schema_dsn, 8).inspect(), "engine")
     assert (engine.state, engine.advice) == ("warning", "run `orders migrate --distribute`")
     await migrator.distribute(SHARDS)
-    with psycopg.connect(schema_dsn, autocommit=True) as admin:
-        password = conninfo_to_dict(schema_dsn).get("password") or ""
-        admin.execute(
-            sql.SQL("CREATE ROLE no_lock_timeout LOGIN SUPERUSER PASSWORD {}").format(
-                sql.Literal(password)
-            )
-        )
-        try:
-            dsn = make_conninfo(schema_dsn, user="no_lock_timeout")
-            engine = found(await PostgresInspection(dsn, 8).inspect(), "engine")
-            assert engine.state == "warning"
-            admin.execute(engine.advice.removeprefix("on the coordinator: ").encode())
-            engine = found(await PostgresInspection(dsn, 8).inspect(), "engine")
-            assert engine.state == "ok"
-            assert engine.text.endswith(f"{SHARDS} shards of each table")
-        finally:
-            admin.execute("DROP ROLE no_lock_timeout")
+    with superuser(schema_dsn, "no_lock_timeout") as (dsn, admin):
+        engine = found(await PostgresInspection(dsn, 8).inspect(), "engine")
+        assert engine.state == "warning"
+        admin.execute(engine.advice.removeprefix("on the coordinator: ").encode())
+        engine = found(await PostgresInspection(dsn, 8).inspect(), "engine")
+        assert engine.state == "ok"
+        assert engine.text.endswith(f"{SHARDS} shards of each table")

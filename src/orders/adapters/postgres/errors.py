@@ -21,6 +21,7 @@ _TRANSIENT = frozenset(
         "25P04",
     }
 )
+_LOCK_TIMEOUT, _LOCK_TIMEOUT_TEXT = "55P03", "canceling statement due to lock timeout"
 _ROW_CLASSES = frozenset({"22", "23", "44", "54", "P0"})
 _ACCESS_CLASSES = frozenset({"0A", "0L", "0P", "28", "3D", "3F", "42"})
 
@@ -32,7 +33,7 @@ def translated(error: psycopg.Error) -> OrdersError:
     connection), the classes 08, 40, 53, 55, 57 and 58, a read-only server, missing tables and
     rights.
     """
-    state = error.sqlstate
+    state = _state(error)
     if state is None:
         return Unavailable("the connection to PostgreSQL failed")
     if is_access_fault(error):
@@ -47,7 +48,8 @@ def sanitize(error: psycopg.Error) -> psycopg.Error:
 
     Otherwise a logged chain of causes would contain rows with personal data.
     """
-    error.args = (condition(error.sqlstate) if error.sqlstate else type(error).__name__,)
+    state = _state(error)
+    error.args = (condition(state) if state else type(error).__name__,)
     return error
 
 
@@ -82,7 +84,9 @@ def may_be_row_fault(error: Exception) -> bool:
 
     Citus reports whatever a shard refuses during COPY as an internal error.
     """
-    return is_row_fault(error) or isinstance(error, InternalError_)
+    if isinstance(error, InternalError_):
+        return _state(error) != _LOCK_TIMEOUT
+    return is_row_fault(error)
 
 
 def is_access_fault(error: psycopg.Error) -> bool:
@@ -108,6 +112,17 @@ def may_be_known_order(error: Exception) -> bool:
 def is_too_long(error: Exception) -> bool:
     """Whether a statement timed out; half of the batch may succeed in time."""
     return isinstance(error, QueryCanceled)
+
+
+def _state(error: psycopg.Error) -> str | None:
+    """Return its SQLSTATE, or that of a lock timeout on a worker of Citus during COPY.
+
+    Of that Citus only passes the text on. To find out by a bisection would take one more lock
+    timeout for each step; in another language it has to.
+    """
+    if isinstance(error, InternalError_) and error.diag.message_primary == _LOCK_TIMEOUT_TEXT:
+        return _LOCK_TIMEOUT
+    return error.sqlstate
 
 
 def condition(state: str) -> str:
