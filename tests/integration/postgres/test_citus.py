@@ -7,21 +7,21 @@ import psycopg
 import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from psycopg.errors import InternalError_
+from psycopg.errors import InternalError_, UniqueViolation
 from structlog.testing import capture_logs
 
 from orders.adapters.postgres import schema as schema_module
 from orders.adapters.postgres.access import WRITE
 from orders.adapters.postgres.bisecting_save import BisectingSave
 from orders.adapters.postgres.database import PostgresDatabase
-from orders.adapters.postgres.errors import translated
+from orders.adapters.postgres.errors import is_known_order, translated
 from orders.adapters.postgres.inspection import PostgresInspection
 from orders.adapters.postgres.migrations import Migrator
 from orders.adapters.postgres.order_repository import PostgresOrderRepository
 from orders.adapters.postgres.read_sql import DISTRIBUTED_DOCUMENTS
 from orders.adapters.postgres.session import Session
 from orders.adapters.postgres.tables import TABLES
-from orders.adapters.postgres.writing import copy_orders
+from orders.adapters.postgres.writing import copy_orders, insert_order
 from orders.domain.errors import Unavailable, UnsuitableDatabase
 from orders.domain.order.queries import OrderQuery
 from tests.contracts.inspection import found
@@ -92,6 +92,17 @@ async def test_a_row_that_a_shard_refuses_is_rejected_alone_with_its_reason(
     assert report.saved == set(uids(good))
     assert report.rejected.keys() == {"uid-0004x"}
     assert "check violation (23514)" in report.rejected["uid-0004x"]
+
+
+async def test_an_order_that_a_shard_has_is_known_by_its_key(
+    distributed_dsn: str,
+) -> None:
+    async with await Session.connect(distributed_dsn) as session:
+        (order,) = numbered(1)
+        await insert_order(session, order)
+        with pytest.raises(UniqueViolation) as raised:
+            await insert_order(session, order)
+    assert is_known_order(raised.value)
 
 
 async def test_a_lock_timeout_on_a_worker_is_known_without_a_bisection(

@@ -93,9 +93,11 @@ async def look(dsn: str, pooler: Pooler) -> list[Finding]:
 
 
 async def test_it_is_recognized(bouncer: PgBouncer, database_dsn: str) -> None:
+    before = await settings_of_all_connections(bouncer.dsn)
     finding = found(await look(bouncer.dsn, "session"), "pooler")
     assert finding.state == "warning"
     assert "ORDERS_POSTGRES_POOLER=transaction" in finding.advice
+    assert await settings_of_all_connections(bouncer.dsn) == before
     assert "pooler" not in {each.what for each in await look(database_dsn, "session")}
 
 

@@ -100,8 +100,13 @@ def is_worker_down(error: psycopg.Error) -> bool:
 
 
 def is_known_order(error: Exception) -> bool:
-    """Whether the cause is an order_uid that is already stored; Citus does not always tell."""
-    return isinstance(error, UniqueViolation) and error.diag.constraint_name == ORDERS_KEY
+    """Whether the cause is an order_uid that is already stored; of a COPY Citus does not tell."""
+    if not isinstance(error, UniqueViolation):
+        return False
+    # A shard's constraint has the shard's number in its name, which Citus gives in the text alone.
+    return error.diag.constraint_name == ORDERS_KEY or bool(
+        re.search(rf'"{ORDERS_KEY}_\d+"$', error.diag.message_primary or "")
+    )
 
 
 def may_be_known_order(error: Exception) -> bool:

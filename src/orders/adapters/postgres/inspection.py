@@ -96,11 +96,10 @@ class PostgresInspection(Inspection):
         if unreachable := await in_daemon_thread(self._probe):
             return [unreachable]
         try:
-            # As the product connects: other settings would lead to other findings.
             session = await Session.connect(
                 make_conninfo(self._dsn, connect_timeout=_CONNECT_SECONDS),
                 application_name="orders doctor",
-                pooler=self._pooler,
+                pooler="transaction",  # there may be one that nobody told us of
             )
         except UnsuitableDatabase as error:
             text, _, advice = str(error).partition(": ")
@@ -183,24 +182,22 @@ class PostgresInspection(Inspection):
         return [_finding("engine", "ok", f"{text}{shards} shards of each table")]
 
     def _pooling(self, session: Session, facts: Any) -> list[Finding]:
-        # A pooler makes up the process id that it gives to its clients.
-        is_pooled = session.info.backend_pid != facts.pid
-        if session.missing_settings:
+        if self._pooler == "transaction" and session.missing_settings:
             changes = "; ".join(
                 f"ALTER ROLE {facts.role} IN DATABASE {facts.database} SET {name} = '{value}'"
                 for name, value in session.missing_settings.items()
             )
             text = f"the role lacks settings: {', '.join(session.missing_settings)}"
             return [_finding("pooler", "warning", text, f"run: {changes}")]
-        if is_pooled and self._pooler == "session":
-            text = "there is a pooler in front of the server"
-            advice = "set ORDERS_POSTGRES_POOLER=transaction, unless it is in session mode"
-            return [_finding("pooler", "warning", text, advice)]
-        return (
-            [_finding("pooler", "ok", "the role has the settings for transaction mode")]
-            if is_pooled
-            else []
-        )
+        # A pooler makes up the process id that it gives to its clients.
+        if session.info.backend_pid == facts.pid:
+            return []
+        if self._pooler == "transaction":
+            text = "the role has the settings for transaction mode"
+            return [_finding("pooler", "ok", text)]
+        text = "there is a pooler in front of the server"
+        advice = "set ORDERS_POSTGRES_POOLER=transaction, unless it is in session mode"
+        return [_finding("pooler", "warning", text, advice)]
 
     def _durability(self, facts: Any) -> list[Finding]:
         names = ("fsync", "full_page_writes", "synchronous_commit")
