@@ -57,8 +57,9 @@ def _try(check: MutationCheck, copy: Path, environment: Mapping[str, str]) -> tu
     shutil.rmtree(copy, ignore_errors=True)
     shutil.copytree(ROOT / "src", copy, ignore=shutil.ignore_patterns("__pycache__"))
     with_it = _run(check.test, copy, environment)
-    if with_it.returncode != pytest.ExitCode.OK:
-        return True, f"{check.test} ends with {with_it.returncode} without the mutation"
+    if with_it.returncode != pytest.ExitCode.OK or " passed" not in with_it.stdout:
+        result = (with_it.stdout.splitlines() or [""])[-1]
+        return True, f"without the mutation {check.test} ends with {with_it.returncode}: {result}"
     file = copy / "orders" / check.file
     text = file.read_text("utf-8")
     if check.present not in text:

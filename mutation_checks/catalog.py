@@ -36,9 +36,9 @@ MUTATION_CHECKS = (
     ),
     MutationCheck(
         "another writer of the same order is no error (idempotent path)",
-        "adapters/postgres/errors.py",
-        "return isinstance(error, UniqueViolation | InternalError_)",
-        "return False",
+        "adapters/postgres/bisecting_save.py",
+        "if isinstance(error, UniqueViolation):",
+        "if False:",
         f"{_POSTGRES}test_saving.py::test_another_writer_that_commits_between_query_and_write_wins",
     ),
     MutationCheck(
@@ -327,5 +327,42 @@ MUTATION_CHECKS = (
         "    if has_more_values(text, MAX_VALUES):\n",
         "    if False:\n",
         "tests/unit/domain/intake/test_value_bound.py::test_very_many_values_are_one_fault",
+    ),
+    MutationCheck(
+        "what a replica lacks is asked of the primary",
+        "adapters/read_path/replica_reads.py",
+        "missing = [uid for uid in order_uids if uid not in found]",
+        "missing = [] if found else order_uids",
+        "tests/unit/adapters/test_replica_reads.py"
+        "::test_only_what_the_replica_lacks_is_asked_of_the_primary",
+    ),
+    MutationCheck(
+        "behind a pooler of transactions no statement is prepared",
+        "adapters/postgres/session.py",
+        'kwargs["prepare_threshold"] = None',
+        "pass",
+        f"{_POSTGRES}test_pooler.py::TestPooledOrderRepository",
+    ),
+    MutationCheck(
+        "behind a pooler of transactions no setting is changed",
+        "adapters/postgres/session.py",
+        "if not is_pooled:",
+        "if True:",
+        f"{_POSTGRES}test_pooler.py::test_it_is_recognized",
+    ),
+    MutationCheck(
+        "on Citus an order that is stored is no error",
+        "adapters/postgres/errors.py",
+        "return _state(error) != _LOCK_TIMEOUT",
+        "return False",
+        f"{_POSTGRES}test_order_repository.py::TestCitusOrderRepository"
+        "::test_saving_again_changes_nothing",
+    ),
+    MutationCheck(
+        "on Citus a lock timeout is no row's fault",
+        "adapters/postgres/errors.py",
+        "return _state(error) != _LOCK_TIMEOUT",
+        "return True",
+        f"{_POSTGRES}test_citus.py::test_a_lock_timeout_on_a_worker_is_known_without_a_bisection",
     ),
 )

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 
 from msgspec import Struct, field
+from psycopg.errors import UniqueViolation
 
 from orders.adapters.postgres.documents import read_documents
 from orders.adapters.postgres.errors import (
     is_known_order,
     is_row_fault,
     is_too_long,
-    may_be_known_order,
     may_be_row_fault,
     rejection_reason,
 )
@@ -77,7 +77,7 @@ class BisectingSave(Struct):
         if error is None:
             self.saved += [order.order_uid for order in batch]
             return
-        if may_be_known_order(error):
+        if isinstance(error, UniqueViolation):
             # Another writer may have just committed at least one of these.
             unknown = await self._unknown(batch)
             if len(unknown) < len(batch):

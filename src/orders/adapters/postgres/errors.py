@@ -109,11 +109,6 @@ def is_known_order(error: Exception) -> bool:
     )
 
 
-def may_be_known_order(error: Exception) -> bool:
-    """Whether the cause may be an order_uid that is already stored."""
-    return isinstance(error, UniqueViolation | InternalError_)
-
-
 def is_too_long(error: Exception) -> bool:
     """Whether a statement timed out; half of the batch may succeed in time."""
     return isinstance(error, QueryCanceled)
@@ -133,7 +128,7 @@ def _state(error: psycopg.Error) -> str | None:
 def condition(state: str) -> str:
     """Format a SQLSTATE with its name: ``numeric value out of range (22003)``."""
     try:
-        name = psycopg.errors.lookup(state).__name__
+        name = psycopg.errors.lookup(state).__name__.rstrip("_")
     except KeyError:
         return f"SQLSTATE {state}"
     return f"{re.sub(r'(?<!^)(?=[A-Z])', ' ', name).lower()} ({state})"
