@@ -341,7 +341,7 @@ MUTATION_CHECKS = (
         "adapters/postgres/session.py",
         'kwargs["prepare_threshold"] = None',
         "pass",
-        f"{_POSTGRES}test_pooler.py::TestPooledOrderRepository",
+        f"{_POSTGRES}test_pooler.py::TestPooledOrderRepository::test_saving_again_changes_nothing",
     ),
     MutationCheck(
         "behind a pooler of transactions no setting is changed",
