@@ -7,7 +7,7 @@ import asyncio
 import operator
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Protocol
+from typing import Any, Protocol
 
 from dependency_injector import containers, providers
 
@@ -99,6 +99,22 @@ def _choose_local_cache(settings: Settings) -> str:
     return "bounded" if settings.cache_local_bytes else "none"
 
 
+def _tracing(settings: Settings, process: str, backend: str) -> Any:
+    """Create what decorates adapters and records their work; None, and no import, if it is off."""
+    if not settings.tracing:
+        return None
+    from orders.adapters.traced.tracing import Tracing  # noqa: PLC0415 (an extra)
+
+    return Tracing(
+        process, is_in_memory=backend == "memory", client_limit=settings.tracing_client_limit
+    )
+
+
+def _traced(part: str, tracing: Any, adapter: Any, *names: str) -> Any:
+    """Return ``adapter``, decorated if tracing is on; ``names`` are those of topic and group."""
+    return adapter if tracing is None else getattr(tracing, part)(adapter, *names)
+
+
 def _concurrent_stores(pool_max: int) -> int:
     """Return how many batches are stored at a time; leaves a connection for health checks."""
     return max(1, min(CONCURRENT_STORES, pool_max - 1))
@@ -114,6 +130,9 @@ class Container(containers.DeclarativeContainer):
     settings = providers.Dependency(instance_of=Settings)
     process = providers.Dependency(instance_of=str)
     backend = providers.Dependency(instance_of=str, default="servers")
+
+    tracing = providers.Singleton(_tracing, settings, process, backend)
+    tracing_resources = providers.Callable(lambda tracing: [tracing] if tracing else [], tracing)
 
     database = providers.Singleton(
         PostgresDatabase,
@@ -141,6 +160,7 @@ class Container(containers.DeclarativeContainer):
         ),
         memory=providers.Singleton(MemoryOrderRepository),
     )
+    traced_repository = providers.Singleton(_traced, "repository", tracing, repository)
 
     which_cache = providers.Callable(_choose_cache, settings, backend)
     redis = providers.Singleton(
@@ -154,6 +174,12 @@ class Container(containers.DeclarativeContainer):
         redis=providers.Singleton(CircuitBreakerCache, redis),
         none=providers.Singleton(NoCache),
         memory=providers.Singleton(MemoryCache, capacity=settings.provided.cache_capacity),
+    )
+    traced_cache = providers.Selector(
+        which_cache,
+        redis=providers.Singleton(_traced, "cache", tracing, cache),
+        none=cache,
+        memory=providers.Singleton(_traced, "cache", tracing, cache),
     )
     cache_resources = providers.Selector(
         which_cache,
@@ -181,7 +207,13 @@ class Container(containers.DeclarativeContainer):
         servers=providers.Singleton(KafkaDeadLetters, producer, kafka_settings),
         memory=memory_dead_letters,
     )
-    dead_letters = providers.Singleton(LoggedDeadLetters, dead_letter_topic)
+    dead_letters = providers.Singleton(
+        _traced,
+        "dead_letters",
+        tracing,
+        providers.Singleton(LoggedDeadLetters, dead_letter_topic),
+        settings.provided.kafka_dlq_topic,
+    )
     dead_letter_reader = providers.Selector(
         backend,
         servers=providers.Singleton(KafkaDeadLetterReader, kafka_settings),
@@ -214,14 +246,32 @@ class Container(containers.DeclarativeContainer):
         ),
         none=providers.Singleton(NoLocalCache, cache),
     )
-    reader = providers.Singleton(CachedOrderReader, repository, cache, local_cache)
-    look_up = providers.Singleton(LookUpOrder, reader, local_cache)
-    list_orders = providers.Singleton(ListOrders, repository)
-    publish_document = providers.Singleton(PublishDocument, publisher)
-    publish_random = providers.Singleton(PublishRandom, generator, publisher)
+    reader = providers.Singleton(CachedOrderReader, traced_repository, traced_cache, local_cache)
+    look_up = providers.Singleton(
+        LookUpOrder,
+        providers.Singleton(_traced, "reader", tracing, reader),
+        providers.Singleton(_traced, "local_cache", tracing, local_cache),
+    )
+    list_orders = providers.Singleton(ListOrders, traced_repository)
+    traced_publisher = providers.Singleton(
+        _traced, "publisher", tracing, publisher, settings.provided.kafka_topic
+    )
+    publish_document = providers.Singleton(PublishDocument, traced_publisher)
+    publish_random = providers.Singleton(PublishRandom, generator, traced_publisher)
     warm_up = providers.Singleton(WarmUpCache, repository, cache, settings.provided.cache_capacity)
     ingest = providers.Singleton(
-        IngestBatch, repository, dead_letters, cache, settings.provided.cache_capacity
+        _traced,
+        "ingest",
+        tracing,
+        providers.Singleton(
+            IngestBatch,
+            traced_repository,
+            dead_letters,
+            traced_cache,
+            settings.provided.cache_capacity,
+        ),
+        settings.provided.kafka_topic,
+        settings.provided.kafka_group,
     )
     list_dead_letters = providers.Singleton(ListDeadLetters, dead_letter_reader, replay_journal)
     show_dead_letter = providers.Singleton(ShowDeadLetter, dead_letter_reader, replay_journal)
@@ -310,7 +360,14 @@ class Container(containers.DeclarativeContainer):
     )
     ingest_pipeline = providers.Factory(
         IngestPipeline,
-        source,
+        providers.Singleton(
+            _traced,
+            "source",
+            tracing,
+            source,
+            settings.provided.kafka_topic,
+            settings.provided.kafka_group,
+        ),
         ingest,
         providers.Singleton(LoggedIngest, store_health),
         run_in_thread=providers.Object(in_daemon_thread),

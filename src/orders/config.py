@@ -7,6 +7,7 @@ not set.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec
 from io import StringIO
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -174,6 +175,16 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Meta(extra=_choice("auto", "json", "console")),
         _about("auto: console on a terminal, else JSON lines"),
     ] = "auto"
+    tracing: Annotated[
+        bool,
+        Meta(extra={"rule": "must be true or false"}),
+        _about("API and consumer record spans; OTEL_* variables say where they go"),
+    ] = False
+    tracing_client_limit: Annotated[
+        int,
+        Meta(ge=0, extra={"rule": "must be a whole number of 0 or more"}),
+        _about("requests a second whose traceparent has them recorded, for each API process"),
+    ] = 10
 
     @property
     def allowed_hosts(self) -> tuple[str, ...]:
@@ -331,6 +342,8 @@ def _raw(name: str, given: Mapping[str, str], faults: list[str]) -> str | None:
 def _joint_faults(values: Mapping[str, Any]) -> list[str]:
     """Check rules between settings."""
     faults = _kafka_security_faults(values)
+    if values.get("tracing") and not all(map(_is_installed, _TRACING_PACKAGES)):
+        faults.append("ORDERS_TRACING: needs packages that are missing: install orders[tracing]")
     topic, dlq_topic = (
         # Kafka takes . and _ for the same: of two such topics it creates only one.
         values.get(name, getattr(Settings(), name)).replace(".", "_")
@@ -389,10 +402,18 @@ def _kafka_security_faults(values: Mapping[str, Any]) -> list[str]:
     return faults
 
 
+def _is_installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # a package that it is in
+        return False
+
+
 def _no_fault(_: str) -> str | None:
     return None
 
 
+_TRACING_PACKAGES = ("opentelemetry.sdk.trace", "opentelemetry.exporter.otlp.proto.http")
 _CLIENT_CERTIFICATE = ("kafka_ssl_certificate", "kafka_ssl_key", "kafka_ssl_key_password")
 _FAULTS = {
     "postgres_dsn": addresses.postgres_fault,

@@ -7,6 +7,7 @@ since drivers put values of rows and addresses of servers into it; its type and 
 import logging
 import sys
 import traceback
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, TextIO
 
@@ -24,11 +25,21 @@ _QUIET = {
     "asyncio": logging.WARNING,
     "_granian": logging.WARNING,
     "litestar": logging.CRITICAL,
+    # It repeats what clients send, and each failure to export.
+    "opentelemetry": logging.CRITICAL,
+    "opentelemetry.sdk.trace.sampling": logging.WARNING,  # variables that it cannot use
 }
 _LEVELS = {name.lower(): level for name, level in logging.getLevelNamesMapping().items()}
 
 
-def configure(level: str, form: str, *, process: str, stream: TextIO = sys.stderr) -> None:
+def configure(
+    level: str,
+    form: str,
+    *,
+    process: str,
+    stream: TextIO = sys.stderr,
+    more: Sequence[Processor] = (),
+) -> None:
     """Configure logging for this process.
 
     Args:
@@ -36,6 +47,7 @@ def configure(level: str, form: str, *, process: str, stream: TextIO = sys.stder
         form: json, console, or auto (console on a terminal).
         process: the name of the process in every line, such as "api".
         stream: where lines go.
+        more: further processors of each line.
     """
     console = form == "console" or (form == "auto" and stream.isatty())
     shared: list[Processor] = [
@@ -45,6 +57,7 @@ def configure(level: str, form: str, *, process: str, stream: TextIO = sys.stder
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _safe_exception,
         _name_process(process),
+        *more,
     ]
     renderer: Processor = (
         structlog.dev.ConsoleRenderer(colors=stream.isatty())

@@ -73,7 +73,12 @@ def exit_on_error() -> Iterator[None]:
 
 def start_logging(settings: Settings, process: str) -> None:
     """Configure logging by the settings; each line has the name of this process."""
-    logs.configure(settings.log_level, settings.log_format, process=process)
+    more = []
+    if settings.tracing:
+        from orders.entrypoints.trace_ids import add_trace_ids  # noqa: PLC0415 (an extra)
+
+        more = [add_trace_ids]
+    logs.configure(settings.log_level, settings.log_format, process=process, more=more)
 
 
 async def migrate_patiently(migrator: Migrates, *, apply: bool) -> None:

@@ -45,7 +45,11 @@ async def consume(settings: Settings, container: Container) -> None:
 
 async def _work(settings: Settings, container: Container, stop: asyncio.Event) -> None:
     async with (
-        open_all(*container.cache_resources(), *container.consumer_resources()),
+        open_all(
+            *container.tracing_resources(),
+            *container.cache_resources(),
+            *container.consumer_resources(),
+        ),
         watch_health(container.consumer_readiness(), SERVERS),
     ):
         log.info("started", topic=settings.kafka_topic, group=settings.kafka_group)

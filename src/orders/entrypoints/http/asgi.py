@@ -50,13 +50,20 @@ def _app(container: Container, settings: Settings, lifespan: Lifespan) -> ASGIAp
         publish_random=container.publish_random(),
         readiness=container.readiness(),
     )
-    return create_app(use_cases, settings, lifespan)
+    app = create_app(use_cases, settings, lifespan)
+    tracing = container.tracing()
+    if tracing is None:
+        return app
+    from orders.entrypoints.http.traced_requests import TracedRequests  # noqa: PLC0415 (an extra)
+
+    return TracedRequests(app, tracing.tracer)
 
 
 @asynccontextmanager
 async def _on_servers(container: Container, settings: Settings) -> AsyncIterator[None]:
     async with (
         open_all(
+            *container.tracing_resources(),
             *container.cache_resources(),
             *container.look_up_resources(),
             *container.api_resources(),
@@ -72,7 +79,7 @@ async def _on_servers(container: Container, settings: Settings) -> AsyncIterator
 async def _in_memory(container: Container, settings: Settings) -> AsyncIterator[None]:
     stop = asyncio.Event()
     async with (
-        open_all(*container.look_up_resources()),
+        open_all(*container.tracing_resources(), *container.look_up_resources()),
         _health(settings, container),
         _in_background(container.ingest_pipeline(run_in_thread=in_daemon_thread).run(stop)),
     ):

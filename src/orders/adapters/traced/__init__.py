@@ -1,0 +1,1 @@
+"""Decorators of ports that record spans of OpenTelemetry; imported only if tracing is on."""

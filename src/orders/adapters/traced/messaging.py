@@ -1,0 +1,67 @@
+"""Traces in the headers of messages: W3C Trace Context, and what spans say about a topic."""
+
+from collections.abc import Iterable
+
+from opentelemetry.propagators.textmap import DefaultGetter
+from opentelemetry.trace import SpanContext, get_current_span
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from orders.domain.intake.messages import Message
+
+MAX_SENDERS = 128
+"""Traces that one batch is recorded in; as many as a span may have links by default."""
+
+_HEADERS = frozenset({"traceparent", "tracestate"})
+_PROPAGATOR = TraceContextTextMapPropagator()
+
+
+class Topic:
+    """A topic in the attributes of spans; ``system`` is ``kafka``, or ``memory``."""
+
+    def __init__(self, system: str, name: str) -> None:
+        self.name = name
+        self._common = {"messaging.system": system, "messaging.destination.name": name}
+
+    def attributes(self, operation: str, kind: str) -> dict[str, str | int | bool]:
+        """The attributes of ``operation``, which is a ``kind`` of the semantic conventions."""
+        return {
+            **self._common,
+            "messaging.operation.name": operation,
+            "messaging.operation.type": kind,
+        }
+
+
+def current_headers() -> dict[str, str]:
+    """The headers that tell the current span, recorded or not; none if there is none."""
+    headers: dict[str, str] = {}
+    _PROPAGATOR.inject(headers)
+    return headers
+
+
+def senders_of(messages: Iterable[Message]) -> list[SpanContext]:
+    """The spans in which the messages were sent: those that are recorded, up to ``MAX_SENDERS``.
+
+    If there are none, one that is not, so that its decision holds here, too.
+    """
+    carriers = dict.fromkeys(
+        carrier for message in messages if message.headers and (carrier := _carrier_of(message))
+    )
+    recorded: dict[SpanContext, None] = {}
+    first: SpanContext | None = None
+    for carrier in carriers:
+        context = get_current_span(
+            _PROPAGATOR.extract(dict(carrier), getter=DefaultGetter())
+        ).get_span_context()
+        if context.trace_flags.sampled:
+            recorded[context] = None
+        elif context.is_valid and first is None:
+            first = context
+        if len(recorded) == MAX_SENDERS:
+            break
+    return list(recorded) or ([] if first is None else [first])
+
+
+def _carrier_of(message: Message) -> tuple[tuple[str, str], ...]:
+    return tuple(
+        (name, value.decode("latin-1")) for name, value in message.headers if name in _HEADERS
+    )
