@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from opentelemetry.trace import SpanContext, SpanKind
 
-from orders.adapters.traced.messaging import MAX_SENDERS, Topic, senders_of
+from orders.adapters.traced.messaging import Topic, decisive, senders_of
 from orders.adapters.traced.spans import Spans
 from orders.domain.intake.messages import Batch, Message, Origin
 from orders.domain.ports import MessageSource
@@ -33,7 +33,7 @@ class _TracedBatch(ParsedBatch, frozen=True, kw_only=True):
             last=later.last,
             started=self.started,
             read=later.read,
-            senders=_joined(self.senders, later.senders),
+            senders=decisive(self.senders + later.senders),
         )
 
 
@@ -79,7 +79,7 @@ class TracedIngest(IngestBatch):
             last=messages[-1].origin,
             started=started,
             read=time.time_ns(),
-            senders=tuple(senders_of(messages)),
+            senders=senders_of(messages),
         )
 
     async def store(
@@ -138,12 +138,3 @@ def _described(batch: _TracedBatch) -> dict[str, str | int | bool]:
         "messaging.destination.partition.id": str(batch.first.partition),
         "messaging.kafka.offset": batch.first.offset,
     }
-
-
-def _joined(
-    senders: tuple[SpanContext, ...], later: tuple[SpanContext, ...]
-) -> tuple[SpanContext, ...]:
-    """All that are recorded, once each; without any, one that is not."""
-    every = dict.fromkeys(senders + later)
-    recorded = tuple(sender for sender in every if sender.trace_flags.sampled)
-    return recorded[:MAX_SENDERS] or tuple(every)[:1]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from opentelemetry.propagators.textmap import DefaultGetter
+from opentelemetry.context import Context
 from opentelemetry.trace import SpanContext, get_current_span
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
@@ -11,6 +11,7 @@ from orders.domain.intake.messages import Message
 MAX_SENDERS = 128
 """Traces that one batch is recorded in; as many as a span may have links by default."""
 
+_Carrier = tuple[tuple[str, str], ...]
 _HEADERS = frozenset({"traceparent", "tracestate"})
 _PROPAGATOR = TraceContextTextMapPropagator()
 
@@ -38,30 +39,30 @@ def current_headers() -> dict[str, str]:
     return headers
 
 
-def senders_of(messages: Iterable[Message]) -> list[SpanContext]:
-    """The spans in which the messages were sent: those that are recorded, up to ``MAX_SENDERS``.
-
-    If there are none, one that is not, so that its decision holds here, too.
-    """
+def senders_of(messages: Iterable[Message]) -> tuple[SpanContext, ...]:
+    """The spans in which the messages were sent; see ``decisive``."""
     carriers = dict.fromkeys(
         carrier for message in messages if message.headers and (carrier := _carrier_of(message))
     )
-    recorded: dict[SpanContext, None] = {}
-    first: SpanContext | None = None
-    for carrier in carriers:
-        context = get_current_span(
-            _PROPAGATOR.extract(dict(carrier), getter=DefaultGetter())
-        ).get_span_context()
-        if context.trace_flags.sampled:
-            recorded[context] = None
-        elif context.is_valid and first is None:
-            first = context
-        if len(recorded) == MAX_SENDERS:
-            break
-    return list(recorded) or ([] if first is None else [first])
+    return decisive(map(_sender_in, carriers))
 
 
-def _carrier_of(message: Message) -> tuple[tuple[str, str], ...]:
+def decisive(senders: Iterable[SpanContext]) -> tuple[SpanContext, ...]:
+    """The different ones of ``senders`` that are recorded, up to ``MAX_SENDERS``.
+
+    If there are none, one that is not, so that its decision holds here, too.
+    """
+    different = {(each.trace_id, each.span_id): each for each in senders if each.is_valid}
+    every = tuple(different.values())
+    recorded = tuple(sender for sender in every if sender.trace_flags.sampled)
+    return recorded[:MAX_SENDERS] or every[:1]
+
+
+def _sender_in(carrier: _Carrier) -> SpanContext:
+    return get_current_span(_PROPAGATOR.extract(dict(carrier), Context())).get_span_context()
+
+
+def _carrier_of(message: Message) -> _Carrier:
     return tuple(
         (name, value.decode("latin-1")) for name, value in message.headers if name in _HEADERS
     )

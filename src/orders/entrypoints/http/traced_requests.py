@@ -35,7 +35,7 @@ class TracedRequests:
         method = scope["method"] if scope["method"] in _METHODS else "_OTHER"
         attributes = {
             "http.request.method": method,
-            "url.scheme": scope["scheme"],
+            "url.scheme": scope.get("scheme", "http"),
             "network.protocol.version": scope["http_version"],
         }
         name = "HTTP" if method == "_OTHER" else method
