@@ -79,8 +79,9 @@ LOCK := env -u PIP_FIND_LINKS -u UV_FIND_LINKS $(BIN)/uv pip compile --quiet --u
 lock: $(READY) ## resolve the dependencies anew
 	$(BIN)/python -m pip install --quiet 'uv>=0.7'
 	$(LOCK) pyproject.toml --extra embedded --extra tracing --group dev --output-file requirements/dev.lock
-	$(LOCK) pyproject.toml --extra tracing --constraint requirements/dev.lock --output-file requirements/runtime.lock
-	$(LOCK) pyproject.toml --extra embedded --extra tracing --constraint requirements/dev.lock --output-file requirements/run.lock
+	$(LOCK) pyproject.toml --constraint requirements/dev.lock --output-file requirements/runtime.lock
+	$(LOCK) pyproject.toml --extra tracing --constraint requirements/dev.lock --output-file requirements/tracing.lock
+	$(LOCK) pyproject.toml --extra embedded --constraint requirements/dev.lock --output-file requirements/run.lock
 	$(LOCK) --group build --constraint requirements/dev.lock --output-file requirements/build.lock
 
 dist: $(READY) ## build the wheel into dist/

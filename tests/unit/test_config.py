@@ -1,5 +1,6 @@
 """The settings: where they come from, and that every fault is told at once."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -327,3 +328,14 @@ def test_host_and_database_are_shown_and_the_password_is_not(
 def test_the_bound_on_the_topic_of_dead_letters_leaves_room_for_that_of_replays() -> None:
     kafka = to_kafka_settings(settings(KAFKA_BOOTSTRAP="h:1"))
     assert kafka.replays_topic == kafka.dlq_topic + REPLAYS
+
+
+def test_tracing_needs_its_packages(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert settings(TRACING="true").tracing
+    monkeypatch.setitem(sys.modules, "opentelemetry", None)  # as if they were not installed
+    for name in [name for name in sys.modules if name.startswith("opentelemetry.")]:
+        monkeypatch.delitem(sys.modules, name)
+    assert faults(TRACING="true") == (
+        "ORDERS_TRACING: needs packages that are missing: install orders[tracing]",
+    )
+    assert not settings().tracing

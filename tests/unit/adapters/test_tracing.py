@@ -4,6 +4,8 @@ The same processes on real servers are traced in tests/integration/system/test_t
 """
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -514,3 +516,26 @@ async def test_off_nothing_is_decorated() -> None:
     assert container.traced_publisher() is container.publisher()
     assert container.look_up()._orders is container.reader()
     assert container.look_up()._local is container.local_cache()
+
+
+@pytest.mark.parametrize(("is_on", "module"), [(False, ""), (True, "opentelemetry")])
+def test_the_packages_are_needed_only_if_it_is_on(is_on: bool, module: str) -> None:
+    program = f"""
+import sys
+sys.modules["opentelemetry"] = None  # as if they were not installed
+from orders.bootstrap import build
+from orders.config import Settings
+from orders.entrypoints.consumer import consume
+from orders.entrypoints.http import asgi
+
+settings = Settings(postgres_dsn="host=db.invalid", kafka_bootstrap="b:1", tracing={is_on})
+try:
+    asgi.create(settings)
+    build(settings, "consumer").ingest_pipeline()
+except ModuleNotFoundError as error:
+    print(error.name.partition(".")[0])
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert run.stdout.strip() == module

@@ -4,25 +4,35 @@ import io
 import json
 import logging
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 import structlog
+from opentelemetry.trace import NonRecordingSpan, SpanContext, use_span
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from orders.domain.errors import Unavailable
 from orders.entrypoints import logs
+from orders.entrypoints.trace_ids import add_trace_ids
+
+
+@contextmanager
+def configured(stream: io.StringIO, **options: Any) -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    logs.configure("info", "json", process="test", stream=stream, **options)
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
 
 
 @pytest.fixture
 def stream() -> Iterator[io.StringIO]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
     stream = io.StringIO()
-    logs.configure("info", "json", process="test", stream=stream)
-    yield stream
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
+    with configured(stream):
+        yield stream
 
 
 def lines(stream: io.StringIO) -> list[dict[str, Any]]:
@@ -88,3 +98,24 @@ def test_a_librarys_exception_likewise(stream: io.StringIO) -> None:
         logging.getLogger("some.library").exception("failed")
     assert "secret" not in stream.getvalue()
     assert "builtins.KeyError" in lines(stream)[0]["exception"]
+
+
+def test_lines_have_the_ids_of_the_span_that_is_active() -> None:
+    context = SpanContext(0xA, 0xB, is_remote=False)
+    stream = io.StringIO()
+    with configured(stream, more=[add_trace_ids]):
+        structlog.get_logger("a").info("before")
+        with use_span(NonRecordingSpan(context)):
+            structlog.get_logger("a").info("within")
+            logging.getLogger("some.library").warning("within")
+    before, *within = lines(stream)
+    assert "trace_id" not in before
+    assert [(line["trace_id"], line["span_id"]) for line in within] == [
+        (f"{0xA:032x}", f"{0xB:016x}")
+    ] * 2
+
+
+def test_what_clients_send_is_not_repeated_by_the_tracing_library(stream: io.StringIO) -> None:
+    headers = {"traceparent": f"00-{1:032x}-{1:016x}-01", "tracestate": "a person=Test Testov"}
+    TraceContextTextMapPropagator().extract(headers)
+    assert stream.getvalue() == ""

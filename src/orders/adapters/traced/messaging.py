@@ -52,10 +52,16 @@ def decisive(senders: Iterable[SpanContext]) -> tuple[SpanContext, ...]:
 
     If there are none, one that is not, so that its decision holds here, too.
     """
-    different = {(each.trace_id, each.span_id): each for each in senders if each.is_valid}
-    every = tuple(different.values())
-    recorded = tuple(sender for sender in every if sender.trace_flags.sampled)
-    return recorded[:MAX_SENDERS] or every[:1]
+    recorded: dict[tuple[int, int], SpanContext] = {}
+    other: tuple[SpanContext, ...] = ()
+    for sender in senders:
+        if sender.trace_flags.sampled:
+            recorded[sender.trace_id, sender.span_id] = sender
+            if len(recorded) == MAX_SENDERS:
+                break
+        elif sender.is_valid:
+            other = other or (sender,)
+    return tuple(recorded.values()) or other
 
 
 def _sender_in(carrier: _Carrier) -> SpanContext:

@@ -19,6 +19,12 @@ _Number = Annotated[str, Meta(pattern="^(0|[1-9][0-9]{0,18})$")]
 _RequestId = Annotated[
     str, Meta(description="Identifies the HTTP request of the order in the logs.")
 ]
+_TraceParent = Annotated[
+    str,
+    Meta(
+        description="The trace of the message, as in W3C Trace Context, where processes are traced."
+    ),
+]
 _ReplayOf = Annotated[
     str,
     Meta(description="The dead letter that was replayed, as topic/partition:offset:index."),
@@ -29,6 +35,7 @@ class MessageHeaders(Struct, frozen=True):
     """Headers that the service uses; all are optional, and others are passed on."""
 
     request_id: _RequestId | UnsetType = field(name=REQUEST_ID, default=UNSET)
+    traceparent: _TraceParent | UnsetType = UNSET
     attempt: (
         Annotated[
             str,
@@ -43,6 +50,7 @@ class PublishedHeaders(Struct, frozen=True):
     """Headers of messages that the service sends."""
 
     request_id: Annotated[_RequestId, Meta(pattern="^[!-~]{1,128}$")] = field(name=REQUEST_ID)
+    traceparent: _TraceParent | UnsetType = UNSET
 
 
 class DeadLetterHeaders(Struct, frozen=True):
