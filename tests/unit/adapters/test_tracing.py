@@ -366,6 +366,28 @@ async def test_concurrent_look_ups_of_one_query_lead_to_it(process: Process) -> 
     assert query.context in [link.context for link in other.links]
 
 
+async def test_the_links_of_a_query_are_bounded(process: Process) -> None:
+    process.container.cache().available = False
+    await asyncio.gather(*(process.get("none") for _ in range(200)))
+    spans = process.spans
+    queries = [span for span in spans if span.name == "get orders"]
+    links = [link for span in spans if span.name == "look up orders" for link in span.links]
+    for query in queries:
+        assert [link.context for link in links].count(query.context) < 128
+
+
+async def test_of_a_long_list_the_first_query_is_recorded(process: Process) -> None:
+    for number in range(60):  # the first chunk has 50
+        process.container.memory_topic().append(order_bytes(f"{number}"))
+    await process.consume(60)
+    process.forget()
+    for _ in range(2):
+        answer = await process.http.get("/orders", headers={"traceparent": TRACEPARENT})
+        assert len(answer.json()) == 60
+    names = [span.name for span in process.spans]
+    assert names == ["GET /orders", "list orders"] * 2
+
+
 async def test_background_work_begins_no_trace(process: Process) -> None:
     await process.container.warm_up()()
     await process.container.cache().put({"uid": b"{}"})

@@ -1,8 +1,9 @@
 """Records reads and writes of the database, and look-ups as a whole."""
 
 from collections.abc import Collection, Sequence
+from weakref import WeakSet
 
-from opentelemetry.trace import SpanKind
+from opentelemetry.trace import Span, SpanKind, get_current_span
 
 from orders.adapters.traced.look_ups import LookUps
 from orders.adapters.traced.spans import Attributes, Spans
@@ -42,6 +43,7 @@ class TracedRepository(OrderRepository):
         self._spans = spans
         self._look_ups = look_ups
         self._system = system
+        self._listed: WeakSet[Span] = WeakSet()
 
     async def save_many(self, orders: Sequence[Order]) -> SaveReport:
         """See ``OrderRepository.save_many``."""
@@ -59,7 +61,11 @@ class TracedRepository(OrderRepository):
             return found
 
     async def page(self, query: OrderQuery, limit: int, after: Cursor | None = None) -> Page:
-        """See ``OrderRepository.page``."""
+        """See ``OrderRepository.page``; of a long list the first call is recorded."""
+        request = get_current_span()
+        if request in self._listed:
+            return await self._repository.page(query, limit, after)
+        self._listed.add(request)
         with self._spans.child("list orders", self._attributes("list"), SpanKind.CLIENT) as span:
             page = await self._repository.page(query, limit, after)
             span.set_attribute("db.response.returned_rows", len(page.orders))
