@@ -25,9 +25,16 @@ _QUIET = {
     "asyncio": logging.WARNING,
     "_granian": logging.WARNING,
     "litestar": logging.CRITICAL,
-    # It repeats what clients send, and each failure to export.
+    # It repeats what clients send, headers for the exporter, and each failure to export.
     "opentelemetry": logging.CRITICAL,
-    "opentelemetry.sdk.trace.sampling": logging.WARNING,  # variables that it cannot use
+    **dict.fromkeys(  # they tell of variables that they cannot use
+        (
+            "opentelemetry.exporter.otlp.proto.http._common",
+            "opentelemetry.sdk.trace.export",
+            "opentelemetry.sdk.trace.sampling",
+        ),
+        logging.WARNING,
+    ),
 }
 _LEVELS = {name.lower(): level for name, level in logging.getLevelNamesMapping().items()}
 

@@ -38,6 +38,7 @@ from orders.adapters.traced.messaging import senders_of
 from orders.adapters.traced.tracing import Tracing
 from orders.bootstrap import Container, open_all
 from orders.config import Settings
+from orders.domain.errors import OrdersError
 from orders.domain.intake.messages import Headers, Message, Origin
 from orders.entrypoints.http.app import create_app
 from orders.entrypoints.http.traced_requests import TracedRequests
@@ -500,6 +501,12 @@ class TestWhoDecides:
         now += 3600
         assert recorded(5) == 2
         assert recorded(5, SpanKind.CONSUMER) == 5
+
+
+def test_a_variable_that_cannot_be_used_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_SPAN_LINK_COUNT_LIMIT", "many")
+    with pytest.raises(OrdersError, match="OTEL_SPAN_LINK_COUNT_LIMIT must be"):
+        Tracing("api", is_in_memory=True, client_limit=1)
 
 
 class TestExport:

@@ -9,9 +9,12 @@ from typing import Any
 
 import pytest
 import structlog
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import NonRecordingSpan, SpanContext, use_span
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from orders.adapters.traced.exporter import LoggedExporter
 from orders.domain.errors import Unavailable
 from orders.entrypoints import logs
 from orders.entrypoints.trace_ids import add_trace_ids
@@ -119,3 +122,19 @@ def test_what_clients_send_is_not_repeated_by_the_tracing_library(stream: io.Str
     headers = {"traceparent": f"00-{1:032x}-{1:016x}-01", "tracestate": "a person=Test Testov"}
     TraceContextTextMapPropagator().extract(headers)
     assert stream.getvalue() == ""
+
+
+def test_of_its_variables_the_tracing_library_tells_what_is_no_secret(
+    stream: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_COMPRESSION", "zip")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "hunter2")
+    monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "many")
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", "some")
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(BatchSpanProcessor(LoggedExporter()))
+    provider.shutdown()
+    text = stream.getvalue()
+    for told in ("Unsupported compression type", "OTEL_BSP_MAX_QUEUE_SIZE", "sampler some"):
+        assert told in text
+    assert "hunter2" not in text

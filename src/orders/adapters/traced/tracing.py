@@ -23,6 +23,7 @@ from orders.adapters.traced.order_repository import TracedReader, TracedReposito
 from orders.adapters.traced.publisher import TracedPublisher
 from orders.adapters.traced.spans import Spans
 from orders.daemon_thread import in_daemon_thread
+from orders.domain.errors import OrdersError
 from orders.domain.ports import (
     Cache,
     DeadLetters,
@@ -54,6 +55,9 @@ class Tracing:
         is_in_memory: whether the adapters are those in memory.
         client_limit: traces a second that clients can have recorded.
         new_exporter: creates the exporter.
+
+    Raises:
+        OrdersError: a variable for the limits of spans is no number.
     """
 
     def __init__(
@@ -64,7 +68,10 @@ class Tracing:
         client_limit: int,
         new_exporter: Callable[[], SpanExporter] = LoggedExporter,
     ) -> None:
-        self._provider = TracerProvider(resource=_resource(process), shutdown_on_exit=False)
+        try:
+            self._provider = TracerProvider(resource=_resource(process), shutdown_on_exit=False)
+        except ValueError as error:  # a variable for limits of spans
+            raise OrdersError(str(error)) from None
         self._provider.sampler = ClientLimit(self._provider.sampler, client_limit)
         self._is_in_memory = is_in_memory
         self._new_exporter = new_exporter
