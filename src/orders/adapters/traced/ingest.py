@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 
+from msgspec.structs import asdict
 from opentelemetry.trace import SpanContext, SpanKind
 
 from orders.adapters.traced.messaging import Topic, decisive, senders_of
@@ -24,11 +25,8 @@ class _TracedBatch(ParsedBatch, frozen=True, kw_only=True):
     def followed_by(self, later: ParsedBatch) -> "_TracedBatch":
         """See ``ParsedBatch.followed_by``."""
         assert isinstance(later, _TracedBatch)
-        joined = super().followed_by(later)
         return _TracedBatch(
-            joined.candidates,
-            joined.dead_letters,
-            joined.messages,
+            **asdict(super().followed_by(later)),
             first=self.first,
             last=later.last,
             started=self.started,
@@ -72,9 +70,7 @@ class TracedIngest(IngestBatch):
         started = time.time_ns()
         parsed = self._ingest.prepare(messages)
         return _TracedBatch(
-            parsed.candidates,
-            parsed.dead_letters,
-            parsed.messages,
+            **asdict(parsed),
             first=messages[0].origin,
             last=messages[-1].origin,
             started=started,
