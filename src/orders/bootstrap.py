@@ -207,13 +207,7 @@ class Container(containers.DeclarativeContainer):
         servers=providers.Singleton(KafkaDeadLetters, producer, kafka_settings),
         memory=memory_dead_letters,
     )
-    dead_letters = providers.Singleton(
-        _traced,
-        "dead_letters",
-        tracing,
-        providers.Singleton(LoggedDeadLetters, dead_letter_topic),
-        settings.provided.kafka_dlq_topic,
-    )
+    dead_letters = providers.Singleton(LoggedDeadLetters, dead_letter_topic)
     dead_letter_reader = providers.Selector(
         backend,
         servers=providers.Singleton(KafkaDeadLetterReader, kafka_settings),
@@ -260,19 +254,17 @@ class Container(containers.DeclarativeContainer):
     publish_random = providers.Singleton(PublishRandom, generator, traced_publisher)
     warm_up = providers.Singleton(WarmUpCache, repository, cache, settings.provided.cache_capacity)
     ingest = providers.Singleton(
-        _traced,
-        "ingest",
-        tracing,
+        IngestBatch,
+        traced_repository,
         providers.Singleton(
-            IngestBatch,
-            traced_repository,
-            dead_letters,
-            traced_cache,
-            settings.provided.cache_capacity,
+            _traced, "dead_letters", tracing, dead_letters, settings.provided.kafka_dlq_topic
         ),
-        settings.provided.kafka_topic,
-        settings.provided.kafka_group,
+        traced_cache,
+        settings.provided.cache_capacity,
     )
+    topic_and_group = (settings.provided.kafka_topic, settings.provided.kafka_group)
+    traced_ingest = providers.Singleton(_traced, "ingest", tracing, ingest, *topic_and_group)
+    traced_source = providers.Singleton(_traced, "source", tracing, source, *topic_and_group)
     list_dead_letters = providers.Singleton(ListDeadLetters, dead_letter_reader, replay_journal)
     show_dead_letter = providers.Singleton(ShowDeadLetter, dead_letter_reader, replay_journal)
     replay_dead_letters = providers.Singleton(
@@ -360,15 +352,8 @@ class Container(containers.DeclarativeContainer):
     )
     ingest_pipeline = providers.Factory(
         IngestPipeline,
-        providers.Singleton(
-            _traced,
-            "source",
-            tracing,
-            source,
-            settings.provided.kafka_topic,
-            settings.provided.kafka_group,
-        ),
-        ingest,
+        traced_source,
+        traced_ingest,
         providers.Singleton(LoggedIngest, store_health),
         run_in_thread=providers.Object(in_daemon_thread),
         concurrent_stores=providers.Callable(
