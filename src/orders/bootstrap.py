@@ -160,7 +160,6 @@ class Container(containers.DeclarativeContainer):
         ),
         memory=providers.Singleton(MemoryOrderRepository),
     )
-    traced_repository = providers.Singleton(_traced, "repository", tracing, repository)
 
     which_cache = providers.Callable(_choose_cache, settings, backend)
     redis = providers.Singleton(
@@ -174,12 +173,6 @@ class Container(containers.DeclarativeContainer):
         redis=providers.Singleton(CircuitBreakerCache, redis),
         none=providers.Singleton(NoCache),
         memory=providers.Singleton(MemoryCache, capacity=settings.provided.cache_capacity),
-    )
-    traced_cache = providers.Selector(
-        which_cache,
-        redis=providers.Singleton(_traced, "cache", tracing, cache),
-        none=cache,
-        memory=providers.Singleton(_traced, "cache", tracing, cache),
     )
     cache_resources = providers.Selector(
         which_cache,
@@ -239,6 +232,13 @@ class Container(containers.DeclarativeContainer):
             capacity=settings.provided.cache_capacity,
         ),
         none=providers.Singleton(NoLocalCache, cache),
+    )
+    traced_repository = providers.Singleton(_traced, "repository", tracing, repository)
+    traced_cache = providers.Selector(
+        which_cache,
+        redis=providers.Singleton(_traced, "cache", tracing, cache),
+        none=cache,
+        memory=providers.Singleton(_traced, "cache", tracing, cache),
     )
     reader = providers.Singleton(CachedOrderReader, traced_repository, traced_cache, local_cache)
     look_up = providers.Singleton(
