@@ -34,6 +34,7 @@ from opentelemetry.trace import (
 from orders.adapters.memory.topic import MemoryTopic
 from orders.adapters.traced import tracing as tracing_module
 from orders.adapters.traced.client_limit import ClientLimit
+from orders.adapters.traced.ingest import TracedIngest
 from orders.adapters.traced.messaging import senders_of
 from orders.adapters.traced.tracing import Tracing
 from orders.bootstrap import Container, open_all
@@ -349,6 +350,25 @@ async def test_each_attempt_to_store_is_recorded(process: Process) -> None:
     assert retries[-1].status.status_code is StatusCode.UNSET
     assert process.named("read orders").parent == first.context
     assert process.named("commit orders").parent == retries[-1].context
+    ingest: TracedIngest = process.container.traced_ingest()
+    assert not ingest._failed
+    assert not ingest._stored._spans
+
+
+async def test_batches_that_are_joined_are_of_the_traces_of_both(process: Process) -> None:
+    messages = [
+        Message(Origin("orders", 0, offset), order_bytes(f"{offset}"), headers=headers)
+        for offset, headers in enumerate(
+            [(("traceparent", parent.encode()),) for parent in (TRACEPARENT, OTHER)]
+        )
+    ]
+    ingest: TracedIngest = process.container.traced_ingest()
+    first, second = (ingest.prepare([message]) for message in messages)
+    await ingest.store(first.followed_by(second))
+    in_batch, other = (span for span in process.spans if span.name == "process orders")
+    assert (trace_of(in_batch), trace_of(other)) == (TRACE, OTHER[3:35])
+    assert process.named("read orders").parent == in_batch.context
+    assert list(ingest._stored._spans) == [messages[-1].origin]
 
 
 async def test_concurrent_look_ups_of_one_query_lead_to_it(process: Process) -> None:
@@ -427,6 +447,24 @@ async def test_errors_of_the_server_are_errors_and_those_of_clients_are_not(
     for span in (got, looked, cached, read, nowhere, brewed):
         assert span.status.status_code is StatusCode.UNSET, span.name
     assert (got.name, nowhere.name, brewed.name) == ("GET /orders/{order_uid}", "GET", "HTTP")
+
+
+async def test_of_a_foreign_exception_only_its_type_is_said(
+    process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object) -> None:
+        raise RuntimeError("password=hunter2")
+
+    monkeypatch.setattr(process.container.publisher(), "publish", fail)
+    answer = await process.http.post("/orders", content=order_bytes("a"))
+    assert answer.status_code == 500
+    sent = process.named("send orders")
+    assert sent.attributes
+    assert sent.attributes["error.type"] == "RuntimeError"
+    assert sent.status.status_code is StatusCode.ERROR
+    for span in process.spans:
+        assert "hunter2" not in span.to_json()
+        assert not span.events
 
 
 async def test_a_client_that_sends_two_traces_sends_none(process: Process) -> None:
