@@ -35,6 +35,13 @@ from orders.adapters.memory.publisher import MemoryPublisher
 from orders.adapters.memory.replay_journal import MemoryJournalStore, MemoryReplayJournal
 from orders.adapters.memory.replay_target import MemoryReplayTarget
 from orders.adapters.memory.topic import MemoryTopic
+from orders.adapters.metered.ingest import (
+    MeteredBatches,
+    MeteredDeadLetters,
+    MeteredIngest,
+    MeteredRepository,
+    MeteredSource,
+)
 from orders.adapters.postgres.database import PostgresDatabase, PostgresWrites
 from orders.adapters.postgres.inspection import PostgresInspection, ReplicaInspection
 from orders.adapters.postgres.migrations import Migrator
@@ -53,7 +60,6 @@ from orders.config import Settings
 from orders.daemon_thread import in_daemon_thread
 from orders.domain.intake.pipeline import CONCURRENT_STORES, IngestPipeline
 from orders.domain.use_cases.check_readiness import CheckReadiness
-from orders.domain.use_cases.ingest_batch import IngestBatch
 from orders.domain.use_cases.inspect_dead_letters import InspectDeadLetters
 from orders.domain.use_cases.inspect_system import InspectSystem
 from orders.domain.use_cases.list_dead_letters import ListDeadLetters
@@ -200,7 +206,9 @@ class Container(containers.DeclarativeContainer):
         servers=providers.Singleton(KafkaDeadLetters, producer, kafka_settings),
         memory=memory_dead_letters,
     )
-    dead_letters = providers.Singleton(LoggedDeadLetters, dead_letter_topic)
+    dead_letters = providers.Singleton(
+        LoggedDeadLetters, providers.Singleton(MeteredDeadLetters, dead_letter_topic)
+    )
     dead_letter_reader = providers.Selector(
         backend,
         servers=providers.Singleton(KafkaDeadLetterReader, kafka_settings),
@@ -254,8 +262,8 @@ class Container(containers.DeclarativeContainer):
     publish_random = providers.Singleton(PublishRandom, generator, traced_publisher)
     warm_up = providers.Singleton(WarmUpCache, repository, cache, settings.provided.cache_capacity)
     ingest = providers.Singleton(
-        IngestBatch,
-        traced_repository,
+        MeteredBatches,
+        providers.Singleton(MeteredRepository, traced_repository),
         providers.Singleton(
             _traced, "dead_letters", tracing, dead_letters, settings.provided.kafka_dlq_topic
         ),
@@ -352,9 +360,9 @@ class Container(containers.DeclarativeContainer):
     )
     ingest_pipeline = providers.Factory(
         IngestPipeline,
-        traced_source,
+        providers.Singleton(MeteredSource, traced_source),
         traced_ingest,
-        providers.Singleton(LoggedIngest, store_health),
+        providers.Singleton(MeteredIngest, providers.Singleton(LoggedIngest, store_health)),
         run_in_thread=providers.Object(in_daemon_thread),
         concurrent_stores=providers.Callable(
             _concurrent_stores, settings.provided.postgres_pool_max

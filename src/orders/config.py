@@ -148,9 +148,14 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     http_health_port: Annotated[
         Annotated[int, Meta(ge=1, le=65535, extra={"rule": "must be a port from 1 to 65535"})]
         | None,
-        _about("further port for health checks of the API; not set: none"),
+        _about("further port for health checks and metrics of the API; not set: none"),
     ] = None
     http_health_host: Annotated[_Text, _about("address of that port")] = "127.0.0.1"
+    http_metrics: Annotated[
+        bool,
+        Meta(extra={"rule": "must be true or false"}),
+        _about("GET /metrics on the API's port too, not on that for health checks alone"),
+    ] = True
     random_max: Annotated[_Count, _about("the most orders that one /random creates")] = 1000
     migrate_on_start: Annotated[
         bool,
@@ -160,11 +165,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     consumer_health_port: Annotated[
         Annotated[int, Meta(ge=1, le=65535, extra={"rule": "must be a port from 1 to 65535"})]
         | None,
-        _about("port for health checks of the consumer; not set: none"),
+        _about("port for health checks and metrics of the consumer; not set: none"),
     ] = None
-    consumer_health_host: Annotated[_Text, _about("address for health checks of the consumer")] = (
-        "127.0.0.1"
-    )
+    consumer_health_host: Annotated[_Text, _about("address of that port")] = "127.0.0.1"
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"],
         Meta(extra=_choice("debug", "info", "warning", "error")),

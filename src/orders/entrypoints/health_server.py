@@ -1,4 +1,4 @@
-"""Serves GET /health/live and /health/ready in threads of its own.
+"""Serves GET /health/live, /health/ready and /metrics in threads of its own.
 
 The checks are to notice an event loop that is stuck, so they must not run in it. Slow or broken
 clients do no harm: threads are few, and each connection is closed after some seconds.
@@ -18,8 +18,11 @@ from typing import Any
 import msgspec
 import structlog
 from msgspec import Struct
+from prometheus_client import generate_latest
 
+from orders import metrics
 from orders.daemon_thread import in_daemon_thread
+from orders.domain.errors import Unavailable
 from orders.domain.use_cases.check_readiness import Readiness
 from orders.entrypoints.startup import EXIT_FAILED
 
@@ -50,12 +53,15 @@ async def serve_health_checks(
     report: Callable[[], Awaitable[Readiness]],
     no_report: Readiness,
     *,
+    exposition: Callable[[], bytes] = generate_latest,
     is_shared: bool = False,
 ) -> AsyncIterator[None]:
     """Serve health checks as ``serve_health`` if ``port`` is set; exit if it cannot listen."""
     async with AsyncExitStack() as stack:
         if port is not None:
-            serving = serve_health(host, port, report, no_report, is_shared=is_shared)
+            serving = serve_health(
+                host, port, report, no_report, exposition=exposition, is_shared=is_shared
+            )
             try:
                 await stack.enter_async_context(serving)
             except OSError as error:
@@ -72,6 +78,7 @@ async def serve_health(
     report: Callable[[], Awaitable[Readiness]],
     no_report: Readiness,
     *,
+    exposition: Callable[[], bytes] = generate_latest,
     is_shared: bool = False,
 ) -> AsyncIterator[int]:
     """Serve health checks during the block; yields the port.
@@ -81,13 +88,14 @@ async def serve_health(
         port: port to listen on; 0 for any.
         report: called in this event loop for each GET /health/ready.
         no_report: the response to GET /health/ready while the event loop is stuck.
+        exposition: the response to GET /metrics, called in a thread.
         is_shared: whether several processes listen on the port, one of which gets a connection.
 
     Raises:
         OSError: the address cannot be bound.
     """
     heartbeat = _Heartbeat(asyncio.get_running_loop(), report)
-    server = _Server(host, port, heartbeat, no_report, is_shared=is_shared)
+    server = _Server(host, port, heartbeat, no_report, exposition, is_shared=is_shared)
     beating = asyncio.create_task(heartbeat.beat())
     threading.Thread(
         target=server.serve_forever, args=(_POLL_SECONDS,), name="health", daemon=True
@@ -141,8 +149,16 @@ class _Server(ThreadingMixIn, TCPServer):
     allow_reuse_address = True  # connections of an earlier run may be in TIME_WAIT
 
     def __init__(
-        self, host: str, port: int, heartbeat: _Heartbeat, no_report: Readiness, *, is_shared: bool
+        self,
+        host: str,
+        port: int,
+        heartbeat: _Heartbeat,
+        no_report: Readiness,
+        exposition: Callable[[], bytes],
+        *,
+        is_shared: bool,
     ) -> None:
+        self.exposition = exposition
         self.heartbeat = heartbeat
         self.no_report = no_report
         self.allow_reuse_port = is_shared
@@ -188,6 +204,13 @@ class _Handler(BaseHTTPRequestHandler):
             report = self.server.heartbeat.ask()
             is_ready = report is not None and report.state != "unavailable"
             self._respond(200 if is_ready else 503, report or self.server.no_report)
+        elif self.path == "/metrics":
+            try:
+                text = self.server.exposition()
+            except Unavailable as error:
+                self.send_error(503, str(error))
+            else:
+                self._send(200, metrics.CONTENT_TYPE, text)
         else:
             self.send_error(404)
 
@@ -199,9 +222,11 @@ class _Handler(BaseHTTPRequestHandler):
     do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _not_found  # noqa: N815
 
     def _respond(self, status: int, content: Struct) -> None:
-        body = msgspec.json.encode(content)
+        self._send(status, "application/json", msgspec.json.encode(content))
+
+    def _send(self, status: int, media_type: str, body: bytes) -> None:
         self.send_response(status)
-        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Type", media_type)
         self.send_header("Content-Length", str(len(body)))
         self.send_header("Cache-Control", "no-store")
         self.end_headers()

@@ -13,6 +13,7 @@ import structlog
 from msgspec import Struct
 
 from orders.domain.use_cases.check_readiness import CheckReadiness, PartState
+from orders.metrics import CHECKED, DEPENDENCY_DEGRADED, DEPENDENCY_UP
 
 SERVERS = {"kafka": "Kafka", "redis": "Redis"}
 """Parts of readiness, and their names in the log. PostgreSQL is reported by its pool, at once."""
@@ -69,6 +70,10 @@ async def _watch(readiness: CheckReadiness, servers: Mapping[str, str], pace: Pa
             has_failed = True
             continue
         has_failed = False
+        CHECKED.set_to_current_time()
+        for part, found in parts.items():
+            DEPENDENCY_UP.labels(part).set(found.state != "down")
+            DEPENDENCY_DEGRADED.labels(part).set(found.state == "degraded")
         for part, server in seen.items():
             if part in parts:
                 server.note(parts[part])

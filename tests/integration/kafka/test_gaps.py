@@ -4,6 +4,7 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
@@ -51,6 +52,9 @@ async def test_a_gap_is_logged_and_known_to_health_and_doctor_also_afterwards(
             assert await read(source, 2) == [b"y", b"y"]
             with pytest.raises(Unavailable, match="offsets 3 to 6 of partition 1") as told:
                 await KafkaGaps(source).check()
+            lost = "orders_consumer_lost_messages_total"
+            assert REGISTRY.get_sample_value(lost, {"partition": "1"}) == 4
+            assert REGISTRY.get_sample_value(lost, {"partition": "0"}) == 0
     assert told.value.since is not None
     assert noticed(lines) == [(1, 3, 7)]
     for _ in range(2):  # what comes after it is committed, and the note stays

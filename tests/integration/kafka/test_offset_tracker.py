@@ -104,6 +104,18 @@ class Books(RuleBasedStateMachine):
             if read is not None and not self.undone[partition]:
                 assert left.get(partition, read) == read
 
+    @invariant()
+    def what_waits_is_counted_from_the_first_that_is_not_dealt_with(self) -> None:
+        for partition, position in self.tracker.unprocessed_from().items():
+            undone = self.undone[partition]
+            if position is None:
+                assert not undone
+            elif undone:  # control records in front of it may be counted too
+                assert position <= undone[0]
+                assert self.next[partition] - position >= len(undone)
+            else:
+                assert position == self.next[partition]
+
 
 TestBooks = Books.TestCase
 TestBooks.settings = settings(stateful_step_count=40)

@@ -25,6 +25,7 @@ from kafka.record.default_records import DefaultRecordBatch
 from kafka.record.memory_records import MemoryRecords
 from kafka.sasl import scram
 from kafka.scram import ScramClient
+from kafka.structs import TopicPartition
 
 from orders.adapters.kafka.client import internals
 
@@ -130,3 +131,17 @@ def test_no_other_module_does(path: Path) -> None:
         if isinstance(node, ast.ClassDef):
             bases = {base.id for base in node.bases if isinstance(base, ast.Name)}
             assert not bases & imported - EXTENSION_POINTS
+
+
+def test_the_end_of_a_partition_may_be_asked_for_at_any_moment() -> None:
+    """A scrape may ask for one that was revoked just now, where the client asserts."""
+    consumer = internals.ExtendedConsumer(
+        bootstrap_servers="127.0.0.1:1", api_version=(2, 5, 0), group_id=None
+    )
+    partition = TopicPartition("orders", 0)
+    assert consumer.end(partition) is None
+    consumer.assign([partition])
+    assert consumer.end(partition) is None
+    consumer._subscription.assignment[partition].highwater = 7
+    assert consumer.end(partition) == 7
+    consumer.close()

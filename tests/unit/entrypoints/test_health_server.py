@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from orders.domain.errors import Unavailable
 from orders.domain.use_cases.check_readiness import PartState
 from orders.entrypoints import health_server
 from orders.entrypoints.consumer.consume import ConsumerReadiness
@@ -159,3 +160,24 @@ async def test_in_the_end_the_port_is_free_again() -> None:
             assert (await consumer.ask("/health/ready")).status_code == 200
     with pytest.raises(ConnectionRefusedError):
         consumer.connect()
+
+
+async def test_metrics(consumer: Consumer) -> None:
+    answer = await consumer.ask("/metrics")
+    assert answer.status_code == 200
+    assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+    assert "\norders_build_info{" in answer.text
+    head = await consumer.ask("/metrics", "HEAD")
+    assert (head.status_code, head.content) == (200, b"")
+
+
+async def test_metrics_that_are_not_whole() -> None:
+    def exposition() -> bytes:
+        raise Unavailable("a worker does not give its metrics")
+
+    asked = Consumer()
+    serving = serve_health("127.0.0.1", 0, asked.report, STUCK, exposition=exposition)
+    async with serving as asked.port:
+        answer = await asked.ask("/metrics")
+    assert answer.status_code == 503
+    assert "a worker does not give its metrics" in answer.text

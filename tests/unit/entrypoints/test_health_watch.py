@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
+from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
@@ -194,3 +195,16 @@ async def test_another_cause_is_one_more_line(lines: list[EventDict]) -> None:
         cache.reasons, calls = ("rejects this password", "refuses connections"), cache.calls
         await until(lambda: cache.calls > calls + 6)
     assert [line["reason"] for line in lines] == ["refuses connections", "rejects this password"]
+
+
+async def test_the_latest_states_are_metrics(cache: CountingCache) -> None:
+    def value(name: str, **labels: str) -> float | None:
+        return REGISTRY.get_sample_value(f"orders_{name}", labels)
+
+    begun = time.time()
+    async with watch_health(CheckReadiness({}, {"metered": cache}), SERVERS, QUICK):
+        await until(lambda: value("dependency_up", dependency="metered") == 1)
+        assert value("dependency_degraded", dependency="metered") == 0
+        cache.available = False
+        await until(lambda: value("dependency_up", dependency="metered") == 0)
+        assert begun < (value("dependencies_checked_timestamp_seconds") or 0) < time.time()

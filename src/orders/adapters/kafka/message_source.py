@@ -16,6 +16,7 @@ from orders.adapters.kafka.consumer.offset_tracker import AckToken
 from orders.domain.errors import OrdersError, Unavailable
 from orders.domain.intake.messages import Batch
 from orders.domain.ports import Dependency, MessageSource
+from orders.metrics import PARTITIONS
 
 COMMIT_TIMEOUT = 5.0
 """Seconds within which a commit has to be confirmed."""
@@ -52,6 +53,7 @@ class KafkaMessageSource(MessageSource, Dependency):
             self._client_options,
         )
         self._thread.start()
+        PARTITIONS.lag, PARTITIONS.lost = self._thread.lag, self._thread.lost
 
     async def close(self) -> None:
         """Leave the group, within ``CLOSE_TIMEOUT``; commits nothing."""

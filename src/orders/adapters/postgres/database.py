@@ -19,6 +19,7 @@ from orders.adapters.postgres.schema import newer_schema
 from orders.adapters.postgres.session import Pooler, Session, Timeouts
 from orders.domain.errors import Degraded, OrdersError, Unavailable, UnsuitableDatabase
 from orders.domain.ports import Dependency
+from orders.metrics import POOL, POOL_WAITING
 
 _RECONNECT_SECONDS = 1.0
 """How long the pool retries by itself; after that, the next caller triggers an attempt. Its backoff
@@ -38,7 +39,7 @@ class PostgresDatabase(Dependency):
 
     ``dsn``: libpq URL or key=value string. ``pool_max``: most connections at once.
     ``application_name``: the name in the server's views, unless the DSN sets it. ``pooler``: the
-    mode of a pooler in front of the server. ``name``: the server's in the log.
+    mode of a pooler in front of the server. ``name``: the server's in the log and in metrics.
     """
 
     def __init__(
@@ -84,7 +85,17 @@ class PostgresDatabase(Dependency):
 
     async def open(self) -> None:
         """Start connecting; returns at once, even if the server is down."""
+        self._report_connections()
         await self._pool.open(wait=False)
+
+    def _report_connections(self) -> None:
+        def number(name: str) -> Callable[[], float]:
+            return lambda: self._pool.get_stats().get(name, 0)
+
+        size, idle = number("pool_size"), number("pool_available")
+        POOL.labels(self._name, "idle").set_function(idle)
+        POOL.labels(self._name, "used").set_function(lambda: size() - idle())
+        POOL_WAITING.labels(self._name).set_function(number("requests_waiting"))
 
     async def close(self) -> None:
         """Close all connections, within a second; it cannot be opened again."""

@@ -14,6 +14,7 @@ import structlog
 from orders.domain.errors import Unavailable
 from orders.domain.order.document import hex_digest
 from orders.domain.ports import Cache, CachedDocument, LocalCache
+from orders.metrics import LOOKUPS
 
 OVERHEAD = 400
 """Bytes of memory that an entry takes besides its uid and its document."""
@@ -77,6 +78,7 @@ class BoundedLocalCache(LocalCache, ReadCache):
         self._entries: OrderedDict[str, _Entry] = OrderedDict()  # least recently used first
         self._bytes = 0
         self._generation = 0
+        self._hits, self._misses = LOOKUPS.cell("local", "hit"), LOOKUPS.cell("local", "miss")
         self._is_dirty = False
         self._is_open = False
         self._flushing: asyncio.Task[None] | None = None
@@ -98,7 +100,10 @@ class BoundedLocalCache(LocalCache, ReadCache):
     def peek(self, order_uid: str) -> CachedDocument | None:
         """See ``LocalCache.peek``; counts as a use."""
         entry = self._entries.get(order_uid)
-        if entry is not None:
+        if entry is None:
+            self._misses[0] += 1
+        else:
+            self._hits[0] += 1
             self._entries.move_to_end(order_uid)
             entry.generation = self._generation
             if not self._is_dirty:

@@ -9,6 +9,7 @@ from orders.adapters.read_path.batch_loader import BatchLoader
 from orders.adapters.read_path.local_cache import ReadCache
 from orders.domain.errors import Unavailable
 from orders.domain.ports import Cache, OrderReader
+from orders.metrics import LOOKUP_BATCHES, LOOKUPS
 
 MIN_HIT_RATE = 1 / 16
 """Below this, querying the shared cache costs more than it saves."""
@@ -94,6 +95,7 @@ class CachedOrderReader(OrderReader):
 
     async def _load_from_shared(self, order_uids: Sequence[str]) -> Mapping[str, bytes]:
         found = await self._ask_shared(order_uids)
+        _count("shared", len(found), len(order_uids))
         self._hit_rate += (len(found) / len(order_uids) - self._hit_rate) * EWMA_ALPHA
         if self._hit_rate < MIN_HIT_RATE:
             self._bypass_until = asyncio.get_running_loop().time() + self._bypass_seconds
@@ -110,6 +112,7 @@ class CachedOrderReader(OrderReader):
             found = {**cached, **failure.found}
             return {uid: found.get(uid, failure) for uid in order_uids}
         self._repository_is_up = True
+        _count("database", len(found), len(order_uids))
         if found:
             with suppress(Unavailable):  # the orders were read all the same
                 await self._local.put(found)
@@ -136,3 +139,9 @@ class CachedOrderReader(OrderReader):
         while self._from_repository.is_slow:
             self._from_repository.resolve(await self._ask_shared(self._from_repository.pending))
             await asyncio.sleep(self._slow_after)
+
+
+def _count(layer: str, found: int, asked: int) -> None:
+    LOOKUP_BATCHES.labels(layer).inc()
+    LOOKUPS.cell(layer, "hit")[0] += found
+    LOOKUPS.cell(layer, "miss")[0] += asked - found

@@ -6,7 +6,7 @@ from typing import Any
 from litestar import Litestar, Request, Response
 
 from orders.config import Settings
-from orders.entrypoints.http import health, request_id, routes
+from orders.entrypoints.http import health, metrics, request_id, routes
 from orders.entrypoints.http.asgi_types import ASGIApp
 from orders.entrypoints.http.bodies import RequestBodies
 from orders.entrypoints.http.docs import api_docs
@@ -65,6 +65,7 @@ def create_framework_app(
             ),
             *random_orders.routes(use_cases.publish_random, settings.random_max),
             *health.routes(use_cases.readiness),
+            *([metrics.route()] if settings.http_metrics else ()),
         ],
         exception_handlers={Exception: _to_response},
         openapi_config=None,  # see openapi.schemas

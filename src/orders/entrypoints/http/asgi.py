@@ -15,6 +15,7 @@ from orders.domain.use_cases.check_readiness import Readiness
 from orders.domain.use_cases.warm_up_cache import WarmUpCache
 from orders.entrypoints.health_server import serve_health_checks
 from orders.entrypoints.health_watch import SERVERS, watch_health
+from orders.entrypoints.http import worker_metrics
 from orders.entrypoints.http.app import create_app
 from orders.entrypoints.http.asgi_types import ASGIApp
 from orders.entrypoints.http.lifespan import Lifespan
@@ -93,6 +94,7 @@ def _health(settings: Settings, container: Container) -> AbstractAsyncContextMan
         settings.http_health_port,
         container.readiness(),
         Readiness("unavailable", {}),
+        exposition=worker_metrics.exposition,
         is_shared=settings.http_workers > 1,
     )
 

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterable
 from http import HTTPMethod
 from time import perf_counter
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 import structlog
 from litestar.exceptions import LitestarException
@@ -18,6 +18,7 @@ from orders.entrypoints.http.origin_checks import AllowedHosts
 from orders.entrypoints.http.problems import UNKNOWN_PATH, HTTPProblem
 from orders.entrypoints.http.responses import Header
 from orders.entrypoints.http.routes import has_effect
+from orders.metrics import REQUESTS, Series
 
 _POLICY = b"content-security-policy"
 _SECURITY: tuple[Header, ...] = (
@@ -28,10 +29,12 @@ _SECURITY: tuple[Header, ...] = (
 NO_PAGE = (*_SECURITY, (_POLICY, b"default-src 'none'; frame-ancestors 'none'"))
 """Security headers of a response that is not a page."""
 _METHODS = frozenset(HTTPMethod)
-"""The methods that are logged; others may be of any length."""
+"""The methods that are logged and counted; others may be of any length."""
 _HEALTH = "/health/"
 _FIRST_ERROR = 400
 _NOT_FOUND = 404
+
+_kinds: "dict[tuple[str | None, str, int], _Kind]" = {}
 
 _log = structlog.get_logger("orders.http")
 _stdlib_log = logging.getLogger("orders.http")
@@ -78,7 +81,7 @@ class RequestContextMiddleware:
                 cause = error.__cause__ if isinstance(error, LitestarException) else None
                 _break_off(scope, status, began, request_id, cause or error)
             await error_response(error, scope)(scope, receive, send_with_headers)
-        log_request(scope, status, began, request_id)
+        record_request(scope, status, began, request_id)
 
     def _check(self, scope: Scope) -> None:
         if not scope["path"].startswith(_HEALTH):  # probes use addresses
@@ -101,25 +104,49 @@ def complete_headers(headers: Iterable[Header], request_id: bytes) -> tuple[Head
     return (*headers, *security, (ids.HEADER, request_id))
 
 
-def log_request(scope: Scope, status: int, began: float, request_id: bytes, **more: str) -> None:
-    """Log a request by its route, never by path or query, which may hold personal data.
+class _Kind(NamedTuple):
+    """What requests of a route, a method and a status have in common."""
+
+    method: str
+    route: str
+    durations: Series
+    is_quiet: bool
+
+
+def record_request(scope: Scope, status: int, began: float, request_id: bytes, **more: str) -> None:
+    """Count a request, and log it by its route: path and query may hold personal data.
 
     ``began`` is a value of ``perf_counter``.
     """
-    # Clients poll for orders that do not exist yet, so such a 404 is a normal response.
-    is_normal = status < _FIRST_ERROR or (status == _NOT_FOUND and "path_template" in scope)
-    quiet = is_normal and not more and not has_effect(scope)
+    seconds = perf_counter() - began
+    key = scope.get("path_template"), scope["method"], status
+    kind = _kinds.get(key)
+    if kind is None:
+        kind = _kind_of(scope, status)
+        if scope["method"] in _METHODS:  # of others there may be any number
+            _kinds[key] = kind
+    kind.durations.observe(seconds)
+    quiet = kind.is_quiet and not more
     if quiet and not _stdlib_log.isEnabledFor(logging.DEBUG):
         return  # on the hot path: structlog would build the line before it drops it
     (_log.debug if quiet else _log.info)(
         "request",
-        method=scope["method"] if scope["method"] in _METHODS else "other",
-        route=scope.get("path_template") or "unknown",
+        method=kind.method,
+        route=kind.route,
         status=status,
-        ms=round((perf_counter() - began) * 1000, 1),
+        ms=round(seconds * 1000, 1),
         request_id=request_id.decode(),
         **more,
     )
+
+
+def _kind_of(scope: Scope, status: int) -> _Kind:
+    method = scope["method"] if scope["method"] in _METHODS else "other"
+    route = scope.get("path_template") or "unknown"
+    # Clients poll for orders that do not exist yet, so such a 404 is a normal response.
+    is_normal = status < _FIRST_ERROR or (status == _NOT_FOUND and "path_template" in scope)
+    durations = REQUESTS.series(route, method, status)
+    return _Kind(method, route, durations, is_normal and not has_effect(scope))
 
 
 def _break_off(
@@ -129,5 +156,5 @@ def _break_off(
     if not foreseen:
         _log.error("unforeseen error", exc_info=error)
     reason = str(error) if foreseen else "unforeseen error"
-    log_request(scope, status, began, request_id, broken_off=reason)
+    record_request(scope, status, began, request_id, broken_off=reason)
     raise TransferBroken from None

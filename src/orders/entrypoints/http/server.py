@@ -12,7 +12,10 @@ import resource
 import signal
 import socket
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import structlog
@@ -21,6 +24,7 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server import MPServer
 
+from orders.entrypoints.http import worker_metrics
 from orders.entrypoints.http.asgi_types import ASGIApp
 from orders.entrypoints.http.parent_watchdog import end_with_parent
 from orders.entrypoints.startup import EXIT_FAILED
@@ -93,7 +97,8 @@ def serve(
         log_dictconfig=_LOGGING,
     )
     server.on_startup(partial(log.info, "listening", host=host, port=port, workers=workers))
-    server.serve(target_loader=partial(_load, create, grace), wrap_loader=False)
+    with TemporaryDirectory(prefix="orders-") if workers > 1 else nullcontext() as folder:
+        server.serve(target_loader=partial(_load, create, grace, folder), wrap_loader=False)
     return server.exit_code
 
 
@@ -121,8 +126,8 @@ def _allow_files(number: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def _load(create: Callable[[], ASGIApp], grace: float) -> ASGIApp:
-    """Create the application at the start of a worker."""
+def _load(create: Callable[[], ASGIApp], grace: float, folder: str | None) -> ASGIApp:
+    """Create the application at the start of a worker; ``folder``: where all have their metrics."""
     # The handler inherited from the main process would ignore SIGTERM until granian sets the
     # worker's own; no request is in progress before that.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -133,6 +138,8 @@ def _load(create: Callable[[], ASGIApp], grace: float) -> ASGIApp:
     assert parent is not None, "workers are child processes"
     end_with_parent(parent.pid or 0, grace)
     try:
+        if folder is not None:
+            worker_metrics.share(Path(folder))
         app = create()
     except Exception as error:
         log.critical("the application cannot be created", exc_info=error)

@@ -262,9 +262,14 @@ class ExtendedConsumer(KafkaConsumer):  # type: ignore[misc]
         return state.committed.metadata if state and state.committed else None
 
     def current_position(self, partition: TopicPartition) -> int | None:
-        """The next offset to fetch, if it is known; asks no broker."""
+        """The next offset to fetch, if it is known; asks no broker. For any thread."""
         state = self._subscription.assignment.get(partition)
         return state.position if state else None
+
+    def end(self, partition: TopicPartition) -> int | None:
+        """The end of the partition as of its last fetch, if it is known. For any thread."""
+        state = self._subscription.assignment.get(partition)
+        return state.highwater if state else None
 
     def refresh_metadata(self) -> None:
         """Ask a broker for the topics.

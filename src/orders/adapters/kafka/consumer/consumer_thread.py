@@ -129,6 +129,24 @@ class ConsumerThread(threading.Thread):
         failure = self._consumer.failure
         return f"{what}: {failure.reason}" if failure else what
 
+    def lag(self) -> dict[int, int]:
+        """By partition, the messages that are not processed, as of the last fetch.
+
+        Partitions of which the brokers have told nothing yet are left out.
+        """
+        lag = {}
+        for partition, unprocessed_from in self._tracker.unprocessed_from().items():
+            end, position = self._consumer.end(partition), unprocessed_from
+            if position is None:  # nothing was read, so there is nothing in hand
+                position = self._consumer.current_position(partition)
+            if end is not None and position is not None:
+                lag[partition.partition] = max(0, end - position)
+        return lag
+
+    def lost(self) -> dict[int, int]:
+        """By partition, how many messages were deleted before they were read, since the start."""
+        return {partition: gap.next - gap.first for partition, gap in self.gaps.items()}
+
     def unconfirmed_since(self) -> float | None:
         """See ``Commits.unconfirmed_since``."""
         return self._commits.unconfirmed_since if self._consumer else None

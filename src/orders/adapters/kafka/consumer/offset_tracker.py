@@ -20,6 +20,7 @@ class AckToken(Struct, frozen=True):
 
 
 class _Partition(Struct):
+    first: int | None = None
     read: int | None = None
     delivered: int | None = None
     processed: int | None = None
@@ -61,9 +62,11 @@ class OffsetTracker:
         self.epoch += 1
         self._unprocessed.clear()
 
-    def read(self, partition: TopicPartition, messages: int, position: int) -> None:
-        """Note that ``messages`` messages were read, up to ``position``."""
+    def read(self, partition: TopicPartition, messages: int, first: int, position: int) -> None:
+        """Note that ``messages`` messages were read, from ``first`` up to ``position``."""
         state = self._partitions[partition]
+        if state.first is None:
+            state.first = first
         if state.is_idle:  # control records in front of these messages count as processed
             state.delivered = state.processed = state.read
         state.read = position
@@ -109,6 +112,17 @@ class OffsetTracker:
             return
         for partition, position in positions.items():
             self._partitions[partition].committed = position
+
+    def unprocessed_from(self) -> dict[TopicPartition, int | None]:
+        """The first position that is not processed; None if nothing was read in this epoch.
+
+        Other threads may call it.
+        """
+        found = {}
+        for partition, state in self._partitions.items():
+            position = state.committable()
+            found[partition] = state.first if position is None else position
+        return found
 
     def to_read(self) -> dict[TopicPartition, int | None]:
         """The position at which reading resumes; None if nothing was read in this epoch."""

@@ -34,7 +34,8 @@ class RecordBuffer:
             messages = [_message(partition, record) for record in records if record.is_message]
             self._messages.extend(messages)
             self._bytes += sum(map(_size, messages))
-            self._tracker.read(partition, len(messages), records[-1].offset + 1)
+            first, position = records[0].offset, records[-1].offset + 1
+            self._tracker.read(partition, len(messages), first, position)
 
     def cut(self) -> Batch | None:
         """Remove and return the next batch; None if there are no messages."""

@@ -13,7 +13,12 @@ from orders.entrypoints.http.docs.openapi.operation import RoutedOperation
 from orders.entrypoints.http.docs.operations import GET_ORDER
 from orders.entrypoints.http.error_responses import error_response
 from orders.entrypoints.http.etag import is_known, tag_of
-from orders.entrypoints.http.middleware import NO_PAGE, begin_request, complete_headers, log_request
+from orders.entrypoints.http.middleware import (
+    NO_PAGE,
+    begin_request,
+    complete_headers,
+    record_request,
+)
 from orders.entrypoints.http.negotiation import acceptable
 from orders.entrypoints.http.orders.order_path import PREFIX, decoded, raw_path
 from orders.entrypoints.http.origin_checks import AllowedHosts
@@ -95,7 +100,7 @@ class GetOrder:
             body = b""
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body, "more_body": False})
-        log_request(scope, status, began, request_id)
+        record_request(scope, status, began, request_id)
 
 
 def _order_uid(scope: Scope, segment: bytes) -> str | None:
