@@ -46,7 +46,7 @@ bench-quick: $(READY) ## the same with less of everything, in two minutes
 bench-docs: $(READY) ## the same as bench, into docs/performance.md and its picture
 	$(BIN)/python -m bench --docs
 
-check: lint types imports schemas ## lint, types, import contracts, deployment files
+check: lint types imports schemas ## lint, types, import contracts, deployment files (promtool, if it is there)
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -60,6 +60,10 @@ imports: $(READY)
 
 schemas: $(READY)
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec deploy/compose.yaml
+	@if command -v promtool >/dev/null; then \
+		promtool check config deploy/prometheus/prometheus.yaml && \
+		promtool test rules tests/data/prometheus/alerts_test.yaml; \
+	else echo "SKIPPED, there is no promtool: the alerts' own tests (tests/data/prometheus)" >&2; fi
 
 format: $(READY) ## rewrite the code in the one format
 	$(BIN)/ruff format .

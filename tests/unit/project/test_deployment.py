@@ -50,7 +50,7 @@ def test_health_checks_are_cheap_and_no_argument_holds_a_space(compose: dict[str
         kind, program, *arguments = service["healthcheck"]["test"]
         assert kind == "CMD"
         assert not any(" " in word for word in (program, *arguments))
-        assert program in {"orders", "pg_isready", "valkey-cli", "nc"}
+        assert program in {"orders", "pg_isready", "valkey-cli", "nc", "wget"}
         if program == "orders":
             assert arguments == ["health", name]
 
@@ -102,13 +102,17 @@ def test_all_are_on_their_usual_ports_of_this_machine_alone(
         "127.0.0.1:${ORDERS_DB_PORT:-5432}:5432",
         "127.0.0.1:${ORDERS_REDIS_PORT:-6379}:6379",
         "127.0.0.1:${ORDERS_KAFKA_PORT:-9092}:9092",
+        "127.0.0.1:${ORDERS_PROMETHEUS_PORT:-9090}:9090",
+        "127.0.0.1:${ORDERS_GRAFANA_PORT:-3000}:3000",
     }
     assert all(port.startswith("127.0.0.1:") for port in ports)
 
 
 def test_the_data_is_in_volumes(compose: dict[str, Any]) -> None:
     mounted = {v.split(":")[0] for s in compose["services"].values() for v in s.get("volumes", [])}
-    assert mounted == set(compose["volumes"])
+    own_files = {path for path in mounted if path.startswith("./")}
+    assert mounted - own_files == set(compose["volumes"])
+    assert all((DEPLOY / path).exists() for path in own_files)
 
 
 def test_the_image_runs_as_nobody_in_particular_and_takes_hashed_packages_only() -> None:
