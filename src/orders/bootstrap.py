@@ -190,7 +190,8 @@ class Container(containers.DeclarativeContainer):
     memory_topic = providers.Singleton(MemoryTopic)
     memory_dead_letters = providers.Singleton(MemoryDeadLetters)
     kafka_settings = providers.Singleton(to_kafka_settings, settings, process)
-    producer = providers.Singleton(KafkaProducerClient, kafka_settings)
+    producer = providers.Singleton(KafkaProducerClient, kafka_settings, ensures="source")
+    dead_letter_producer = providers.Singleton(KafkaProducerClient, kafka_settings)
     source = providers.Selector(
         backend,
         servers=providers.Singleton(KafkaMessageSource, kafka_settings),
@@ -203,7 +204,7 @@ class Container(containers.DeclarativeContainer):
     )
     dead_letter_topic = providers.Selector(
         backend,
-        servers=providers.Singleton(KafkaDeadLetters, producer, kafka_settings),
+        servers=providers.Singleton(KafkaDeadLetters, dead_letter_producer, kafka_settings),
         memory=memory_dead_letters,
     )
     dead_letters = providers.Singleton(
@@ -214,7 +215,7 @@ class Container(containers.DeclarativeContainer):
         servers=providers.Singleton(KafkaDeadLetterReader, kafka_settings),
         memory=providers.Singleton(MemoryDeadLetterReader, memory_dead_letters),
     )
-    replay_producer = providers.Singleton(KafkaProducerClient, kafka_settings, makes_topics=False)
+    replay_producer = providers.Singleton(KafkaProducerClient, kafka_settings, ensures="none")
     replay_journal = providers.Selector(
         backend,
         servers=providers.Singleton(KafkaReplayJournal, replay_producer, kafka_settings),
@@ -377,7 +378,7 @@ class Container(containers.DeclarativeContainer):
         replicated=providers.List(database, replica_database, producer),
         memory=providers.List(),
     )
-    consumer_resources = providers.List(database, producer, source)
+    consumer_resources = providers.List(database, dead_letter_producer, source)
 
 
 def build(settings: Settings, process: str) -> Container:

@@ -25,6 +25,7 @@ from tests.contracts.inspection import SECRET
 from tests.integration.kafka.certificates import Authority
 from tests.integration.kafka.fake_broker import announce, answer_in_tls, fake_broker, refuse_login
 from tests.integration.kafka.opened import opened
+from tests.integration.kafka.sasl_broker import SaslBroker
 from tests.waiting import says, until
 
 TRIES = 7
@@ -112,7 +113,7 @@ async def test_the_cause_is_said_everywhere_and_logged_once(
     assert case.advice in finding.advice
     with pytest.raises(Unavailable, match=case.reason):
         await KafkaDeadLetterReader(case.settings).approximate_count()
-    client = KafkaProducerClient(case.settings, makes_topics=False)
+    client = KafkaProducerClient(case.settings, ensures="none")
     with pytest.raises(Unavailable, match=case.reason):
         await KafkaReplayJournal(client, case.settings).note({})
     case.seen.clear()
@@ -131,40 +132,12 @@ async def test_the_cause_is_said_everywhere_and_logged_once(
     assert SECRET not in everything
 
 
-class SecureBroker(KafkaBroker):
-    """Its detour is a listener with SASL; it knows no user of SCRAM."""
-
-    def _properties(self) -> dict[str, object]:
-        properties = super()._properties()
-        mapping = str(properties["listener.security.protocol.map"])
-        module = "org.apache.kafka.common.security"
-        return properties | {
-            "listener.security.protocol.map": mapping.replace(
-                "DETOUR:PLAINTEXT", "DETOUR:SASL_PLAINTEXT"
-            ),
-            "listener.name.detour.sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-256",
-            "listener.name.detour.plain.sasl.jaas.config": f"{module}.plain.PlainLoginModule "
-            f'required user_alice="right";',
-            "listener.name.detour.scram-sha-256.sasl.jaas.config": f"{module}.scram."
-            "ScramLoginModule required;",
-        }
-
-
-class Listeners(NamedTuple):
-    """`host:port` of one broker's ways in."""
-
-    plain: str
-    sasl: str
-
-
 @pytest.fixture(scope="module")
-def listeners(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Listeners]:
-    port, controller, sasl = ports.choose(), ports.choose(), ports.choose()
-    folder = tmp_path_factory.mktemp("secure") / "kafka"
-    broker = SecureBroker(folder, port, controller, detour=(sasl, sasl))
+def listeners(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SaslBroker]:
+    broker = SaslBroker(tmp_path_factory.mktemp("secure") / "kafka", {"alice": "right"})
     broker.start()
     try:
-        yield Listeners(f"127.0.0.1:{port}", f"127.0.0.1:{sasl}")
+        yield broker
     finally:
         broker.stop()
 
@@ -181,7 +154,7 @@ def listeners(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Listeners]:
     ids=["scram", "plain", "mechanism", "no login", "tls"],
 )
 async def test_a_real_broker_that_wants_a_login(
-    listeners: Listeners, options: dict[str, Any], reason: str
+    listeners: SaslBroker, options: dict[str, Any], reason: str
 ) -> None:
     settings = settings_for(listeners.sasl, **options)
     (finding,) = await KafkaInspection(settings).inspect()
@@ -191,13 +164,13 @@ async def test_a_real_broker_that_wants_a_login(
         await until(lambda: says(source, reason), "the source says so", 30)
 
 
-async def test_a_real_broker_that_takes_no_login(listeners: Listeners) -> None:
-    settings = settings_for(listeners.plain, **login("PLAIN"))
+async def test_a_real_broker_that_takes_no_login(listeners: SaslBroker) -> None:
+    settings = settings_for(listeners.bootstrap, **login("PLAIN"))
     (finding,) = await KafkaInspection(settings).inspect()
     assert "the brokers take no login on this port" in finding.text
 
 
-async def test_with_the_right_password_all_works(listeners: Listeners) -> None:
+async def test_with_the_right_password_all_works(listeners: SaslBroker) -> None:
     settings = settings_for(listeners.sasl, **login("PLAIN") | {"sasl_password": "right"})
     findings = await KafkaInspection(settings).inspect()
     assert findings[0].state == "ok"

@@ -1,4 +1,4 @@
-"""The rights that docs/operating.md says a user of the cache needs."""
+"""The rights that deploy/ gives a user of the cache."""
 
 import re
 from collections.abc import Sequence
@@ -8,17 +8,18 @@ from orders.adapters.redis_lru.cache import RedisCache
 from orders.domain.ports import Finding
 from tests.contracts.cache import documents
 
-_TEXT = (Path(__file__).parents[3] / "docs" / "operating.md").read_text("utf-8")
+_ROOT = Path(__file__).parents[3]
 
 
 def documented_rights(*, in_cluster: bool = False) -> list[str]:
-    """For ACL SETUSER."""
-    found = re.search(
-        r"ACL user needs `([^`]+)` on `([^`]+)` [^`]*in a cluster\s+also `([^`]+)`", _TEXT
-    )
-    assert found, "the rights are not documented"
-    commands, keys, more = found.groups()
-    return ["-@all", keys, *commands.split(), *(more.split() if in_cluster else ())]
+    """Those of the API in deploy/redis/users.acl, for ACL SETUSER; in a cluster with the others."""
+    users = (_ROOT / "deploy" / "redis" / "users.acl").read_text("utf-8")
+    line = re.search(r"(?m)^user orders-api on >change-me (.*)$", users)
+    text = (_ROOT / "docs" / "operating.md").read_text("utf-8")
+    more = re.search(r"in a cluster\s+also `([^`]+)`", text)
+    assert line, "the rights are not there"
+    assert more, "those in a cluster are not documented"
+    return [*line[1].split(), *(more[1].split() if in_cluster else ())]
 
 
 def assert_all_well(findings: Sequence[Finding]) -> None:

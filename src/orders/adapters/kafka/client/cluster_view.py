@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from kafka import KafkaConsumer
 from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import (
+    GroupAuthorizationFailedError,
     GroupCoordinatorNotAvailableError,
     InvalidTopicError,
     KafkaError,
@@ -90,7 +91,7 @@ class TopicView(Struct, frozen=True):
 
 
 class ClusterView(Struct, frozen=True):
-    """The cluster. ``denied`` lists what the brokers did not describe, each with their error.
+    """The cluster. ``denied`` lists the rights that are missing, and what fails to be described.
 
     A topic is None if it is missing or denied, ``members`` is None if the group is denied.
     ``assignor`` is the one that the members agree on. The brokers do not describe the members of a
@@ -195,7 +196,7 @@ class _Description:
         if error is UnknownTopicOrPartitionError:
             return None
         if error is TopicAuthorizationFailedError:
-            self._denied.append(f"topic {name} ({error.__name__})")
+            self._note_denied("DESCRIBE", f"topic {name}", error)
             return None
         if error is InvalidTopicError:
             self._bad_names.append(name)
@@ -216,7 +217,7 @@ class _Description:
         [response] = self._admin.describe_configs([wanted])
         [(error_code, _message, _type, _name, entries)] = response.resources
         if error_code:
-            self._denied.append(f"configuration of {name} ({for_code(error_code).__name__})")
+            self._note_denied("DESCRIBE_CONFIGS", f"topic {name}", for_code(error_code))
             return TopicView(name, partitions, {})
         return TopicView(name, partitions, {entry[0]: entry[1] for entry in entries})
 
@@ -225,7 +226,7 @@ class _Description:
         try:
             [group] = self._of_group(lambda: self._admin.describe_consumer_groups([name]))
         except KafkaError as error:
-            self._note_denied(f"group {name}", error)
+            self._note_denied("DESCRIBE", f"group {name}", type(error))
             return None
         return group
 
@@ -249,8 +250,10 @@ class _Description:
                     self._settings.group, partitions=list(keys.values())
                 )
             )
+        except GroupAuthorizationFailedError:
+            return topic  # said of the group already
         except KafkaError as error:
-            self._note_denied(f"offsets of {topic.name}", error)
+            self._note_denied("DESCRIBE", f"the offsets of {topic.name}", type(error))
             return topic
         known = {key: found for key, found in committed.items() if found.offset >= 0}
         offsets = {key: found.offset for key, found in known.items()}
@@ -268,8 +271,9 @@ class _Description:
         }
         return replace(topic, partitions=partitions, has_offsets=True)
 
-    def _note_denied(self, what: str, error: KafkaError) -> None:
-        self._denied.append(f"{what} ({type(error).__name__})")
+    def _note_denied(self, right: str, what: str, error: type[KafkaError]) -> None:
+        is_right = issubclass(error, (TopicAuthorizationFailedError, GroupAuthorizationFailedError))
+        self._denied.append(f"{right} on {what}" if is_right else f"{what} ({error.__name__})")
 
     @staticmethod
     def _of_group(ask: Callable[[], T]) -> T:

@@ -188,6 +188,8 @@ def describe_failure(error: BaseException) -> Failure:
     if isinstance(error, ssl.SSLCertVerificationError):
         other = f"the broker's certificate is not accepted ({error.verify_message})"
         return _CERTIFICATES.get(error.verify_code, Failure(other, _UNTRUSTED.advice))
+    if isinstance(error, TopicAuthorizationFailedError) and (names := _topics_in(error)):
+        return Failure(f"the user has no right to topic {', '.join(names)}", _GRANT)
     for kind, failure in _OF_TYPES.items():
         if isinstance(error, kind):
             return failure
@@ -195,6 +197,14 @@ def describe_failure(error: BaseException) -> Failure:
         text = f"{type(error).__name__}: {error}"
         return next((failure for pattern, failure in _OF_TEXTS if re.search(pattern, text)), CLOSED)
     return Failure(f"{NO_ANSWER.reason} as expected ({type(error).__name__})", NO_ANSWER.advice)
+
+
+def _topics_in(error: TopicAuthorizationFailedError) -> list[str]:
+    """The topics that the error names, if the client has given it any."""
+    named = error.args[0] if error.args else ()
+    names = {named} if isinstance(named, str) else named
+    # Where a fetch is denied, the client gives it the set of the letters of the topic's name.
+    return sorted(name for name in names if len(name) > 1)
 
 
 def reason_of(error: BaseException) -> str:

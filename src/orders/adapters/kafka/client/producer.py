@@ -10,7 +10,7 @@ import struct
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import structlog
 from kafka import KafkaProducer
@@ -95,14 +95,19 @@ class Outgoing(NamedTuple):
 class KafkaProducerClient(Dependency):
     """Sends messages. ``options`` override ours for the client's producer.
 
-    If it ``makes_topics``, it creates the topics of orders and dead letters if they are missing.
+    It creates the topics that it ``ensures`` if they are missing: of orders and dead letters, of
+    orders alone, or none. To the others it needs no right until it sends to them.
     """
 
     def __init__(
-        self, settings: KafkaSettings, *, makes_topics: bool = True, **options: Any
+        self,
+        settings: KafkaSettings,
+        *,
+        ensures: Literal["both", "source", "none"] = "both",
+        **options: Any,
     ) -> None:
         self._settings = settings
-        self._makes_topics = makes_topics
+        self._ensures = ensures
         self._options = options
         self._jobs: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._is_closing = threading.Event()
@@ -220,8 +225,10 @@ class KafkaProducerClient(Dependency):
             reraise=True,
         )
         try:
-            if self._makes_topics:
-                self.limits = retrying(TopicAdmin(self._settings).ensure)
+            admin = TopicAdmin(self._settings)
+            if self._ensures != "none":
+                ensure = admin.ensure if self._ensures == "both" else admin.ensure_source
+                self.limits = retrying(ensure)
             self._producer = retrying(self._new_producer)
         except KafkaConfigurationError:
             raise
@@ -244,10 +251,12 @@ class KafkaProducerClient(Dependency):
     def _new_producer(self) -> ExtendedProducer:
         options = client_options(self._settings) | _DEFAULTS
         producer = ExtendedProducer(**(options | self._options))
-        if not self._makes_topics:
-            return producer  # asking for its metadata could make a broker create a topic
-        for topic in (self._settings.topic, self._settings.dlq_topic):
-            producer.partitions_for(topic)  # so that the first message does not wait for metadata
+        # So that the first message does not wait for metadata. Asking for that of a topic which is
+        # missing could make a broker create it.
+        if self._ensures != "none":
+            producer.partitions_for(self._settings.topic)
+        if self._ensures == "both":
+            producer.partitions_for(self._settings.dlq_topic)
         return producer
 
     def _ask(self, done: Callable[[Exception | None], None]) -> None:

@@ -59,6 +59,11 @@ class TopicAdmin:
         with self._admin() as admin:
             return self._ensure(admin)
 
+    def ensure_source(self) -> TopicLimits:
+        """The same for the topic of orders alone; needs no right on that of dead letters."""
+        with self._admin() as admin:
+            return TopicLimits(source=self._ensure_source(admin))
+
     def ensure_replays(self) -> None:
         """Create the compacted topic of the replay journal if it is missing.
 
@@ -73,10 +78,13 @@ class TopicAdmin:
         options = client_options(self._settings)
         return closing(BoundedAdmin(**options, request_timeout_ms=_REQUEST_TIMEOUT_MS))
 
+    def _ensure_source(self, admin: KafkaAdminClient) -> int:
+        self._create(admin, self._settings.topic, {})
+        return _limit(admin, self._settings.topic, DEFAULT_MAX_MESSAGE_BYTES)
+
     def _ensure(self, admin: KafkaAdminClient) -> TopicLimits:
-        source, dead_letters = self._settings.topic, self._settings.dlq_topic
-        self._create(admin, source, {})
-        source_limit = _limit(admin, source, DEFAULT_MAX_MESSAGE_BYTES)
+        dead_letters = self._settings.dlq_topic
+        source_limit = self._ensure_source(admin)
         # Whatever the brokers' defaults are, a dead letter stays until an operator removes it, may
         # have any timestamp, and even the largest message fits with the headers that are added.
         keep_all = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}

@@ -28,8 +28,8 @@ _KEEP_ALL = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes"
 def topic_findings(view: ClusterView) -> Iterator[Finding]:
     """Findings about the topic of orders, then about that of dead letters."""
     for name in view.denied:
-        advice = "grant this user DESCRIBE if that is the error; otherwise check the brokers' log"
-        yield _finding("denied", "warning", f"the brokers do not describe: {name}", advice)
+        advice = "grant it (deploy/kafka/acls.sh); for another error, check the brokers' log"
+        yield _finding("denied", "warning", f"the brokers deny this user {name}", advice)
     names = {view.settings.topic: view.source, view.settings.dlq_topic: view.dead_letters}
     for name, topic in names.items():
         if name in view.bad_names:
@@ -42,7 +42,7 @@ def topic_findings(view: ClusterView) -> Iterator[Finding]:
         elif topic:
             yield _replicas(topic)
             yield from _leaders(topic)
-        elif not any(denied.startswith(f"topic {name} ") for denied in view.denied):
+        elif f"DESCRIBE on topic {name}" not in view.denied:
             advice = "start `orders consumer` or `orders api`: they create it"
             yield _finding(f"topic {name}", "problem", "is missing", advice)
     if view.source and view.source.config:

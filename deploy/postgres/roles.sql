@@ -1,0 +1,59 @@
+-- Three roles, each with what its process needs, in a database that nothing else uses:
+--
+--   orders_owner      owns the tables; `orders migrate` runs as it, and nothing else
+--   orders_consumer   stores orders: reads and inserts
+--   orders_api        reads orders; changes and deletes nothing
+--
+-- Run it as a superuser, or as the owner of the database with CREATEROLE, in that database:
+--
+--   psql --dbname orders --single-transaction --file deploy/postgres/roles.sql
+--
+-- before the first `orders migrate`, and once more after it: a second run changes nothing but the
+-- last lines, which are about tables. Tables of later migrations get their rights as they are made.
+-- The roles have no passwords yet: ALTER ROLE orders_api PASSWORD '...', or a rule in pg_hba.conf.
+
+DO $$
+DECLARE
+    wanted text;
+BEGIN
+    FOREACH wanted IN ARRAY ARRAY['orders_owner', 'orders_consumer', 'orders_api'] LOOP
+        IF to_regrole(wanted) IS NULL THEN
+            EXECUTE format('CREATE ROLE %I LOGIN', wanted);
+        END IF;
+    END LOOP;
+    EXECUTE format('REVOKE ALL ON DATABASE %I FROM PUBLIC', current_database());
+    EXECUTE format(
+        'GRANT CONNECT ON DATABASE %I TO orders_owner, orders_consumer, orders_api',
+        current_database()
+    );
+END $$;
+
+REVOKE ALL ON SCHEMA public FROM PUBLIC;
+GRANT USAGE, CREATE ON SCHEMA public TO orders_owner;
+GRANT USAGE ON SCHEMA public TO orders_consumer, orders_api;
+
+-- Tables that later migrations add.
+ALTER DEFAULT PRIVILEGES FOR ROLE orders_owner IN SCHEMA public
+    GRANT SELECT ON TABLES TO orders_api, orders_consumer;
+ALTER DEFAULT PRIVILEGES FOR ROLE orders_owner IN SCHEMA public
+    GRANT INSERT ON TABLES TO orders_consumer;
+
+-- Tables that are there, also those that were made before there were roles.
+DO $$
+DECLARE
+    found text;
+BEGIN
+    FOR found IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' LOOP
+        EXECUTE format('ALTER TABLE public.%I OWNER TO orders_owner', found);
+    END LOOP;
+END $$;
+GRANT SELECT ON ALL TABLES IN SCHEMA public TO orders_api, orders_consumer;
+GRANT INSERT ON ALL TABLES IN SCHEMA public TO orders_consumer;
+
+-- What only the owner writes.
+DO $$
+BEGIN
+    IF to_regclass('public.schema_migrations') IS NOT NULL THEN
+        REVOKE INSERT ON public.schema_migrations FROM orders_consumer;
+    END IF;
+END $$;
