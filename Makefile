@@ -64,6 +64,7 @@ schemas: $(READY)
 		promtool check config deploy/prometheus/prometheus.yaml && \
 		promtool test rules tests/data/prometheus/alerts_test.yaml; \
 	else echo "SKIPPED, there is no promtool: the alerts' own tests (tests/data/prometheus)" >&2; fi
+	$(BIN)/python -m tests.kubernetes
 
 format: $(READY) ## rewrite the code in the one format
 	$(BIN)/ruff format .

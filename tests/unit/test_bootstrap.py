@@ -91,7 +91,7 @@ async def test_in_memory_all_is_there_and_ready() -> None:
 async def test_a_consumer_whose_producer_has_ended_is_not_ready() -> None:
     container = build(SETTINGS, "api")
     broken = KafkaProducerClient(container.kafka_settings(), ensures="none", unheard_of=1)
-    with container.producer.override(broken), capture_logs() as lines:
+    with container.dead_letter_producer.override(broken), capture_logs() as lines:
         async with open_all(broken):
             async with asyncio.timeout(10):
                 while not lines:  # noqa: ASYNC110
