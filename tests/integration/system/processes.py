@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -32,9 +32,18 @@ def free_port() -> int:
 
 
 class System:
-    """One API and one consumer on the given servers, each startable and stoppable alone."""
+    """One API and one consumer on the given servers, each startable and stoppable alone.
 
-    def __init__(self, environment: dict[str, str], logs: Path, module: str = "orders") -> None:
+    ``wrapper`` is a command that runs the one behind it.
+    """
+
+    def __init__(
+        self,
+        environment: dict[str, str],
+        logs: Path,
+        module: str = "orders",
+        wrapper: Sequence[str] = (),
+    ) -> None:
         self.topic = environment["ORDERS_KAFKA_TOPIC"]
         self.dlq_topic = environment["ORDERS_KAFKA_DLQ_TOPIC"]
         self.bootstrap = environment["ORDERS_KAFKA_BOOTSTRAP"]
@@ -42,7 +51,7 @@ class System:
         self.environment = environment
         self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=10)
         self._logs = logs
-        self._module = module
+        self._command = (*wrapper, sys.executable, "-m", module)
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._producer = Producer({"bootstrap.servers": self.bootstrap})
 
@@ -50,7 +59,7 @@ class System:
         inherited = {k: v for k, v in os.environ.items() if not k.startswith("ORDERS_")}
         with (self._logs / f"{command}.log").open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", self._module, command],
+                [*self._command, command],
                 env=inherited | {"PYTHONPATH": SOURCES} | self.environment | more,
                 stdout=log,
                 stderr=log,
