@@ -8,7 +8,7 @@ UNIT ?= tests/unit
 INTEGRATION ?= tests/integration
 
 .DEFAULT_GOAL := help
-.PHONY: help run test unit properties integration picture drill mutation-checks bench bench-quick bench-docs check lint types imports schemas format coverage lock dist clean
+.PHONY: help run test unit properties integration picture drill mutation-checks bench bench-quick bench-docs check lint types imports schemas format coverage lock dist release release-check sbom notices audit clean
 
 help: ## list what make can do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -89,8 +89,39 @@ lock: $(READY) ## resolve the dependencies anew
 	$(LOCK) pyproject.toml --extra embedded --constraint requirements/dev.lock --output-file requirements/run.lock
 	$(LOCK) --group build --constraint requirements/dev.lock --output-file requirements/build.lock
 
-dist: $(READY) ## build the wheel into dist/
-	$(BIN)/python -m hatchling build --target wheel
+dist: $(READY) ## build wheel and sdist into dist/
+	$(BIN)/python -m hatchling build
+
+release: $(READY) ## build a release, and say what would be published; publishes nothing
+	$(BIN)/python -m releases show
+
+release-check: $(READY) ## unit and system tests on the built wheel, on Python 3.11, 3.12 and 3.13: ten minutes
+	$(BIN)/python -m releases check
+
+# What the image holds, installed as there: the locked packages and the wheel.
+RUNTIME := build/runtime
+$(RUNTIME)/.ready: requirements/runtime.lock pyproject.toml $(READY)
+	rm -rf $(RUNTIME)
+	$(PYTHON) -m venv --without-pip $(RUNTIME)
+	$(BIN)/python -m pip --python $(RUNTIME)/bin/python install --quiet --require-hashes --requirement requirements/runtime.lock
+	$(BIN)/python -m hatchling build --target wheel --directory $(RUNTIME)/dist
+	$(BIN)/python -m pip --python $(RUNTIME)/bin/python install --quiet --no-deps $(RUNTIME)/dist/*.whl
+	@touch $@
+
+sbom: $(RUNTIME)/.ready ## list what the image holds in dist/orders.cdx.json (CycloneDX)
+	@mkdir -p dist
+	$(BIN)/cyclonedx-py environment $(RUNTIME)/bin/python --pyproject pyproject.toml \
+		--output-reproducible --output-file dist/orders.cdx.json
+
+notices: $(RUNTIME)/.ready ## write THIRD_PARTY.md: licences of what the image holds
+	$(BIN)/python -m releases notices $(RUNTIME)/bin/python
+
+# Advisories come over the network, so this is no part of check. What cannot be audited is a failure: an
+# index without advisories would find nothing. SECURITY.md says how the two that are left out are met.
+audit: $(READY) ## look for known vulnerabilities in what is locked; fails where it cannot tell
+	$(BIN)/pip-audit --strict --disable-pip --no-deps --progress-spinner off \
+		--ignore-vuln CVE-2026-10142 --ignore-vuln CVE-2026-10143 \
+		$(foreach lock,run dev build,--requirement requirements/$(lock).lock)
 
 clean: ## remove what was made here, but for the data in .orders/
 	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

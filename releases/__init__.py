@@ -1,0 +1,1 @@
+"""Tells what a release would publish, and tries its wheel. Publishes nothing."""
