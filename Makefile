@@ -95,7 +95,7 @@ dist: $(READY) ## build wheel and sdist into dist/
 release: $(READY) ## build a release, and say what would be published; publishes nothing
 	$(BIN)/python -m releases show
 
-release-check: $(READY) ## unit and system tests on the built wheel, on Python 3.11, 3.12 and 3.13: ten minutes
+release-check: $(READY) ## unit and system tests on the built wheel, on Python 3.11, 3.12 and 3.13
 	$(BIN)/python -m releases check
 
 # What the image holds, installed as there: the locked packages and the wheel.

@@ -50,7 +50,7 @@ def installed(python: str) -> list[Package]:
         Package(
             row["Name"].lower().replace("_", "-"),
             row["Version"],
-            row["License"].strip(),
+            row["License"].splitlines()[0].strip(),  # some have the whole text there
             row["URL"].replace("UNKNOWN", "by its name in PyPI"),
         )
         for row in json.loads(told.stdout)

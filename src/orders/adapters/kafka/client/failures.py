@@ -62,7 +62,7 @@ _CREDENTIALS = (
     "correct ORDERS_KAFKA_SASL_USERNAME, ORDERS_KAFKA_SASL_PASSWORD or ORDERS_KAFKA_SASL_MECHANISM,"
     " or have the user created on the brokers; with OAUTHBEARER, renew the token"
 )
-_GRANT = 'grant it: "Rights in Kafka" in docs/operating.md lists what each process needs'
+_GRANT = 'grant it: "Least rights" in docs/operating.md lists what each process needs'
 _WAIT = "wait: it passes when the brokers are all back"
 _NAME = "correct ORDERS_KAFKA_TOPIC or ORDERS_KAFKA_DLQ_TOPIC: letters, digits, . _ and -"
 
