@@ -9,6 +9,7 @@ from orders.adapters.redis_lru.inspection import RedisInspection
 from orders.domain.ports import Finding, Inspection
 from tests.contracts.inspection import SECRET, InspectionContract, found
 from tests.integration.redis.own_server import OwnServer
+from tests.integration.redis.rights import documented_rights
 from tests.integration.tcp_proxy import TcpProxy
 
 
@@ -71,11 +72,28 @@ async def test_a_replica(replica: OwnServer) -> None:
     assert "replica" in finding.text
 
 
-async def test_a_user_who_may_run_no_scripts(own_server: OwnServer) -> None:
-    command(own_server, "ACL", "SETUSER", "some", "on", ">p", "~*", "+@all", "-@scripting")
+async def test_each_right_that_is_missing_is_named(own_server: OwnServer) -> None:
+    rights = documented_rights()
+    commands = [right for right in rights if right.startswith("+")]
+    assert len(commands) > 10
+    url = own_server.url.replace("redis://", "redis://some:p@")
+    for missing in commands:
+        command(own_server, "ACL", "SETUSER", "some", "reset", "on", ">p", *rights)
+        command(own_server, "ACL", "SETUSER", "some", missing.replace("+", "-"))
+        findings = await RedisInspection(url, "orders").inspect()
+        problems = [finding for finding in findings if finding.state == "problem"]
+        text = f"this user may not run {missing[1:].upper()}"
+        assert [finding.text for finding in problems] == [text]
+        assert "deploy/redis/users.acl" in problems[0].advice
+    with own_server.client() as client:
+        assert client.keys() == []
+
+
+async def test_keys_that_are_not_allowed(own_server: OwnServer) -> None:
+    rights = documented_rights()
+    command(own_server, "ACL", "SETUSER", "some", "reset", "on", ">p", *rights)
     finding = found(await look(own_server.url.replace("redis://", "redis://some:p@")), "scripts")
-    assert finding.state == "problem"
-    assert "may not run the scripts" in finding.text
+    assert finding.text == "this user may not use the keys of the cache"
 
 
 @pytest.mark.parametrize(

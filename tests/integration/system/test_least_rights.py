@@ -17,6 +17,7 @@ import redis
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import (  # type: ignore[attr-defined]
     AclBinding,
+    AclBindingFilter,
     AclOperation,
     AclPermissionType,
     AdminClient,
@@ -26,6 +27,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 )
 from psycopg.conninfo import make_conninfo
 
+from orders.adapters.kafka.client.producer import KafkaProducerClient
 from orders.adapters.kafka.client.topics import TopicAdmin
 from orders.adapters.kafka.inspection import KafkaInspection
 from orders.adapters.kafka.message_source import KafkaMessageSource
@@ -362,6 +364,51 @@ async def test_doctor_and_health_name_the_right_that_is_missing(broker: SaslBrok
 
 
 @pytest.mark.parametrize(
+    ("user", "operation", "reason"),
+    [
+        ("orders-api", AclOperation.WRITE, "topic orders"),
+        ("orders-consumer", AclOperation.WRITE, "topic orders.dlq"),
+        ("orders-consumer", AclOperation.READ, "topic orders"),
+        ("orders-consumer", AclOperation.READ, "the group"),
+    ],
+)
+async def test_no_right_can_be_spared(
+    broker: SaslBroker, tmp_path: Path, user: str, operation: AclOperation, reason: str
+) -> None:
+    kind = ResourceType.GROUP if reason == "the group" else ResourceType.TOPIC
+    (taken,) = [
+        acl
+        for acl in documented_acls(tmp_path)
+        if (acl.principal, acl.operation, acl.restype) == (f"User:{user}", operation, kind)
+    ]
+    settings = to_kafka_settings(load(login(broker, user), dotenv=None))
+    with without(broker, taken):
+        if user == "orders-api":
+            producer = KafkaProducerClient(settings, ensures="source")
+            async with opened(producer):
+                await until(lambda: says(producer, f"the user has no right to {reason}"))
+        else:
+            source = KafkaMessageSource(settings)
+            async with opened(source):
+                await until(lambda: says(source, f"the user has no right to {reason}"))
+
+
+@contextmanager
+def without(broker: SaslBroker, acl: AclBinding) -> Iterator[None]:
+    """Take a right away, and give it back."""
+    admin = AdminClient({"bootstrap.servers": broker.bootstrap})
+    names = ("restype", "name", "resource_pattern_type", "principal", "host")
+    parts = [getattr(acl, name) for name in (*names, "operation", "permission_type")]
+    (deleted,) = admin.delete_acls([AclBindingFilter(*parts)]).values()
+    assert len(deleted.result(20)) == 1
+    try:
+        yield
+    finally:
+        (made,) = admin.create_acls([acl]).values()
+        made.result(20)
+
+
+@pytest.mark.parametrize(
     ("user", "words"),
     [
         ("orders-api", "GET other"),
@@ -369,7 +416,7 @@ async def test_doctor_and_health_name_the_right_that_is_missing(broker: SaslBrok
         ("orders-api", "FLUSHALL"),
         ("orders-api", "CONFIG GET *"),
         ("orders-api", "KEYS *"),
-        ("orders-consumer", "HGET {orders}:documents a"),
+        ("orders-consumer", "SET {orders}:documents a"),
         ("orders-consumer", "PUBLISH a b"),
     ],
 )

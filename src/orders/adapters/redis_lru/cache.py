@@ -74,7 +74,7 @@ class RedisCache(Cache, Dependency):
         """See ``Cache.get``."""
         if not order_uids:
             return {}
-        values = await self._run(_GET, list(order_uids))
+        values = await self._run(GET, list(order_uids))
         if not all(value is None or isinstance(value, bytes) for value in values):
             raise Unavailable(_UNEXPECTED_REPLY)
         found: dict[str, bytes] = {}
@@ -88,7 +88,7 @@ class RedisCache(Cache, Dependency):
             else:
                 corrupt += (uid, value)
         if corrupt:
-            await self._run(_DROP, corrupt)
+            await self._run(DROP, corrupt)
         return found
 
     async def put(self, documents: Mapping[str, bytes]) -> None:
@@ -100,20 +100,20 @@ class RedisCache(Cache, Dependency):
         arguments: list[str | bytes] = [str(self._capacity)]
         for uid, document in islice(documents.items(), first, None):
             arguments += (uid, digest(document) + document)
-        await self._run(_PUT, arguments)
+        await self._run(PUT, arguments)
 
     async def touch(self, order_uids: Collection[str]) -> list[str]:
         """See ``Cache.touch``."""
         if not order_uids:
             return []
-        found = await self._run(_TOUCH, list(order_uids))
+        found = await self._run(TOUCH, list(order_uids))
         return [uid for uid, is_found in zip(order_uids, found, strict=True) if not is_found]
 
     async def check(self) -> None:
         """See ``Dependency.check``: runs the script of ``get``."""
-        await self._run(_GET, [])
+        await self._run(GET, [])
 
-    async def _run(self, script: "_Script", arguments: Sequence[str | bytes]) -> Any:
+    async def _run(self, script: "Script", arguments: Sequence[str | bytes]) -> Any:
         async with self._connection() as client:
             keys = self._keys
             try:
@@ -147,7 +147,7 @@ class RedisCache(Cache, Dependency):
             raise Unavailable(fault_of(error).text) from error
 
 
-class _Script:
+class Script:
     """A Lua script and its SHA-1, by which the server knows it.
 
     ``replies_per_order``: whether the reply is a list with an element for each argument.
@@ -161,5 +161,5 @@ class _Script:
         self.replies_per_order = replies_per_order
 
 
-_GET, _TOUCH = (_Script(name, replies_per_order=True) for name in ("get", "touch"))
-_PUT, _DROP = map(_Script, ("put", "drop"))
+GET, TOUCH = (Script(name, replies_per_order=True) for name in ("get", "touch"))
+PUT, DROP = map(Script, ("put", "drop"))

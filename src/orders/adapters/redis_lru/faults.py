@@ -29,17 +29,15 @@ from orders.adapters.redis_lru.sentinel import MasterDownError, UnknownServiceEr
 _SETTING = "ORDERS_REDIS_URL"
 _NAMES = re.compile(r", certificate is not valid for .*")
 
+_ACL = "deploy/redis/users.acl lists what this user has to be allowed; a cluster needs more"
+_DENIED = re.compile(r"ACL failure|user executing the script can't")
+"""How servers say that a command in a script is denied: the client has no error for that."""
 
 _REPLIES = (
     (
         (AuthenticationError, AuthorizationError),
         "rejects this user or this password",
         f"correct them in {_SETTING}",
-    ),
-    (
-        NoPermissionError,
-        "this user may not run the scripts",
-        "allow EVAL, EVALSHA, HGET, HSET, ZADD and the like (ACL); COMMAND, CLUSTER in a cluster",
     ),
     (BusyLoadingError, "is loading its data", "wait, and run this again"),
     (
@@ -81,7 +79,7 @@ def fault_of(error: Exception) -> RedisFault:
     for link in chain:
         if isinstance(link, MasterNotFoundError):
             return _no_master(link)
-    for describe in (_tls, _reply, _network, _unreachable):
+    for describe in (_tls, _denied, _reply, _network, _unreachable):
         for link in chain:
             if fault := describe(link):
                 return fault
@@ -125,6 +123,24 @@ def _tls(error: BaseException) -> RedisFault | None:
             "a certificate or key file cannot be read", f"correct the ssl_ options in {_SETTING}"
         )
     return None
+
+
+def is_denied(error: BaseException) -> bool:
+    """Whether this user lacks a right, in a script or before it."""
+    return isinstance(error, NoPermissionError) or (
+        isinstance(error, ResponseError) and _DENIED.search(str(error)) is not None
+    )
+
+
+def _denied(error: BaseException) -> RedisFault | None:
+    if not is_denied(error):
+        return None
+    text = str(error)
+    if command := re.search(r"run the '([a-z|]+)' command", text):
+        return RedisFault(f"this user may not run {command[1].upper()}", _ACL)
+    if "key" in text:
+        return RedisFault("this user may not use the keys of the cache", _ACL)
+    return RedisFault("this user may not run the scripts", _ACL)
 
 
 def _reply(error: BaseException) -> RedisFault | None:
