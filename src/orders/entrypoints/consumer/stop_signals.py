@@ -11,6 +11,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from queue import SimpleQueue
 
 import structlog
 
@@ -44,14 +45,16 @@ def stop_signals(on_stop: Callable[[], object], deadline: float = DEADLINE) -> I
     wakeup_before = signal.set_wakeup_fd(written.fileno(), warn_on_full_buffer=False)
 
     def watch() -> None:
+        end: Callable[[str, int], None] | None = None
         with arrived, written:  # open as long as signals may arrive
             while received := arrived.recv(1):
                 if received[0] not in _SIGNALS:
                     continue
-                if is_stopping.is_set():
-                    _end("ended at once by a second signal", EXIT_FAILED)
+                if end is not None:
+                    end("ended at once by a second signal", EXIT_FAILED)
                 is_stopping.set()
-                timer = threading.Timer(deadline, _end, ("shutdown took too long, ended", 0))
+                end = _prepare_end()
+                timer = threading.Timer(deadline, end, ("shutdown took too long, ended", 0))
                 timer.daemon = True
                 timer.start()
                 on_stop()
@@ -71,9 +74,23 @@ def _no_operation(_number: int, _frame: object) -> None:
     """Replace the handler that would end the process or raise KeyboardInterrupt."""
 
 
-def _end(event: str, code: int) -> None:
-    # In a thread: if the reader of the log has stopped, writing blocks.
-    writing = threading.Thread(target=_log.warning, args=(event,), daemon=True)
-    writing.start()
-    writing.join(_LOG_TIMEOUT)
-    os._exit(code)
+def _prepare_end() -> Callable[[str, int], None]:
+    """Return a function that logs an event and ends the process with a code.
+
+    It writes in a thread: if the reader of the log has stopped, writing blocks. The thread waits
+    from now on, for Python 3.12 starts none once the main thread has ended.
+    """
+    events: SimpleQueue[str] = SimpleQueue()
+    is_written = threading.Event()
+
+    def write() -> None:
+        _log.warning(events.get())
+        is_written.set()
+
+    def end(event: str, code: int) -> None:
+        events.put(event)
+        is_written.wait(_LOG_TIMEOUT)
+        os._exit(code)
+
+    threading.Thread(target=write, name="last-words", daemon=True).start()
+    return end
