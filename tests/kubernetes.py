@@ -48,6 +48,15 @@ def resources() -> list[dict[str, Any]]:
     ]
 
 
+def pods() -> dict[str, dict[str, Any]]:
+    """The templates of all pods by the names of what makes them."""
+    return {
+        resource["metadata"]["name"]: resource["spec"]["template"]
+        for resource in resources()
+        if resource["kind"] in {"Deployment", "Job"}
+    }
+
+
 def fault_in(document: dict[str, Any]) -> str | None:
     """What is wrong with a resource by the schema of its kind, if anything is."""
     kind = document["kind"].lower()

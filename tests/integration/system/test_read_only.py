@@ -9,7 +9,7 @@ import pytest
 
 from tests.builders import order_bytes
 from tests.integration.system.processes import System
-from tests.unit.project.test_kubernetes import PODS
+from tests.kubernetes import pods
 
 _ISOLATED = ("unshare", "--mount", "--propagation", "private")
 # All that is mounted, but for the folder that the manifest has a volume for.
@@ -48,7 +48,7 @@ def read_only(system_environment: dict[str, str], tmp_path: Path) -> Iterator[Sy
 def test_an_order_goes_all_the_way(read_only: System, folder: Path) -> None:
     volumes = {
         name: [v["name"] for v in pod["spec"]["volumes"] if "emptyDir" in v]
-        for name, pod in PODS.items()
+        for name, pod in pods().items()
     }
     assert volumes == {"orders-api": ["tmp"], "orders-consumer": [], "orders-migrate": []}
     read_only.start("consumer")

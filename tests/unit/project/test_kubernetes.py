@@ -16,11 +16,7 @@ from tests import kubernetes
 from tests.kubernetes import FOLDER, OVERLAYS, resources
 
 RESOURCES = resources()
-PODS = {
-    resource["metadata"]["name"]: resource["spec"]["template"]
-    for resource in RESOURCES
-    if resource["kind"] in {"Deployment", "Job"}
-}
+PODS = kubernetes.pods()
 SERVICES = ("orders-api", "orders-consumer")
 STOP_SECONDS = 10
 """Within so many each process ends, as docs/operating.md says."""
