@@ -28,6 +28,7 @@ from orders.adapters.logged.store_health import StoreHealth
 from orders.adapters.memory.cache import MemoryCache
 from orders.adapters.memory.dead_letter_reader import MemoryDeadLetterReader
 from orders.adapters.memory.dead_letters import MemoryDeadLetters
+from orders.adapters.memory.erasure import MemoryErasure
 from orders.adapters.memory.inspection import MemoryInspection
 from orders.adapters.memory.message_source import MemoryMessageSource
 from orders.adapters.memory.order_repository import MemoryOrderRepository
@@ -36,6 +37,7 @@ from orders.adapters.memory.replay_journal import MemoryJournalStore, MemoryRepl
 from orders.adapters.memory.replay_target import MemoryReplayTarget
 from orders.adapters.memory.topic import MemoryTopic
 from orders.adapters.postgres.database import PostgresDatabase, PostgresWrites
+from orders.adapters.postgres.erasure import PostgresErasure
 from orders.adapters.postgres.inspection import PostgresInspection, ReplicaInspection
 from orders.adapters.postgres.migrations import Migrator
 from orders.adapters.postgres.order_repository import PostgresOrderRepository
@@ -53,6 +55,8 @@ from orders.config import Settings
 from orders.daemon_thread import in_daemon_thread
 from orders.domain.intake.pipeline import CONCURRENT_STORES, IngestPipeline
 from orders.domain.use_cases.check_readiness import CheckReadiness
+from orders.domain.use_cases.follow_tombstones import FollowTombstones
+from orders.domain.use_cases.forget_orders import ForgetOrders
 from orders.domain.use_cases.ingest_batch import IngestBatch
 from orders.domain.use_cases.inspect_dead_letters import InspectDeadLetters
 from orders.domain.use_cases.inspect_system import InspectSystem
@@ -60,6 +64,7 @@ from orders.domain.use_cases.list_dead_letters import ListDeadLetters
 from orders.domain.use_cases.list_orders import ListOrders
 from orders.domain.use_cases.look_up_order import LookUpOrder
 from orders.domain.use_cases.publish_orders import PublishDocument, PublishRandom
+from orders.domain.use_cases.purge_orders import PurgeOrders
 from orders.domain.use_cases.replay_dead_letters import ReplayDeadLetters
 from orders.domain.use_cases.show_dead_letter import ShowDeadLetter
 from orders.domain.use_cases.warm_up_cache import WarmUpCache
@@ -131,17 +136,6 @@ class Container(containers.DeclarativeContainer):
         name="Replica",
     )
     migrator = providers.Singleton(Migrator, database)
-    which_repository = providers.Callable(_choose_repository, settings, backend)
-    primary = providers.Singleton(PostgresOrderRepository, database)
-    repository = providers.Selector(
-        which_repository,
-        primary=primary,
-        replicated=providers.Singleton(
-            ReplicaReads, primary, providers.Singleton(PostgresOrderRepository, replica_database)
-        ),
-        memory=providers.Singleton(MemoryOrderRepository),
-    )
-
     which_cache = providers.Callable(_choose_cache, settings, backend)
     redis = providers.Singleton(
         RedisCache,
@@ -160,6 +154,27 @@ class Container(containers.DeclarativeContainer):
         redis=providers.List(redis),
         none=providers.List(),
         memory=providers.List(),
+    )
+
+    which_repository = providers.Callable(_choose_repository, settings, backend)
+    memory_repository = providers.Singleton(MemoryOrderRepository)
+    primary = providers.Singleton(PostgresOrderRepository, database)
+    repository = providers.Selector(
+        which_repository,
+        primary=primary,
+        replicated=providers.Singleton(
+            ReplicaReads,
+            primary,
+            providers.Singleton(PostgresOrderRepository, replica_database),
+            providers.Singleton(PostgresErasure, replica_database),
+            cache,
+        ),
+        memory=memory_repository,
+    )
+    erasure = providers.Selector(
+        backend,
+        servers=providers.Singleton(PostgresErasure, database),
+        memory=providers.Singleton(MemoryErasure, memory_repository),
     )
 
     memory_topic = providers.Singleton(MemoryTopic)
@@ -217,6 +232,9 @@ class Container(containers.DeclarativeContainer):
     reader = providers.Singleton(CachedOrderReader, repository, cache, local_cache)
     look_up = providers.Singleton(LookUpOrder, reader, local_cache)
     list_orders = providers.Singleton(ListOrders, repository)
+    follow_tombstones = providers.Singleton(FollowTombstones, erasure, cache, local_cache)
+    forget_orders = providers.Singleton(ForgetOrders, erasure, follow_tombstones)
+    purge_orders = providers.Singleton(PurgeOrders, erasure, forget_orders)
     publish_document = providers.Singleton(PublishDocument, publisher)
     publish_random = providers.Singleton(PublishRandom, generator, publisher)
     warm_up = providers.Singleton(WarmUpCache, repository, cache, settings.provided.cache_capacity)

@@ -5,8 +5,10 @@ from collections.abc import Collection
 
 import pytest
 
+from orders.adapters.memory.erasure import MemoryErasure
 from orders.adapters.memory.order_repository import MemoryOrderRepository
 from orders.adapters.read_path.circuit_breaker import CircuitBreaker
+from orders.adapters.read_path.no_cache import NoCache
 from orders.adapters.read_path.replica_reads import ReplicaReads
 from orders.domain.errors import DamagedOrder, OrdersError, Unavailable
 from orders.domain.order.queries import Cursor, OrderQuery, Page
@@ -51,9 +53,18 @@ def replica() -> Counted:
 
 
 @pytest.fixture
-def reads(primary: Counted, replica: Counted) -> ReplicaReads:
+def cache() -> NoCache:
+    return NoCache()
+
+
+@pytest.fixture
+def reads(primary: Counted, replica: Counted, cache: NoCache) -> ReplicaReads:
     return ReplicaReads(
-        primary, replica, CircuitBreaker("the replica", timeout=0.05, failures=1, shortest=60)
+        primary,
+        replica,
+        MemoryErasure(replica),
+        cache,
+        CircuitBreaker("the replica", timeout=0.05, failures=1, shortest=60),
     )
 
 
@@ -63,7 +74,7 @@ class TestReplicaReads(OrderRepositoryContract):
     @pytest.fixture
     def repository(self) -> OrderRepository:
         store = MemoryOrderRepository()
-        return ReplicaReads(store, store)
+        return ReplicaReads(store, store, MemoryErasure(store), NoCache())
 
     @pytest.fixture
     def reopened(self, repository: OrderRepository) -> OrderRepository:

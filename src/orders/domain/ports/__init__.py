@@ -9,6 +9,7 @@ from orders.domain.ports.cache import Cache, CachedDocument, LocalCache
 from orders.domain.ports.dead_letter_reader import DeadLetterReader, Entry
 from orders.domain.ports.dead_letters import DeadLetters
 from orders.domain.ports.dependency import Dependency
+from orders.domain.ports.erasure import Erasure
 from orders.domain.ports.inspection import Finding, FindingState, Inspection
 from orders.domain.ports.message_source import MessageSource
 from orders.domain.ports.order_generator import OrderGenerator
@@ -24,6 +25,7 @@ __all__ = [
     "DeadLetters",
     "Dependency",
     "Entry",
+    "Erasure",
     "Finding",
     "FindingState",
     "Inspection",

@@ -55,12 +55,16 @@ class ParsedBatch(Struct, frozen=True):
 
 
 class IngestReport(Struct, frozen=True):
-    """The result of a batch in numbers of orders; ``dead`` counts dead letters by code."""
+    """The result of a batch in numbers of orders; ``dead`` counts dead letters by code.
+
+    ``forgotten`` were deleted on request before: they are neither stored nor dead letters.
+    """
 
     messages: int
     saved: int
     unchanged: int
     dead: Mapping[ErrorCode, int]
+    forgotten: int = 0
 
 
 class IngestBatch:
@@ -112,6 +116,7 @@ class IngestBatch:
             Unavailable: the database or the brokers are down; the batch must not be committed.
         """
         outcomes = _Outcomes()
+        as_of = self._cache.position
         waiting = parsed.candidates
         while waiting:
             waiting = await self._save_round(waiting, outcomes)
@@ -119,12 +124,14 @@ class IngestBatch:
         dead_letters += self._not_stored(outcomes)
         for start in range(0, len(dead_letters), DEAD_LETTER_CHUNK):
             await self._dead_letters.put(dead_letters[start : start + DEAD_LETTER_CHUNK])
-        await self._cache_newest(outcomes.saved, max(0, self._cache_capacity - behind()))
+        most = max(0, self._cache_capacity - behind())
+        await self._cache_newest(outcomes.saved, most, as_of)
         return IngestReport(
             messages=parsed.messages,
             saved=len(outcomes.saved),
             unchanged=outcomes.unchanged,
             dead=Counter(dead_letter.code for dead_letter in dead_letters),
+            forgotten=outcomes.forgotten,
         )
 
     async def _save_round(
@@ -145,7 +152,9 @@ class IngestBatch:
         for candidate in waiting:
             uid = candidate.order.order_uid
             same = candidate.order == first[uid].order
-            if uid in report.saved or uid in report.unchanged:
+            if uid in report.forgotten:
+                outcomes.forgotten += 1
+            elif uid in report.saved or uid in report.unchanged:
                 outcomes.unchanged += same and candidate is not first[uid]
                 if not same:
                     outcomes.conflict(candidate)
@@ -157,13 +166,13 @@ class IngestBatch:
                 outcomes.dead.append((candidate, "rejected", report.rejected[uid]))
         return tuple(undecided)
 
-    async def _cache_newest(self, saved: Sequence[Order], most: int) -> None:
+    async def _cache_newest(self, saved: Sequence[Order], most: int, as_of: int) -> None:
         newest = islice(reversed(saved), most)
         documents = {order.order_uid: encode(order) for order in newest}
         if not documents:
             return
         with suppress(Unavailable):  # the orders are stored anyway
-            await self._cache.put(dict(reversed(documents.items())))
+            await self._cache.put(dict(reversed(documents.items())), as_of)
 
     def _not_stored(self, outcomes: "_Outcomes") -> Iterator[DeadLetter]:
         split: dict[Origin, list[bytes]] = {}  # each message is split once
@@ -188,6 +197,7 @@ class _Outcomes:
     def __init__(self) -> None:
         self.saved: list[Order] = []
         self.unchanged = 0
+        self.forgotten = 0
         self.dead: list[tuple[Candidate, ErrorCode, str]] = []
 
     def conflict(self, candidate: Candidate) -> None:

@@ -1,8 +1,8 @@
 """Creates the application of one server process from its container."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 
 import structlog
@@ -20,7 +20,7 @@ from orders.entrypoints.http.asgi_types import ASGIApp
 from orders.entrypoints.http.lifespan import Lifespan
 from orders.entrypoints.http.use_cases import UseCases
 from orders.entrypoints.startup import (
-    exit_on_error,
+    in_background,
     migrate_patiently,
     start_logging,
 )
@@ -62,7 +62,8 @@ async def _on_servers(container: Container, settings: Settings) -> AsyncIterator
             *container.api_resources(),
         ),
         _health(settings, container),
-        _in_background(_prepare(container, settings)),
+        in_background(_prepare(container, settings)),
+        in_background(container.follow_tombstones().run()),
         watch_health(container.readiness(), SERVERS),
     ):
         yield
@@ -74,7 +75,7 @@ async def _in_memory(container: Container, settings: Settings) -> AsyncIterator[
     async with (
         open_all(*container.look_up_resources()),
         _health(settings, container),
-        _in_background(container.ingest_pipeline(run_in_thread=in_daemon_thread).run(stop)),
+        in_background(container.ingest_pipeline(run_in_thread=in_daemon_thread).run(stop)),
     ):
         yield
         stop.set()
@@ -104,20 +105,3 @@ async def _warm_up(warm_up: WarmUpCache) -> None:
         log.warning("cache not warmed up", reason=str(error))
     except Exception as error:  # noqa: BLE001
         log.warning("cache not warmed up", reason=f"failed with {type(error).__name__}")
-
-
-@asynccontextmanager
-async def _in_background(work: Awaitable[None]) -> AsyncIterator[None]:
-    """Run ``work`` in the background; an error ends the process with the exit code for it."""
-
-    async def watched() -> None:
-        with exit_on_error():
-            await work
-
-    task = asyncio.create_task(watched())
-    try:
-        yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task

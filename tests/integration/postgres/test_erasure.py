@@ -1,0 +1,57 @@
+"""Erasure in PostgreSQL, on a plain server, through a session without settings, and on Citus."""
+
+from collections.abc import AsyncIterator
+
+import psycopg
+import pytest
+
+from orders.adapters.postgres.database import PostgresDatabase
+from orders.adapters.postgres.erasure import PostgresErasure
+from orders.adapters.postgres.order_repository import PostgresOrderRepository
+from orders.domain.ports import Erasure, OrderRepository
+from tests.contracts.erasure import ErasureContract
+from tests.contracts.order_repository import order_of
+
+
+class TestPostgresErasure(ErasureContract):
+    @pytest.fixture
+    def dsn(self, database_dsn: str) -> str:
+        return database_dsn
+
+    @pytest.fixture
+    async def opened(self, dsn: str) -> AsyncIterator[PostgresDatabase]:
+        database = PostgresDatabase(dsn, pool_max=4)
+        await database.open()
+        yield database
+        await database.close()
+
+    @pytest.fixture
+    def repository(self, opened: PostgresDatabase) -> OrderRepository:  # type: ignore[override]
+        return PostgresOrderRepository(opened)
+
+    @pytest.fixture
+    def erasure(self, opened: PostgresDatabase) -> Erasure:  # type: ignore[override]
+        return PostgresErasure(opened)
+
+    async def test_nothing_but_the_uid_is_left(
+        self, dsn: str, repository: OrderRepository, erasure: Erasure
+    ) -> None:
+        await repository.save_many([order_of("uid", count=3)])
+        assert await erasure.forget(["uid"]) == 1
+        async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as admin:
+            for table in ("delivery", "payments", "items"):
+                cursor = await admin.execute(f"SELECT FROM {table}".encode())
+                assert await cursor.fetchall() == []
+            cursor = await admin.execute(
+                "SELECT to_jsonb(o) - '{order_uid,forgotten_at,date_created}'::text[],"
+                " date_created = '-infinity' FROM orders o"
+            )
+            [(rest, has_no_date)] = await cursor.fetchall()
+        assert set(rest.values()) <= {"", 0}
+        assert has_no_date
+
+
+class TestCitusErasure(TestPostgresErasure):
+    @pytest.fixture
+    def dsn(self, distributed_dsn: str) -> str:
+        return distributed_dsn
