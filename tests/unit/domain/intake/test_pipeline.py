@@ -185,9 +185,9 @@ async def test_what_the_batch_behind_pushes_out_of_the_cache_does_not_go_there(r
     puts: list[set[str]] = []
     put = rig.cache.put
 
-    async def noting(documents: Mapping[str, bytes]) -> None:
+    async def noting(documents: Mapping[str, bytes], as_of: int = 0) -> None:
         puts.append(set(documents))
-        await put(documents)
+        await put(documents, as_of)
 
     rig.cache.put = noting  # type: ignore[method-assign]
     rig.store.open.clear()
