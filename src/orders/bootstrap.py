@@ -53,6 +53,7 @@ from orders.adapters.redis_lru.cache import RedisCache
 from orders.adapters.redis_lru.inspection import RedisInspection
 from orders.config import Settings
 from orders.daemon_thread import in_daemon_thread
+from orders.domain.dead_letters.forgotten import RememberedDeadLetters
 from orders.domain.intake.pipeline import CONCURRENT_STORES, IngestPipeline
 from orders.domain.use_cases.check_readiness import CheckReadiness
 from orders.domain.use_cases.follow_tombstones import FollowTombstones
@@ -98,6 +99,12 @@ def _choose_repository(settings: Settings, backend: str) -> str:
     if backend == "memory":
         return "memory"
     return "primary" if settings.postgres_read_dsn is None else "replicated"
+
+
+def _choose_dead_letters(settings: Settings, backend: str) -> str:
+    if backend == "memory":
+        return "memory"
+    return "all" if settings.postgres_dsn is None else "remembered"
 
 
 def _choose_local_cache(settings: Settings) -> str:
@@ -197,10 +204,24 @@ class Container(containers.DeclarativeContainer):
         memory=memory_dead_letters,
     )
     dead_letters = providers.Singleton(LoggedDeadLetters, dead_letter_topic)
-    dead_letter_reader = providers.Selector(
+    all_dead_letters = providers.Selector(
         backend,
         servers=providers.Singleton(KafkaDeadLetterReader, kafka_settings),
         memory=providers.Singleton(MemoryDeadLetterReader, memory_dead_letters),
+    )
+    remembered_dead_letters = providers.Singleton(RememberedDeadLetters, all_dead_letters, erasure)
+    which_dead_letters = providers.Callable(_choose_dead_letters, settings, backend)
+    dead_letter_reader = providers.Selector(
+        which_dead_letters,
+        all=all_dead_letters,
+        remembered=remembered_dead_letters,
+        memory=remembered_dead_letters,
+    )
+    dead_letter_resources = providers.Selector(
+        which_dead_letters,
+        all=providers.List(),
+        remembered=providers.List(database),
+        memory=providers.List(),
     )
     replay_producer = providers.Singleton(KafkaProducerClient, kafka_settings, makes_topics=False)
     replay_journal = providers.Selector(
@@ -239,7 +260,7 @@ class Container(containers.DeclarativeContainer):
     publish_random = providers.Singleton(PublishRandom, generator, publisher)
     warm_up = providers.Singleton(WarmUpCache, repository, cache, settings.provided.cache_capacity)
     ingest = providers.Singleton(
-        IngestBatch, repository, dead_letters, cache, settings.provided.cache_capacity
+        IngestBatch, repository, dead_letters, cache, settings.provided.cache_capacity, erasure
     )
     list_dead_letters = providers.Singleton(ListDeadLetters, dead_letter_reader, replay_journal)
     show_dead_letter = providers.Singleton(ShowDeadLetter, dead_letter_reader, replay_journal)

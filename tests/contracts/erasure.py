@@ -140,9 +140,7 @@ class ErasureContract:
         left = [order for order in batch if order.order_uid not in gone]
         await assert_holds(repository, left)
         again = await repository.save_many(batch)
-        assert again == SaveReport(
-            unchanged=frozenset(uids(left)), forgotten=frozenset(gone)
-        )
+        assert again == SaveReport(unchanged=frozenset(uids(left)), forgotten=frozenset(gone))
         found = positions(await erasure.tombstones(0, 100))
         assert found == sorted(set(found))
 

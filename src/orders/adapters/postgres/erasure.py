@@ -90,9 +90,7 @@ class PostgresErasure(Erasure):
         if not uids:
             return 0
         async with (
-            self._database.connection(
-                self._database.timeouts.write, requires=can_erase
-            ) as session,
+            self._database.connection(self._database.timeouts.write, requires=can_erase) as session,
             session.transaction(),
         ):
             await session.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])

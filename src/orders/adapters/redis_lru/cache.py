@@ -53,9 +53,7 @@ class RedisCache(Cache, Dependency):
             raise ValueError("the prefix must not contain braces")
         self._new_client = client_factory(url, timeout=timeout, max_connections=max_connections)
         self._capacity = capacity
-        self._keys = tuple(
-            f"{{{prefix}}}:{name}" for name in ("documents", "recency", "forgotten")
-        )
+        self._keys = tuple(f"{{{prefix}}}:{name}" for name in ("documents", "recency", "forgotten"))
         self._position = 0
         self._timeout = timeout
         self._max_connections = max_connections

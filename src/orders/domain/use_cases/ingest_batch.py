@@ -13,6 +13,7 @@ from itertools import islice
 
 from msgspec import Struct
 
+from orders.domain.dead_letters.forgotten import without_forgotten
 from orders.domain.dead_letters.headers import failures_before
 from orders.domain.errors import Unavailable
 from orders.domain.intake.faults import Fault
@@ -20,7 +21,7 @@ from orders.domain.intake.messages import DeadLetter, ErrorCode, Message, Origin
 from orders.domain.intake.reading import elements, read
 from orders.domain.order.document import encode
 from orders.domain.order.model import Order
-from orders.domain.ports import Cache, DeadLetters, OrderRepository
+from orders.domain.ports import Cache, DeadLetters, Erasure, OrderRepository
 
 DETAIL_MAX_LENGTH = 1000
 """The longest detail of a dead letter, in characters."""
@@ -76,12 +77,14 @@ class IngestBatch:
         dead_letters: DeadLetters,
         cache: Cache,
         cache_capacity: int,
+        erasure: Erasure,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._repository = repository
         self._dead_letters = dead_letters
         self._cache = cache
         self._cache_capacity = cache_capacity
+        self._erasure = erasure
         self._now = now
 
     def prepare(self, messages: Sequence[Message]) -> ParsedBatch:
@@ -120,19 +123,28 @@ class IngestBatch:
         waiting = parsed.candidates
         while waiting:
             waiting = await self._save_round(waiting, outcomes)
-        dead_letters = list(parsed.dead_letters)
-        dead_letters += self._not_stored(outcomes)
-        for start in range(0, len(dead_letters), DEAD_LETTER_CHUNK):
-            await self._dead_letters.put(dead_letters[start : start + DEAD_LETTER_CHUNK])
+        dead: Counter[ErrorCode] = Counter()
+        for chunk in _chunks(parsed.dead_letters):
+            # They would be kept for as long as the topic of dead letters is.
+            remembered = await without_forgotten(chunk, self._erasure)
+            outcomes.forgotten += len(chunk) - len(remembered)
+            await self._put(remembered, dead)
+        for chunk in _chunks(tuple(self._not_stored(outcomes))):
+            await self._put(chunk, dead)
         most = max(0, self._cache_capacity - behind())
         await self._cache_newest(outcomes.saved, most, as_of)
         return IngestReport(
             messages=parsed.messages,
             saved=len(outcomes.saved),
             unchanged=outcomes.unchanged,
-            dead=Counter(dead_letter.code for dead_letter in dead_letters),
+            dead=dead,
             forgotten=outcomes.forgotten,
         )
+
+    async def _put(self, dead_letters: Sequence[DeadLetter], dead: Counter[ErrorCode]) -> None:
+        if dead_letters:
+            await self._dead_letters.put(dead_letters)
+            dead.update(dead_letter.code for dead_letter in dead_letters)
 
     async def _save_round(
         self, waiting: Sequence[Candidate], outcomes: "_Outcomes"
@@ -189,6 +201,11 @@ class IngestBatch:
     ) -> DeadLetter:
         attempt = failures_before(message.headers) + 1
         return DeadLetter(message, index, value, code, detail, self._now(), attempt)
+
+
+def _chunks(dead_letters: Sequence[DeadLetter]) -> Iterator[Sequence[DeadLetter]]:
+    for start in range(0, len(dead_letters), DEAD_LETTER_CHUNK):
+        yield dead_letters[start : start + DEAD_LETTER_CHUNK]
 
 
 class _Outcomes:

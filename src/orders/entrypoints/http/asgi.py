@@ -13,6 +13,7 @@ from orders.daemon_thread import in_daemon_thread
 from orders.domain.errors import OrdersError
 from orders.domain.use_cases.check_readiness import Readiness
 from orders.domain.use_cases.warm_up_cache import WarmUpCache
+from orders.entrypoints.audit import open_audit
 from orders.entrypoints.health_server import serve_health_checks
 from orders.entrypoints.health_watch import SERVERS, watch_health
 from orders.entrypoints.http.app import create_app
@@ -49,8 +50,9 @@ def _app(container: Container, settings: Settings, lifespan: Lifespan) -> ASGIAp
         publish_document=container.publish_document(),
         publish_random=container.publish_random(),
         readiness=container.readiness(),
+        forget=container.forget_orders(),
     )
-    return create_app(use_cases, settings, lifespan)
+    return create_app(use_cases, settings, lifespan, audit=open_audit(settings, "api"))
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""GET, HEAD and OPTIONS of /orders/{order_uid}: the bytes of one order."""
+"""All methods of /orders/{order_uid}: the bytes of one order, or its deletion."""
 
 from time import perf_counter
 
@@ -7,30 +7,37 @@ from litestar.exceptions import MethodNotAllowedException
 from orders.domain.errors import NotFound
 from orders.domain.order.document import hex_digest
 from orders.domain.use_cases.look_up_order import LookUpOrder
+from orders.entrypoints.audit import Audit
 from orders.entrypoints.http import request_id as ids
+from orders.entrypoints.http.access import who
 from orders.entrypoints.http.asgi_types import ASGIApp, Receive, Scope, Send
 from orders.entrypoints.http.docs.openapi.operation import RoutedOperation
-from orders.entrypoints.http.docs.operations import GET_ORDER
+from orders.entrypoints.http.docs.operations import DELETE_ORDER, GET_ORDER
 from orders.entrypoints.http.error_responses import error_response
 from orders.entrypoints.http.etag import is_known, tag_of
 from orders.entrypoints.http.middleware import NO_PAGE, begin_request, complete_headers, log_request
 from orders.entrypoints.http.negotiation import acceptable
+from orders.entrypoints.http.orders.forget_order import ForgetOrder
 from orders.entrypoints.http.orders.order_path import PREFIX, decoded, raw_path
 from orders.entrypoints.http.origin_checks import AllowedHosts
-from orders.entrypoints.http.problems import UNKNOWN_PATH, HTTPProblem
-from orders.entrypoints.http.responses import JSON
+from orders.entrypoints.http.problems import UNKNOWN_PATH, HTTPProblem, code_of
+from orders.entrypoints.http.responses import JSON, NO_STORE
 
 PATH_TEMPLATE = "/orders/{order_uid}"
-DOCUMENTED = RoutedOperation(PATH_TEMPLATE, "get", GET_ORDER)
+DOCUMENTED = (
+    RoutedOperation(PATH_TEMPLATE, "get", GET_ORDER),
+    RoutedOperation(PATH_TEMPLATE, "delete", DELETE_ORDER),
+)
 
-_CACHE_CONTROL = (b"cache-control", b"private, max-age=3600")
-"""Orders never change, but hold personal data: only private caches may keep them, for an hour."""
+_CACHE_CONTROL = (b"cache-control", b"private, max-age=60")
+"""Orders never change, but hold personal data and may be forgotten: only private caches may keep
+them, and for a minute."""
 _TYPE = (b"content-type", JSON)
 _CACHEABLE = (_CACHE_CONTROL, *NO_PAGE)
 _ACCEPT_JSON = frozenset({b"*/*", b"application/json"})
 """The usual values of Accept, which need not be parsed."""
 _OFFERED = (JSON.decode(),)
-_METHODS = "GET, HEAD, OPTIONS"
+_METHODS = "DELETE, GET, HEAD, OPTIONS"
 _SLASH = ord("/")  # finding a number in bytes is faster than finding bytes
 _ALLOW = (b"allow", _METHODS.encode())
 
@@ -46,12 +53,20 @@ class GetOrder:
     """
 
     def __init__(
-        self, app: ASGIApp, look_up: LookUpOrder, new_ids: ids.IdSource, hosts: AllowedHosts
+        self,
+        app: ASGIApp,
+        look_up: LookUpOrder,
+        new_ids: ids.IdSource,
+        hosts: AllowedHosts,
+        forget: ForgetOrder,
+        audit: Audit | None = None,
     ) -> None:
         self._app = app
         self._look_up = look_up
         self._ids = new_ids
         self._hosts = hosts
+        self._forget = forget
+        self._audit = audit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request; an error becomes a problem response."""
@@ -62,12 +77,18 @@ class GetOrder:
         began = perf_counter()
         sent = scope["headers"]
         given = dict(sent)  # most requests have neither of the two headers below
+        audit = self._audit
+        order_uid = None
         request_id = self._ids.taken_or_made(sent) if ids.HEADER in given else self._ids.new()
         try:
             self._hosts.check(sent, given)
             order_uid = _order_uid(scope, path[len(PREFIX) :])
             if order_uid is None:
                 status, headers, body = 204, (_ALLOW, *NO_PAGE), b""
+            elif scope["method"] == "DELETE":
+                begin_request(scope, request_id)
+                await self._forget(order_uid, scope)
+                status, headers, body = 204, (NO_STORE, *NO_PAGE), b""
             else:
                 cached = self._look_up.peek(order_uid)
                 if cached is not None:
@@ -78,6 +99,8 @@ class GetOrder:
                     digest = hex_digest(body)
                 if given.get(b"accept", b"*/*") not in _ACCEPT_JSON:
                     acceptable(sent, _OFFERED)
+                if audit is not None:
+                    audit.record("read", (order_uid,), who(scope), request_id=request_id.decode())
                 tag = tag_of(digest)
                 if b"if-none-match" in given and is_known(sent, tag):
                     status, headers, body = 304, ((b"etag", tag), *_CACHEABLE), b""
@@ -89,6 +112,11 @@ class GetOrder:
         except Exception as error:  # noqa: BLE001 (each has a response)
             begin_request(scope, request_id)
             response = error_response(error, scope)
+            if audit is not None and order_uid is not None and scope["method"] != "DELETE":
+                outcome = code_of(error)
+                audit.record(
+                    "read", (order_uid,), who(scope), outcome, request_id=request_id.decode()
+                )
             status, body = response.status, response.body
             headers = complete_headers(response.headers, request_id)
         if scope["method"] == "HEAD":
@@ -106,7 +134,7 @@ def _order_uid(scope: Scope, segment: bytes) -> str | None:
     method = scope["method"]
     if method == "OPTIONS":
         return None
-    if method not in {"GET", "HEAD"}:
+    if method not in {"GET", "HEAD", "DELETE"}:
         raise MethodNotAllowedException(headers={"allow": _METHODS})
     order_uid = decoded(segment)
     if "\0" in order_uid:

@@ -9,7 +9,9 @@ from litestar.handlers import HTTPRouteHandler
 
 from orders.domain.order.model import Order
 from orders.domain.use_cases.publish_orders import PublishDocument
+from orders.entrypoints.audit import Audit
 from orders.entrypoints.http import request_id
+from orders.entrypoints.http.access import who
 from orders.entrypoints.http.bodies import RequestBodies
 from orders.entrypoints.http.disconnection import Disconnection
 from orders.entrypoints.http.docs import operations
@@ -21,8 +23,10 @@ from orders.entrypoints.http.responses import NO_STORE, RawResponse
 from orders.entrypoints.http.routes import WRITE
 
 
-def route(publish: PublishDocument, bodies: RequestBodies) -> HTTPRouteHandler:
-    """Create the route; ``bodies`` reads the bodies."""
+def route(
+    publish: PublishDocument, bodies: RequestBodies, audit: Audit | None = None
+) -> HTTPRouteHandler:
+    """Create the route; ``bodies`` reads the bodies, ``audit`` as in ``create_app``."""
 
     @WRITE("/orders", **documented(operations.POST_ORDERS))
     async def post_orders(request: Request[Any, Any, Any]) -> RawResponse:
@@ -32,7 +36,10 @@ def route(publish: PublishDocument, bodies: RequestBodies) -> HTTPRouteHandler:
         scope, receive = request.scope, request.receive
         async with bodies.read(scope, receive) as document, Disconnection(receive) as has_left:
             orders = await publish(document, request_id.as_message_header(scope), has_left)
-        body = msgspec.json.encode(OrderUids(tuple(order.order_uid for order in orders)))
+        uids = tuple(order.order_uid for order in orders)
+        if audit is not None:
+            audit.record("sent", uids, who(scope), request_id=request_id.of(scope))
+        body = msgspec.json.encode(OrderUids(uids))
         location = (b"location", _location(orders).encode())
         return RawResponse.of(body, location, NO_STORE, status=202)
 
