@@ -260,7 +260,12 @@ class Container(containers.DeclarativeContainer):
     publish_random = providers.Singleton(PublishRandom, generator, publisher)
     warm_up = providers.Singleton(WarmUpCache, repository, cache, settings.provided.cache_capacity)
     ingest = providers.Singleton(
-        IngestBatch, repository, dead_letters, cache, settings.provided.cache_capacity, erasure
+        IngestBatch,
+        repository,
+        dead_letters,
+        cache,
+        settings.provided.cache_capacity,
+        erasure=erasure,
     )
     list_dead_letters = providers.Singleton(ListDeadLetters, dead_letter_reader, replay_journal)
     show_dead_letter = providers.Singleton(ShowDeadLetter, dead_letter_reader, replay_journal)

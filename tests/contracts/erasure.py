@@ -7,7 +7,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-
 from typing import TypeVar
 
 import pytest
@@ -26,7 +25,6 @@ from tests.contracts.order_repository import (
     uids,
     with_amount,
 )
-
 
 T = TypeVar("T")
 

@@ -19,7 +19,7 @@ from orders.config import Settings
 _CHECK_SECONDS = 1.0
 """Seconds between two looks at whether the file was rotated."""
 _HASH_DIGITS = 32
-_STREAMS = {"stdout": sys.stdout, "stderr": sys.stderr}
+_STREAMS = ("stdout", "stderr")
 
 _encode = msgspec.json.Encoder().encode
 
@@ -139,7 +139,7 @@ def operator() -> dict[str, str]:
 
 def _stream_writer(name: str) -> Callable[[bytes], None]:
     def write(line: bytes) -> None:
-        stream = _STREAMS[name]
+        stream = getattr(sys, name)
         try:
             stream.write(line.decode())
             stream.flush()

@@ -26,11 +26,11 @@ class TestPostgresErasure(ErasureContract):
         await database.close()
 
     @pytest.fixture
-    def repository(self, opened: PostgresDatabase) -> OrderRepository:  # type: ignore[override]
+    def repository(self, opened: PostgresDatabase) -> OrderRepository:
         return PostgresOrderRepository(opened)
 
     @pytest.fixture
-    def erasure(self, opened: PostgresDatabase) -> Erasure:  # type: ignore[override]
+    def erasure(self, opened: PostgresDatabase) -> Erasure:
         return PostgresErasure(opened)
 
     async def test_nothing_but_the_uid_is_left(

@@ -8,8 +8,8 @@ import pytest
 
 from drills.servers import HarmedPostgres
 from orders.adapters.postgres.database import PostgresDatabase
-from orders.adapters.postgres.inspection import ReplicaInspection
 from orders.adapters.postgres.erasure import PostgresErasure
+from orders.adapters.postgres.inspection import ReplicaInspection
 from orders.adapters.postgres.order_repository import PostgresOrderRepository
 from orders.adapters.postgres.replica import REPLICA_TIMEOUTS, PostgresReplica
 from orders.adapters.read_path.no_cache import NoCache

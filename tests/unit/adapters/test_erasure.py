@@ -16,6 +16,6 @@ class TestMemoryErasure(ErasureContract):
     @pytest.fixture
     def erasure(
         self,
-        repository: MemoryOrderRepository,  # type: ignore[override]
+        repository: MemoryOrderRepository,
     ) -> Erasure:
         return MemoryErasure(repository)

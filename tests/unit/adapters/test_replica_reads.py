@@ -64,7 +64,7 @@ def reads(primary: Counted, replica: Counted, cache: NoCache) -> ReplicaReads:
         replica,
         MemoryErasure(replica),
         cache,
-        CircuitBreaker("the replica", timeout=0.05, failures=1, shortest=60),
+        breaker=CircuitBreaker("the replica", timeout=0.05, failures=1, shortest=60),
     )
 
 

@@ -55,10 +55,10 @@ class _Entry(CachedDocument, gc=False):
 class BoundedLocalCache(LocalCache, ReadCache):
     """Keeps the most recently used documents, up to a number of bytes.
 
-    Orders never change, so entries become stale only if they are forgotten. Uses here are reported to ``shared`` in
-    flushes: at once after a pause, then a few times a second. A flush touches the documents that
-    were used, and puts those that ``shared`` lacks. So no caller waits for a put, and documents
-    beyond the capacity of ``shared`` are not sent.
+    Orders never change, so entries become stale only if they are forgotten. Uses here are reported
+    to ``shared`` in flushes: at once after a pause, then a few times a second. A flush touches the
+    documents that were used, and puts those that ``shared`` lacks. So no caller waits for a put,
+    and documents beyond the capacity of ``shared`` are not sent.
 
     Args:
         shared: the cache that all processes share.

@@ -32,6 +32,7 @@ class ReplicaReads(OrderRepository):
         replica: OrderRepository,
         of_replica: Erasure,
         cache: Cache,
+        *,
         breaker: CircuitBreaker | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:

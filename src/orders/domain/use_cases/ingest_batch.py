@@ -77,6 +77,7 @@ class IngestBatch:
         dead_letters: DeadLetters,
         cache: Cache,
         cache_capacity: int,
+        *,
         erasure: Erasure,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:

@@ -3,6 +3,10 @@
 from orders.entrypoints.http.asgi_types import Scope
 from orders.entrypoints.http.problems import FORBIDDEN, HTTPProblem
 
+NO_ACCESS_CONTROL = (
+    "this API has no access control, so anybody could delete orders: use `orders forget`"
+)
+
 
 def who(scope: Scope) -> dict[str, str]:
     """Return who sent a request, and from where, for the audit log."""
@@ -17,7 +21,4 @@ def require_eraser(scope: Scope) -> None:
         HTTPProblem: it may not.
     """
     del scope
-    raise HTTPProblem(
-        FORBIDDEN,
-        "this API has no access control, so anybody could delete orders: use `orders forget`",
-    )
+    raise HTTPProblem(FORBIDDEN, NO_ACCESS_CONTROL)

@@ -53,7 +53,7 @@ def create_app(
     framework = create_framework_app(use_cases, settings, reader_timeout, audit)
     app = LifespanGuard(RequestContextMiddleware(framework, new_ids, hosts), lifespan)
     forget = ForgetOrder(use_cases.forget, audit, require_eraser)
-    return GetOrder(app, use_cases.look_up, new_ids, hosts, forget, audit)
+    return GetOrder(app, use_cases.look_up, new_ids, hosts, forget=forget, audit=audit)
 
 
 def create_framework_app(

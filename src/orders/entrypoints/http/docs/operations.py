@@ -7,6 +7,7 @@ import msgspec
 
 from orders.domain.order.document import encode
 from orders.domain.order.queries import Cursor
+from orders.entrypoints.http.access import NO_ACCESS_CONTROL
 from orders.entrypoints.http.docs.openapi.examples import ORDER, ORDER_JSON, RANDOM_ORDER_JSON
 from orders.entrypoints.http.docs.openapi.operation import Operation
 from orders.entrypoints.http.docs.openapi.parts import array_of, content, headers, problems, ref
@@ -143,8 +144,7 @@ DELETE_ORDER = Operation(
             _CROSS_SITE,
             (
                 FORBIDDEN,
-                "this API has no access control, so anybody could delete orders: use "
-                "`orders forget`",
+                NO_ACCESS_CONTROL,
                 (),
             ),
             (ORDER_NOT_FOUND, "an order_uid cannot contain U+0000", ()),

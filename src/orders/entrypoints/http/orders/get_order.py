@@ -21,7 +21,7 @@ from orders.entrypoints.http.orders.forget_order import ForgetOrder
 from orders.entrypoints.http.orders.order_path import PREFIX, decoded, raw_path
 from orders.entrypoints.http.origin_checks import AllowedHosts
 from orders.entrypoints.http.problems import UNKNOWN_PATH, HTTPProblem, code_of
-from orders.entrypoints.http.responses import JSON, NO_STORE
+from orders.entrypoints.http.responses import JSON, NO_STORE, Header
 
 PATH_TEMPLATE = "/orders/{order_uid}"
 DOCUMENTED = (
@@ -37,6 +37,7 @@ _CACHEABLE = (_CACHE_CONTROL, *NO_PAGE)
 _ACCEPT_JSON = frozenset({b"*/*", b"application/json"})
 """The usual values of Accept, which need not be parsed."""
 _OFFERED = (JSON.decode(),)
+_WITHOUT_BODY = frozenset({"DELETE", "OPTIONS"})
 _METHODS = "DELETE, GET, HEAD, OPTIONS"
 _SLASH = ord("/")  # finding a number in bytes is faster than finding bytes
 _ALLOW = (b"allow", _METHODS.encode())
@@ -49,7 +50,8 @@ class GetOrder:
     different uids look alike. Routing and request objects would also cost ten times as much as
     looking up an order that this process has cached (docs/performance.md).
 
-    ``new_ids`` makes the ids of requests that come without one.
+    ``new_ids`` makes the ids of requests that come without one. ``forget`` serves DELETE. Reads are
+    recorded in ``audit``.
     """
 
     def __init__(
@@ -58,7 +60,8 @@ class GetOrder:
         look_up: LookUpOrder,
         new_ids: ids.IdSource,
         hosts: AllowedHosts,
-        forget: ForgetOrder,
+        *,
+        forget: ForgetOrder | None = None,
         audit: Audit | None = None,
     ) -> None:
         self._app = app
@@ -77,18 +80,17 @@ class GetOrder:
         began = perf_counter()
         sent = scope["headers"]
         given = dict(sent)  # most requests have neither of the two headers below
-        audit = self._audit
-        order_uid = None
         request_id = self._ids.taken_or_made(sent) if ids.HEADER in given else self._ids.new()
+        order_uid = None
         try:
             self._hosts.check(sent, given)
             order_uid = _order_uid(scope, path[len(PREFIX) :])
-            if order_uid is None:
-                status, headers, body = 204, (_ALLOW, *NO_PAGE), b""
-            elif scope["method"] == "DELETE":
-                begin_request(scope, request_id)
-                await self._forget(order_uid, scope)
-                status, headers, body = 204, (NO_STORE, *NO_PAGE), b""
+            if scope["method"] in _WITHOUT_BODY:
+                status, headers, body = (
+                    204,
+                    await self._without_body(scope, order_uid, request_id),
+                    b"",
+                )
             else:
                 cached = self._look_up.peek(order_uid)
                 if cached is not None:
@@ -99,8 +101,6 @@ class GetOrder:
                     digest = hex_digest(body)
                 if given.get(b"accept", b"*/*") not in _ACCEPT_JSON:
                     acceptable(sent, _OFFERED)
-                if audit is not None:
-                    audit.record("read", (order_uid,), who(scope), request_id=request_id.decode())
                 tag = tag_of(digest)
                 if b"if-none-match" in given and is_known(sent, tag):
                     status, headers, body = 304, ((b"etag", tag), *_CACHEABLE), b""
@@ -108,15 +108,14 @@ class GetOrder:
                     status = 200
                     length = b"%d" % len(body)
                     headers = ((b"content-length", length), (b"etag", tag), _TYPE, *_CACHEABLE)
+                if self._audit is not None:
+                    self._record(scope, order_uid, request_id)
             headers = (*headers, (ids.HEADER, request_id))
         except Exception as error:  # noqa: BLE001 (each has a response)
             begin_request(scope, request_id)
+            if self._audit is not None and order_uid is not None:
+                self._record(scope, order_uid, request_id, error)
             response = error_response(error, scope)
-            if audit is not None and order_uid is not None and scope["method"] != "DELETE":
-                outcome = code_of(error)
-                audit.record(
-                    "read", (order_uid,), who(scope), outcome, request_id=request_id.decode()
-                )
             status, body = response.status, response.body
             headers = complete_headers(response.headers, request_id)
         if scope["method"] == "HEAD":
@@ -125,15 +124,33 @@ class GetOrder:
         await send({"type": "http.response.body", "body": body, "more_body": False})
         log_request(scope, status, began, request_id)
 
+    async def _without_body(
+        self, scope: Scope, order_uid: str, request_id: bytes
+    ) -> tuple[Header, ...]:
+        """Serve DELETE and OPTIONS; returns the headers of the response."""
+        if scope["method"] == "OPTIONS" or self._forget is None:
+            return (_ALLOW, *NO_PAGE)
+        begin_request(scope, request_id)
+        await self._forget(order_uid, scope)
+        return (NO_STORE, *NO_PAGE)
 
-def _order_uid(scope: Scope, segment: bytes) -> str | None:
-    """The order_uid that is asked for; None for OPTIONS."""
+    def _record(
+        self, scope: Scope, order_uid: str, request_id: bytes, error: Exception | None = None
+    ) -> None:
+        if self._audit is not None and scope["method"] in {"GET", "HEAD"}:
+            outcome = "ok" if error is None else code_of(error)
+            given = request_id.decode()
+            self._audit.record("read", (order_uid,), who(scope), outcome, request_id=given)
+
+
+def _order_uid(scope: Scope, segment: bytes) -> str:
+    """The order_uid that is asked for; empty for OPTIONS."""
     if _SLASH in segment:
         raise HTTPProblem(UNKNOWN_PATH, "a slash in an order_uid is written %2F")
     scope["path_template"] = PATH_TEMPLATE
     method = scope["method"]
     if method == "OPTIONS":
-        return None
+        return ""
     if method not in {"GET", "HEAD", "DELETE"}:
         raise MethodNotAllowedException(headers={"allow": _METHODS})
     order_uid = decoded(segment)
