@@ -15,6 +15,7 @@ from orders.adapters.kafka.client.producer import KafkaProducerClient
 from orders.adapters.kafka.client.settings import KafkaSettings, new_client_id
 from orders.adapters.kafka.consumer.commit_health import KafkaCommits
 from orders.adapters.kafka.consumer.gap_health import KafkaGaps
+from orders.adapters.kafka.dead_letter_deletion import KafkaDeadLetterDeletion
 from orders.adapters.kafka.dead_letter_reader import KafkaDeadLetterReader
 from orders.adapters.kafka.dead_letters import KafkaDeadLetters
 from orders.adapters.kafka.inspection import KafkaInspection
@@ -26,6 +27,7 @@ from orders.adapters.logged.dead_letters import LoggedDeadLetters
 from orders.adapters.logged.ingest_observer import LoggedIngest
 from orders.adapters.logged.store_health import StoreHealth
 from orders.adapters.memory.cache import MemoryCache
+from orders.adapters.memory.dead_letter_deletion import MemoryDeadLetterDeletion
 from orders.adapters.memory.dead_letter_reader import MemoryDeadLetterReader
 from orders.adapters.memory.dead_letters import MemoryDeadLetters
 from orders.adapters.memory.erasure import MemoryErasure
@@ -56,6 +58,7 @@ from orders.daemon_thread import in_daemon_thread
 from orders.domain.dead_letters.forgotten import RememberedDeadLetters
 from orders.domain.intake.pipeline import CONCURRENT_STORES, IngestPipeline
 from orders.domain.use_cases.check_readiness import CheckReadiness
+from orders.domain.use_cases.delete_dead_letters import DeleteDeadLetters
 from orders.domain.use_cases.follow_tombstones import FollowTombstones
 from orders.domain.use_cases.forget_orders import ForgetOrders
 from orders.domain.use_cases.ingest_batch import IngestBatch
@@ -271,6 +274,18 @@ class Container(containers.DeclarativeContainer):
     show_dead_letter = providers.Singleton(ShowDeadLetter, dead_letter_reader, replay_journal)
     replay_dead_letters = providers.Singleton(
         ReplayDeadLetters, dead_letter_reader, replay_journal, replay_target
+    )
+
+    delete_dead_letters = providers.Singleton(
+        DeleteDeadLetters,
+        all_dead_letters,
+        dead_letter_reader,
+        replay_journal,
+        providers.Selector(
+            backend,
+            servers=providers.Singleton(KafkaDeadLetterDeletion, kafka_settings),
+            memory=providers.Singleton(MemoryDeadLetterDeletion, memory_dead_letters),
+        ),
     )
 
     store_health = providers.Singleton(StoreHealth)

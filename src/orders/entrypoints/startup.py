@@ -25,7 +25,9 @@ NEEDED = ("postgres_dsn", "kafka_bootstrap")
 NEEDED_BY = {
     "api": NEEDED,
     "consumer": NEEDED,
+    "forget": ("postgres_dsn",),
     "migrate": ("postgres_dsn",),
+    "purge": ("postgres_dsn",),
     "generate": ("kafka_bootstrap",),
     "dlq": ("kafka_bootstrap",),
 }

@@ -6,6 +6,7 @@ The adapters of a port, its in-memory twin and its contract suite have the name 
 """
 
 from orders.domain.ports.cache import Cache, CachedDocument, LocalCache
+from orders.domain.ports.dead_letter_deletion import DeadLetterDeletion
 from orders.domain.ports.dead_letter_reader import DeadLetterReader, Entry
 from orders.domain.ports.dead_letters import DeadLetters
 from orders.domain.ports.dependency import Dependency
@@ -21,6 +22,7 @@ from orders.domain.ports.replay_target import ReplayTarget
 __all__ = [
     "Cache",
     "CachedDocument",
+    "DeadLetterDeletion",
     "DeadLetterReader",
     "DeadLetters",
     "Dependency",

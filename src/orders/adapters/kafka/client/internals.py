@@ -235,6 +235,12 @@ class BoundedAdmin(KafkaAdminClient):  # type: ignore[misc]
             self._client.poll(timeout_ms=50)
         return self._client.send(node_id, request, wakeup)
 
+    def ask(self, node_id: int, request: Any) -> Any:
+        """Send a request that the client has no method for, and return the response."""
+        future = self._send_request_to_node(node_id, request)
+        self._wait_for_futures([future])
+        return future.value
+
 
 class ExtendedConsumer(KafkaConsumer):  # type: ignore[misc]
     """Gives access to what the client keeps to itself."""
