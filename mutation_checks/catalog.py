@@ -113,11 +113,11 @@ MUTATION_CHECKS = (
         "dead letters are safe before anything is committed",
         "domain/use_cases/ingest_batch.py",
         """\
-            await self._dead_letters.put(dead_letters[start : start + DEAD_LETTER_CHUNK])
+            await self._dead_letters.put(dead_letters)
 """,
         """\
             with suppress(Unavailable):
-                await self._dead_letters.put(dead_letters[start : start + DEAD_LETTER_CHUNK])
+                await self._dead_letters.put(dead_letters)
 """,
         "tests/unit/domain/use_cases/test_ingest_batch.py"
         "::TestTrouble::test_with_the_dead_letters_away_it_raises_and_loses_nothing",

@@ -71,11 +71,11 @@ def _ago(amount: int, unit: str, now: datetime) -> datetime:
 def purge(
     *, before: datetime | None, tombstones_before: datetime | None, dry_run: bool, yes: bool
 ) -> None:
-    """Delete all orders of a certain age, as `orders forget` does with single ones.
+    """Delete all orders of a certain age.
 
-    The age is that of date_created, which the sender of an order sets. It works in chunks, the
-    oldest orders first: after Ctrl-C, or an error, run it again to go on. On a terminal it asks
-    first.
+    They are deleted as by `orders forget`. The age is that of date_created, which the sender of an
+    order sets. It works in chunks, the oldest orders first: after Ctrl-C, or an error, run it again
+    to go on. On a terminal it asks first.
 
     Tombstones stay until they are purged themselves. An order whose tombstone is gone is stored
     again if its message comes again: keep them for longer than the topic keeps messages, dead
