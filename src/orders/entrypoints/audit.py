@@ -1,6 +1,5 @@
 """The audit log: who did what with which orders, in a stream of its own."""
 
-import hashlib
 import hmac
 import os
 import pwd
@@ -73,7 +72,7 @@ class Audit:
         if self._key is None:
             return order_uid
         text = order_uid.encode("utf-8", "surrogatepass")
-        return hmac.new(self._key, text, hashlib.sha256).hexdigest()[:_HASH_DIGITS]
+        return hmac.digest(self._key, text, "sha256").hex()[:_HASH_DIGITS]
 
 
 class AuditFile:
