@@ -36,9 +36,9 @@ class DeadLetterDeletionContract:
         partition = before[0][0]
         own = [offset for number, offset in before if number == partition]
         end = own[len(own) // 2] + 1
+        kept = [place for place in before if place[0] != partition or place[1] >= end]
         for _ in range(2):
             await side.deletion.delete({partition: end})
-            kept = [place for place in before if place[0] != partition or place[1] >= end]
             assert await places(side) == kept
         await side.put(dead_letter(b"[9]", 9))
         assert len(await places(side)) == len(kept) + 1

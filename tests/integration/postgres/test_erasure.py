@@ -1,6 +1,7 @@
-"""Erasure in PostgreSQL, on a plain server, through a session without settings, and on Citus."""
+"""Erasure in PostgreSQL: on a plain server, through a pooler, and on Citus."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -8,19 +9,23 @@ import pytest
 from orders.adapters.postgres.database import PostgresDatabase
 from orders.adapters.postgres.erasure import PostgresErasure
 from orders.adapters.postgres.order_repository import PostgresOrderRepository
+from orders.adapters.postgres.session import Pooler
 from orders.domain.ports import Erasure, OrderRepository
 from tests.contracts.erasure import ErasureContract
 from tests.contracts.order_repository import order_of
+from tests.integration.pgbouncer import MISSING, PgBouncer, find
 
 
 class TestPostgresErasure(ErasureContract):
+    pooler: Pooler = "session"
+
     @pytest.fixture
     def dsn(self, database_dsn: str) -> str:
         return database_dsn
 
     @pytest.fixture
     async def opened(self, dsn: str) -> AsyncIterator[PostgresDatabase]:
-        database = PostgresDatabase(dsn, pool_max=4)
+        database = PostgresDatabase(dsn, pool_max=4, pooler=self.pooler)
         await database.open()
         yield database
         await database.close()
@@ -55,3 +60,16 @@ class TestCitusErasure(TestPostgresErasure):
     @pytest.fixture
     def dsn(self, distributed_dsn: str) -> str:
         return distributed_dsn
+
+
+class TestPooledErasure(TestPostgresErasure):
+    """By way of a pooler in transaction mode."""
+
+    pooler: Pooler = "transaction"
+
+    @pytest.fixture
+    def dsn(self, database_dsn: str, tmp_path: Path) -> Iterator[str]:
+        if find() is None:
+            pytest.skip(MISSING)
+        with PgBouncer(database_dsn, tmp_path) as running:
+            yield running.dsn
