@@ -1,9 +1,11 @@
 """Drops forgotten orders from the caches of this process, and from the shared one."""
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 
 from orders.domain.errors import OrdersError, Unavailable
+from orders.domain.order.tombstones import Tombstone
 from orders.domain.ports import Cache, Erasure, LocalCache
 
 INTERVAL = 0.5
@@ -21,6 +23,10 @@ class FollowTombstones:
 
     The first call applies none: it tells the caches the latest position, and those that have missed
     any up to that are emptied.
+
+    Attributes:
+        has_told_shared: False if the shared cache was down the last time. It is emptied before it
+            is used again.
     """
 
     def __init__(self, erasure: Erasure, shared: Cache, local: LocalCache) -> None:
@@ -28,6 +34,7 @@ class FollowTombstones:
         self._shared = shared
         self._local = local
         self._position: int | None = None
+        self.has_told_shared = True
         self._turn = asyncio.Lock()
 
     async def __call__(self) -> int:
@@ -40,20 +47,24 @@ class FollowTombstones:
             if self._position is None:
                 self._position = await self._erasure.latest_position()
                 self._local.forget((), self._position)
-                with suppress(Unavailable):
-                    await self._shared.forget((), self._position)
+                await self._tell_shared((), self._position)
                 return 0
             applied = 0
             while found := await self._erasure.tombstones(self._position, PAGE):
                 since, self._position = self._position, found[-1].position
                 # First here: what this process puts into the shared cache comes from here.
                 self._local.forget(found, since)
-                with suppress(Unavailable):
-                    await self._shared.forget(found, since)
+                await self._tell_shared(found, since)
                 applied += len(found)
                 if len(found) < PAGE:
                     break
             return applied
+
+    async def _tell_shared(self, tombstones: Sequence[Tombstone], since: int) -> None:
+        self.has_told_shared = False
+        with suppress(Unavailable):
+            await self._shared.forget(tombstones, since)
+            self.has_told_shared = True
 
     async def run(self) -> None:
         """Call it again and again, until cancelled; a store that is down is asked again."""

@@ -38,13 +38,16 @@ def forget(order_uids: tuple[str, ...], *, from_stdin: bool) -> None:
     settings = settings_or_exit(NEEDED_BY["forget"])
     start_logging(settings, "forget")
     audit = open_audit(settings, "forget")
+    container = build(settings, "forget")
     try:
-        stored = asyncio.run(_forget(build(settings, "forget"), uids, audit))
+        stored = asyncio.run(_forget(container, uids, audit))
     except OrdersError as error:
         raise click.ClickException(f"{error}; run the same command again") from None
     number = len(set(uids))
     orders = "1 order" if number == 1 else f"{number} orders"
     click.echo(f"forgot {orders}, of which {stored} {'was' if stored == 1 else 'were'} stored")
+    if not container.follow_tombstones().has_told_shared:
+        click.echo("the shared cache is down: it is emptied before it is used again", err=True)
 
 
 async def _forget(container: Container, uids: Sequence[str], audit: Audit | None) -> int:
