@@ -96,13 +96,11 @@ def test_an_order_leaves_every_process_and_does_not_come_back(
     broken = json.dumps({"order_uid": "gone", "payment": "x"}).encode()
     first.send(order_bytes("gone"), broken, order_bytes("never"), order_bytes("marker"))
     first.order("marker")
-    assert forgotten(first) == 3
+    wait_until(lambda: forgotten(first) == 3, START_SECONDS, "the consumer says so")
     # From the beginning, as after a reset of the offsets.
     assert first.stop("consumer") == 0
     first.start("consumer", ORDERS_KAFKA_GROUP=f"{first.environment['ORDERS_KAFKA_GROUP']}-2")
-    wait_until(
-        lambda: forgotten(first) == 3 + 4, START_SECONDS, "all is read again", lambda: "consumer"
-    )
+    wait_until(lambda: forgotten(first) == 3 + 4, START_SECONDS, "all is read again")
     first.dead_letters(0)
     for uid in ("gone", "never"):
         assert first.http.get(f"/orders/{uid}").status_code == 404
