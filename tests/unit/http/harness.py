@@ -30,7 +30,7 @@ from orders.domain.use_cases.list_orders import ListOrders
 from orders.domain.use_cases.look_up_order import LookUpOrder
 from orders.domain.use_cases.publish_orders import PublishDocument, PublishRandom
 from orders.entrypoints.audit import Audit
-from orders.entrypoints.http import access
+from orders.entrypoints.http import sender
 from orders.entrypoints.http.app import READER_TIMEOUT, create_app, create_framework_app
 from orders.entrypoints.http.docs.openapi.document import openapi_document
 from orders.entrypoints.http.docs.openapi.examples import ORDER
@@ -90,7 +90,7 @@ class Api:
 
         def require_eraser(scope: Any) -> None:
             if not self.may_forget:
-                access.require_eraser(scope)
+                sender.require_eraser(scope)
 
         return create_app(
             self.use_cases(**others),

@@ -97,6 +97,28 @@ class TestAudit:
             assert line["request_id"]
         assert api.audited[0]["request_id"] == "mine"
 
+    async def test_failures_are_recorded_with_their_code(
+        self, api: Api, client: httpx.AsyncClient
+    ) -> None:
+        api.repository.available = api.publisher.available = False
+        await client.get("/orders/uid")
+        await client.get("/orders")
+        await client.get("/orders?limit=1")
+        await client.post("/orders", content=encode(order()))
+        await client.post("/orders", content=b"{}")
+        await client.post("/random/1")
+        await client.delete("/orders/uid")
+        found = [(line["event"], line["orders"], line["outcome"]) for line in api.audited]
+        assert found == [
+            ("read", [], "unavailable"),
+            ("listed", [], "unavailable"),
+            ("listed", [], "unavailable"),
+            ("sent", [], "unavailable"),
+            ("sent", [], "invalid"),
+            ("sent", [], "unavailable"),
+            ("forgot", [], "forbidden"),
+        ]
+
     async def test_no_personal_data_is_in_it(self, api: Api, client: httpx.AsyncClient) -> None:
         """Also not what a client asks for that is no order."""
         await api.store(order())

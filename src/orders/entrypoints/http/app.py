@@ -8,7 +8,7 @@ from litestar import Litestar, Request, Response
 
 from orders.config import Settings
 from orders.entrypoints.audit import Audit
-from orders.entrypoints.http import access, health, request_id, routes
+from orders.entrypoints.http import health, request_id, routes, sender
 from orders.entrypoints.http.asgi_types import ASGIApp, Scope
 from orders.entrypoints.http.bodies import RequestBodies
 from orders.entrypoints.http.docs import api_docs
@@ -35,7 +35,7 @@ def create_app(
     *,
     reader_timeout: float = READER_TIMEOUT,
     audit: Audit | None = None,
-    require_eraser: Callable[[Scope], None] = access.require_eraser,
+    require_eraser: Callable[[Scope], None] = sender.require_eraser,
 ) -> ASGIApp:
     """Create the application for any ASGI server; it opens nothing before its lifespan.
 

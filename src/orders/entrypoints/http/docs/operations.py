@@ -7,7 +7,6 @@ import msgspec
 
 from orders.domain.order.document import encode
 from orders.domain.order.queries import Cursor
-from orders.entrypoints.http.access import NO_ACCESS_CONTROL
 from orders.entrypoints.http.docs.openapi.examples import ORDER, ORDER_JSON, RANDOM_ORDER_JSON
 from orders.entrypoints.http.docs.openapi.operation import Operation
 from orders.entrypoints.http.docs.openapi.parts import array_of, content, headers, problems, ref
@@ -32,6 +31,7 @@ from orders.entrypoints.http.problems import (
     UNSUPPORTED_ENCODING,
     ProblemError,
 )
+from orders.entrypoints.http.sender import NO_ACCESS_CONTROL
 
 _UID = str(ORDER_JSON["order_uid"])
 _UIDS = {"order_uids": [_UID]}

@@ -6,11 +6,9 @@ from litestar.datastructures import Headers
 
 from orders.domain.use_cases.forget_orders import ForgetOrders
 from orders.entrypoints.audit import Audit
-from orders.entrypoints.http import request_id
-from orders.entrypoints.http.access import who
 from orders.entrypoints.http.asgi_types import Scope
 from orders.entrypoints.http.origin_checks import require_same_site
-from orders.entrypoints.http.problems import code_of
+from orders.entrypoints.http.request_audit import record, recorded_failure
 
 
 class ForgetOrder:
@@ -30,16 +28,8 @@ class ForgetOrder:
             HTTPProblem: the sender may not, or another site has caused the request.
             Unavailable: the store is down.
         """
-        outcome = "cancelled"
-        try:
+        with recorded_failure(self._audit, "forgot", scope, (order_uid,)):
             require_same_site(Headers(scope["headers"]))
             self._require_eraser(scope)
             await self._forget((order_uid,))
-            outcome = "ok"
-        except Exception as error:
-            outcome = code_of(error)
-            raise
-        finally:
-            if self._audit is not None:
-                given = request_id.of(scope)
-                self._audit.record("forgot", (order_uid,), who(scope), outcome, request_id=given)
+        record(self._audit, "forgot", scope, (order_uid,))

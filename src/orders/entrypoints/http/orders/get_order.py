@@ -9,7 +9,6 @@ from orders.domain.order.document import hex_digest
 from orders.domain.use_cases.look_up_order import LookUpOrder
 from orders.entrypoints.audit import Audit
 from orders.entrypoints.http import request_id as ids
-from orders.entrypoints.http.access import who
 from orders.entrypoints.http.asgi_types import ASGIApp, Receive, Scope, Send
 from orders.entrypoints.http.docs.openapi.operation import RoutedOperation
 from orders.entrypoints.http.docs.operations import DELETE_ORDER, GET_ORDER
@@ -22,6 +21,7 @@ from orders.entrypoints.http.orders.order_path import PREFIX, decoded, raw_path
 from orders.entrypoints.http.origin_checks import AllowedHosts
 from orders.entrypoints.http.problems import UNKNOWN_PATH, HTTPProblem, code_of
 from orders.entrypoints.http.responses import JSON, NO_STORE, Header
+from orders.entrypoints.http.sender import who
 
 PATH_TEMPLATE = "/orders/{order_uid}"
 DOCUMENTED = (

@@ -1,18 +1,15 @@
 """GET /orders: pages of orders, or all of them as a stream."""
 
-from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any
 
 from litestar import Request
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 
-from orders.domain.order.document import StoredOrder
 from orders.domain.order.queries import Page
 from orders.domain.use_cases.list_orders import ListOrders
 from orders.entrypoints.audit import Audit
-from orders.entrypoints.http import request_id
-from orders.entrypoints.http.access import who
 from orders.entrypoints.http.asgi_types import Scope
 from orders.entrypoints.http.docs import operations
 from orders.entrypoints.http.docs.openapi.operation import documented
@@ -27,9 +24,11 @@ from orders.entrypoints.http.orders.order_stream import (
     Form,
     OrderStream,
 )
+from orders.entrypoints.http.request_audit import record, recorded_failure
 from orders.entrypoints.http.responses import RawResponse
 from orders.entrypoints.http.routes import READ
 
+_order_uid = attrgetter("order_uid")
 _FORMS = {form.media_type.decode(): form for form in (ARRAY, LINES)}
 
 
@@ -38,14 +37,9 @@ def route(
 ) -> HTTPRouteHandler:
     """Create the route; ``reader_timeout`` and ``audit`` as in ``create_app``."""
 
-    def record(scope: Scope, orders: Sequence[StoredOrder]) -> None:
-        if audit is not None:
-            uids = (order.order_uid for order in orders)
-            audit.record("listed", uids, who(scope), request_id=request_id.of(scope))
-
     async def recorded(scope: Scope, chunks: Chunks) -> Chunks:
         async for chunk in chunks:
-            record(scope, chunk)
+            record(audit, "listed", scope, map(_order_uid, chunk))
             yield chunk
 
     @READ("/orders", **documented(operations.LIST_ORDERS))
@@ -53,11 +47,12 @@ def route(
         form = _form(request)
         parsed = list_request.parse(request.scope["query_string"])
         scope: Any = request.scope
-        if parsed.limit is None:
-            chunks = recorded(scope, list_orders.stream(parsed.query))
-            return await OrderStream.start(form, chunks, reader_timeout)
-        page = await list_orders.page(parsed.query, parsed.limit, parsed.after)
-        record(scope, page.orders)
+        with recorded_failure(audit, "listed", scope):
+            if parsed.limit is None:
+                chunks = recorded(scope, list_orders.stream(parsed.query))
+                return await OrderStream.start(form, chunks, reader_timeout)
+            page = await list_orders.page(parsed.query, parsed.limit, parsed.after)
+        record(audit, "listed", scope, map(_order_uid, page.orders))
         return _response(page, parsed, form)
 
     return get_orders
