@@ -104,9 +104,12 @@ class RedisCache(Cache, Dependency):
         arguments: list[str | bytes] = [str(MAX_RECENT)]
         for tombstone in tombstones:
             arguments += (tombstone.order_uid, str(tombstone.position))
-        # Also if this fails: from now on ``get`` compares it with what the server has been told.
-        self._position = max(self._position, since, *(each.position for each in tombstones))
-        await self._run(_FORGET, arguments, since)
+        try:
+            await self._run(_FORGET, arguments, since)
+        finally:
+            # Also if it fails: from now on ``get`` compares it with what the server was told. Not
+            # earlier: a look-up meanwhile would find the server late, and empty it.
+            self._position = max(self._position, since, *(each.position for each in tombstones))
 
     async def put(self, documents: Mapping[str, bytes], as_of: int = 0) -> None:
         """See ``Cache.put``."""
