@@ -113,14 +113,37 @@ MUTATION_CHECKS = (
         "dead letters are safe before anything is committed",
         "domain/use_cases/ingest_batch.py",
         """\
-            await self._dead_letters.put(dead_letters[start : start + DEAD_LETTER_CHUNK])
+            await self._dead_letters.put(dead_letters)
 """,
         """\
             with suppress(Unavailable):
-                await self._dead_letters.put(dead_letters[start : start + DEAD_LETTER_CHUNK])
+                await self._dead_letters.put(dead_letters)
 """,
         "tests/unit/domain/use_cases/test_ingest_batch.py"
         "::TestTrouble::test_with_the_dead_letters_away_it_raises_and_loses_nothing",
+    ),
+    MutationCheck(
+        "forgotten orders are not stored again",
+        "adapters/postgres/bisecting_save.py",
+        " | stored.forgotten\n",
+        "\n",
+        f"{_POSTGRES}test_erasure.py::TestPostgresErasure::test_it_is_not_stored_again",
+    ),
+    MutationCheck(
+        "what was read before an order was forgotten is not served afterwards",
+        "adapters/read_path/order_reader.py",
+        "kept = self._local.without_forgotten(found, as_of)\n        if kept:",
+        "kept = found\n        if kept:",
+        "tests/unit/domain/use_cases/test_forgetting.py"
+        "::test_a_look_up_that_read_it_before_does_not_bring_it_back",
+    ),
+    MutationCheck(
+        "a shared cache that has missed a deletion is emptied",
+        "adapters/redis_lru/scripts/prelude.lua",
+        "if position_of(APPLIED) < POSITION then",
+        "if false then",
+        "tests/integration/redis/test_cache.py"
+        "::TestRedisCache::test_a_cache_that_has_missed_tombstones_is_emptied",
     ),
     MutationCheck(
         "messages are acknowledged by all replicas",
@@ -206,7 +229,7 @@ MUTATION_CHECKS = (
     MutationCheck(
         "dead letters are kept for ever",
         "adapters/kafka/client/topics.py",
-        '"retention.ms": "-1"',
+        '"retention.ms": str(self._settings.dlq_retention_ms)',
         '"retention.ms": "604800000"',
         f"{_KAFKA}test_topics.py::test_makes_both_topics",
     ),

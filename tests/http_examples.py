@@ -70,6 +70,11 @@ ANSWERED = (
     Scenario("getOrder", 404, "not-found", stored=False),
     Scenario("getOrder", 404, "unknown-path", path="/orders/a/b"),
     Scenario("getOrder", 406, "not-acceptable", headers={"Accept": "application/xml"}),
+    Scenario("deleteOrder", 400, "invalid-request", path="/orders/%FF"),
+    Scenario("deleteOrder", 403, "cross-site", headers=CROSS_SITE),
+    Scenario("deleteOrder", 403, "forbidden"),
+    Scenario("deleteOrder", 404, "not-found", path="/orders/%00"),
+    Scenario("deleteOrder", 404, "unknown-path", path="/orders/a/b"),
     Scenario("listOrders", 200, "orders"),
     Scenario("listOrders", 400, "invalid-request", query={"limit": "0"}),
     Scenario("listOrders", 406, "not-acceptable", headers={"Accept": "application/xml"}),
@@ -121,7 +126,13 @@ FAILING = tuple(
 """With a fault that nobody has foreseen, which no real server can be asked for."""
 
 _BOUNDS = "no HTTP client library sends such a request; see tests/integration/http/test_bounds.py"
+_NO_ACCESS_CONTROL = (
+    "it is refused without access control; see tests/unit/http/test_forget_order.py"
+)
 NOT_TO_BE_HAD = {
+    ("deleteOrder", 204, ""): _NO_ACCESS_CONTROL,
+    ("deleteOrder", 500, "internal"): _NO_ACCESS_CONTROL,
+    ("deleteOrder", 503, "unavailable"): _NO_ACCESS_CONTROL,
     ("live", 500, "internal"): "it checks nothing, so nothing can fail in it",
     ("postOrders", 400, "incomplete-body"): _BOUNDS,
     ("postOrders", 408, "slow-body"): _BOUNDS,

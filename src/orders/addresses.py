@@ -1,5 +1,6 @@
 """Checks the addresses of servers without connecting, and shows them without passwords."""
 
+import os
 import shlex
 import shutil
 from collections.abc import Callable
@@ -179,6 +180,17 @@ def ca_file_fault(value: str) -> str | None:
 def file_fault(value: str) -> str | None:
     """Return what is wrong with the path of a file that is to be read, or None."""
     return _file_fault("", value)
+
+
+def log_file_fault(value: str) -> str | None:
+    """Return what is wrong with where a log is to be written, or None."""
+    path = Path(value)
+    if value in {"stdout", "stderr"}:
+        return None
+    written = path if path.exists() else path.parent
+    if path.is_dir() or not os.access(written, os.W_OK):
+        return "must be stdout, stderr, or a file that this user may write"
+    return None
 
 
 def key_fault(certificate: str, key: str | None, password: str | None) -> str | None:

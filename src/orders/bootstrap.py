@@ -15,6 +15,7 @@ from orders.adapters.kafka.client.producer import KafkaProducerClient
 from orders.adapters.kafka.client.settings import KafkaSettings, new_client_id
 from orders.adapters.kafka.consumer.commit_health import KafkaCommits
 from orders.adapters.kafka.consumer.gap_health import KafkaGaps
+from orders.adapters.kafka.dead_letter_deletion import KafkaDeadLetterDeletion
 from orders.adapters.kafka.dead_letter_reader import KafkaDeadLetterReader
 from orders.adapters.kafka.dead_letters import KafkaDeadLetters
 from orders.adapters.kafka.inspection import KafkaInspection
@@ -26,8 +27,10 @@ from orders.adapters.logged.dead_letters import LoggedDeadLetters
 from orders.adapters.logged.ingest_observer import LoggedIngest
 from orders.adapters.logged.store_health import StoreHealth
 from orders.adapters.memory.cache import MemoryCache
+from orders.adapters.memory.dead_letter_deletion import MemoryDeadLetterDeletion
 from orders.adapters.memory.dead_letter_reader import MemoryDeadLetterReader
 from orders.adapters.memory.dead_letters import MemoryDeadLetters
+from orders.adapters.memory.erasure import MemoryErasure
 from orders.adapters.memory.inspection import MemoryInspection
 from orders.adapters.memory.message_source import MemoryMessageSource
 from orders.adapters.memory.order_repository import MemoryOrderRepository
@@ -43,6 +46,7 @@ from orders.adapters.metered.ingest import (
     MeteredSource,
 )
 from orders.adapters.postgres.database import PostgresDatabase, PostgresWrites
+from orders.adapters.postgres.erasure import PostgresErasure
 from orders.adapters.postgres.inspection import PostgresInspection, ReplicaInspection
 from orders.adapters.postgres.migrations import Migrator
 from orders.adapters.postgres.order_repository import PostgresOrderRepository
@@ -58,14 +62,19 @@ from orders.adapters.redis_lru.cache import RedisCache
 from orders.adapters.redis_lru.inspection import RedisInspection
 from orders.config import Settings
 from orders.daemon_thread import in_daemon_thread
+from orders.domain.dead_letters.forgotten import RememberedDeadLetters
 from orders.domain.intake.pipeline import CONCURRENT_STORES, IngestPipeline
 from orders.domain.use_cases.check_readiness import CheckReadiness
+from orders.domain.use_cases.delete_dead_letters import DeleteDeadLetters
+from orders.domain.use_cases.follow_tombstones import FollowTombstones
+from orders.domain.use_cases.forget_orders import ForgetOrders
 from orders.domain.use_cases.inspect_dead_letters import InspectDeadLetters
 from orders.domain.use_cases.inspect_system import InspectSystem
 from orders.domain.use_cases.list_dead_letters import ListDeadLetters
 from orders.domain.use_cases.list_orders import ListOrders
 from orders.domain.use_cases.look_up_order import LookUpOrder
 from orders.domain.use_cases.publish_orders import PublishDocument, PublishRandom
+from orders.domain.use_cases.purge_orders import PurgeOrders
 from orders.domain.use_cases.replay_dead_letters import ReplayDeadLetters
 from orders.domain.use_cases.show_dead_letter import ShowDeadLetter
 from orders.domain.use_cases.warm_up_cache import WarmUpCache
@@ -99,6 +108,12 @@ def _choose_repository(settings: Settings, backend: str) -> str:
     if backend == "memory":
         return "memory"
     return "primary" if settings.postgres_read_dsn is None else "replicated"
+
+
+def _choose_dead_letters(settings: Settings, backend: str) -> str:
+    if backend == "memory":
+        return "memory"
+    return "all" if settings.postgres_dsn is None else "remembered"
 
 
 def _choose_local_cache(settings: Settings) -> str:
@@ -156,17 +171,6 @@ class Container(containers.DeclarativeContainer):
         name="Replica",
     )
     migrator = providers.Singleton(Migrator, database)
-    which_repository = providers.Callable(_choose_repository, settings, backend)
-    primary = providers.Singleton(PostgresOrderRepository, database)
-    repository = providers.Selector(
-        which_repository,
-        primary=primary,
-        replicated=providers.Singleton(
-            ReplicaReads, primary, providers.Singleton(PostgresOrderRepository, replica_database)
-        ),
-        memory=providers.Singleton(MemoryOrderRepository),
-    )
-
     which_cache = providers.Callable(_choose_cache, settings, backend)
     redis = providers.Singleton(
         RedisCache,
@@ -185,6 +189,27 @@ class Container(containers.DeclarativeContainer):
         redis=providers.List(redis),
         none=providers.List(),
         memory=providers.List(),
+    )
+
+    which_repository = providers.Callable(_choose_repository, settings, backend)
+    memory_repository = providers.Singleton(MemoryOrderRepository)
+    primary = providers.Singleton(PostgresOrderRepository, database)
+    repository = providers.Selector(
+        which_repository,
+        primary=primary,
+        replicated=providers.Singleton(
+            ReplicaReads,
+            primary,
+            providers.Singleton(PostgresOrderRepository, replica_database),
+            providers.Singleton(PostgresErasure, replica_database),
+            cache,
+        ),
+        memory=memory_repository,
+    )
+    erasure = providers.Selector(
+        backend,
+        servers=providers.Singleton(PostgresErasure, database),
+        memory=providers.Singleton(MemoryErasure, memory_repository),
     )
 
     memory_topic = providers.Singleton(MemoryTopic)
@@ -210,10 +235,24 @@ class Container(containers.DeclarativeContainer):
     dead_letters = providers.Singleton(
         LoggedDeadLetters, providers.Singleton(MeteredDeadLetters, dead_letter_topic)
     )
-    dead_letter_reader = providers.Selector(
+    all_dead_letters = providers.Selector(
         backend,
         servers=providers.Singleton(KafkaDeadLetterReader, kafka_settings),
         memory=providers.Singleton(MemoryDeadLetterReader, memory_dead_letters),
+    )
+    remembered_dead_letters = providers.Singleton(RememberedDeadLetters, all_dead_letters, erasure)
+    which_dead_letters = providers.Callable(_choose_dead_letters, settings, backend)
+    dead_letter_reader = providers.Selector(
+        which_dead_letters,
+        all=all_dead_letters,
+        remembered=remembered_dead_letters,
+        memory=remembered_dead_letters,
+    )
+    dead_letter_resources = providers.Selector(
+        which_dead_letters,
+        all=providers.List(),
+        remembered=providers.List(database),
+        memory=providers.List(),
     )
     replay_producer = providers.Singleton(KafkaProducerClient, kafka_settings, ensures="none")
     replay_journal = providers.Selector(
@@ -256,6 +295,9 @@ class Container(containers.DeclarativeContainer):
         providers.Singleton(_traced, "local_cache", tracing, local_cache),
     )
     list_orders = providers.Singleton(ListOrders, traced_repository)
+    follow_tombstones = providers.Singleton(FollowTombstones, erasure, cache, local_cache)
+    forget_orders = providers.Singleton(ForgetOrders, erasure, follow_tombstones)
+    purge_orders = providers.Singleton(PurgeOrders, erasure, forget_orders)
     traced_publisher = providers.Singleton(
         _traced, "publisher", tracing, publisher, settings.provided.kafka_topic
     )
@@ -270,6 +312,7 @@ class Container(containers.DeclarativeContainer):
         ),
         traced_cache,
         settings.provided.cache_capacity,
+        erasure=erasure,
     )
     topic_and_group = (settings.provided.kafka_topic, settings.provided.kafka_group)
     traced_ingest = providers.Singleton(_traced, "ingest", tracing, ingest, *topic_and_group)
@@ -278,6 +321,18 @@ class Container(containers.DeclarativeContainer):
     show_dead_letter = providers.Singleton(ShowDeadLetter, dead_letter_reader, replay_journal)
     replay_dead_letters = providers.Singleton(
         ReplayDeadLetters, dead_letter_reader, replay_journal, replay_target
+    )
+
+    delete_dead_letters = providers.Singleton(
+        DeleteDeadLetters,
+        all_dead_letters,
+        dead_letter_reader,
+        replay_journal,
+        providers.Selector(
+            backend,
+            servers=providers.Singleton(KafkaDeadLetterDeletion, kafka_settings),
+            memory=providers.Singleton(MemoryDeadLetterDeletion, memory_dead_letters),
+        ),
     )
 
     store_health = providers.Singleton(StoreHealth)

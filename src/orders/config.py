@@ -92,6 +92,16 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     kafka_group: Annotated[_Text, _about("the consumer group")] = "orders-group"
     kafka_partitions: Annotated[_Count, _about("partitions of topics that are created")] = 6
     kafka_replication: Annotated[_Count, _about("replicas of topics that are created")] = 1
+    kafka_dlq_retention: Annotated[
+        Annotated[
+            str,
+            Meta(
+                pattern=r"^(forever|[1-9][0-9]{0,4}[hd])$",
+                extra={"rule": "must be forever, or a number of hours or days such as 90d"},
+            ),
+        ],
+        _about("how long the topic of dead letters keeps them, if it is created here"),
+    ] = "forever"
     kafka_instance_id: Annotated[
         Annotated[str, _kafka_name(249)] | None,
         _about("static group membership: faster restarts, slower takeover"),
@@ -188,6 +198,18 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Meta(ge=0, extra={"rule": "must be a whole number of 0 or more"}),
         _about("requests a second whose traceparent has them recorded, for each API process"),
     ] = 10
+
+    audit_log: Annotated[
+        _Text | None,
+        _about("where the audit log goes: stdout, stderr or a file; not set: no audit"),
+    ] = None
+    audit_key: Annotated[
+        Annotated[
+            str, Meta(min_length=16, extra={"rule": "must have 16 characters or more, at random"})
+        ]
+        | None,
+        _about("key by which the audit log hashes order_uids; not set: in plain", secret=True),
+    ] = None
 
     @property
     def allowed_hosts(self) -> tuple[str, ...]:
@@ -428,6 +450,7 @@ _FAULTS = {
     "kafka_ssl_key": addresses.file_fault,
     "kafka_token_file": addresses.file_fault,
     "kafka_token_command": addresses.command_fault,
+    "audit_log": addresses.log_file_fault,
 }
 _SHOWN: dict[str, Callable[[Any], str | None]] = {
     "postgres_dsn": addresses.shown_postgres,
@@ -436,6 +459,7 @@ _SHOWN: dict[str, Callable[[Any], str | None]] = {
     "kafka_sasl_password": lambda _: addresses.HIDDEN,
     "kafka_ssl_key_password": lambda _: addresses.HIDDEN,
     "kafka_token_command": lambda _: addresses.HIDDEN,
+    "audit_key": lambda _: addresses.HIDDEN,
 }
 
 

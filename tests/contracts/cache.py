@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
+from orders.domain.order.tombstones import MAX_RECENT, Tombstone
 from orders.domain.ports import Cache
 
 NewCache = Callable[[int], Coroutine[Any, Any, Cache]]
@@ -101,7 +102,76 @@ class CacheBasics:
         assert await cache.get(["a"]) == {"a": awkward}
 
 
-class CacheContract(CacheBasics):
+def tombstone(uid: str, position: int) -> Tombstone:
+    return Tombstone(uid, position)
+
+
+class ForgettingContract:
+    """What holds of a cache once orders are forgotten.
+
+    ``new_cache`` opens the same cache again, as another process does.
+    """
+
+    @pytest.fixture
+    def new_cache(self) -> NewCache:
+        raise NotImplementedError
+
+    async def test_forgotten_orders_are_gone(self, new_cache: NewCache) -> None:
+        cache = await new_cache(5)
+        await cache.put(documents(*UNUSUAL_UIDS[:4], "a"))
+        assert cache.position == 0
+        gone = [tombstone(uid, 10 + n) for n, uid in enumerate([*UNUSUAL_UIDS[:4], "never"])]
+        await cache.forget(gone, 0)
+        assert cache.position == 14
+        assert await cache.get([*UNUSUAL_UIDS[:4], "a"]) == documents("a")
+        assert await cache.touch([UNUSUAL_UIDS[1], "a"]) == [UNUSUAL_UIDS[1]]
+
+    async def test_what_was_read_before_does_not_come_back(self, new_cache: NewCache) -> None:
+        cache = await new_cache(5)
+        before = cache.position
+        await cache.forget([tombstone("a", 10)], 0)
+        await cache.put(documents("a", "b"), before)
+        assert await uids_in(cache, "a", "b") == {"b"}
+        between = cache.position
+        await cache.forget([tombstone("b", 11)], 10)
+        await cache.put(documents("b", "c"), between)
+        assert await uids_in(cache, "a", "b", "c") == {"c"}
+        await cache.put(documents("b"), cache.position)  # stored again, its tombstone was dropped
+        assert await uids_in(cache, "b") == {"b"}
+
+    async def test_tombstones_told_twice_change_nothing(self, new_cache: NewCache) -> None:
+        cache = await new_cache(5)
+        await cache.put(documents("a", "b", "c"))
+        for _ in range(2):
+            await cache.forget([tombstone("a", 10), tombstone("b", 11)], 0)
+        assert cache.position == 11
+        assert await uids_in(cache, "a", "b", "c") == {"c"}
+
+    async def test_a_cache_that_has_missed_tombstones_is_emptied(self, new_cache: NewCache) -> None:
+        cache = await new_cache(5)
+        await cache.put(documents("a", "b"))
+        await cache.forget([], 20)  # what came up to 20 it was never told
+        assert cache.position == 20
+        await cache.put(documents("a", "b"), 19)
+        assert await uids_in(cache, "a", "b") == set()
+        await cache.put(documents("b"), 20)
+        await cache.forget([tombstone("c", 21)], 20)
+        assert await uids_in(cache, "a", "b") == {"b"}
+
+    async def test_only_the_latest_tombstones_are_remembered(self, new_cache: NewCache) -> None:
+        """Older documents are all refused then."""
+        cache = await new_cache(5)
+        many = [tombstone(f"uid-{n}", 100 + n) for n in range(MAX_RECENT + 100)]
+        for start in range(0, len(many), 1_000):
+            chunk = many[start : start + 1_000]
+            await cache.forget(chunk, chunk[0].position - 1)
+        await cache.put(documents("a"), 150)
+        await cache.put(documents("b", "uid-5000"), 3_000)
+        await cache.put(documents("c"), cache.position)
+        assert await uids_in(cache, "a", "b", "c", "uid-5000") == {"b", "c"}
+
+
+class CacheContract(CacheBasics, ForgettingContract):
     """What holds of a cache whose capacity is a number of orders."""
 
     async def test_the_least_recently_put_gives_way(self, new_cache: NewCache) -> None:

@@ -2,8 +2,8 @@
 
 import asyncio
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Protocol
 
 import click
@@ -25,7 +25,9 @@ NEEDED = ("postgres_dsn", "kafka_bootstrap")
 NEEDED_BY = {
     "api": NEEDED,
     "consumer": NEEDED,
+    "forget": ("postgres_dsn",),
     "migrate": ("postgres_dsn",),
+    "purge": ("postgres_dsn",),
     "generate": ("kafka_bootstrap",),
     "dlq": ("kafka_bootstrap",),
 }
@@ -109,3 +111,20 @@ async def migrate_patiently(migrator: Migrates, *, apply: bool) -> None:
             applied = await (migrator.migrate() if apply else migrator.verify())
             if applied:
                 log.info("schema brought up to date", applied=list(applied))
+
+
+@asynccontextmanager
+async def in_background(work: Awaitable[None]) -> AsyncIterator[None]:
+    """Run ``work`` in the background; an error ends the process with the exit code for it."""
+
+    async def watched() -> None:
+        with exit_on_error():
+            await work
+
+    task = asyncio.create_task(watched())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task

@@ -199,7 +199,7 @@ async def test_code_that_a_later_migration_is_compatible_with_works_on(
     assert findings["schema"].state == "warning"
 
 
-@pytest.mark.parametrize("oldest_compatible", [None, 2])
+@pytest.mark.parametrize("oldest_compatible", [None, len(NAMES) + 1])
 async def test_code_that_a_later_migration_does_not_state_is_refused(
     database: PostgresDatabase, monkeypatch: pytest.MonkeyPatch, oldest_compatible: int | None
 ) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from orders.adapters.postgres import erasure
 from orders.adapters.postgres.order_repository import PostgresOrderRepository
 from orders.adapters.postgres.read_sql import DOCUMENTS, page_query
 from orders.adapters.postgres.session import PLANNING
@@ -28,6 +29,14 @@ SEED = f"""
            'customer-' || CASE WHEN n % 2 = 0 THEN 0 ELSE n % 2000 END, '', '', 0,
            timestamptz '2024-01-01 00:00:00+00' + n * interval '1 second', ''
     FROM generate_series(1, {ROWS}) AS n
+"""
+
+# Far more than a page has orders.
+TOMBSTONES = """
+    INSERT INTO orders
+    SELECT 'gone-' || n, '', '', '', '', '', '', '', 0, '-infinity', '',
+           timestamptz '2025-01-01 00:00:00+00' + n * interval '1 second'
+    FROM generate_series(1, 50000) AS n
 """
 
 QUERIES = {
@@ -63,6 +72,7 @@ def connection(postgres_dsn: str, template_database: str) -> Iterator[psycopg.Co
             if table == "items":
                 columns = "0, 0, '', 0, '', '', 0, '', 0, 0, '', 0"
             opened.execute(f"INSERT INTO {table} SELECT order_uid, {columns} FROM orders")
+        opened.execute(TOMBSTONES)
         opened.execute("VACUUM ANALYZE")
         plan_as_sessions_do(opened)
         yield opened
@@ -170,3 +180,43 @@ async def test_a_plan_made_for_a_handful_of_orders_suits_millions(
     assert scan_of_orders(look_up)["Index Name"] == "orders_pkey"
     for plan in (page, look_up):
         assert not [node for node in nodes(plan) if node["Node Type"] == "Seq Scan"]
+
+
+@pytest.mark.parametrize("name", ["all", "to"])
+def test_the_last_page_reads_no_tombstone(connection: psycopg.Connection, name: str) -> None:
+    query, index = QUERIES[name]
+    question = page_query(query, 20, Cursor(START + timedelta(seconds=6), "uid-6"))
+    plan = explain(connection, question.statement, question.parameters)
+    scan = scan_of_orders(plan)
+    assert (scan["Index Name"], scan["Actual Rows"]) == (index, 5)
+    assert scan.get("Rows Removed by Filter", 0) == 0
+    assert scan["Shared Hit Blocks"] + scan["Shared Read Blocks"] < 20
+
+
+@pytest.mark.parametrize(
+    ("statement", "parameters"),
+    [
+        (erasure._AFTER, [datetime(2025, 1, 1, tzinfo=UTC), 5]),
+        (erasure._AFTER, [datetime(2025, 6, 1, tzinfo=UTC), 5]),
+        (erasure._LATEST, []),
+        (erasure._NEXT_POSITION, []),
+        (erasure._OLD_TOMBSTONES, [datetime(2025, 1, 1, 1, tzinfo=UTC), 5]),
+    ],
+)
+def test_tombstones_are_found_by_one_seek(
+    connection: psycopg.Connection, statement: str, parameters: list[object]
+) -> None:
+    scan = scan_of_orders(explain(connection, statement.encode(), parameters))
+    assert scan["Index Name"] == "orders_forgotten_at_idx"
+    assert scan["Actual Rows"] <= 5
+    assert scan["Shared Hit Blocks"] + scan["Shared Read Blocks"] < 20
+
+
+def test_the_oldest_orders_are_found_by_one_seek(connection: psycopg.Connection) -> None:
+    after = "AND (o.date_created, o.order_uid) > (%s, %s)"
+    statement = erasure._OLDEST.format(after=after).encode()
+    plan = explain(connection, statement, [MIDDLE, START + timedelta(seconds=9), "uid-9", 5])
+    scan = scan_of_orders(plan)
+    assert (scan["Index Name"], scan["Actual Rows"]) == ("orders_newest_idx", 5)
+    assert scan["Scan Direction"] == "Backward"
+    assert scan["Shared Hit Blocks"] + scan["Shared Read Blocks"] < 20

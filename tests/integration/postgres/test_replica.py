@@ -8,9 +8,11 @@ import pytest
 
 from drills.servers import HarmedPostgres
 from orders.adapters.postgres.database import PostgresDatabase
+from orders.adapters.postgres.erasure import PostgresErasure
 from orders.adapters.postgres.inspection import ReplicaInspection
 from orders.adapters.postgres.order_repository import PostgresOrderRepository
 from orders.adapters.postgres.replica import REPLICA_TIMEOUTS, PostgresReplica
+from orders.adapters.read_path.no_cache import NoCache
 from orders.adapters.read_path.replica_reads import ReplicaReads
 from orders.domain.errors import Degraded, Unavailable
 from orders.domain.order.queries import OrderQuery
@@ -71,7 +73,10 @@ class Reads:
         self.second = PostgresDatabase(dsns[1], pool_max=2, timeouts=REPLICA_TIMEOUTS)
         self.primary = PostgresOrderRepository(self.first)
         self.replica = PostgresOrderRepository(self.second)
-        self.repository = ReplicaReads(self.primary, self.replica)
+        self.cache = NoCache()
+        self.repository = ReplicaReads(
+            self.primary, self.replica, PostgresErasure(self.second), self.cache
+        )
         self.health = PostgresReplica(self.second)
 
 

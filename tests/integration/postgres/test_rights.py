@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
@@ -9,6 +10,7 @@ import structlog
 
 from orders.adapters.postgres.access import READ, WRITE
 from orders.adapters.postgres.database import PostgresDatabase
+from orders.adapters.postgres.erasure import PostgresErasure
 from orders.adapters.postgres.inspection import PostgresInspection
 from orders.adapters.postgres.migrations import Migrator
 from orders.adapters.postgres.order_repository import PostgresOrderRepository
@@ -203,4 +205,34 @@ async def test_row_security_is_told(database_dsn: str, admin: psycopg.AsyncConne
         assert says in await reason(PostgresOrderRepository(database).save_many([order_of("x")]))
         problems = [finding for finding in await inspected(dsn) if finding.state == "problem"]
         assert any(says in finding.text for finding in problems)
+        await database.close()
+
+
+ERASES = (
+    "GRANT UPDATE ON orders TO {role}",
+    f"GRANT DELETE ON {TABLES} TO {{role}}",
+)
+
+
+async def test_forgetting_needs_more_rights(database_dsn: str) -> None:
+    with as_role(database_dsn, *ALL, *ERASES) as dsn:
+        database = await opened(dsn)
+        repository, erasure = PostgresOrderRepository(database), PostgresErasure(database)
+        await repository.save_many([order_of("a")])
+        assert await erasure.forget(["a", "b"]) == 1
+        later = datetime.now(UTC) + timedelta(hours=1)
+        assert await erasure.drop_tombstones(later, 5) == 1
+        await database.close()
+
+
+@pytest.mark.parametrize(
+    ("without", "says"), [(0, "UPDATE on table orders"), (1, "DELETE on table delivery")]
+)
+async def test_forgetting_without_a_right(database_dsn: str, without: int, says: str) -> None:
+    grants = [grant for number, grant in enumerate(ERASES) if number != without]
+    with as_role(database_dsn, *ALL, *grants) as dsn:
+        database = await opened(dsn)
+        found = await reason(PostgresErasure(database).forget(["a"]))
+        assert says in found
+        assert "UPDATE on table delivery" not in found
         await database.close()

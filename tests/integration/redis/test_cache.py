@@ -176,8 +176,8 @@ class TestCorruptEntries:
         class Meanwhile(RedisCache):
             """Another process puts a good value between the reading and the dropping."""
 
-            async def _run(self, script: Any, arguments: Any) -> Any:
-                answer = await super()._run(script, arguments)
+            async def _run(self, script: Any, arguments: Any, position: int = 0) -> Any:
+                answer = await super()._run(script, arguments, position)
                 if b"corrupt" in (answer or ()):
                     await other.put(documents("a"))
                 return answer

@@ -27,9 +27,9 @@ class SlowCache(MemoryCache):
         await self._arrive()
         return await super().get(order_uids)
 
-    async def put(self, documents: Mapping[str, bytes]) -> None:
+    async def put(self, documents: Mapping[str, bytes], as_of: int = 0) -> None:
         await self._arrive()
-        await super().put(documents)
+        await super().put(documents, as_of)
 
     async def _arrive(self) -> None:
         self.calls += 1

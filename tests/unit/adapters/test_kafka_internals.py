@@ -19,6 +19,7 @@ from kafka.coordinator.consumer import ConsumerCoordinator
 from kafka.coordinator.heartbeat import Heartbeat
 from kafka.producer.kafka import KafkaProducer
 from kafka.producer.sender import Sender
+from kafka.protocol.api import Request, Response
 from kafka.protocol.frame import KafkaBytes
 from kafka.protocol.parser import KafkaProtocol
 from kafka.record.default_records import DefaultRecordBatch
@@ -56,6 +57,9 @@ RELIED_ON: dict[Any, str] = {
     KafkaClient.poll: "a9511f6048e5",
     KafkaAdminClient.__init__: "fbc0296cfe89",
     KafkaAdminClient._send_request_to_node: "8b998b5b622b",
+    KafkaAdminClient._wait_for_futures: "c307f6a5b55d",
+    Request: "18932635d123",
+    Response: "f22f28236144",
     KafkaConsumer.__init__: "9be637b4216b",
     ConsumerCoordinator.fetch_committed_offsets: "ab62b4a997c7",
     Heartbeat: "0c5e8d641912",

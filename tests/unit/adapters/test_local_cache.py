@@ -52,10 +52,10 @@ class SharedCache(MemoryCache):
         self.asked.append(list(order_uids))
         return await super().get(order_uids)
 
-    async def put(self, documents: Mapping[str, bytes]) -> None:
+    async def put(self, documents: Mapping[str, bytes], as_of: int = 0) -> None:
         self.given.append(list(documents))
         await self.frozen.wait()
-        await super().put(documents)
+        await super().put(documents, as_of)
 
     async def touch(self, order_uids: Collection[str]) -> list[str]:
         self.touched.append(list(order_uids))

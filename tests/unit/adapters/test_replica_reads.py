@@ -5,8 +5,10 @@ from collections.abc import Collection
 
 import pytest
 
+from orders.adapters.memory.erasure import MemoryErasure
 from orders.adapters.memory.order_repository import MemoryOrderRepository
 from orders.adapters.read_path.circuit_breaker import CircuitBreaker
+from orders.adapters.read_path.no_cache import NoCache
 from orders.adapters.read_path.replica_reads import ReplicaReads
 from orders.domain.errors import DamagedOrder, OrdersError, Unavailable
 from orders.domain.order.queries import Cursor, OrderQuery, Page
@@ -51,9 +53,18 @@ def replica() -> Counted:
 
 
 @pytest.fixture
-def reads(primary: Counted, replica: Counted) -> ReplicaReads:
+def cache() -> NoCache:
+    return NoCache()
+
+
+@pytest.fixture
+def reads(primary: Counted, replica: Counted, cache: NoCache) -> ReplicaReads:
     return ReplicaReads(
-        primary, replica, CircuitBreaker("the replica", timeout=0.05, failures=1, shortest=60)
+        primary,
+        replica,
+        MemoryErasure(replica),
+        cache,
+        breaker=CircuitBreaker("the replica", timeout=0.05, failures=1, shortest=60),
     )
 
 
@@ -63,7 +74,7 @@ class TestReplicaReads(OrderRepositoryContract):
     @pytest.fixture
     def repository(self) -> OrderRepository:
         store = MemoryOrderRepository()
-        return ReplicaReads(store, store)
+        return ReplicaReads(store, store, MemoryErasure(store), NoCache())
 
     @pytest.fixture
     def reopened(self, repository: OrderRepository) -> OrderRepository:
@@ -136,3 +147,30 @@ async def test_writes_go_to_the_primary(
     await reads.save_many(numbered(3))
     assert len((await primary.page(OrderQuery(), 9)).orders) == 3
     assert not (await replica.page(OrderQuery(), 9)).orders
+
+
+async def test_a_replica_that_has_not_forgotten_yet_is_left_out(
+    primary: Counted, replica: Counted, cache: NoCache
+) -> None:
+    now = 0.0
+    reads = ReplicaReads(primary, replica, MemoryErasure(replica), cache, clock=lambda: now)
+    batch = numbered(2)
+    for store in (primary, replica):
+        await store.save_many(batch)
+    gone, kept = uids(batch)
+    assert set(await reads.get([gone])) == {gone}
+    assert not primary.asked
+    erasure = MemoryErasure(primary)
+    await erasure.forget([gone])
+    await cache.forget(await erasure.tombstones(0, 9), 0)
+    replica.asked.clear()
+    assert set(await reads.get([gone, kept])) == {kept}
+    assert [order.order_uid for order in (await reads.page(OrderQuery(), 9)).orders] == [kept]
+    assert [order.order_uid for order in await reads.latest(9)] == [kept]
+    assert not replica.asked
+    await MemoryErasure(replica).forget([gone])  # it has replayed that, if not noticed yet
+    assert set(await reads.get([gone, kept])) == {kept}
+    assert not replica.asked
+    now += 1
+    assert set(await reads.get([kept])) == {kept}
+    assert replica.asked

@@ -21,12 +21,14 @@ GOOD_DEAD_LETTERS = GOOD | {"retention.ms": "-1", "max.message.bytes": "2097176"
 
 
 def findings(
-    source: dict[str, str] | None = None, dead_letters: dict[str, str] | None = None
+    source: dict[str, str] | None = None,
+    dead_letters: dict[str, str] | None = None,
+    retention: str = "forever",
 ) -> list[Finding]:
     """Of two good topics, but for these settings."""
     partitions = {0: PartitionView(3, 3, has_leader=True)}
     view = ClusterView(
-        to_kafka_settings(Settings(kafka_bootstrap="broker:9092")),
+        to_kafka_settings(Settings(kafka_bootstrap="broker:9092", kafka_dlq_retention=retention)),
         3,
         TopicView("orders", partitions, GOOD | (source or {})),
         TopicView("orders.dlq", partitions, GOOD_DEAD_LETTERS | (dead_letters or {})),
@@ -103,3 +105,25 @@ def test_denied_settings_are_not_judged() -> None:
     view = ClusterView(unknown, 3, topic, topic, "Stable", 1, ("configuration of orders (X)",))
     assert {finding.state for finding in topic_findings(view)} == {"warning", "ok"}
     assert not any("retention" in finding.what for finding in topic_findings(view))
+
+
+@pytest.mark.parametrize(
+    ("setting", "found_ms", "state", "said"),
+    [
+        ("forever", -1, "ok", "until somebody deletes them"),
+        ("forever", 90 * 24 * HOUR, "problem", "before anybody has seen them"),
+        ("90d", 90 * 24 * HOUR, "ok", "for 90 days"),
+        ("36h", 36 * HOUR, "ok", "for 36 hours"),
+        ("90d", -1, "warning", "longer than ORDERS_KAFKA_DLQ_RETENTION says"),
+        ("90d", 91 * 24 * HOUR, "warning", "longer than ORDERS_KAFKA_DLQ_RETENTION says"),
+        ("90d", 89 * 24 * HOUR, "problem", "before anybody has seen them"),
+    ],
+)
+def test_the_retention_of_dead_letters_is_compared_with_the_setting(
+    setting: str, found_ms: int, state: str, said: str
+) -> None:
+    all_found = findings(None, {"retention.ms": str(found_ms)}, setting)
+    retention = found(all_found, "retention of orders.dlq")
+    assert retention.state == state
+    assert said in retention.text
+    assert bool(retention.advice) is (state != "ok")

@@ -142,6 +142,7 @@ async def started() -> AsyncIterator[Callable[..., Awaitable[Process]]]:
             publish_document=container.publish_document(),
             publish_random=container.publish_random(),
             readiness=container.readiness(),
+            forget=container.forget_orders(),
         )
         app = TracedRequests(create_app(use_cases), tracing.tracer)
         for resource in (tracing, *container.look_up_resources()):

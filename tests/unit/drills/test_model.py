@@ -19,6 +19,7 @@ from drills.model import DEEPEST, expectations
 from drills.mutations import messages
 from drills.stored import as_stored
 from orders.adapters.memory.dead_letters import MemoryDeadLetters
+from orders.adapters.memory.erasure import MemoryErasure
 from orders.adapters.memory.order_repository import MemoryOrderRepository
 from orders.adapters.random_orders.order_generator import RandomOrderGenerator
 from orders.adapters.read_path.no_cache import NoCache
@@ -54,7 +55,9 @@ SCRAPS = [
 
 
 def prepared(value: bytes) -> ParsedBatch:
-    ingest = IngestBatch(MemoryOrderRepository(), MemoryDeadLetters(), NoCache(), 1)
+    repository = MemoryOrderRepository()
+    erasure = MemoryErasure(repository)
+    ingest = IngestBatch(repository, MemoryDeadLetters(), NoCache(), 1, erasure=erasure)
     return ingest.prepare([Message(Origin("orders", 0, 0), value)])
 
 

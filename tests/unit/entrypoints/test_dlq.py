@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Collection, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -506,3 +507,55 @@ class TestStopping:
         ended = dlq(container, "replay", "--all")
         assert (ended.exit_code, ended.stdout) == (1, "")
         assert "stopped before anything was sent, 6 dead letters are left;" in ended.stderr
+
+
+class TestForgotten:
+    """Dead letters of orders that were forgotten."""
+
+    @pytest.fixture
+    def container(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Container:
+        monkeypatch.chdir(tmp_path)
+        made = build_in_memory(Settings(audit_log=str(tmp_path / "audit.log")))
+        put(
+            made,
+            dead_letter(1, b'{"order_uid": "gone"}'),
+            dead_letter(2, b'{"order_uid": "kept"}', hours=1),
+        )
+        asyncio.run(made.erasure().forget(["gone"]))
+        return made
+
+    def test_they_are_neither_listed_nor_shown_nor_sent(self, container: Container) -> None:
+        assert "1 dead letter:" in dlq(container, "list").stdout
+        shown = dlq(container, "show", "0:1")
+        assert (shown.exit_code, "no such dead letter" in shown.stderr) == (1, True)
+        assert dlq(container, "replay", "--all").stdout.startswith("sent 1 dead letter to")
+        assert [message.value for message in messages(container)] == [b'{"order_uid": "kept"}']
+        assert dlq(container, "replay", "--offset", "0:1").exit_code == 1
+
+    def test_they_are_deleted_like_those_that_were_replayed(self, container: Container) -> None:
+        options = ("delete", "--before", "2030-01-01")
+        planned = dlq(container, *options, "--dry-run").stdout
+        assert planned.startswith("would delete 1 records\n  partition 0: up to offset 0\n")
+        assert "wait for a replay: orders/0:2:0" in planned
+        assert dlq(container, *options).stdout.startswith("deleted 1 records")
+        assert dlq(container, *options, "--include-waiting").stdout.startswith("deleted 1 records")
+        assert dlq(container, "list").stdout == "no dead letters\n"
+
+    def test_what_is_done_is_in_the_audit_log(self, container: Container, tmp_path: Path) -> None:
+        dlq(container, "list")
+        dlq(container, "show", "0:2")
+        dlq(container, "show", "0:2", "--unmask")
+        dlq(container, "replay", "--all", "--dry-run")
+        dlq(container, "replay", "--all")
+        dlq(container, "delete", "--before", "2030-01-01")
+        lines = [json.loads(line) for line in (tmp_path / "audit.log").read_text().splitlines()]
+        assert [(line["event"], line["orders"]) for line in lines] == [
+            ("showed", ["kept"]),
+            ("showed", ["kept"]),
+            ("replayed", ["kept"]),
+            ("deleted dead letters", []),
+        ]
+        assert [line.get("is_masked") for line in lines[:2]] == [True, False]
+        assert lines[2]["dead_letters"] == ["orders/0:2:0"]
+        assert lines[3]["records"] == 2
+        assert all(line["who"].startswith("os:") for line in lines)

@@ -10,6 +10,7 @@ import httpx
 import msgspec
 from litestar import Litestar
 
+from orders.adapters.memory.erasure import MemoryErasure
 from orders.adapters.memory.order_repository import MemoryOrderRepository
 from orders.adapters.memory.publisher import MemoryPublisher
 from orders.adapters.memory.topic import MemoryTopic
@@ -23,9 +24,13 @@ from orders.domain.order.document import encode
 from orders.domain.order.model import Order
 from orders.domain.ports import Dependency
 from orders.domain.use_cases.check_readiness import CheckReadiness
+from orders.domain.use_cases.follow_tombstones import FollowTombstones
+from orders.domain.use_cases.forget_orders import ForgetOrders
 from orders.domain.use_cases.list_orders import ListOrders
 from orders.domain.use_cases.look_up_order import LookUpOrder
 from orders.domain.use_cases.publish_orders import PublishDocument, PublishRandom
+from orders.entrypoints.audit import Audit
+from orders.entrypoints.http import sender
 from orders.entrypoints.http.app import READER_TIMEOUT, create_app, create_framework_app
 from orders.entrypoints.http.docs.openapi.document import openapi_document
 from orders.entrypoints.http.docs.openapi.examples import ORDER
@@ -61,6 +66,10 @@ class Api:
     def __post_init__(self) -> None:
         self.publisher = MemoryPublisher(self.topic)
         self.local_cache = BoundedLocalCache(NoCache(), 1_000_000, 10)
+        self.erasure = MemoryErasure(self.repository)
+        self.follow = FollowTombstones(self.erasure, NoCache(), self.local_cache)
+        self.may_forget = False
+        self.audited: list[Any] = []
 
     def use_cases(self, **others: Any) -> UseCases:
         return UseCases(
@@ -69,14 +78,26 @@ class Api:
                 "list_orders": ListOrders(self.repository),
                 "publish_document": PublishDocument(self.publisher),
                 "publish_random": PublishRandom(RandomOrderGenerator(), self.publisher),
+                "forget": ForgetOrders(self.erasure, self.follow),
                 "readiness": CheckReadiness({"postgres": self.postgres}, {"kafka": self.kafka}),
                 **others,
             }
         )
 
     def app(self, **others: Any) -> Any:
+        def record(line: bytes) -> None:
+            self.audited.append(msgspec.json.decode(line))
+
+        def require_eraser(scope: Any) -> None:
+            if not self.may_forget:
+                sender.require_eraser(scope)
+
         return create_app(
-            self.use_cases(**others), self.settings, reader_timeout=self.reader_timeout
+            self.use_cases(**others),
+            self.settings,
+            reader_timeout=self.reader_timeout,
+            audit=Audit(record, "api", self.settings.audit_key),
+            require_eraser=require_eraser,
         )
 
     @asynccontextmanager
@@ -105,7 +126,7 @@ def framework_app() -> Litestar:
 
 def openapi() -> dict[str, Any]:
     """The OpenAPI document, as clients decode it."""
-    document = openapi_document(framework_app(), get_order.DOCUMENTED)
+    document = openapi_document(framework_app(), *get_order.DOCUMENTED)
     decoded: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(document))
     return decoded
 

@@ -14,6 +14,7 @@ import yaml
 from hypothesis import given
 
 from orders.adapters.memory.dead_letters import MemoryDeadLetters
+from orders.adapters.memory.erasure import MemoryErasure
 from orders.adapters.memory.order_repository import MemoryOrderRepository
 from orders.adapters.read_path.no_cache import NoCache
 from orders.config import Settings
@@ -177,7 +178,14 @@ async def test_dead_letters_in_the_examples_are_what_ingest_makes() -> None:
     repository, dead = MemoryOrderRepository(), MemoryDeadLetters()
     await repository.save_many([ORDER])
     failed_at = datetime(2021, 11, 26, 6, 22, 20, tzinfo=UTC)
-    ingest = IngestBatch(repository, dead, NoCache(), 1, lambda: failed_at)
+    ingest = IngestBatch(
+        repository,
+        dead,
+        NoCache(),
+        1,
+        erasure=MemoryErasure(repository),
+        now=lambda: failed_at,
+    )
     sent = [message(sent, SETTINGS.kafka_topic, offset) for offset, sent in enumerate(SENT)]
     await ingest.store(ingest.prepare(sent))
     made = {dead_letter.code: dead_letter for dead_letter in dead.dead_letters}

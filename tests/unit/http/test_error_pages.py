@@ -43,7 +43,7 @@ def page(answer: httpx.Response, status: int, title: str) -> str:
         ("GET", "/orders/%FF", 400, "Неверный запрос"),
         ("GET", "/random/0", 400, "Неверный запрос"),
         ("POST", "/random/0", 400, "Неверный запрос"),
-        ("DELETE", "/orders/none", 405, "Неверный метод запроса"),
+        ("PUT", "/orders/none", 405, "Неверный метод запроса"),
         ("PUT", "/", 405, "Неверный метод запроса"),
         ("POST", "/orders", 422, "Запрос не выполнен"),
     ],

@@ -30,6 +30,7 @@ class IngestSummary:
             "messages": report.messages,
             "saved": report.saved,
             "unchanged": report.unchanged,
+            **({"forgotten": report.forgotten} if report.forgotten else {}),
             **{f"dead_{code}": number for code, number in report.dead.items()},
         }
         _log.debug("batch stored", **numbers, ms=round(seconds * 1000, 1))

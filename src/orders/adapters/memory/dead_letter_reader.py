@@ -28,7 +28,9 @@ class MemoryDeadLetterReader(DeadLetterReader):
     async def read(self) -> AsyncIterator[Entry]:
         """See ``DeadLetterReader.read``."""
         await self._dead_letters.check()
-        for number, dead_letter in enumerate(tuple(self._dead_letters.written)):
+        for number, dead_letter in enumerate(
+            tuple(self._dead_letters.written), self._dead_letters.start
+        ):
             yield Entry((0, number), dead_letter and _as_kept(dead_letter))
 
 

@@ -12,11 +12,13 @@ class MemoryDeadLetters(DeadLetters, Dependency):
 
     Attributes:
         written: every dead letter in the order of writing; None for a message of somebody else.
+        start: the offset of the first one, when those before it were deleted.
         available: set it to False to simulate an outage.
     """
 
     def __init__(self) -> None:
         self.available = True
+        self.start = 0
         self.written: list[DeadLetter | None] = []
 
     @property

@@ -21,6 +21,7 @@ class MemoryOrderRepository(OrderRepository):
     """See ``OrderRepository``; everything is gone with the process.
 
     ``available`` set to False makes every call raise Unavailable, as a server does that is down.
+    ``tombstones`` has the position of each forgotten order, in their order.
     """
 
     def __init__(self) -> None:
@@ -28,6 +29,7 @@ class MemoryOrderRepository(OrderRepository):
         self._orders: dict[str, Order] = {}
         self._documents: dict[str, bytes] = {}
         self._by_age: list[_Key] = []
+        self.tombstones: dict[str, int] = {}
 
     async def save_many(self, orders: Sequence[Order]) -> SaveReport:
         """See ``OrderRepository.save_many``.
@@ -35,27 +37,36 @@ class MemoryOrderRepository(OrderRepository):
         Raises:
             ValueError: an order_uid occurs twice.
         """
-        self._require_available()
+        self.require_available()
         if len({order.order_uid for order in orders}) < len(orders):
             raise ValueError("an order_uid occurs twice in a batch")
         saved: list[str] = []
         unchanged: list[str] = []
         conflicts: list[str] = []
         rejected: dict[str, str] = {}
+        forgotten: list[str] = []
         for order in orders:
             uid = order.order_uid
-            if uid in self._orders:
+            if uid in self.tombstones:
+                forgotten.append(uid)
+            elif uid in self._orders:
                 (unchanged if order == self._orders[uid] else conflicts).append(uid)
             elif reason := _refusal(order):
                 rejected[uid] = reason
             else:
                 self._store(order)
                 saved.append(uid)
-        return SaveReport(frozenset(saved), frozenset(unchanged), frozenset(conflicts), rejected)
+        return SaveReport(
+            frozenset(saved),
+            frozenset(unchanged),
+            frozenset(conflicts),
+            rejected,
+            frozenset(forgotten),
+        )
 
     async def get(self, order_uids: Collection[str]) -> dict[str, bytes]:
         """See ``OrderReader.get``."""
-        self._require_available()
+        self.require_available()
         return {uid: self._documents[uid] for uid in order_uids if uid in self._documents}
 
     async def page(self, query: OrderQuery, limit: int, after: Cursor | None = None) -> Page:
@@ -64,7 +75,7 @@ class MemoryOrderRepository(OrderRepository):
         Raises:
             Invalid: ``after`` is no cursor that a page ever gave.
         """
-        self._require_available()
+        self.require_available()
         if after is not None and not is_storable(after.order_uid):
             raise Invalid("the cursor is not one that was given out")
         before = after and (after.date_created, after.order_uid.encode())
@@ -82,7 +93,7 @@ class MemoryOrderRepository(OrderRepository):
     async def latest(self, amount: int) -> list[StoredOrder]:
         """See ``OrderRepository.latest``."""
         if amount < 1:
-            self._require_available()
+            self.require_available()
             return []
         return list((await self.page(OrderQuery(), amount)).orders)
 
@@ -91,7 +102,21 @@ class MemoryOrderRepository(OrderRepository):
         self._documents[order.order_uid] = encode(order)
         insort(self._by_age, (order.date_created, order.order_uid.encode()))
 
-    def _require_available(self) -> None:
+    def remove(self, order_uid: str) -> bool:
+        """Remove an order; returns whether it was stored."""
+        order = self._orders.pop(order_uid, None)
+        if order is None:
+            return False
+        del self._documents[order_uid]
+        self._by_age.remove((order.date_created, order_uid.encode()))
+        return True
+
+    def oldest(self) -> list[Cursor]:
+        """All orders, the oldest first."""
+        return [Cursor(moment, uid.decode()) for moment, uid in self._by_age]
+
+    def require_available(self) -> None:
+        """Raise Unavailable unless ``available``."""
         if not self.available:
             raise Unavailable("the orders' memory is switched off")
 

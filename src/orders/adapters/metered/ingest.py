@@ -20,7 +20,7 @@ class MeteredIngest(IngestObserver):
 
     def __init__(self, observer: IngestObserver) -> None:
         self._observer = observer
-        for outcome in ("stored", "unchanged", *get_args(ErrorCode)):
+        for outcome in ("stored", "unchanged", "forgotten", *get_args(ErrorCode)):
             metrics.INGESTED.labels(outcome)  # at 0, else Prometheus does not see the first one
 
     def store_started(self) -> StoreObserver:
@@ -53,10 +53,12 @@ class _MeteredStore(StoreObserver):
     def stored(self, report: IngestReport) -> None:
         metrics.INGESTED.labels("stored").inc(report.saved)
         metrics.INGESTED.labels("unchanged").inc(report.unchanged)
+        metrics.INGESTED.labels("forgotten").inc(report.forgotten)
         for code, number in report.dead.items():
             metrics.INGESTED.labels(code).inc(number)
         metrics.MESSAGES.inc(report.messages)
-        metrics.BATCH_ORDERS.observe(report.saved + report.unchanged + sum(report.dead.values()))
+        orders = report.saved + report.unchanged + report.forgotten + sum(report.dead.values())
+        metrics.BATCH_ORDERS.observe(orders)
         metrics.PHASES.labels("store").observe(time.perf_counter() - self._begun)
         self._observer.stored(report)
 

@@ -10,18 +10,21 @@ from msgspec import Struct
 
 from orders.adapters.postgres.schema import Applied, pending, read_applied
 from orders.adapters.postgres.session import Session
-from orders.adapters.postgres.tables import TABLES
+from orders.adapters.postgres.tables import FORGOTTEN_AT, TABLES
 from orders.domain.errors import Unavailable, UnknownSchema
 
 READ = ("SELECT",)
 """The rights that serving orders needs."""
 WRITE = ("SELECT", "INSERT")
 """The rights that storing orders needs."""
+ERASE = ("SELECT", "INSERT", "UPDATE", "DELETE")
+"""The rights that forgetting orders needs."""
 
 _VERSIONS = "schema_migrations"
 _COLUMNS = {table.name: table.columns for table in TABLES} | {
     _VERSIONS: ("version", "name", "checksum")
 }
+_COLUMNS["orders"] += (FORGOTTEN_AT,)
 
 # has_column_privilege is also true for a right on the whole table.
 _TABLES = """
@@ -29,6 +32,8 @@ _TABLES = """
            array_agg(wanted.column_name) FILTER (WHERE a.attnum IS NULL),
            coalesce(bool_and(has_column_privilege(c.oid, a.attnum, 'SELECT')), false),
            coalesce(bool_and(has_column_privilege(c.oid, a.attnum, 'INSERT')), false),
+           coalesce(has_table_privilege(c.oid, 'UPDATE'), false),
+           coalesce(has_table_privilege(c.oid, 'DELETE'), false),
            coalesce(pg_has_role(c.relowner, 'USAGE'), false),
            coalesce(row_security_active(c.oid), false)
     FROM unnest(%s::text[], %s::text[]) AS wanted (name, column_name)
@@ -61,11 +66,18 @@ class _Table(Struct, frozen=True):
     missing: Sequence[str] | None
     can_select: bool
     can_insert: bool
+    can_update: bool
+    can_delete: bool
     is_owner: bool
     hides_rows: bool
 
     def lacks(self, rights: Iterable[str]) -> list[str]:
-        has = {"SELECT": self.can_select, "INSERT": self.can_insert}
+        has = {
+            "SELECT": self.can_select,
+            "INSERT": self.can_insert,
+            "UPDATE": self.can_update or self.name != TABLES[0].name,  # for tombstones alone
+            "DELETE": self.can_delete,
+        }
         return [f"{right} on table {self.name}" for right in rights if not has[right]]
 
 
@@ -163,6 +175,11 @@ async def can_read(session: Session) -> None:
 async def can_write(session: Session) -> None:
     """See ``require_access``."""
     await require_access(session, WRITE)
+
+
+async def can_erase(session: Session) -> None:
+    """See ``require_access``."""
+    await require_access(session, ERASE)
 
 
 async def can_migrate(session: Session) -> None:

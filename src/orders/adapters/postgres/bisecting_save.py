@@ -35,6 +35,7 @@ class BisectingSave(Struct):
     unchanged: list[str] = field(default_factory=list)
     conflicts: list[str] = field(default_factory=list)
     rejected: dict[str, str] = field(default_factory=dict)
+    forgotten: list[str] = field(default_factory=list)
 
     async def save(self, batch: Sequence[Order], *, whole: bool = True) -> None:
         """Compare the orders that are already stored, and write the others.
@@ -52,6 +53,7 @@ class BisectingSave(Struct):
             frozenset(self.unchanged),
             frozenset(self.conflicts),
             self.rejected,
+            frozenset(self.forgotten),
         )
 
     async def _unknown(self, batch: Sequence[Order]) -> Sequence[Order]:
@@ -67,7 +69,8 @@ class BisectingSave(Struct):
         rejected = {uid: str(damage) for uid, damage in stored.damaged.items()}
         rejected |= {uid: rejection_reason(error) for uid, error in stored.not_searchable.items()}
         self.rejected |= rejected
-        judged = stored.found.keys() | rejected.keys()
+        self.forgotten += stored.forgotten
+        judged = stored.found.keys() | rejected.keys() | stored.forgotten
         return [order for order in batch if order.order_uid not in judged]
 
     async def _write(self, batch: Sequence[Order]) -> None:

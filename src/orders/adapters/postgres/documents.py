@@ -41,16 +41,18 @@ class Documents(NamedTuple):
 
     ``damaged``: stored orders that have lost rows. ``not_searchable``: order_uids that the database
     cannot look up, as in an encoding that lacks their characters; no such order can be stored.
+    ``forgotten``: order_uids with a tombstone.
     """
 
     found: dict[str, bytes]
     damaged: dict[str, DamagedOrder]
     not_searchable: dict[str, Exception]
+    forgotten: set[str]
 
 
 async def read_documents(session: Session, order_uids: Sequence[str]) -> Documents:
     """Read these orders, also within a transaction; raises driver errors that no uid causes."""
-    documents = Documents({}, {}, {})
+    documents = Documents({}, {}, {}, set())
     if order_uids:
         await _read(session, order_uids, documents)
     return documents
@@ -69,7 +71,7 @@ async def read_available(
         if not (session.citus_version and is_worker_down(error)) or session.closed:
             raise
         failure: psycopg.Error = error
-    documents = Documents({}, {}, {})
+    documents = Documents({}, {}, {}, set())
     cursor = await session.execute(UIDS_BY_WORKER, {"order_uids": order_uids})
     for (uids,) in await cursor.fetchall():
         try:
@@ -96,10 +98,12 @@ async def _read(session: Session, order_uids: Sequence[str], documents: Document
             await _read(session, half, documents)
         return
     for uid, document in rows:
-        if damage := damage_of(document):
-            documents.damaged[uid] = damage
-        else:
+        if not (damage := damage_of(document)):
             documents.found[uid] = document
+        elif _is_tombstone(document):
+            documents.forgotten.add(uid)
+        else:
+            documents.damaged[uid] = damage
 
 
 async def read_page(session: Session, query: OrderQuery, limit: int, after: Cursor | None) -> Page:
@@ -111,7 +115,11 @@ async def read_page(session: Session, query: OrderQuery, limit: int, after: Curs
             uids = [uid for uid, _ in keys[:limit]]
             await cursor.execute(DISTRIBUTED_DOCUMENTS, {"order_uids": uids}, prepare=True)
             documents: dict[str, bytes] = dict(await cursor.fetchall())
-            rows = [(*key, documents[key[0]]) for key in keys[:limit] if key[0] in documents]
+            rows = [
+                (*key, documents[key[0]])
+                for key in keys[:limit]
+                if key[0] in documents and not _is_tombstone(documents[key[0]])
+            ]
         else:
             keys = await _select(cursor, page_query(query, limit + 1, after))
             rows = keys[:limit]
@@ -146,6 +154,11 @@ def damage_of(document: bytes) -> DamagedOrder | None:
     if not missing:
         return None
     return DamagedOrder(f"the stored order is incomplete: it has no row in {' and '.join(missing)}")
+
+
+def _is_tombstone(document: bytes) -> bool:
+    """Whether this was made of a tombstone: its date, which is no instant, reads as null."""
+    return b'"date_created":null,' in document
 
 
 class DamageLog:

@@ -66,7 +66,9 @@ class PostgresOrderRepository(OrderRepository):
             async with session.transaction():
                 await idempotent.save(batch, whole=whole)
                 session.abort_after(seconds)
-        self._expect_duplicates = bool(idempotent.unchanged or idempotent.conflicts)
+        self._expect_duplicates = bool(
+            idempotent.unchanged or idempotent.conflicts or idempotent.forgotten
+        )
         return idempotent.report()
 
     async def get(self, order_uids: Collection[str]) -> dict[str, bytes]:

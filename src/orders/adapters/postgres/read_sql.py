@@ -96,6 +96,9 @@ UIDS_BY_WORKER = b"""
 """
 """Groups order_uids by the worker of a Citus cluster that holds them."""
 
+NO_TOMBSTONE = "o.date_created > '-infinity'"
+"""The condition on ``orders o`` that leaves out tombstones, whose date is before all others."""
+
 _PAGE = (
     sql.SQL(
         "SELECT o.order_uid, o.date_created, row_to_json(document) FROM ({{}}) AS o {}"
@@ -139,10 +142,13 @@ def _selection(
     }
     given = {text: value for text, value in conditions.items() if value is not None}
     texts, parameters = list(given), list[object](given.values())
+    if query.created_from is None:
+        # A bound of the index, so that a page ends before the tombstones instead of reading them.
+        texts.append(NO_TOMBSTONE)
     if before is not None:
         # A row comparison, so that it is a seek in the index.
         texts.append("(o.date_created, o.order_uid) < (%s, %s)")
         parameters += [before.date_created, before.order_uid]
-    where = "WHERE " + " AND ".join(texts) if texts else ""
+    where = "WHERE " + " AND ".join(texts)
     # A literal limit: without its value the planner expects to read a tenth of the table.
     return _SELECTION.format(columns, where, limit), parameters

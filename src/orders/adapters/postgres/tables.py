@@ -74,3 +74,6 @@ TABLES = (
     _table("items", _UID | {"position": "int4"} | scalars(Item), _items),
 )
 """Referenced tables come before those that refer to them."""
+
+FORGOTTEN_AT = "forgotten_at"
+"""The column of ``orders`` that is set in a tombstone alone."""

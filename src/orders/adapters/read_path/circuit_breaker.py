@@ -3,10 +3,11 @@
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 from orders.domain.errors import Unavailable
+from orders.domain.order.tombstones import Tombstone
 from orders.domain.ports import Cache, Dependency
 
 _T = TypeVar("_T")
@@ -117,13 +118,25 @@ class CircuitBreakerCache(Cache, Dependency):
         """See ``Cache.get``."""
         return await self._breaker.call(lambda: self._cache.get(order_uids))
 
-    async def put(self, documents: Mapping[str, bytes]) -> None:
+    async def put(self, documents: Mapping[str, bytes], as_of: int = 0) -> None:
         """See ``Cache.put``."""
-        await self._breaker.call(lambda: self._cache.put(documents))
+        await self._breaker.call(lambda: self._cache.put(documents, as_of))
 
     async def touch(self, order_uids: Collection[str]) -> list[str]:
         """See ``Cache.touch``."""
         return await self._breaker.call(lambda: self._cache.touch(order_uids))
+
+    @property
+    def position(self) -> int:
+        """See ``Cache.position``."""
+        return self._cache.position
+
+    async def forget(self, tombstones: Sequence[Tombstone], since: int) -> None:
+        """See ``Cache.forget``; not by way of the circuit breaker, which may be open.
+
+        A cache that is down has to know what it has missed.
+        """
+        await self._cache.forget(tombstones, since)
 
     async def check(self) -> None:
         """See ``Dependency.check``."""

@@ -3,7 +3,7 @@
 import asyncio
 from abc import abstractmethod
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from contextvars import Context
 from sys import getsizeof
@@ -13,6 +13,7 @@ import structlog
 
 from orders.domain.errors import Unavailable
 from orders.domain.order.document import hex_digest
+from orders.domain.order.tombstones import RecentTombstones, Tombstone
 from orders.domain.ports import Cache, CachedDocument, LocalCache
 from orders.metrics import LOOKUPS
 
@@ -31,11 +32,15 @@ class ReadCache(Protocol):
     """The cache that a reader fills with the documents that it has read."""
 
     @abstractmethod
-    def keep(self, documents: Mapping[str, bytes]) -> None:
-        """Keep documents that came from the shared cache."""
+    def without_forgotten(self, documents: Mapping[str, bytes], as_of: int) -> Mapping[str, bytes]:
+        """Return ``documents`` without those that were forgotten after ``as_of``."""
 
     @abstractmethod
-    async def put(self, documents: Mapping[str, bytes]) -> None:
+    def keep(self, documents: Mapping[str, bytes], as_of: int = 0) -> None:
+        """Keep documents that came from the shared cache; ``as_of`` as in ``Cache.put``."""
+
+    @abstractmethod
+    async def put(self, documents: Mapping[str, bytes], as_of: int = 0) -> None:
         """Keep documents, and have them put into the shared cache.
 
         Raises:
@@ -51,10 +56,10 @@ class _Entry(CachedDocument, gc=False):
 class BoundedLocalCache(LocalCache, ReadCache):
     """Keeps the most recently used documents, up to a number of bytes.
 
-    Orders never change, so entries never become stale. Uses here are reported to ``shared`` in
-    flushes: at once after a pause, then a few times a second. A flush touches the documents that
-    were used, and puts those that ``shared`` lacks. So no caller waits for a put, and documents
-    beyond the capacity of ``shared`` are not sent.
+    Orders never change, so entries become stale only if they are forgotten. Uses here are reported
+    to ``shared`` in flushes: at once after a pause, then a few times a second. A flush touches the
+    documents that were used, and puts those that ``shared`` lacks. So no caller waits for a put,
+    and documents beyond the capacity of ``shared`` are not sent.
 
     Args:
         shared: the cache that all processes share.
@@ -71,6 +76,7 @@ class BoundedLocalCache(LocalCache, ReadCache):
         *,
         flush_interval: float = _FLUSH_INTERVAL,
     ) -> None:
+        self._recent = RecentTombstones()
         self._shared = shared
         self._max_bytes = max_bytes
         self._capacity = capacity
@@ -112,23 +118,44 @@ class BoundedLocalCache(LocalCache, ReadCache):
                 entry.digest = hex_digest(entry.document)
         return entry
 
-    def keep(self, documents: Mapping[str, bytes]) -> None:
+    def forget(self, tombstones: Sequence[Tombstone], since: int) -> None:
+        """See ``LocalCache.forget``."""
+        if not self._recent.note(tombstones, since):
+            self._entries.clear()
+            self._bytes = 0
+        for tombstone in tombstones:
+            self._drop(tombstone.order_uid)
+
+    def without_forgotten(self, documents: Mapping[str, bytes], as_of: int) -> Mapping[str, bytes]:
+        """See ``ReadCache.without_forgotten``."""
+        return self._recent.without_forgotten(documents, as_of)
+
+    def keep(self, documents: Mapping[str, bytes], as_of: int = 0) -> None:
         """See ``ReadCache.keep``; documents that are too large are skipped."""
-        for uid, document in documents.items():
+        for uid, document in self._may_be_kept(documents, as_of).items():
             self._keep(uid, document)
 
-    async def put(self, documents: Mapping[str, bytes]) -> None:
+    async def put(self, documents: Mapping[str, bytes], as_of: int = 0) -> None:
         """See ``ReadCache.put``; only documents that are too large to keep here are put at once."""
+        documents = self._may_be_kept(documents, as_of)
         large = {uid: doc for uid, doc in documents.items() if not self._keep(uid, doc)}
         if len(large) < len(documents):
             self._schedule_flush()
         if large:
-            await self._shared.put(large)
+            await self._shared.put(large, as_of)
+
+    def _may_be_kept(self, documents: Mapping[str, bytes], as_of: int) -> Mapping[str, bytes]:
+        if not self._recent.reach_back_to(as_of):
+            return {}
+        return self._recent.without_forgotten(documents, as_of)
+
+    def _drop(self, uid: str) -> None:
+        if former := self._entries.pop(uid, None):
+            self._bytes -= former.size
 
     def _keep(self, uid: str, document: bytes) -> bool:
         """Keep a document as the most recently used; False if it is too large."""
-        if former := self._entries.pop(uid, None):
-            self._bytes -= former.size
+        self._drop(uid)
         size = getsizeof(uid) + getsizeof(document) + OVERHEAD
         if size > self._max_bytes * _MAX_SHARE:
             return False
@@ -169,7 +196,8 @@ class BoundedLocalCache(LocalCache, ReadCache):
             uid: entry.document for uid in missing if (entry := self._entries.get(uid)) is not None
         }
         if documents:
-            await self._shared.put(documents)
+            # What was forgotten is dropped here before ``shared`` learns of it.
+            await self._shared.put(documents, self._shared.position)
 
     def _used_in_this_generation(self) -> list[str]:
         """The uids used in this generation, most recent last, at most ``capacity``."""

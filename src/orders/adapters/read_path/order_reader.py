@@ -104,27 +104,31 @@ class CachedOrderReader(OrderReader):
     async def _load_from_repository(
         self, order_uids: Sequence[str]
     ) -> Mapping[str, bytes | Exception]:
+        as_of = self._shared.position
         try:
             found = await self._repository.get(order_uids)
         except Unavailable as failure:
             self._repository_is_up = False
             cached = await self._ask_shared(order_uids)  # for callers that bypassed the cache
-            found = {**cached, **failure.found}
-            return {uid: found.get(uid, failure) for uid in order_uids}
+            some = {**cached, **self._local.without_forgotten(failure.found, as_of)}
+            return {uid: some.get(uid, failure) for uid in order_uids}
         self._repository_is_up = True
-        _count("database", len(found), len(order_uids))
-        if found:
+        kept = self._local.without_forgotten(found, as_of)
+        _count("database", len(kept), len(order_uids))
+        if kept:
             with suppress(Unavailable):  # the orders were read all the same
-                await self._local.put(found)
-        return found
+                await self._local.put(kept, as_of)
+        return kept
 
     async def _ask_shared(self, order_uids: Sequence[str]) -> Mapping[str, bytes]:
+        as_of = self._shared.position
         try:
             found = await self._shared.get(order_uids)
         except Unavailable:
             return {}
-        self._local.keep(found)
-        return found
+        kept = self._local.without_forgotten(found, as_of)
+        self._local.keep(kept, as_of)
+        return kept
 
     def _poll_cache_while_slow(self) -> None:
         if self._cache_poll is None or self._cache_poll.done():

@@ -14,6 +14,7 @@ from orders.adapters.redis_lru.client import Client, client_factory, close
 from orders.adapters.redis_lru.faults import fault_of
 from orders.domain.errors import Unavailable
 from orders.domain.order.document import DIGEST_SIZE, belongs_to, digest
+from orders.domain.order.tombstones import MAX_RECENT, Tombstone
 from orders.domain.ports import Cache, Dependency
 
 _UNEXPECTED_REPLY = "its reply is not that of the script"
@@ -22,8 +23,9 @@ _UNEXPECTED_REPLY = "its reply is not that of the script"
 class RedisCache(Cache, Dependency):
     """An LRU cache. Each operation is one Lua script, for any number of orders, and so atomic.
 
-    It uses two keys, ``{prefix}:documents`` and ``{prefix}:recency``; their common hash tag keeps
-    them in one slot of a cluster. A value is the digest of a document, followed by the document.
+    It uses three keys, ``{prefix}:documents``, ``{prefix}:recency`` and ``{prefix}:forgotten``;
+    their common hash tag keeps them in one slot of a cluster. A value is the digest of a document,
+    followed by the document.
 
     Args:
         url: as in the setting ``redis_url``.
@@ -51,7 +53,8 @@ class RedisCache(Cache, Dependency):
             raise ValueError("the prefix must not contain braces")
         self._new_client = client_factory(url, timeout=timeout, max_connections=max_connections)
         self._capacity = capacity
-        self._keys = (f"{{{prefix}}}:documents", f"{{{prefix}}}:recency")
+        self._keys = tuple(f"{{{prefix}}}:{name}" for name in ("documents", "recency", "forgotten"))
+        self._position = 0
         self._timeout = timeout
         self._max_connections = max_connections
         self._client: Client | None = None
@@ -74,7 +77,7 @@ class RedisCache(Cache, Dependency):
         """See ``Cache.get``."""
         if not order_uids:
             return {}
-        values = await self._run(GET, list(order_uids))
+        values = await self._run(GET, list(order_uids), self._position)
         if not all(value is None or isinstance(value, bytes) for value in values):
             raise Unavailable(_UNEXPECTED_REPLY)
         found: dict[str, bytes] = {}
@@ -91,7 +94,24 @@ class RedisCache(Cache, Dependency):
             await self._run(DROP, corrupt)
         return found
 
-    async def put(self, documents: Mapping[str, bytes]) -> None:
+    @property
+    def position(self) -> int:
+        """See ``Cache.position``."""
+        return self._position
+
+    async def forget(self, tombstones: Sequence[Tombstone], since: int) -> None:
+        """See ``Cache.forget``."""
+        arguments: list[str | bytes] = [str(MAX_RECENT)]
+        for tombstone in tombstones:
+            arguments += (tombstone.order_uid, str(tombstone.position))
+        try:
+            await self._run(FORGET, arguments, since)
+        finally:
+            # Also if it fails: from now on ``get`` compares it with what the server was told. Not
+            # earlier: a look-up meanwhile would find the server late, and empty it.
+            self._position = max(self._position, since, *(each.position for each in tombstones))
+
+    async def put(self, documents: Mapping[str, bytes], as_of: int = 0) -> None:
         """See ``Cache.put``."""
         if not documents:
             return
@@ -100,7 +120,7 @@ class RedisCache(Cache, Dependency):
         arguments: list[str | bytes] = [str(self._capacity)]
         for uid, document in islice(documents.items(), first, None):
             arguments += (uid, digest(document) + document)
-        await self._run(PUT, arguments)
+        await self._run(PUT, arguments, as_of)
 
     async def touch(self, order_uids: Collection[str]) -> list[str]:
         """See ``Cache.touch``."""
@@ -111,15 +131,18 @@ class RedisCache(Cache, Dependency):
 
     async def check(self) -> None:
         """See ``Dependency.check``: runs the script of ``get``."""
-        await self._run(GET, [])
+        await self._run(GET, [], self._position)
 
-    async def _run(self, script: "Script", arguments: Sequence[str | bytes]) -> Any:
+    async def _run(
+        self, script: "Script", arguments: Sequence[str | bytes], position: int = 0
+    ) -> Any:
         async with self._connection() as client:
             keys = self._keys
+            given = (*keys, str(position), *arguments)
             try:
-                reply = await client.evalsha(script.sha, len(keys), *keys, *arguments)
+                reply = await client.evalsha(script.sha, len(keys), *given)
             except NoScriptError:  # a new server, or one whose scripts were flushed
-                reply = await client.eval(script.text, len(keys), *keys, *arguments)
+                reply = await client.eval(script.text, len(keys), *given)
         if script.replies_per_order and not (
             isinstance(reply, list) and len(reply) == len(arguments)
         ):
@@ -162,4 +185,4 @@ class Script:
 
 
 GET, TOUCH = (Script(name, replies_per_order=True) for name in ("get", "touch"))
-PUT, DROP = map(Script, ("put", "drop"))
+PUT, DROP, FORGET = map(Script, ("put", "drop", "forget"))

@@ -1,11 +1,12 @@
 """Records the use of the caches."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from opentelemetry.trace import SpanKind, get_current_span
 
 from orders.adapters.traced.look_ups import LookUps
 from orders.adapters.traced.spans import Attributes, Spans
+from orders.domain.order.tombstones import Tombstone
 from orders.domain.ports import Cache, CachedDocument, LocalCache
 
 
@@ -30,15 +31,24 @@ class TracedCache(Cache):
             span.set_attribute("orders.found", len(found))
             return found
 
-    async def put(self, documents: Mapping[str, bytes]) -> None:
+    async def put(self, documents: Mapping[str, bytes], as_of: int = 0) -> None:
         """See ``Cache.put``."""
         attributes = self._attributes("put", len(documents))
         with self._spans.child("cache orders", attributes, SpanKind.CLIENT):
-            await self._cache.put(documents)
+            await self._cache.put(documents, as_of)
 
     async def touch(self, order_uids: Collection[str]) -> list[str]:
         """See ``Cache.touch``."""
         return await self._cache.touch(order_uids)
+
+    @property
+    def position(self) -> int:
+        """See ``Cache.position``."""
+        return self._cache.position
+
+    async def forget(self, tombstones: Sequence[Tombstone], since: int) -> None:
+        """See ``Cache.forget``."""
+        await self._cache.forget(tombstones, since)
 
     def _attributes(self, operation: str, size: int) -> Attributes:
         common: dict[str, str | int | bool] = {
@@ -62,3 +72,7 @@ class TracedLocalCache(LocalCache):
         found = self._cache.peek(order_uid)
         get_current_span().set_attribute("orders.local_cache.hit", found is not None)
         return found
+
+    def forget(self, tombstones: Sequence[Tombstone], since: int) -> None:
+        """See ``LocalCache.forget``."""
+        self._cache.forget(tombstones, since)

@@ -6,9 +6,11 @@ The adapters of a port, its in-memory twin and its contract suite have the name 
 """
 
 from orders.domain.ports.cache import Cache, CachedDocument, LocalCache
+from orders.domain.ports.dead_letter_deletion import DeadLetterDeletion
 from orders.domain.ports.dead_letter_reader import DeadLetterReader, Entry
 from orders.domain.ports.dead_letters import DeadLetters
 from orders.domain.ports.dependency import Dependency
+from orders.domain.ports.erasure import Erasure
 from orders.domain.ports.inspection import Finding, FindingState, Inspection
 from orders.domain.ports.message_source import MessageSource
 from orders.domain.ports.order_generator import OrderGenerator
@@ -20,10 +22,12 @@ from orders.domain.ports.replay_target import ReplayTarget
 __all__ = [
     "Cache",
     "CachedDocument",
+    "DeadLetterDeletion",
     "DeadLetterReader",
     "DeadLetters",
     "Dependency",
     "Entry",
+    "Erasure",
     "Finding",
     "FindingState",
     "Inspection",

@@ -1,10 +1,12 @@
 """Caches of orders."""
 
 from abc import abstractmethod
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from msgspec import Struct
+
+from orders.domain.order.tombstones import Tombstone
 
 
 class Cache(Protocol):
@@ -12,7 +14,15 @@ class Cache(Protocol):
 
     Losing entries only costs time. An entry that another client has corrupted counts as a miss and
     is deleted.
+
+    A process that uses it tells it all tombstones, as ``FollowTombstones`` does. A cache that has
+    missed some, because it was down, is emptied.
     """
+
+    @property
+    @abstractmethod
+    def position(self) -> int:
+        """The position of the latest tombstone that this process has told it."""
 
     @abstractmethod
     async def get(self, order_uids: Collection[str]) -> dict[str, bytes]:
@@ -23,10 +33,12 @@ class Cache(Protocol):
         """
 
     @abstractmethod
-    async def put(self, documents: Mapping[str, bytes]) -> None:
+    async def put(self, documents: Mapping[str, bytes], as_of: int = 0) -> None:
         """Cache documents, the last of them as the most recently used.
 
-        The least recently used entries are evicted beyond the capacity.
+        The least recently used entries are evicted beyond the capacity. ``as_of`` is the
+        ``position`` from before the documents were read: orders that were forgotten since are
+        skipped. 0 is before all of them.
 
         Raises:
             Unavailable: the cache is down or too slow; its entries are still valid.
@@ -40,6 +52,14 @@ class Cache(Protocol):
 
         Raises:
             Unavailable: the cache is down or too slow.
+        """
+
+    @abstractmethod
+    async def forget(self, tombstones: Sequence[Tombstone], since: int) -> None:
+        """Delete forgotten orders; ``tombstones`` are all of those after the position ``since``.
+
+        Raises:
+            Unavailable: the cache is down or too slow; it is emptied before it is used again.
         """
 
 
@@ -58,4 +78,12 @@ class LocalCache(Protocol):
         """Return the order if it is cached here; None does not mean that it does not exist.
 
         Does not wait. The result must not be changed.
+        """
+
+    @abstractmethod
+    def forget(self, tombstones: Sequence[Tombstone], since: int) -> None:
+        """Delete forgotten orders, and keep out what was read before they were forgotten.
+
+        ``tombstones`` are all of those after the position ``since``. If there were others before
+        it, everything is deleted.
         """

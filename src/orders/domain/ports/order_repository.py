@@ -16,13 +16,14 @@ class SaveReport(Struct, frozen=True):
 
     ``saved``: stored now. ``unchanged``: stored before and equal. ``conflicts``: stored before with
     other content, which stays. ``rejected``: refused by the store, with a reason that has no value
-    of the order.
+    of the order. ``forgotten``: deleted on request before, and not stored again.
     """
 
     saved: frozenset[str] = frozenset()
     unchanged: frozenset[str] = frozenset()
     conflicts: frozenset[str] = frozenset()
     rejected: Mapping[str, str] = field(default_factory=dict)
+    forgotten: frozenset[str] = frozenset()
 
 
 class OrderReader(Protocol):

@@ -13,6 +13,7 @@ from itertools import islice
 
 from msgspec import Struct
 
+from orders.domain.dead_letters.forgotten import without_forgotten
 from orders.domain.dead_letters.headers import failures_before
 from orders.domain.errors import Unavailable
 from orders.domain.intake.faults import Fault
@@ -20,7 +21,7 @@ from orders.domain.intake.messages import DeadLetter, ErrorCode, Message, Origin
 from orders.domain.intake.reading import elements, read
 from orders.domain.order.document import encode
 from orders.domain.order.model import Order
-from orders.domain.ports import Cache, DeadLetters, OrderRepository
+from orders.domain.ports import Cache, DeadLetters, Erasure, OrderRepository
 
 DETAIL_MAX_LENGTH = 1000
 """The longest detail of a dead letter, in characters."""
@@ -55,12 +56,16 @@ class ParsedBatch(Struct, frozen=True):
 
 
 class IngestReport(Struct, frozen=True):
-    """The result of a batch in numbers of orders; ``dead`` counts dead letters by code."""
+    """The result of a batch in numbers of orders; ``dead`` counts dead letters by code.
+
+    ``forgotten`` were deleted on request before: they are neither stored nor dead letters.
+    """
 
     messages: int
     saved: int
     unchanged: int
     dead: Mapping[ErrorCode, int]
+    forgotten: int = 0
 
 
 class IngestBatch:
@@ -72,12 +77,15 @@ class IngestBatch:
         dead_letters: DeadLetters,
         cache: Cache,
         cache_capacity: int,
+        *,
+        erasure: Erasure,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._repository = repository
         self._dead_letters = dead_letters
         self._cache = cache
         self._cache_capacity = cache_capacity
+        self._erasure = erasure
         self._now = now
 
     def prepare(self, messages: Sequence[Message]) -> ParsedBatch:
@@ -112,20 +120,32 @@ class IngestBatch:
             Unavailable: the database or the brokers are down; the batch must not be committed.
         """
         outcomes = _Outcomes()
+        as_of = self._cache.position
         waiting = parsed.candidates
         while waiting:
             waiting = await self._save_round(waiting, outcomes)
-        dead_letters = list(parsed.dead_letters)
-        dead_letters += self._not_stored(outcomes)
-        for start in range(0, len(dead_letters), DEAD_LETTER_CHUNK):
-            await self._dead_letters.put(dead_letters[start : start + DEAD_LETTER_CHUNK])
-        await self._cache_newest(outcomes.saved, max(0, self._cache_capacity - behind()))
+        dead: Counter[ErrorCode] = Counter()
+        for chunk in _chunks(parsed.dead_letters):
+            # They would be kept for as long as the topic of dead letters is.
+            remembered = await without_forgotten(chunk, self._erasure)
+            outcomes.forgotten += len(chunk) - len(remembered)
+            await self._put(remembered, dead)
+        for chunk in _chunks(tuple(self._not_stored(outcomes))):
+            await self._put(chunk, dead)
+        most = max(0, self._cache_capacity - behind())
+        await self._cache_newest(outcomes.saved, most, as_of)
         return IngestReport(
             messages=parsed.messages,
             saved=len(outcomes.saved),
             unchanged=outcomes.unchanged,
-            dead=Counter(dead_letter.code for dead_letter in dead_letters),
+            dead=dead,
+            forgotten=outcomes.forgotten,
         )
+
+    async def _put(self, dead_letters: Sequence[DeadLetter], dead: Counter[ErrorCode]) -> None:
+        if dead_letters:
+            await self._dead_letters.put(dead_letters)
+            dead.update(dead_letter.code for dead_letter in dead_letters)
 
     async def _save_round(
         self, waiting: Sequence[Candidate], outcomes: "_Outcomes"
@@ -145,7 +165,9 @@ class IngestBatch:
         for candidate in waiting:
             uid = candidate.order.order_uid
             same = candidate.order == first[uid].order
-            if uid in report.saved or uid in report.unchanged:
+            if uid in report.forgotten:
+                outcomes.forgotten += 1
+            elif uid in report.saved or uid in report.unchanged:
                 outcomes.unchanged += same and candidate is not first[uid]
                 if not same:
                     outcomes.conflict(candidate)
@@ -157,13 +179,13 @@ class IngestBatch:
                 outcomes.dead.append((candidate, "rejected", report.rejected[uid]))
         return tuple(undecided)
 
-    async def _cache_newest(self, saved: Sequence[Order], most: int) -> None:
+    async def _cache_newest(self, saved: Sequence[Order], most: int, as_of: int) -> None:
         newest = islice(reversed(saved), most)
         documents = {order.order_uid: encode(order) for order in newest}
         if not documents:
             return
         with suppress(Unavailable):  # the orders are stored anyway
-            await self._cache.put(dict(reversed(documents.items())))
+            await self._cache.put(dict(reversed(documents.items())), as_of)
 
     def _not_stored(self, outcomes: "_Outcomes") -> Iterator[DeadLetter]:
         split: dict[Origin, list[bytes]] = {}  # each message is split once
@@ -182,12 +204,18 @@ class IngestBatch:
         return DeadLetter(message, index, value, code, detail, self._now(), attempt)
 
 
+def _chunks(dead_letters: Sequence[DeadLetter]) -> Iterator[Sequence[DeadLetter]]:
+    for start in range(0, len(dead_letters), DEAD_LETTER_CHUNK):
+        yield dead_letters[start : start + DEAD_LETTER_CHUNK]
+
+
 class _Outcomes:
     """The outcomes of a batch so far."""
 
     def __init__(self) -> None:
         self.saved: list[Order] = []
         self.unchanged = 0
+        self.forgotten = 0
         self.dead: list[tuple[Candidate, ErrorCode, str]] = []
 
     def conflict(self, candidate: Candidate) -> None:

@@ -93,8 +93,9 @@ class ReplayDeadLetters:
         request: ReplayRequest,
         progress: Progress = lambda _phase, _done, _total: None,
         wants_stop: Callable[[], bool] = lambda: False,
+        on_sent: Callable[[Sequence[DeadLetter]], None] = lambda _: None,
     ) -> ReplayReport:
-        """Replay what is requested; ``wants_stop`` is called before each chunk.
+        """Replay what is requested; ``wants_stop`` is called before each chunk, ``on_sent`` after.
 
         After an error it can be called again, and sends what is not noted yet.
 
@@ -112,7 +113,7 @@ class ReplayDeadLetters:
             if wants_stop():
                 report.is_stopped = True
                 break
-            await self._send(chunk, report)
+            on_sent(await self._send(chunk, report))
             progress("sending", total - report.remaining, total)
         return report
 
@@ -162,7 +163,10 @@ class ReplayDeadLetters:
             return True
         return False
 
-    async def _send(self, chunk: Sequence[DeadLetter], report: ReplayReport) -> None:
+    async def _send(
+        self, chunk: Sequence[DeadLetter], report: ReplayReport
+    ) -> Sequence[DeadLetter]:
+        """Send a chunk; returns what was sent."""
         too_large = await self._target.send(chunk)
         sent = [dead_letter for dead_letter in chunk if dead_letter not in too_large]
         if sent:
@@ -172,6 +176,7 @@ class ReplayDeadLetters:
         report.too_large += sorted(map(root_of, too_large))
         report.sent.update(dead_letter.code for dead_letter in sent)
         report.remaining -= len(chunk)
+        return sent
 
     async def _chunks(self, wanted: set[tuple[int, int]]) -> AsyncIterator[list[DeadLetter]]:
         """Read the topic again and yield chunks, so that only one chunk is in memory."""

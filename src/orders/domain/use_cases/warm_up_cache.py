@@ -17,7 +17,8 @@ class WarmUpCache:
         Raises:
             Unavailable: the store or the cache is down.
         """
+        as_of = self._cache.position
         newest = await self._repository.latest(self._capacity)
         if newest:
-            await self._cache.put({o.order_uid: o.document for o in reversed(newest)})
+            await self._cache.put({o.order_uid: o.document for o in reversed(newest)}, as_of)
         return len(newest)

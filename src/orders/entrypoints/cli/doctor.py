@@ -8,10 +8,10 @@ import msgspec
 from rich.console import Console
 from rich.text import Text
 
-from orders.bootstrap import build
+from orders.bootstrap import Container, build, open_all
 from orders.config import ConfigError, Settings, load, unknown
 from orders.domain.ports import Finding, FindingState
-from orders.domain.use_cases.inspect_system import SystemReport, worst
+from orders.domain.use_cases.inspect_system import InspectSystem, SystemReport, worst
 from orders.entrypoints import logs
 from orders.entrypoints.startup import EXIT_CONFIG, EXIT_FAILED, NEEDED
 
@@ -44,12 +44,18 @@ def doctor(*, as_json: bool) -> None:
         raise SystemExit(EXIT_CONFIG)
     # The findings say what adapters would log.
     logs.configure("error", settings.log_format, process="doctor")
-    report: SystemReport = asyncio.run(build(settings, "doctor").inspect_system()())
+    report: SystemReport = asyncio.run(_inspect(build(settings, "doctor")))
     report = _report([*findings, *report.findings])
     _show(report, as_json=as_json)
     if any(finding.is_refused for finding in report.findings):
         raise SystemExit(EXIT_CONFIG)
     raise SystemExit(EXIT_FAILED if report.state == "problem" else 0)
+
+
+async def _inspect(container: Container) -> SystemReport:
+    use_case: InspectSystem = container.inspect_system()
+    async with open_all(*container.dead_letter_resources()):
+        return await use_case()
 
 
 def _report(findings: list[Finding]) -> SystemReport:

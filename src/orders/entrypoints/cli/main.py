@@ -36,11 +36,15 @@ _COMMANDS = {
     ),
     "dlq": _Lazy(
         "orders.entrypoints.cli.dlq.command:dlq",
-        "Inspect and replay dead letters.",
+        "Inspect, replay and delete dead letters.",
     ),
     "doctor": _Lazy(
         "orders.entrypoints.cli.doctor:doctor",
         "Check the servers and topics, and say what is wrong and what to do.",
+    ),
+    "forget": _Lazy(
+        "orders.entrypoints.cli.forget:forget",
+        "Delete orders for good, and keep them from coming back.",
     ),
     "generate": _Lazy(
         "orders.entrypoints.cli.generate:generate",
@@ -53,6 +57,10 @@ _COMMANDS = {
     "migrate": _Lazy(
         "orders.entrypoints.cli.migrate:migrate",
         "Apply missing migrations to the database.",
+    ),
+    "purge": _Lazy(
+        "orders.entrypoints.cli.purge:purge",
+        "Delete all orders of a certain age.",
     ),
 }
 

@@ -13,7 +13,7 @@ from orders.domain.use_cases.check_readiness import Readiness
 from orders.entrypoints.consumer.stop_signals import stop_signals
 from orders.entrypoints.health_server import serve_health_checks
 from orders.entrypoints.health_watch import SERVERS, watch_health
-from orders.entrypoints.startup import migrate_patiently
+from orders.entrypoints.startup import in_background, migrate_patiently
 
 log = structlog.get_logger(__name__)
 
@@ -56,7 +56,8 @@ async def _work(settings: Settings, container: Container, stop: asyncio.Event) -
         migrating = migrate_patiently(container.migrator(), apply=settings.migrate_on_start)
         await _unless_stopped(migrating, stop)
         if not stop.is_set():
-            await container.ingest_pipeline().run(stop)
+            async with in_background(container.follow_tombstones().run()):
+                await container.ingest_pipeline().run(stop)
 
 
 def _health(settings: Settings, container: Container) -> AbstractAsyncContextManager[None]:

@@ -1,13 +1,15 @@
 """Assembles the ASGI application from the use cases."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from litestar import Litestar, Request, Response
 
 from orders.config import Settings
-from orders.entrypoints.http import health, metrics, request_id, routes
-from orders.entrypoints.http.asgi_types import ASGIApp
+from orders.entrypoints.audit import Audit
+from orders.entrypoints.http import health, metrics, request_id, routes, sender
+from orders.entrypoints.http.asgi_types import ASGIApp, Scope
 from orders.entrypoints.http.bodies import RequestBodies
 from orders.entrypoints.http.docs import api_docs
 from orders.entrypoints.http.docs.asyncapi.document import asyncapi_document
@@ -16,6 +18,7 @@ from orders.entrypoints.http.error_responses import error_response
 from orders.entrypoints.http.lifespan import Lifespan, LifespanGuard, nothing_to_open
 from orders.entrypoints.http.middleware import RequestContextMiddleware
 from orders.entrypoints.http.orders import get_order, list_orders, post_orders, random_orders
+from orders.entrypoints.http.orders.forget_order import ForgetOrder
 from orders.entrypoints.http.orders.get_order import GetOrder
 from orders.entrypoints.http.origin_checks import AllowedHosts
 from orders.entrypoints.http.page import routes as page_routes
@@ -31,6 +34,8 @@ def create_app(
     lifespan: Lifespan = nothing_to_open,
     *,
     reader_timeout: float = READER_TIMEOUT,
+    audit: Audit | None = None,
+    require_eraser: Callable[[Scope], None] = sender.require_eraser,
 ) -> ASGIApp:
     """Create the application for any ASGI server; it opens nothing before its lifespan.
 
@@ -39,17 +44,23 @@ def create_app(
         settings: bounds of requests, and names of the topics for the AsyncAPI document.
         lifespan: opens and closes what the use cases need.
         reader_timeout: seconds that a client may take to read one chunk of a list.
+        audit: where to record who reads, sends and forgets orders.
+        require_eraser: raises an error unless the sender of a request may erase orders.
     """
     settings = settings or Settings()
     hosts = AllowedHosts(settings.allowed_hosts)
     new_ids = request_id.IdSource()
-    framework = create_framework_app(use_cases, settings, reader_timeout)
+    framework = create_framework_app(use_cases, settings, reader_timeout, audit)
     app = LifespanGuard(RequestContextMiddleware(framework, new_ids, hosts), lifespan)
-    return GetOrder(app, use_cases.look_up, new_ids, hosts)
+    forget = ForgetOrder(use_cases.forget, audit, require_eraser)
+    return GetOrder(app, use_cases.look_up, new_ids, hosts, forget=forget, audit=audit)
 
 
 def create_framework_app(
-    use_cases: UseCases, settings: Settings, reader_timeout: float = READER_TIMEOUT
+    use_cases: UseCases,
+    settings: Settings,
+    reader_timeout: float = READER_TIMEOUT,
+    audit: Audit | None = None,
 ) -> Litestar:
     """Create the Litestar part: all routes but GET of one order, and the API documents."""
     app = Litestar(
@@ -58,12 +69,13 @@ def create_framework_app(
             routes.options("/orders", "GET, HEAD, OPTIONS, POST"),
             routes.options("/random/{amount:str}", "GET, OPTIONS, POST"),
             *page_routes.routes(settings.random_max),
-            list_orders.route(use_cases.list_orders, reader_timeout),
+            list_orders.route(use_cases.list_orders, reader_timeout, audit),
             post_orders.route(
                 use_cases.publish_document,
                 RequestBodies(settings.http_max_body, settings.http_body_timeout),
+                audit,
             ),
-            *random_orders.routes(use_cases.publish_random, settings.random_max),
+            *random_orders.routes(use_cases.publish_random, settings.random_max, audit),
             *health.routes(use_cases.readiness),
             *([metrics.route()] if settings.http_metrics else ()),
         ],
@@ -74,7 +86,7 @@ def create_framework_app(
         pdb_on_exception=False,
     )
     for handler in api_docs.routes(
-        partial(openapi_document, app, get_order.DOCUMENTED), partial(asyncapi_document, settings)
+        partial(openapi_document, app, *get_order.DOCUMENTED), partial(asyncapi_document, settings)
     ):
         app.register(handler)
     return app

@@ -1,8 +1,8 @@
 """Creates the application of one server process from its container."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 
 import structlog
@@ -13,6 +13,7 @@ from orders.daemon_thread import in_daemon_thread
 from orders.domain.errors import OrdersError
 from orders.domain.use_cases.check_readiness import Readiness
 from orders.domain.use_cases.warm_up_cache import WarmUpCache
+from orders.entrypoints.audit import open_audit
 from orders.entrypoints.health_server import serve_health_checks
 from orders.entrypoints.health_watch import SERVERS, watch_health
 from orders.entrypoints.http import worker_metrics
@@ -21,7 +22,7 @@ from orders.entrypoints.http.asgi_types import ASGIApp
 from orders.entrypoints.http.lifespan import Lifespan
 from orders.entrypoints.http.use_cases import UseCases
 from orders.entrypoints.startup import (
-    exit_on_error,
+    in_background,
     migrate_patiently,
     start_logging,
 )
@@ -50,8 +51,9 @@ def _app(container: Container, settings: Settings, lifespan: Lifespan) -> ASGIAp
         publish_document=container.publish_document(),
         publish_random=container.publish_random(),
         readiness=container.readiness(),
+        forget=container.forget_orders(),
     )
-    app = create_app(use_cases, settings, lifespan)
+    app = create_app(use_cases, settings, lifespan, audit=open_audit(settings, "api"))
     tracing = container.tracing()
     if tracing is None:
         return app
@@ -70,7 +72,8 @@ async def _on_servers(container: Container, settings: Settings) -> AsyncIterator
             *container.api_resources(),
         ),
         _health(settings, container),
-        _in_background(_prepare(container, settings)),
+        in_background(_prepare(container, settings)),
+        in_background(container.follow_tombstones().run()),
         watch_health(container.readiness(), SERVERS),
     ):
         yield
@@ -82,7 +85,7 @@ async def _in_memory(container: Container, settings: Settings) -> AsyncIterator[
     async with (
         open_all(*container.tracing_resources(), *container.look_up_resources()),
         _health(settings, container),
-        _in_background(container.ingest_pipeline(run_in_thread=in_daemon_thread).run(stop)),
+        in_background(container.ingest_pipeline(run_in_thread=in_daemon_thread).run(stop)),
     ):
         yield
         stop.set()
@@ -113,20 +116,3 @@ async def _warm_up(warm_up: WarmUpCache) -> None:
         log.warning("cache not warmed up", reason=str(error))
     except Exception as error:  # noqa: BLE001
         log.warning("cache not warmed up", reason=f"failed with {type(error).__name__}")
-
-
-@asynccontextmanager
-async def _in_background(work: Awaitable[None]) -> AsyncIterator[None]:
-    """Run ``work`` in the background; an error ends the process with the exit code for it."""
-
-    async def watched() -> None:
-        with exit_on_error():
-            await work
-
-    task = asyncio.create_task(watched())
-    try:
-        yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task

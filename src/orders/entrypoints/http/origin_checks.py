@@ -51,7 +51,11 @@ def refuse_cross_site(connection: ASGIConnection, _: BaseRouteHandler) -> None: 
     Raises:
         HTTPProblem: it comes from another site.
     """
-    headers = connection.headers
+    require_same_site(connection.headers)
+
+
+def require_same_site(headers: Mapping[str, str]) -> None:
+    """See ``refuse_cross_site``."""
     site, origin = headers.get("sec-fetch-site"), headers.get("origin")
     if site is None and origin is None:
         return
@@ -59,7 +63,7 @@ def refuse_cross_site(connection: ASGIConnection, _: BaseRouteHandler) -> None: 
         return
     if site is None and origin is not None and origin.partition("://")[2] == headers.get("host"):
         return
-    raise HTTPProblem(CROSS_SITE, "pages of other sites may not send orders")
+    raise HTTPProblem(CROSS_SITE, "pages of other sites may not send or delete orders")
 
 
 def _name_of(host: str) -> str:

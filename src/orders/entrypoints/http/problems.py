@@ -62,6 +62,7 @@ class UserMessage(NamedTuple):
 INVALID_REQUEST = ProblemType("invalid-request", 400, "The request is not valid")
 INCOMPLETE_BODY = ProblemType("incomplete-body", 400, "The body did not arrive as a whole")
 CROSS_SITE = ProblemType("cross-site", 403, "Another site has caused this request")
+FORBIDDEN = ProblemType("forbidden", 403, "This sender may not do that")
 ORDER_NOT_FOUND = ProblemType("not-found", 404, "There is no such order")
 UNKNOWN_PATH = ProblemType("unknown-path", 404, "Nothing is served at this path")
 METHOD_NOT_ALLOWED = ProblemType("method-not-allowed", 405, "This method does not apply here")
@@ -78,7 +79,7 @@ UNAVAILABLE = ProblemType("unavailable", 503, "A server that is needed is down")
 OVERLOADED = ProblemType("overloaded", 503, "Too many requests at a time")
 
 PROBLEM_TYPES = (
-    *(INVALID_REQUEST, INCOMPLETE_BODY, CROSS_SITE, ORDER_NOT_FOUND, UNKNOWN_PATH),
+    *(INVALID_REQUEST, INCOMPLETE_BODY, CROSS_SITE, FORBIDDEN, ORDER_NOT_FOUND, UNKNOWN_PATH),
     *(METHOD_NOT_ALLOWED, NOT_ACCEPTABLE, SLOW_BODY, TOO_LARGE, UNSUPPORTED_ENCODING),
     *(MISDIRECTED, INVALID, UNDECODABLE, DAMAGED, INTERNAL, UNAVAILABLE, OVERLOADED),
 )
@@ -133,6 +134,11 @@ class HTTPProblem(Exception):
 def is_foreseen(error: Exception) -> bool:
     """Whether ``error`` has a problem type other than ``internal``."""
     return isinstance(error, HTTPProblem | HTTPException) or _type_of(error) is not INTERNAL
+
+
+def code_of(error: Exception) -> str:
+    """Return the code of the problem that ``error`` is for clients."""
+    return problem_and_headers(error, "")[0].code
 
 
 def problem_response(error: Exception, request_id: str) -> RawResponse:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from orders.domain.use_cases.check_readiness import CheckReadiness
+from orders.domain.use_cases.forget_orders import ForgetOrders
 from orders.domain.use_cases.list_orders import ListOrders
 from orders.domain.use_cases.look_up_order import LookUpOrder
 from orders.domain.use_cases.publish_orders import PublishDocument, PublishRandom
@@ -17,3 +18,4 @@ class UseCases:
     publish_document: PublishDocument
     publish_random: PublishRandom
     readiness: CheckReadiness
+    forget: ForgetOrders

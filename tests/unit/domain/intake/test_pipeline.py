@@ -11,7 +11,9 @@ from orders.adapters.logged.ingest_observer import LoggedIngest
 from orders.adapters.logged.store_health import StoreHealth
 from orders.adapters.memory.cache import MemoryCache
 from orders.adapters.memory.dead_letters import MemoryDeadLetters
+from orders.adapters.memory.erasure import MemoryErasure
 from orders.adapters.memory.message_source import MemoryMessageSource
+from orders.adapters.memory.order_repository import MemoryOrderRepository
 from orders.adapters.memory.topic import MemoryTopic
 from orders.domain.errors import OrdersError, Unavailable, UnsuitableDatabase
 from orders.domain.intake.messages import Batch
@@ -27,6 +29,9 @@ from tests.waiting import settle, until
 
 ORDER = read(ORDER_FILE.read_bytes()).accepted[0].order
 DEADLINE = 10.0
+
+
+NOTHING_FORGOTTEN = MemoryErasure(MemoryOrderRepository())
 
 
 class Store(OrderRepository):
@@ -109,7 +114,9 @@ class Rig:
         self.dead_letters = MemoryDeadLetters()
         self.source = Source(MemoryMessageSource(self.topic), self.store)
         self.cache = MemoryCache(10)
-        ingest = IngestBatch(self.store, self.dead_letters, self.cache, 10)
+        ingest = IngestBatch(
+            self.store, self.dead_letters, self.cache, 10, erasure=NOTHING_FORGOTTEN
+        )
         self.health = StoreHealth()
         self.pipeline = self.made(ingest)
         self.stop = asyncio.Event()
@@ -185,9 +192,9 @@ async def test_what_the_batch_behind_pushes_out_of_the_cache_does_not_go_there(r
     puts: list[set[str]] = []
     put = rig.cache.put
 
-    async def noting(documents: Mapping[str, bytes]) -> None:
+    async def noting(documents: Mapping[str, bytes], as_of: int = 0) -> None:
         puts.append(set(documents))
-        await put(documents)
+        await put(documents, as_of)
 
     rig.cache.put = noting  # type: ignore[method-assign]
     rig.store.open.clear()
@@ -607,7 +614,7 @@ async def test_crashes_anywhere_lose_nothing_and_double_nothing() -> None:
         rig = Rig()
         rig.topic, rig.store, rig.dead_letters, rig.sent = topic, store, dead_letters, steps
         rig.source = Source(MemoryMessageSource(topic), store)
-        ingest = IngestBatch(store, dead_letters, MemoryCache(10), 10)
+        ingest = IngestBatch(store, dead_letters, MemoryCache(10), 10, erasure=NOTHING_FORGOTTEN)
         rig.pipeline = rig.made(ingest)
         rig.send()
         expected.add(f"uid-{steps}")
@@ -619,7 +626,9 @@ async def test_crashes_anywhere_lose_nothing_and_double_nothing() -> None:
     rig = Rig()
     rig.topic = topic
     rig.source = Source(MemoryMessageSource(topic), store)
-    rig.pipeline = rig.made(IngestBatch(store, dead_letters, MemoryCache(10), 10))
+    rig.pipeline = rig.made(
+        IngestBatch(store, dead_letters, MemoryCache(10), 10, erasure=NOTHING_FORGOTTEN)
+    )
     rig.start()
     await rig.until(lambda: topic.committed == [60])
     await rig.end()
@@ -645,8 +654,8 @@ async def test_junk_by_the_megabyte_is_read_beside_the_loop(rig: Rig) -> None:
             longest, last = max(longest, clock() - last), clock()
     assert rig.dead_letters.dead_letters
     began = clock()
-    IngestBatch(rig.store, rig.dead_letters, MemoryCache(10), 10).prepare(
-        rig.source.received[0].messages
-    )
+    IngestBatch(
+        rig.store, rig.dead_letters, MemoryCache(10), 10, erasure=NOTHING_FORGOTTEN
+    ).prepare(rig.source.received[0].messages)
     assert longest < (clock() - began) / 2
     await rig.end()

@@ -7,6 +7,7 @@ import pytest
 
 from orders.adapters.memory.cache import MemoryCache
 from orders.adapters.memory.dead_letters import MemoryDeadLetters
+from orders.adapters.memory.erasure import MemoryErasure
 from orders.adapters.memory.message_source import MemoryMessageSource
 from orders.adapters.memory.order_repository import MemoryOrderRepository
 from orders.adapters.memory.topic import MemoryTopic
@@ -37,7 +38,9 @@ class Rig:
     def __init__(self, max_pending_messages: int = 3) -> None:
         self.topic = MemoryTopic()
         self.source = Source(self.topic)
-        ingest = IngestBatch(MemoryOrderRepository(), MemoryDeadLetters(), MemoryCache(1), 1)
+        repository = MemoryOrderRepository()
+        erasure = MemoryErasure(repository)
+        ingest = IngestBatch(repository, MemoryDeadLetters(), MemoryCache(1), 1, erasure=erasure)
         self.prefetcher = Prefetcher(self.source, ingest, asyncio.to_thread, max_pending_messages)
         self.running = asyncio.create_task(self.prefetcher.run())
 

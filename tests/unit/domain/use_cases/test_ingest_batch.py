@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from orders.adapters.memory.cache import MemoryCache
 from orders.adapters.memory.dead_letters import MemoryDeadLetters
+from orders.adapters.memory.erasure import MemoryErasure
 from orders.adapters.memory.order_repository import MemoryOrderRepository
 from orders.domain.errors import Unavailable
 from orders.domain.intake.messages import DeadLetter, Identity, Message, Origin
@@ -70,7 +71,15 @@ class Setting:
         self.repository = repository or MemoryOrderRepository()
         self.dead_letters = MemoryDeadLetters()
         self.cache = MemoryCache(3)
-        self.ingest = IngestBatch(self.repository, self.dead_letters, self.cache, 3, lambda: NOW)
+        self.erasure = MemoryErasure(self.repository)
+        self.ingest = IngestBatch(
+            self.repository,
+            self.dead_letters,
+            self.cache,
+            3,
+            erasure=self.erasure,
+            now=lambda: NOW,
+        )
 
     async def take(self, *values: object) -> IngestReport:
         return await self.ingest.store(self.ingest.prepare(messages(*values)))
@@ -240,7 +249,9 @@ class TestBadMessages:
 
     async def test_however_many_they_are_they_get_through(self, setting: Setting) -> None:
         setting.dead_letters = BoundedDeadLetters()
-        setting.ingest = IngestBatch(setting.repository, setting.dead_letters, setting.cache, 3)
+        setting.ingest = IngestBatch(
+            setting.repository, setting.dead_letters, setting.cache, 3, erasure=setting.erasure
+        )
         amount = 2 * DEAD_LETTER_CHUNK + 1
         report = await setting.take([1] * amount, document("good"))
         assert report.dead == {"invalid": amount}

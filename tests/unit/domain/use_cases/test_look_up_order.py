@@ -1,10 +1,13 @@
 """One order by its uid."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from orders.adapters.memory.order_repository import MemoryOrderRepository
 from orders.domain.errors import NotFound, Unavailable
 from orders.domain.order.document import encode, hex_digest
+from orders.domain.order.tombstones import Tombstone
 from orders.domain.ports import CachedDocument, LocalCache
 from orders.domain.use_cases.look_up_order import LookUpOrder
 from tests.unit.domain.order.reference import REFERENCE, read_document, the_order
@@ -22,6 +25,9 @@ class OneOrder(LocalCache):
         return (
             CachedDocument(DOCUMENTS["a"], hex_digest(DOCUMENTS["a"])) if order_uid == "a" else None
         )
+
+    def forget(self, tombstones: Sequence[Tombstone], since: int) -> None:
+        raise AssertionError
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ import pytest
 from orders.adapters.memory.cache import MemoryCache
 from orders.adapters.memory.dead_letter_reader import MemoryDeadLetterReader
 from orders.adapters.memory.dead_letters import MemoryDeadLetters
+from orders.adapters.memory.erasure import MemoryErasure
 from orders.adapters.memory.order_repository import MemoryOrderRepository
 from orders.adapters.memory.replay_journal import MemoryJournalStore, MemoryReplayJournal
 from orders.adapters.memory.replay_target import MemoryReplayTarget
@@ -426,7 +427,9 @@ async def test_a_valid_order_that_is_replayed_twice_is_stored_once() -> None:
     await setting.replay(include_replayed=True)
     assert setting.sent == Counter([1, 1])
     repository, dead_letters = MemoryOrderRepository(), MemoryDeadLetters()
-    ingest = IngestBatch(repository, dead_letters, MemoryCache(10), 10)
+    ingest = IngestBatch(
+        repository, dead_letters, MemoryCache(10), 10, erasure=MemoryErasure(repository)
+    )
     stored = [await ingest.store(ingest.prepare([message])) for message in setting.messages]
     assert [(one.saved, one.unchanged) for one in stored] == [(1, 0), (0, 1)]
     assert not dead_letters.written

@@ -37,8 +37,11 @@ from kafka.errors import (
     NodeNotReadyError,
     UnknownError,
     UnrecognizedBrokerVersion,
+    for_code,
 )
+from kafka.protocol.api import Request, Response
 from kafka.protocol.frame import KafkaBytes
+from kafka.protocol.types import Array, Int16, Int32, Int64, Schema, String
 from kafka.record.default_records import DefaultRecordBatch
 from kafka.record.memory_records import MemoryRecords
 from kafka.scram import ScramClient
@@ -221,6 +224,44 @@ class ReportingClient(KafkaClient):  # type: ignore[misc]
         return f"{failing.host}:{failing.port}"
 
 
+class _DeleteRecordsResponse(Response):  # type: ignore[misc]
+    """Version 0 of a message that the client does not have."""
+
+    API_KEY = 21
+    API_VERSION = 0
+    SCHEMA = Schema(
+        ("throttle_time_ms", Int32),
+        (
+            "topics",
+            Array(
+                ("name", String("utf-8")),
+                (
+                    "partitions",
+                    Array(("partition", Int32), ("low_watermark", Int64), ("error_code", Int16)),
+                ),
+            ),
+        ),
+    )
+
+
+class _DeleteRecordsRequest(Request):  # type: ignore[misc]
+    """Version 0, which brokers know since 0.11."""
+
+    API_KEY = 21
+    API_VERSION = 0
+    RESPONSE_TYPE = _DeleteRecordsResponse
+    SCHEMA = Schema(
+        (
+            "topics",
+            Array(
+                ("name", String("utf-8")),
+                ("partitions", Array(("partition", Int32), ("offset", Int64))),
+            ),
+        ),
+        ("timeout_ms", Int32),
+    )
+
+
 class BoundedAdmin(KafkaAdminClient):  # type: ignore[misc]
     """Gives up on a broker that cannot be connected to; its base tries without end.
 
@@ -234,6 +275,29 @@ class BoundedAdmin(KafkaAdminClient):  # type: ignore[misc]
                 raise self._client.not_connected()
             self._client.poll(timeout_ms=50)
         return self._client.send(node_id, request, wakeup)
+
+    def delete_records(self, topic: str, ends: Mapping[int, int]) -> None:
+        """Delete the records of each partition up to, but excluding, an offset.
+
+        Raises:
+            KafkaError: a broker does not answer, or refuses it.
+        """
+        [described] = self.describe_topics([topic])
+        leaders = {each["partition"]: each["leader"] for each in described["partitions"]}
+        timeout_ms = self.config["request_timeout_ms"]
+        futures = [
+            self._send_request_to_node(
+                leaders.get(partition, -1),
+                _DeleteRecordsRequest([(topic, [(partition, end)])], timeout_ms),
+            )
+            for partition, end in ends.items()
+        ]
+        self._wait_for_futures(futures)
+        for future in futures:
+            for _, partitions in future.value.topics:
+                for partition, _, error_code in partitions:
+                    if error_code:
+                        raise for_code(error_code)(f"partition {partition}")
 
 
 class ExtendedConsumer(KafkaConsumer):  # type: ignore[misc]

@@ -24,6 +24,7 @@ class KafkaSettings(Struct, frozen=True, kw_only=True):
     bootstrap: str
     topic: str
     dlq_topic: str
+    dlq_retention: str
     group: str
     partitions: int
     replication: int
@@ -38,6 +39,14 @@ class KafkaSettings(Struct, frozen=True, kw_only=True):
     ssl_certificate: str | None
     ssl_key: str | None
     ssl_key_password: str | None
+
+    @property
+    def dlq_retention_ms(self) -> int:
+        """``dlq_retention`` in Kafka's form: -1 is forever."""
+        if self.dlq_retention == "forever":
+            return -1
+        hours = int(self.dlq_retention[:-1]) * (24 if self.dlq_retention.endswith("d") else 1)
+        return hours * 3_600_000
 
     @property
     def replays_topic(self) -> str:

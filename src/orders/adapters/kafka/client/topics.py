@@ -85,9 +85,13 @@ class TopicAdmin:
     def _ensure(self, admin: KafkaAdminClient) -> TopicLimits:
         dead_letters = self._settings.dlq_topic
         source_limit = self._ensure_source(admin)
-        # Whatever the brokers' defaults are, a dead letter stays until an operator removes it, may
+        # Whatever the brokers' defaults are, a dead letter stays as long as the operator wants, may
         # have any timestamp, and even the largest message fits with the headers that are added.
-        keep_all = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
+        keep_all = {
+            "cleanup.policy": "delete",
+            "retention.ms": str(self._settings.dlq_retention_ms),
+            "retention.bytes": "-1",
+        }
         wanted = 2 * source_limit
         config = keep_all | {
             _MAX_MESSAGE_BYTES: str(wanted),

@@ -22,7 +22,6 @@ _ANY_TIMESTAMP = ANY_TIMESTAMP | {
     "message.timestamp.type": "CreateTime",
     "message.timestamp.difference.max.ms": str(2**63 - 1),  # of brokers before 3.6
 }
-_KEEP_ALL = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
 
 
 def topic_findings(view: ClusterView) -> Iterator[Finding]:
@@ -49,7 +48,7 @@ def topic_findings(view: ClusterView) -> Iterator[Finding]:
         yield from _cleanup(view.source)
         yield _source_retention(view.source)
     if view.dead_letters and view.dead_letters.config:
-        yield _retention(view.dead_letters)
+        yield _retention(view.dead_letters, view.settings.dlq_retention_ms)
         yield from _timestamps(view.dead_letters)
         if view.source and view.source.config:
             yield _sizes(view.source, view.dead_letters)
@@ -120,19 +119,26 @@ def _duration(milliseconds: int) -> str:
     return f"{milliseconds / 1000:g} s"
 
 
-def _retention(dead_letters: TopicView) -> Finding:
+def _retention(dead_letters: TopicView, wanted_ms: int) -> Finding:
     what = f"retention of {dead_letters.name}"
-    wrong = {name: dead_letters.config[name] for name in _KEEP_ALL if _differs(dead_letters, name)}
-    if wrong:
-        found = ", ".join(f"{name}={value}" for name, value in wrong.items())
-        wanted = ", ".join(f"{name}={_KEEP_ALL[name]}" for name in wrong)
-        text = f"dead letters will be deleted before anybody has seen them: {found}"
-        return _finding(what, "problem", text, f"set {wanted}")
-    return _finding(what, "ok", "kept until somebody deletes them")
-
-
-def _differs(dead_letters: TopicView, name: str) -> bool:
-    return dead_letters.config.get(name, _KEEP_ALL[name]) != _KEEP_ALL[name]
+    wanted = {
+        "cleanup.policy": "delete",
+        "retention.ms": str(wanted_ms),
+        "retention.bytes": "-1",
+    }
+    found = {name: dead_letters.config.get(name, value) for name, value in wanted.items()}
+    wrong = [name for name, value in wanted.items() if found[name] != value]
+    age = int(found["retention.ms"])
+    kept = f"kept for {_duration(age)}" if age >= 0 else "kept until somebody deletes them"
+    if not wrong:
+        return _finding(what, "ok", kept)
+    settings = ", ".join(f"{name}={found[name]}" for name in wrong)
+    advice = "set " + ", ".join(f"{name}={wanted[name]}" for name in wrong)
+    if wrong == ["retention.ms"] and wanted_ms >= 0 and not 0 <= age < wanted_ms:
+        text = f"{kept}, longer than ORDERS_KAFKA_DLQ_RETENTION says: {settings}"
+        return _finding(what, "warning", text, advice)
+    text = f"dead letters will be deleted before anybody has seen them: {settings}"
+    return _finding(what, "problem", text, advice)
 
 
 def _timestamps(dead_letters: TopicView) -> Iterator[Finding]:

@@ -2,10 +2,17 @@
 --
 -- KEYS[1]  documents: hash, uid -> value
 -- KEYS[2]  recency:   sorted set, uid -> tick of its latest use; the higher, the more recent
+-- KEYS[3]  forgotten: sorted set, ':' and uid -> position of its tombstone, for the latest ones;
+--                     and besides them:
+--                     '=applied' -> up to this position all tombstones have been applied here
+--                     '=floor'   -> tombstones up to this position may be missing in this set
+-- ARGV[1]  a position; what it means stands in each script
 --
 -- An entry exists if it is in both. A cache may lose entries at any time, so whatever is corrupt is
 -- simply dropped.
-local DOCUMENTS, RECENCY = KEYS[1], KEYS[2]
+local DOCUMENTS, RECENCY, FORGOTTEN = KEYS[1], KEYS[2], KEYS[3]
+local APPLIED, FLOOR = '=applied', '=floor'
+local POSITION = tonumber(ARGV[1])
 
 -- Ticks are doubles: above 2^53, adding 1 no longer gives another number.
 local LAST_TICK = 2 ^ 52
@@ -19,6 +26,7 @@ end
 
 drop_unless_of_type(DOCUMENTS, 'hash')
 drop_unless_of_type(RECENCY, 'zset')
+drop_unless_of_type(FORGOTTEN, 'zset')
 
 local function drop(uid)
   redis.call('HDEL', DOCUMENTS, uid)
@@ -35,4 +43,17 @@ local function latest_tick()
     return 0
   end
   return tick
+end
+
+local function position_of(member)
+  return tonumber(redis.call('ZSCORE', FORGOTTEN, member) or 0)
+end
+
+-- Empties the cache unless all tombstones up to POSITION have been applied: this server was down,
+-- or has lost its latest writes in a failover, so it may have entries of forgotten orders.
+local function empty_unless_applied()
+  if position_of(APPLIED) < POSITION then
+    redis.call('DEL', DOCUMENTS, RECENCY, FORGOTTEN)
+    redis.call('ZADD', FORGOTTEN, POSITION, APPLIED, POSITION, FLOOR)
+  end
 end

@@ -1,5 +1,9 @@
--- ARGV  capacity, uid, value, uid, value, ...
-local capacity = tonumber(ARGV[1])
+-- ARGV  position from before the values were read, capacity, uid, value, uid, value, ...
+-- Skips orders that were forgotten after that position.
+local capacity = tonumber(ARGV[2])
+if POSITION < position_of(FLOOR) then
+  return
+end
 
 local function drop_halves()
   if redis.call('HLEN', DOCUMENTS) == redis.call('ZCARD', RECENCY) then
@@ -18,10 +22,13 @@ local function drop_halves()
 end
 
 local tick = latest_tick()
-for i = 2, #ARGV, 2 do
-  tick = tick + 1
-  redis.call('HSET', DOCUMENTS, ARGV[i], ARGV[i + 1])
-  redis.call('ZADD', RECENCY, tick, ARGV[i])
+local any_forgotten = redis.call('ZCARD', FORGOTTEN) > 0
+for i = 3, #ARGV, 2 do
+  if not any_forgotten or position_of(':' .. ARGV[i]) <= POSITION then
+    tick = tick + 1
+    redis.call('HSET', DOCUMENTS, ARGV[i], ARGV[i + 1])
+    redis.call('ZADD', RECENCY, tick, ARGV[i])
+  end
 end
 
 drop_halves()

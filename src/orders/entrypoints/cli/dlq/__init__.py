@@ -1,1 +1,1 @@
-"""The command `orders dlq`: inspect and replay dead letters."""
+"""The command `orders dlq`: inspect, replay and delete dead letters."""

@@ -5,6 +5,7 @@ import sys
 
 import click
 
+from orders.entrypoints.cli.dlq.delete import delete
 from orders.entrypoints.cli.dlq.list import list_dead_letters
 from orders.entrypoints.cli.dlq.replay import replay
 from orders.entrypoints.cli.dlq.show import show
@@ -38,10 +39,11 @@ def _drop_output() -> None:
 
 @click.group(cls=_Group)
 def dlq() -> None:
-    """Inspect and replay dead letters.
+    """Inspect, replay and delete dead letters.
 
-    What could not be stored is on the topic of dead letters. These commands only need Kafka, and
-    only `replay` changes anything.
+    What could not be stored is on the topic of dead letters. Only `replay` and `delete` change
+    anything. These commands need Kafka, and PostgreSQL if ORDERS_POSTGRES_DSN is set: dead letters
+    of orders that were forgotten are left out then.
 
     \b
     Examples:
@@ -54,3 +56,4 @@ def dlq() -> None:
 dlq.add_command(list_dead_letters, "list")
 dlq.add_command(show, "show")
 dlq.add_command(replay, "replay")
+dlq.add_command(delete, "delete")

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from orders.bootstrap import Container, open_all
 from orders.domain.dead_letters.index import Selection, State
 from orders.domain.intake.messages import ErrorCode
 from orders.domain.use_cases.list_dead_letters import (
@@ -71,10 +72,10 @@ def list_dead_letters(
       orders dlq list --code invalid --since 2h
       orders dlq list --state waiting --json | jq -r .identity
     """
-    use_case = container_of(context).list_dead_letters()
+    container = container_of(context)
     selection = Selection(codes=frozenset(codes), since=since, until=until)
     with map_errors():
-        found = asyncio.run(_find(use_case, selection, frozenset(states), max_attempts))
+        found = asyncio.run(_find(container, selection, frozenset(states), max_attempts))
     if as_json:
         for listed in found.dead_letters:
             click.echo(json_line(_as_json(listed)))
@@ -83,12 +84,14 @@ def list_dead_letters(
 
 
 async def _find(
-    use_case: ListDeadLetters, selection: Selection, states: frozenset[State], max_attempts: int
+    container: Container, selection: Selection, states: frozenset[State], max_attempts: int
 ) -> DeadLetterList:
-    with progress() as advance:
-        return await use_case(
-            selection, states, max_attempts, lambda done, total: advance("reading", done, total)
-        )
+    use_case: ListDeadLetters = container.list_dead_letters()
+    async with open_all(*container.dead_letter_resources()):
+        with progress() as advance:
+            return await use_case(
+                selection, states, max_attempts, lambda done, total: advance("reading", done, total)
+            )
 
 
 def _print(found: DeadLetterList, limit: int) -> None:

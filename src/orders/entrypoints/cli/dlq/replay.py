@@ -9,10 +9,11 @@ import click
 
 from orders.bootstrap import Container, open_all
 from orders.domain.dead_letters.index import Reference, Selection
-from orders.domain.intake.messages import ErrorCode, Identity
+from orders.domain.intake.messages import DeadLetter, ErrorCode, Identity
 from orders.domain.use_cases.replay_dead_letters import ReplayReport, ReplayRequest
+from orders.entrypoints.audit import open_audit
 from orders.entrypoints.cli.dlq import options
-from orders.entrypoints.cli.dlq.running import container_of, map_errors
+from orders.entrypoints.cli.dlq.running import container_of, map_errors, record
 from orders.entrypoints.cli.dlq.stop_flag import StopFlag, cancelled_by, stop_flag_signals
 from orders.entrypoints.cli.dlq.terminal import count, progress, write
 
@@ -105,10 +106,19 @@ async def _replay(container: Container, request: ReplayRequest, stop: StopFlag) 
             is_sending = phase == "sending"
             advance(phase, done, total)
 
+        audit = open_audit(container.settings(), "dlq")
+
+        def on_sent(dead_letters: Sequence[DeadLetter]) -> None:
+            if audit is not None:
+                record(audit, "replayed", dead_letters)
+
         resources = () if request.dry_run else container.replay_resources()
+        resources = (*container.dead_letter_resources(), *resources)
         async with cancelled_by(stop, unless=lambda: is_sending), open_all(*resources):
             use_case: Callable[..., Any] = container.replay_dead_letters()
-            report: ReplayReport = await use_case(request, on_progress, lambda: stop.is_set)
+            report: ReplayReport = await use_case(
+                request, on_progress, lambda: stop.is_set, on_sent
+            )
             return report
 
 

@@ -1,12 +1,16 @@
 """The container and the exit codes of the `orders dlq` commands."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import click
 
 from orders.bootstrap import Container, build
+from orders.domain.dead_letters.forgotten import order_uids_in
+from orders.domain.dead_letters.headers import root_of
 from orders.domain.errors import Invalid, OrdersError
+from orders.domain.intake.messages import DeadLetter
+from orders.entrypoints.audit import Audit, operator
 from orders.entrypoints.startup import NEEDED_BY, settings_or_exit, start_logging
 
 
@@ -18,6 +22,13 @@ def container_of(context: click.Context) -> Container:
     settings = settings_or_exit(NEEDED_BY["dlq"])
     start_logging(settings, "dlq")
     return build(settings, "dlq")
+
+
+def record(audit: Audit, event: str, dead_letters: Sequence[DeadLetter], **more: object) -> None:
+    """Record what was done with dead letters, and the orders that they name."""
+    uids = sorted(frozenset().union(*map(order_uids_in, dead_letters)))
+    roots = [str(root_of(dead_letter)) for dead_letter in dead_letters]
+    audit.record(event, uids, operator(), "ok", dead_letters=roots, **more)
 
 
 @contextmanager

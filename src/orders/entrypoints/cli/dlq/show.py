@@ -5,11 +5,13 @@ import sys
 
 import click
 
+from orders.bootstrap import Container, open_all
 from orders.domain.dead_letters.index import Reference
 from orders.domain.use_cases.show_dead_letter import ShowDeadLetter, ShownDeadLetter
+from orders.entrypoints.audit import open_audit
 from orders.entrypoints.cli.dlq import options
 from orders.entrypoints.cli.dlq.dead_letter_view import dead_letter_as_json, dead_letter_as_text
-from orders.entrypoints.cli.dlq.running import container_of, map_errors
+from orders.entrypoints.cli.dlq.running import container_of, map_errors, record
 from orders.entrypoints.cli.dlq.terminal import json_line, progress, write
 
 
@@ -46,9 +48,12 @@ def show(
     """
     if raw and as_json:
         raise click.UsageError("--raw and --json cannot be combined")
-    use_case = container_of(context).show_dead_letter()
+    container = container_of(context)
+    audit = open_audit(container.settings(), "dlq")
     with map_errors():
-        found = asyncio.run(_find(use_case, reference, max_attempts))
+        found = asyncio.run(_find(container, reference, max_attempts))
+    if audit is not None:
+        record(audit, "showed", [found.dead_letter], is_masked=not (unmask or raw))
     if raw:
         sys.stdout.buffer.write(found.dead_letter.value or b"")
         sys.stdout.buffer.flush()
@@ -58,10 +63,10 @@ def show(
         write(dead_letter_as_text(found, unmask=unmask))
 
 
-async def _find(
-    use_case: ShowDeadLetter, reference: Reference, max_attempts: int
-) -> ShownDeadLetter:
-    with progress() as advance:
-        return await use_case(
-            reference, max_attempts, lambda done, total: advance("reading", done, total)
-        )
+async def _find(container: Container, reference: Reference, max_attempts: int) -> ShownDeadLetter:
+    use_case: ShowDeadLetter = container.show_dead_letter()
+    async with open_all(*container.dead_letter_resources()):
+        with progress() as advance:
+            return await use_case(
+                reference, max_attempts, lambda done, total: advance("reading", done, total)
+            )

@@ -15,6 +15,7 @@ from orders.entrypoints.http.orders.list_request import ListParameters
 from orders.entrypoints.http.problems import (
     CROSS_SITE,
     DAMAGED,
+    FORBIDDEN,
     INCOMPLETE_BODY,
     INTERNAL,
     INVALID,
@@ -30,6 +31,7 @@ from orders.entrypoints.http.problems import (
     UNSUPPORTED_ENCODING,
     ProblemError,
 )
+from orders.entrypoints.http.sender import NO_ACCESS_CONTROL
 
 _UID = str(ORDER_JSON["order_uid"])
 _UIDS = {"order_uids": [_UID]}
@@ -65,7 +67,7 @@ def _list_parameters() -> tuple[dict[str, Any], ...]:
     )
 
 
-_CROSS_SITE = (CROSS_SITE, "pages of other sites may not send orders", ())
+_CROSS_SITE = (CROSS_SITE, "pages of other sites may not send or delete orders", ())
 _NO_DATABASE = (UNAVAILABLE, "no connection to PostgreSQL: nothing listens at its address", ())
 UNEXPECTED = (INTERNAL, "the request id leads to what the log knows about it", ())
 _NO_BROKER = (
@@ -74,23 +76,30 @@ _NO_BROKER = (
     (),
 )
 
+_UID_PARAMETER = {
+    "name": "order_uid",
+    "in": "path",
+    "required": True,
+    "description": "Any text, percent-encoded as UTF-8; a slash is %2F. Clients remove the "
+    "path segments `.` and `..`, also as %2E: for these two use the order_uid "
+    "filter, GET /orders?order_uid=. or ?order_uid=..",
+    "schema": {"type": "string", "minLength": 1},
+    "example": _UID,
+}
+_BAD_PATH = (
+    INVALID_REQUEST,
+    "the path is not percent-encoded UTF-8",
+    (ProblemError("must be percent-encoded UTF-8", parameter="order_uid"),),
+)
+
 GET_ORDER = Operation(
     id="getOrder",
     tag="orders",
     summary="One order",
     description="The order as it was sent, in canonical form. An order never changes, and nor does "
-    "its ETag.",
+    "its ETag. One that was forgotten is not found.",
     parameters=(
-        {
-            "name": "order_uid",
-            "in": "path",
-            "required": True,
-            "description": "Any text, percent-encoded as UTF-8; a slash is %2F. Clients remove the "
-            "path segments `.` and `..`, also as %2E: for these two use the order_uid "
-            "filter, GET /orders?order_uid=. or ?order_uid=..",
-            "schema": {"type": "string", "minLength": 1},
-            "example": _UID,
-        },
+        _UID_PARAMETER,
         {
             "name": "If-None-Match",
             "in": "header",
@@ -109,15 +118,37 @@ GET_ORDER = Operation(
             "headers": headers(ETag="The tag that matched.", Cache_Control="private"),
         },
         **problems(
-            (
-                INVALID_REQUEST,
-                "the path is not percent-encoded UTF-8",
-                (ProblemError("must be percent-encoded UTF-8", parameter="order_uid"),),
-            ),
+            _BAD_PATH,
             (ORDER_NOT_FOUND, "no order with this order_uid", ()),
             (UNKNOWN_PATH, "a slash in an order_uid is written %2F", ()),
             (NOT_ACCEPTABLE, "offered: application/json", ()),
             (DAMAGED, "the stored order is incomplete: it has no row in payments", ()),
+            UNEXPECTED,
+            _NO_DATABASE,
+        ),
+    },
+)
+
+DELETE_ORDER = Operation(
+    id="deleteOrder",
+    tag="orders",
+    summary="Forget an order",
+    description="Deletes the order from the database and from all caches, and keeps it from being "
+    "stored again, whether or not it was stored. Other processes do not serve it any more a second "
+    "later. Repeating it is safe.",
+    parameters=(_UID_PARAMETER,),
+    responses={
+        "204": {"description": "It is forgotten."},
+        **problems(
+            _BAD_PATH,
+            _CROSS_SITE,
+            (
+                FORBIDDEN,
+                NO_ACCESS_CONTROL,
+                (),
+            ),
+            (ORDER_NOT_FOUND, "an order_uid cannot contain U+0000", ()),
+            (UNKNOWN_PATH, "a slash in an order_uid is written %2F", ()),
             UNEXPECTED,
             _NO_DATABASE,
         ),

@@ -1,4 +1,4 @@
-"""GET, HEAD and OPTIONS of /orders/{order_uid}: the bytes of one order."""
+"""All methods of /orders/{order_uid}: the bytes of one order, or its deletion."""
 
 from time import perf_counter
 
@@ -7,10 +7,11 @@ from litestar.exceptions import MethodNotAllowedException
 from orders.domain.errors import NotFound
 from orders.domain.order.document import hex_digest
 from orders.domain.use_cases.look_up_order import LookUpOrder
+from orders.entrypoints.audit import Audit
 from orders.entrypoints.http import request_id as ids
 from orders.entrypoints.http.asgi_types import ASGIApp, Receive, Scope, Send
 from orders.entrypoints.http.docs.openapi.operation import RoutedOperation
-from orders.entrypoints.http.docs.operations import GET_ORDER
+from orders.entrypoints.http.docs.operations import DELETE_ORDER, GET_ORDER
 from orders.entrypoints.http.error_responses import error_response
 from orders.entrypoints.http.etag import is_known, tag_of
 from orders.entrypoints.http.middleware import (
@@ -20,22 +21,29 @@ from orders.entrypoints.http.middleware import (
     record_request,
 )
 from orders.entrypoints.http.negotiation import acceptable
+from orders.entrypoints.http.orders.forget_order import ForgetOrder
 from orders.entrypoints.http.orders.order_path import PREFIX, decoded, raw_path
 from orders.entrypoints.http.origin_checks import AllowedHosts
-from orders.entrypoints.http.problems import UNKNOWN_PATH, HTTPProblem
-from orders.entrypoints.http.responses import JSON
+from orders.entrypoints.http.problems import UNKNOWN_PATH, HTTPProblem, code_of
+from orders.entrypoints.http.responses import JSON, NO_STORE, Header
+from orders.entrypoints.http.sender import who
 
 PATH_TEMPLATE = "/orders/{order_uid}"
-DOCUMENTED = RoutedOperation(PATH_TEMPLATE, "get", GET_ORDER)
+DOCUMENTED = (
+    RoutedOperation(PATH_TEMPLATE, "get", GET_ORDER),
+    RoutedOperation(PATH_TEMPLATE, "delete", DELETE_ORDER),
+)
 
-_CACHE_CONTROL = (b"cache-control", b"private, max-age=3600")
-"""Orders never change, but hold personal data: only private caches may keep them, for an hour."""
+_CACHE_CONTROL = (b"cache-control", b"private, max-age=60")
+"""Orders never change, but hold personal data and may be forgotten: only private caches may keep
+them, and for a minute."""
 _TYPE = (b"content-type", JSON)
 _CACHEABLE = (_CACHE_CONTROL, *NO_PAGE)
 _ACCEPT_JSON = frozenset({b"*/*", b"application/json"})
 """The usual values of Accept, which need not be parsed."""
 _OFFERED = (JSON.decode(),)
-_METHODS = "GET, HEAD, OPTIONS"
+_WITHOUT_BODY = frozenset({"DELETE", "OPTIONS"})
+_METHODS = "DELETE, GET, HEAD, OPTIONS"
 _SLASH = ord("/")  # finding a number in bytes is faster than finding bytes
 _ALLOW = (b"allow", _METHODS.encode())
 
@@ -47,16 +55,26 @@ class GetOrder:
     different uids look alike. Routing and request objects would also cost ten times as much as
     looking up an order that this process has cached (docs/performance.md).
 
-    ``new_ids`` makes the ids of requests that come without one.
+    ``new_ids`` makes the ids of requests that come without one. ``forget`` serves DELETE. Reads are
+    recorded in ``audit``.
     """
 
     def __init__(
-        self, app: ASGIApp, look_up: LookUpOrder, new_ids: ids.IdSource, hosts: AllowedHosts
+        self,
+        app: ASGIApp,
+        look_up: LookUpOrder,
+        new_ids: ids.IdSource,
+        hosts: AllowedHosts,
+        *,
+        forget: ForgetOrder | None = None,
+        audit: Audit | None = None,
     ) -> None:
         self._app = app
         self._look_up = look_up
         self._ids = new_ids
         self._hosts = hosts
+        self._forget = forget
+        self._audit = audit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request; an error becomes a problem response."""
@@ -68,11 +86,16 @@ class GetOrder:
         sent = scope["headers"]
         given = dict(sent)  # most requests have neither of the two headers below
         request_id = self._ids.taken_or_made(sent) if ids.HEADER in given else self._ids.new()
+        order_uid = None
         try:
             self._hosts.check(sent, given)
             order_uid = _order_uid(scope, path[len(PREFIX) :])
-            if order_uid is None:
-                status, headers, body = 204, (_ALLOW, *NO_PAGE), b""
+            if scope["method"] in _WITHOUT_BODY:
+                status, headers, body = (
+                    204,
+                    await self._without_body(scope, order_uid, request_id),
+                    b"",
+                )
             else:
                 cached = self._look_up.peek(order_uid)
                 if cached is not None:
@@ -90,9 +113,13 @@ class GetOrder:
                     status = 200
                     length = b"%d" % len(body)
                     headers = ((b"content-length", length), (b"etag", tag), _TYPE, *_CACHEABLE)
+                if self._audit is not None:
+                    self._record(scope, order_uid, request_id)
             headers = (*headers, (ids.HEADER, request_id))
         except Exception as error:  # noqa: BLE001 (each has a response)
             begin_request(scope, request_id)
+            if self._audit is not None and order_uid is not None:
+                self._record(scope, order_uid, request_id, error)
             response = error_response(error, scope)
             status, body = response.status, response.body
             headers = complete_headers(response.headers, request_id)
@@ -102,16 +129,34 @@ class GetOrder:
         await send({"type": "http.response.body", "body": body, "more_body": False})
         record_request(scope, status, began, request_id)
 
+    async def _without_body(
+        self, scope: Scope, order_uid: str, request_id: bytes
+    ) -> tuple[Header, ...]:
+        """Serve DELETE and OPTIONS; returns the headers of the response."""
+        if scope["method"] == "OPTIONS" or self._forget is None:
+            return (_ALLOW, *NO_PAGE)
+        begin_request(scope, request_id)
+        await self._forget(order_uid, scope)
+        return (NO_STORE, *NO_PAGE)
 
-def _order_uid(scope: Scope, segment: bytes) -> str | None:
-    """The order_uid that is asked for; None for OPTIONS."""
+    def _record(
+        self, scope: Scope, order_uid: str, request_id: bytes, error: Exception | None = None
+    ) -> None:
+        if self._audit is not None and scope["method"] in {"GET", "HEAD"}:
+            outcome = "ok" if error is None else code_of(error)
+            given = request_id.decode()
+            self._audit.record("read", (order_uid,), who(scope), outcome, request_id=given)
+
+
+def _order_uid(scope: Scope, segment: bytes) -> str:
+    """The order_uid that is asked for; empty for OPTIONS."""
     if _SLASH in segment:
         raise HTTPProblem(UNKNOWN_PATH, "a slash in an order_uid is written %2F")
     scope["path_template"] = PATH_TEMPLATE
     method = scope["method"]
     if method == "OPTIONS":
-        return None
-    if method not in {"GET", "HEAD"}:
+        return ""
+    if method not in {"GET", "HEAD", "DELETE"}:
         raise MethodNotAllowedException(headers={"allow": _METHODS})
     order_uid = decoded(segment)
     if "\0" in order_uid:

@@ -1,42 +1,64 @@
 """GET /orders: pages of orders, or all of them as a stream."""
 
+from operator import attrgetter
 from typing import Any
 
 from litestar import Request
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 
+from orders.domain.order.queries import Page
 from orders.domain.use_cases.list_orders import ListOrders
+from orders.entrypoints.audit import Audit
+from orders.entrypoints.http.asgi_types import Scope
 from orders.entrypoints.http.docs import operations
 from orders.entrypoints.http.docs.openapi.operation import documented
 from orders.entrypoints.http.negotiation import acceptable
 from orders.entrypoints.http.orders import list_request
 from orders.entrypoints.http.orders.list_request import ListRequest
-from orders.entrypoints.http.orders.order_stream import ARRAY, HEADERS, LINES, Form, OrderStream
+from orders.entrypoints.http.orders.order_stream import (
+    ARRAY,
+    HEADERS,
+    LINES,
+    Chunks,
+    Form,
+    OrderStream,
+)
+from orders.entrypoints.http.request_audit import record, recorded_failure
 from orders.entrypoints.http.responses import RawResponse
 from orders.entrypoints.http.routes import READ
 
+_order_uid = attrgetter("order_uid")
 _FORMS = {form.media_type.decode(): form for form in (ARRAY, LINES)}
 
 
-def route(list_orders: ListOrders, reader_timeout: float) -> HTTPRouteHandler:
-    """Create the route; ``reader_timeout`` as in ``create_app``."""
+def route(
+    list_orders: ListOrders, reader_timeout: float, audit: Audit | None = None
+) -> HTTPRouteHandler:
+    """Create the route; ``reader_timeout`` and ``audit`` as in ``create_app``."""
+
+    async def recorded(scope: Scope, chunks: Chunks) -> Chunks:
+        async for chunk in chunks:
+            record(audit, "listed", scope, map(_order_uid, chunk))
+            yield chunk
 
     @READ("/orders", **documented(operations.LIST_ORDERS))
     async def get_orders(request: Request[Any, Any, Any]) -> ASGIApp:
         form = _form(request)
         parsed = list_request.parse(request.scope["query_string"])
-        if parsed.limit is None:
-            return await OrderStream.start(form, list_orders.stream(parsed.query), reader_timeout)
-        return await _page(list_orders, parsed, parsed.limit, form)
+        scope: Any = request.scope
+        with recorded_failure(audit, "listed", scope):
+            if parsed.limit is None:
+                chunks = recorded(scope, list_orders.stream(parsed.query))
+                return await OrderStream.start(form, chunks, reader_timeout)
+            page = await list_orders.page(parsed.query, parsed.limit, parsed.after)
+        record(audit, "listed", scope, map(_order_uid, page.orders))
+        return _response(page, parsed, form)
 
     return get_orders
 
 
-async def _page(
-    list_orders: ListOrders, parsed: ListRequest, limit: int, form: Form
-) -> RawResponse:
-    page = await list_orders.page(parsed.query, limit, parsed.after)
+def _response(page: Page, parsed: ListRequest, form: Form) -> RawResponse:
     link = ((b"link", parsed.next_link(page.next)),) if page.next else ()
     return RawResponse.of(form.join(page.orders), *link, *HEADERS, media_type=form.media_type)
 

@@ -9,6 +9,7 @@ from litestar.handlers import HTTPRouteHandler
 
 from orders.domain.order.model import Order
 from orders.domain.use_cases.publish_orders import PublishDocument
+from orders.entrypoints.audit import Audit
 from orders.entrypoints.http import request_id
 from orders.entrypoints.http.bodies import RequestBodies
 from orders.entrypoints.http.disconnection import Disconnection
@@ -17,12 +18,15 @@ from orders.entrypoints.http.docs.openapi.operation import documented
 from orders.entrypoints.http.docs.openapi.schemas import OrderUids
 from orders.entrypoints.http.orders.order_path import path_to
 from orders.entrypoints.http.problems import UNSUPPORTED_ENCODING, HTTPProblem
+from orders.entrypoints.http.request_audit import record, recorded_failure
 from orders.entrypoints.http.responses import NO_STORE, RawResponse
 from orders.entrypoints.http.routes import WRITE
 
 
-def route(publish: PublishDocument, bodies: RequestBodies) -> HTTPRouteHandler:
-    """Create the route; ``bodies`` reads the bodies."""
+def route(
+    publish: PublishDocument, bodies: RequestBodies, audit: Audit | None = None
+) -> HTTPRouteHandler:
+    """Create the route; ``bodies`` reads the bodies, ``audit`` as in ``create_app``."""
 
     @WRITE("/orders", **documented(operations.POST_ORDERS))
     async def post_orders(request: Request[Any, Any, Any]) -> RawResponse:
@@ -30,9 +34,12 @@ def route(publish: PublishDocument, bodies: RequestBodies) -> HTTPRouteHandler:
             detail = "bodies are read as they are, without Content-Encoding"
             raise HTTPProblem(UNSUPPORTED_ENCODING, detail)
         scope, receive = request.scope, request.receive
-        async with bodies.read(scope, receive) as document, Disconnection(receive) as has_left:
-            orders = await publish(document, request_id.as_message_header(scope), has_left)
-        body = msgspec.json.encode(OrderUids(tuple(order.order_uid for order in orders)))
+        with recorded_failure(audit, "sent", scope):
+            async with bodies.read(scope, receive) as document, Disconnection(receive) as has_left:
+                orders = await publish(document, request_id.as_message_header(scope), has_left)
+        uids = tuple(order.order_uid for order in orders)
+        record(audit, "sent", scope, uids)
+        body = msgspec.json.encode(OrderUids(uids))
         location = (b"location", _location(orders).encode())
         return RawResponse.of(body, location, NO_STORE, status=202)
 

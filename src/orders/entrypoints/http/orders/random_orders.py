@@ -9,10 +9,12 @@ from litestar.params import FromPath
 
 from orders.domain.order.document import encode
 from orders.domain.use_cases.publish_orders import PublishRandom
+from orders.entrypoints.audit import Audit
 from orders.entrypoints.http import request_id
 from orders.entrypoints.http.docs import operations
 from orders.entrypoints.http.docs.openapi.operation import documented
 from orders.entrypoints.http.problems import INVALID_REQUEST, HTTPProblem, ProblemError, UserMessage
+from orders.entrypoints.http.request_audit import record, recorded_failure
 from orders.entrypoints.http.responses import NO_STORE, RawResponse
 from orders.entrypoints.http.routes import READ_WITH_EFFECT, WRITE
 
@@ -20,12 +22,15 @@ _BY_GET = " GET does the same as POST, for use in links."
 _NATURAL = re.compile(r"[1-9][0-9]*")
 
 
-def routes(publish: PublishRandom, most: int) -> list[HTTPRouteHandler]:
-    """Create the routes; ``most`` is the largest amount."""
+def routes(publish: PublishRandom, most: int, audit: Audit | None = None) -> list[HTTPRouteHandler]:
+    """Create the routes; ``most`` is the largest amount, ``audit`` as in ``create_app``."""
 
     async def respond(request: Request[Any, Any, Any], amount: str) -> RawResponse:
         number = parse_amount(amount, most)
-        orders = await publish(number, request_id.as_message_header(request.scope))
+        scope: Any = request.scope
+        with recorded_failure(audit, "sent", scope):
+            orders = await publish(number, request_id.as_message_header(scope))
+        record(audit, "sent", scope, (order.order_uid for order in orders))
         return RawResponse.of(b"[" + b",".join(map(encode, orders)) + b"]", NO_STORE)
 
     by_post = operations.random_orders("post", most)

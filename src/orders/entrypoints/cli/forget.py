@@ -1,0 +1,66 @@
+"""The command `orders forget`."""
+
+import asyncio
+import sys
+from collections.abc import Sequence
+
+import click
+
+from orders.bootstrap import Container, build, open_all
+from orders.domain.errors import OrdersError
+from orders.entrypoints.audit import Audit, open_audit, operator
+from orders.entrypoints.startup import NEEDED_BY, settings_or_exit, start_logging
+
+_CHUNK = 500
+
+
+@click.command()
+@click.argument("order_uids", nargs=-1, metavar="UID...")
+@click.option("--stdin", "from_stdin", is_flag=True, help="Also read UIDs from stdin, one a line.")
+def forget(order_uids: tuple[str, ...], *, from_stdin: bool) -> None:
+    """Delete orders for good, and keep them from coming back.
+
+    They leave the database and the caches; API processes do not serve them any more a second later.
+    A tombstone stays, so that an order that is read from the topic again is not stored, whether or
+    not it was stored before. Repeating it is safe. Messages on the topics, backups and the logs of
+    the database still hold the data for a while: see docs/privacy.md.
+
+    \b
+    Examples:
+      orders forget b563feb7b2b84b6test
+      orders forget --stdin < uids.txt
+    """
+    uids = list(order_uids)
+    if from_stdin:
+        uids += filter(None, (line.rstrip("\r\n") for line in sys.stdin))
+    if not uids:
+        raise click.UsageError("no UID was given")
+    settings = settings_or_exit(NEEDED_BY["forget"])
+    start_logging(settings, "forget")
+    audit = open_audit(settings, "forget")
+    container = build(settings, "forget")
+    try:
+        stored = asyncio.run(_forget(container, uids, audit))
+    except OrdersError as error:
+        raise click.ClickException(f"{error}; run the same command again") from None
+    number = len(set(uids))
+    orders = "1 order" if number == 1 else f"{number} orders"
+    click.echo(f"forgot {orders}, of which {stored} {'was' if stored == 1 else 'were'} stored")
+    if not container.follow_tombstones().has_told_shared:
+        click.echo("the shared cache is down: it is emptied before it is used again", err=True)
+
+
+async def _forget(container: Container, uids: Sequence[str], audit: Audit | None) -> int:
+    stored = 0
+    async with open_all(*container.cache_resources(), container.database()):
+        use_case = container.forget_orders()
+        for start in range(0, len(uids), _CHUNK):
+            chunk = uids[start : start + _CHUNK]
+            outcome = "unavailable"
+            try:
+                stored += await use_case(chunk)
+                outcome = "ok"
+            finally:
+                if audit is not None:
+                    audit.record("forgot", chunk, operator(), outcome)
+    return stored

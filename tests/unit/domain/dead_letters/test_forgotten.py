@@ -1,0 +1,68 @@
+"""Which orders a dead letter names, and that those of forgotten ones are left out."""
+
+import json
+
+import pytest
+
+from orders.adapters.memory.dead_letter_reader import MemoryDeadLetterReader
+from orders.adapters.memory.dead_letters import MemoryDeadLetters
+from orders.adapters.memory.erasure import MemoryErasure
+from orders.adapters.memory.order_repository import MemoryOrderRepository
+from orders.domain.dead_letters import forgotten
+from orders.domain.dead_letters.forgotten import (
+    RememberedDeadLetters,
+    order_uids_in,
+    without_forgotten,
+)
+from orders.domain.errors import Unavailable
+from orders.domain.intake.messages import DeadLetter
+from tests import builders
+
+
+def named(value: bytes | None, key: bytes | None = None, offset: int = 0) -> DeadLetter:
+    return builders.dead_letter(offset, value=value, key=key)
+
+
+@pytest.mark.parametrize(
+    ("value", "key", "uids"),
+    [
+        (b'{"order_uid":"a","items":[]}', None, {"a"}),
+        (b'{"x":{"order_uid":"b"},"order_uid":"a"}', b"other", {"a"}),
+        (json.dumps({"order_uid": 'заказ "1"'}).encode(), None, {'заказ "1"'}),
+        (b'[{"order_uid":"a"},{"order_uid" : "b"}]', b"k", {"a", "b"}),
+        (b'{"order_uid":"a", broken', b"k", {"a"}),
+        (b'{"order_uid":5}', b"k", {"k"}),
+        (b"\xff", b"k", {"k"}),
+        (b"\xff", None, set()),
+        (None, b"k", {"k"}),
+        (b"[" * 100_000 + b'{"order_uid":"a"}', None, {"a"}),
+        (b'{"order_uid":"\\ud800"', b"", set()),
+    ],
+)
+def test_order_uids(value: bytes | None, key: bytes | None, uids: set[str]) -> None:
+    assert order_uids_in(named(value, key)) == uids
+
+
+async def test_only_those_whose_orders_are_all_forgotten_are_left_out() -> None:
+    erasure = MemoryErasure(MemoryOrderRepository())
+    await erasure.forget(["a", "b"])
+    gone = [named(b'{"order_uid":"a"}'), named(b'[{"order_uid":"a"},{"order_uid":"b"}]')]
+    kept = [named(b'[{"order_uid":"a"},{"order_uid":"c"}]'), named(b"?"), named(b"{}", b"c")]
+    assert await without_forgotten([*gone, *kept], erasure) == kept
+
+
+async def test_a_reader_without_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forgotten, "_CHUNK", 2)
+    topic = MemoryDeadLetters()
+    repository = MemoryOrderRepository()
+    erasure = MemoryErasure(repository)
+    reader = RememberedDeadLetters(MemoryDeadLetterReader(topic), erasure)
+    topic.written += [named(b'{"order_uid":"%d"}' % n, offset=n) for n in range(5)]
+    topic.written.append(None)
+    await erasure.forget(["1", "4"])
+    places = [entry.place[1] async for entry in reader.read()]
+    assert places == [0, 2, 3, 5]
+    assert await reader.approximate_count() == 6
+    repository.available = False
+    with pytest.raises(Unavailable):
+        [entry async for entry in reader.read()]

@@ -1,0 +1,64 @@
+"""The file of the audit log."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from orders.config import Settings
+from orders.entrypoints import audit as audits
+from orders.entrypoints.audit import AuditFile, open_audit, operator
+
+
+def lines(path: Path) -> list[str]:
+    return [json.loads(line)["event"] for line in path.read_text().splitlines()]
+
+
+def test_without_a_setting_there_is_none() -> None:
+    assert open_audit(Settings(), "api") is None
+
+
+def test_lines_are_appended_to_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "audit.log"
+    path.write_text('{"event":"before"}\n')
+    for process in ("api", "forget"):
+        opened = open_audit(Settings(audit_log=str(path)), process)
+        assert opened
+        opened.record("read", ["uid"], operator())
+    assert lines(path) == ["before", "read", "read"]
+    last = json.loads(path.read_text().splitlines()[-1])
+    assert last["who"].startswith("os:")
+    assert last["from"] == os.uname().nodename
+    assert last["process"] == "forget"
+
+
+def test_a_rotated_file_is_opened_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audits, "_CHECK_SECONDS", 0.0)
+    path = tmp_path / "audit.log"
+    write = AuditFile(path)
+    write(b'{"event":"old"}\n')
+    path.rename(tmp_path / "audit.log.1")
+    write(b'{"event":"new"}\n')
+    assert lines(path) == ["new"]
+    assert lines(tmp_path / "audit.log.1") == ["old"]
+
+
+def test_a_file_that_cannot_be_written_is_reported_once(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    write = AuditFile(folder / "audit.log")
+    with capture_logs() as logs:
+        write(b"{}\n")
+        write(b"{}\n")
+    assert [line["event"] for line in logs] == ["audit cannot be written"]
+    folder.mkdir()
+    write(b'{"event":"again"}\n')
+    assert lines(folder / "audit.log") == ["again"]
+
+
+def test_standard_output(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    opened = open_audit(Settings(audit_log="stdout"), "api")
+    assert opened
+    opened.record("read", ["uid"], {"from": "here"})
+    assert json.loads(capsysbinary.readouterr().out)["orders"] == ["uid"]

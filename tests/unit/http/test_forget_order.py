@@ -1,0 +1,143 @@
+"""DELETE /orders/{order_uid}, and what the audit log has of it and of other requests."""
+
+import hashlib
+import hmac
+
+import httpx
+import msgspec
+import pytest
+
+from orders.domain.order.document import encode
+from tests.http_examples import CROSS_SITE
+from tests.unit.http.harness import SETTINGS, Api, order, problem
+
+KEY = "a key of the operators"
+PERSONAL = encode(order()).decode()
+
+
+@pytest.fixture
+def api() -> Api:
+    return Api(is_cached=True)
+
+
+async def test_without_access_control_nobody_may(api: Api, client: httpx.AsyncClient) -> None:
+    await api.store(order())
+    found = problem(await client.delete("/orders/uid"), 403, "forbidden")
+    assert "orders forget" in found["detail"]
+    assert (await client.get("/orders/uid")).status_code == 200
+
+
+class TestWhoMay:
+    @pytest.fixture(autouse=True)
+    def _allowed(self, api: Api) -> None:
+        api.may_forget = True
+
+    async def test_a_forgotten_order_is_not_found_and_not_stored_again(
+        self, api: Api, client: httpx.AsyncClient
+    ) -> None:
+        await api.store(order("a/ж"), order("other"))
+        for _ in range(2):
+            answer = await client.delete("/orders/a%2F%D0%B6")
+            assert (answer.status_code, answer.content) == (204, b"")
+            assert answer.headers["cache-control"] == "no-store"
+            assert answer.headers["x-request-id"]
+            problem(await client.get("/orders/a%2F%D0%B6"), 404, "not-found")
+        tag = {"If-None-Match": "*"}
+        assert (await client.get("/orders/a%2F%D0%B6", headers=tag)).status_code == 404
+        assert [each["order_uid"] for each in (await client.get("/orders")).json()] == ["other"]
+        report = await api.repository.save_many([order("a/ж")])
+        assert report.forgotten == {"a/ж"}
+
+    async def test_one_that_was_never_stored(self, api: Api, client: httpx.AsyncClient) -> None:
+        assert (await client.delete("/orders/later")).status_code == 204
+        assert (await api.repository.save_many([order("later")])).forgotten == {"later"}
+
+    async def test_other_sites_may_not(self, client: httpx.AsyncClient) -> None:
+        problem(await client.delete("/orders/uid", headers=CROSS_SITE), 403, "cross-site")
+
+    async def test_the_store_is_down(self, api: Api, client: httpx.AsyncClient) -> None:
+        await api.store(order())
+        api.repository.available = False
+        problem(await client.delete("/orders/uid"), 503, "unavailable")
+        api.repository.available = True
+        assert (await client.delete("/orders/uid")).status_code == 204
+
+
+class TestAudit:
+    async def test_reads_lists_sends_and_deletions_are_recorded(
+        self, api: Api, client: httpx.AsyncClient
+    ) -> None:
+        api.may_forget = True
+        await api.store(order())
+        mine = {"X-Request-ID": "mine"}
+        await client.get("/orders/uid", headers=mine)
+        await client.head("/orders/uid", headers={"If-None-Match": "*"})
+        await client.get("/orders?limit=5")
+        await client.get("/orders")
+        await client.post("/orders", content=encode(order("sent")))
+        await client.delete("/orders/uid")
+        await client.get("/orders/uid")
+        await client.options("/orders/uid")
+        await client.get("/health/live")
+        found = [(line["event"], line["orders"], line["outcome"]) for line in api.audited]
+        assert found == [
+            ("read", ["uid"], "ok"),
+            ("read", ["uid"], "ok"),
+            ("listed", ["uid"], "ok"),
+            ("listed", ["uid"], "ok"),
+            ("sent", ["sent"], "ok"),
+            ("forgot", ["uid"], "ok"),
+            ("read", [], "not-found"),
+        ]
+        for line in api.audited:
+            assert line["from"] == "127.0.0.1"
+            assert line["logger"] == "orders.audit"
+            assert line["process"] == "api"
+            assert line["timestamp"].endswith("Z")
+            assert line["request_id"]
+        assert api.audited[0]["request_id"] == "mine"
+
+    async def test_failures_are_recorded_with_their_code(
+        self, api: Api, client: httpx.AsyncClient
+    ) -> None:
+        api.repository.available = api.publisher.available = False
+        await client.get("/orders/uid")
+        await client.get("/orders")
+        await client.get("/orders?limit=1")
+        await client.post("/orders", content=encode(order()))
+        await client.post("/orders", content=b"{}")
+        await client.post("/random/1")
+        await client.delete("/orders/uid")
+        found = [(line["event"], line["orders"], line["outcome"]) for line in api.audited]
+        assert found == [
+            ("read", [], "unavailable"),
+            ("listed", [], "unavailable"),
+            ("listed", [], "unavailable"),
+            ("sent", [], "unavailable"),
+            ("sent", [], "invalid"),
+            ("sent", [], "unavailable"),
+            ("forgot", [], "forbidden"),
+        ]
+
+    async def test_no_personal_data_is_in_it(self, api: Api, client: httpx.AsyncClient) -> None:
+        """Also not what a client asks for that is no order."""
+        await api.store(order())
+        await client.get("/orders")
+        await client.get("/orders/test@gmail.com")
+        await client.delete("/orders/test@gmail.com")
+        text = msgspec.json.encode(api.audited).decode()
+        for value in msgspec.json.decode(PERSONAL)["delivery"].values():
+            assert value not in text
+        assert [line["outcome"] for line in api.audited] == ["ok", "not-found", "forbidden"]
+
+    async def test_with_a_key_order_uids_are_hashed(self) -> None:
+        api = Api(settings=msgspec.structs.replace(SETTINGS, audit_key=KEY))
+        await api.store(order("заказ"))
+        async with api.client() as client:
+            await client.get("/orders/заказ")
+            await client.get("/orders/none")
+        names = [
+            hmac.new(KEY.encode(), uid.encode(), hashlib.sha256).hexdigest()[:32]
+            for uid in ("заказ", "none")
+        ]
+        assert [line["orders"] for line in api.audited] == [[name] for name in names]
