@@ -150,6 +150,59 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         _about("further port for health checks of the API; not set: none"),
     ] = None
     http_health_host: Annotated[_Text, _about("address of that port")] = "127.0.0.1"
+    http_auth: Annotated[
+        Literal["none", "keys", "jwt"],
+        Meta(extra=_choice("none", "keys", "jwt")),
+        _about("what clients of the API need: nothing, a key, or a JSON Web Token"),
+    ] = "none"
+    http_keys_file: Annotated[
+        str | None, _about("file of `orders keys`; read again when it changes")
+    ] = None
+    http_jwt_issuer: Annotated[str | None, _about("issuer of the tokens (`iss`)")] = None
+    http_jwt_audience: Annotated[str | None, _about("whom they are for (`aud`)")] = None
+    http_jwt_jwks: Annotated[
+        str | None, _about("the issuer's public keys (JWKS): file, or https:// URL")
+    ] = None
+    http_jwt_algorithms: Annotated[
+        str, _about("algorithms that tokens may be signed with, comma-separated")
+    ] = "RS256,ES256"
+    http_jwt_leeway: Annotated[
+        int,
+        Meta(ge=0, le=600, extra={"rule": "must be a whole number from 0 to 600"}),
+        _about("seconds that the issuer's clock may differ"),
+    ] = 30
+    http_session_secret: Annotated[
+        Annotated[str, Meta(min_length=32, extra={"rule": "must have 32 characters or more"})]
+        | None,
+        _about(
+            "signs sessions of the page, one for all API processes; not set: made at the start",
+            secret=True,
+        ),
+    ] = None
+    http_failure_limit: Annotated[
+        str, _about("wrong keys or tokens from one address, per worker")
+    ] = "30/minute"
+    http_rate_limit: Annotated[
+        str | None,
+        _about("requests of one key or address, per worker, such as 600/minute; not set: any"),
+    ] = None
+    http_concurrency_limit: Annotated[
+        Annotated[int, Meta(ge=1, extra={"rule": "must be a whole number of 1 or more"})] | None,
+        _about("requests of one key or address at a time, per worker; not set: any"),
+    ] = None
+    http_trusted_proxies: Annotated[
+        str | None,
+        _about(
+            "proxies whose X-Forwarded-For and -Proto are believed: addresses or networks, "
+            "comma-separated"
+        ),
+    ] = None
+    http_tls_certificate: Annotated[
+        str | None, _about("file with the API's certificate and its chain; not set: no TLS")
+    ] = None
+    http_tls_key: Annotated[str | None, _about("file with its key; not set: in the same file")] = (
+        None
+    )
     random_max: Annotated[_Count, _about("the most orders that one /random creates")] = 1000
     migrate_on_start: Annotated[
         bool,
@@ -180,6 +233,11 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """The names in ``http_allowed_hosts``."""
         names = (self.http_allowed_hosts or "").split(",")
         return tuple(name.strip(" []") for name in names if name.strip())
+
+    @property
+    def jwt_algorithms(self) -> tuple[str, ...]:
+        """The names in ``http_jwt_algorithms``."""
+        return tuple(name.strip() for name in self.http_jwt_algorithms.split(","))
 
     def __repr__(self) -> str:
         """Return a text without values, since some are secrets and a repr may be logged."""
@@ -330,7 +388,7 @@ def _raw(name: str, given: Mapping[str, str], faults: list[str]) -> str | None:
 
 def _joint_faults(values: Mapping[str, Any]) -> list[str]:
     """Check rules between settings."""
-    faults = _kafka_security_faults(values)
+    faults = [*_kafka_security_faults(values), *_access_faults(values)]
     topic, dlq_topic = (
         # Kafka takes . and _ for the same: of two such topics it creates only one.
         values.get(name, getattr(Settings(), name)).replace(".", "_")
@@ -389,11 +447,58 @@ def _kafka_security_faults(values: Mapping[str, Any]) -> list[str]:
     return faults
 
 
+def _access_faults(values: Mapping[str, Any]) -> list[str]:
+    """What is missing for the chosen ORDERS_HTTP_AUTH, and what it would not use."""
+    chosen = values.get("http_auth", Settings().http_auth)
+    needed = {"keys": _FOR_KEYS, "jwt": _FOR_TOKENS}
+    faults = [
+        f"{_variable(name)}: is required with ORDERS_HTTP_AUTH={chosen}"
+        for name in needed.get(chosen, ())
+        if name not in values
+    ]
+    faults += [
+        f"{_variable(name)}: needs ORDERS_HTTP_AUTH={auth}"
+        for auth, names in needed.items()
+        for name in names
+        if auth != chosen and name in values
+    ]
+    certificate, key = values.get("http_tls_certificate"), values.get("http_tls_key")
+    if certificate is None and key is not None:
+        faults.append("ORDERS_HTTP_TLS_KEY: needs ORDERS_HTTP_TLS_CERTIFICATE")
+    elif certificate is not None and (fault := addresses.key_fault(certificate, key, None)):
+        faults.append(f"ORDERS_HTTP_TLS_CERTIFICATE: {fault}")
+    return faults
+
+
+def _rate_fault(value: str) -> str | None:
+    from limits import parse_many  # noqa: PLC0415 (most commands need not load it)
+
+    try:
+        if all(rate.amount > 0 and rate.multiples > 0 for rate in parse_many(value)):
+            return None
+    except ValueError:
+        pass
+    return "must be limits such as 600/minute or 20/second;600/minute"
+
+
+def _algorithms_fault(value: str) -> str | None:
+    if {name.strip() for name in value.split(",")} <= _ALGORITHMS:
+        return None
+    return f"must be some of {', '.join(sorted(_ALGORITHMS))}, separated by commas"
+
+
 def _no_fault(_: str) -> str | None:
     return None
 
 
 _CLIENT_CERTIFICATE = ("kafka_ssl_certificate", "kafka_ssl_key", "kafka_ssl_key_password")
+_FOR_KEYS = ("http_keys_file",)
+_FOR_TOKENS = ("http_jwt_issuer", "http_jwt_audience", "http_jwt_jwks")
+# None with a shared secret: whoever can verify such a token could make one.
+_ALGORITHMS = {
+    *("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
+    *("ES256", "ES384", "ES512", "EdDSA"),
+}
 _FAULTS = {
     "postgres_dsn": addresses.postgres_fault,
     "postgres_read_dsn": addresses.postgres_fault,
@@ -404,6 +509,14 @@ _FAULTS = {
     "kafka_ssl_key": addresses.file_fault,
     "kafka_token_file": addresses.file_fault,
     "kafka_token_command": addresses.command_fault,
+    "http_keys_file": addresses.file_fault,
+    "http_jwt_jwks": addresses.file_or_https_fault,
+    "http_jwt_algorithms": _algorithms_fault,
+    "http_failure_limit": _rate_fault,
+    "http_rate_limit": _rate_fault,
+    "http_trusted_proxies": addresses.networks_fault,
+    "http_tls_certificate": addresses.file_fault,
+    "http_tls_key": addresses.file_fault,
 }
 _SHOWN: dict[str, Callable[[Any], str | None]] = {
     "postgres_dsn": addresses.shown_postgres,
@@ -412,6 +525,7 @@ _SHOWN: dict[str, Callable[[Any], str | None]] = {
     "kafka_sasl_password": lambda _: addresses.HIDDEN,
     "kafka_ssl_key_password": lambda _: addresses.HIDDEN,
     "kafka_token_command": lambda _: addresses.HIDDEN,
+    "http_session_secret": lambda _: addresses.HIDDEN,
 }
 
 

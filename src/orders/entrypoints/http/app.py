@@ -1,5 +1,7 @@
 """Assembles the ASGI application from the use cases."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
@@ -7,6 +9,10 @@ from litestar import Litestar, Request, Response
 
 from orders.config import Settings
 from orders.entrypoints.http import health, request_id, routes
+from orders.entrypoints.http.access import login
+from orders.entrypoints.http.access.access import Access
+from orders.entrypoints.http.access.door import AccessDoor
+from orders.entrypoints.http.access.principal import guard
 from orders.entrypoints.http.asgi_types import ASGIApp
 from orders.entrypoints.http.bodies import RequestBodies
 from orders.entrypoints.http.docs import api_docs
@@ -43,21 +49,30 @@ def create_app(
     settings = settings or Settings()
     hosts = AllowedHosts(settings.allowed_hosts)
     new_ids = request_id.IdSource()
-    framework = create_framework_app(use_cases, settings, reader_timeout)
-    app = LifespanGuard(RequestContextMiddleware(framework, new_ids, hosts), lifespan)
-    return GetOrder(app, use_cases.look_up, new_ids, hosts)
+    access = Access(settings)
+    framework = create_framework_app(use_cases, settings, reader_timeout, access)
+    app = LifespanGuard(
+        RequestContextMiddleware(framework, new_ids, hosts), partial(_open, lifespan, access)
+    )
+    get = GetOrder(app, use_cases.look_up, new_ids, hosts, is_protected=access.is_protected)
+    return AccessDoor(get, access, new_ids) if access.is_needed else get
 
 
 def create_framework_app(
-    use_cases: UseCases, settings: Settings, reader_timeout: float = READER_TIMEOUT
+    use_cases: UseCases,
+    settings: Settings,
+    reader_timeout: float = READER_TIMEOUT,
+    access: Access | None = None,
 ) -> Litestar:
     """Create the Litestar part: all routes but GET of one order, and the API documents."""
+    access = access or Access(settings)
     app = Litestar(
         [
             # Before the other routes of these paths, else Litestar adds OPTIONS of its own.
             routes.options("/orders", "GET, HEAD, OPTIONS, POST"),
             routes.options("/random/{amount:str}", "GET, OPTIONS, POST"),
-            *page_routes.routes(settings.random_max),
+            *page_routes.routes(settings.random_max, has_sessions=access.is_protected),
+            *(login.routes(access) if access.is_protected else ()),
             list_orders.route(use_cases.list_orders, reader_timeout),
             post_orders.route(
                 use_cases.publish_document,
@@ -66,17 +81,29 @@ def create_framework_app(
             *random_orders.routes(use_cases.publish_random, settings.random_max),
             *health.routes(use_cases.readiness),
         ],
+        guards=[guard] if access.is_protected else [],
         exception_handlers={Exception: _to_response},
         openapi_config=None,  # see openapi.schemas
         logging_config=None,
         debug=False,
         pdb_on_exception=False,
     )
-    for handler in api_docs.routes(
-        partial(openapi_document, app, get_order.DOCUMENTED), partial(asyncapi_document, settings)
-    ):
+    openapi = partial(
+        openapi_document,
+        app,
+        get_order.DOCUMENTED,
+        is_protected=access.is_protected,
+        is_limited=access.is_limited,
+    )
+    for handler in api_docs.routes(openapi, partial(asyncapi_document, settings)):
         app.register(handler)
     return app
+
+
+@asynccontextmanager
+async def _open(lifespan: Lifespan, access: Access) -> AsyncIterator[None]:
+    async with lifespan(), access.running():
+        yield
 
 
 def _to_response(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:

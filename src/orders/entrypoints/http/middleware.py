@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterable
-from http import HTTPMethod
+from http import HTTPMethod, HTTPStatus
 from time import perf_counter
 from typing import NoReturn
 
@@ -12,6 +12,7 @@ from structlog.contextvars import bind_contextvars
 
 from orders.domain.errors import OrdersError
 from orders.entrypoints.http import request_id as ids
+from orders.entrypoints.http.access.principal import logged_about
 from orders.entrypoints.http.asgi_types import ASGIApp, Message, Receive, Scope, Send
 from orders.entrypoints.http.error_responses import error_response
 from orders.entrypoints.http.origin_checks import AllowedHosts
@@ -106,9 +107,11 @@ def log_request(scope: Scope, status: int, began: float, request_id: bytes, **mo
 
     ``began`` is a value of ``perf_counter``.
     """
+    # A client that is limited has a line of its own, so that it cannot fill the log.
+    is_limited = status == HTTPStatus.TOO_MANY_REQUESTS
     # Clients poll for orders that do not exist yet, so such a 404 is a normal response.
     is_normal = status < _FIRST_ERROR or (status == _NOT_FOUND and "path_template" in scope)
-    quiet = is_normal and not more and not has_effect(scope)
+    quiet = is_limited or (is_normal and not more and not has_effect(scope))
     if quiet and not _stdlib_log.isEnabledFor(logging.DEBUG):
         return  # on the hot path: structlog would build the line before it drops it
     (_log.debug if quiet else _log.info)(
@@ -118,6 +121,7 @@ def log_request(scope: Scope, status: int, began: float, request_id: bytes, **mo
         status=status,
         ms=round((perf_counter() - began) * 1000, 1),
         request_id=request_id.decode(),
+        **logged_about(scope),
         **more,
     )
 

@@ -7,6 +7,7 @@ import msgspec
 
 from orders.domain.order.document import encode
 from orders.domain.order.queries import Cursor
+from orders.entrypoints.http.access.principal import NOTHING, READ, WRITE
 from orders.entrypoints.http.docs.openapi.examples import ORDER, ORDER_JSON, RANDOM_ORDER_JSON
 from orders.entrypoints.http.docs.openapi.operation import Operation
 from orders.entrypoints.http.docs.openapi.parts import array_of, content, headers, problems, ref
@@ -77,6 +78,7 @@ _NO_BROKER = (
 GET_ORDER = Operation(
     id="getOrder",
     tag="orders",
+    requires=READ,
     summary="One order",
     description="The order as it was sent, in canonical form. An order never changes, and nor does "
     "its ETag.",
@@ -127,6 +129,7 @@ GET_ORDER = Operation(
 LIST_ORDERS = Operation(
     id="listOrders",
     tag="orders",
+    requires=READ,
     summary="List orders",
     description="Newest first (by date_created, then by order_uid as bytes). Without limit and "
     "cursor all orders are streamed; if the transfer is aborted, the list is incomplete. A page "
@@ -157,6 +160,7 @@ LIST_ORDERS = Operation(
 POST_ORDERS = Operation(
     id="postOrders",
     tag="orders",
+    requires=WRITE,
     summary="Send orders to the topic",
     description="One order or an array, checked as a whole: either all orders are published, or "
     "none is and every fault is listed. They are stored soon after; repeating a request is safe. "
@@ -209,6 +213,7 @@ def random_orders(method: str, most: int, more: str = "") -> Operation:
     return Operation(
         id=f"{method}Random",
         tag="random",
+        requires=WRITE,
         summary="Create random orders and send them to the topic",
         description="Creates this many consistent orders; they are stored soon after." + more,
         parameters=(
@@ -244,6 +249,7 @@ def random_orders(method: str, most: int, more: str = "") -> Operation:
 LIVE = Operation(
     id="live",
     tag="health",
+    requires=NOTHING,
     summary="Is the process alive?",
     description="Does not check anything else.",
     responses={
@@ -269,6 +275,7 @@ def _readiness(description: str, state: str, **parts: Any) -> dict[str, Any]:
 READY = Operation(
     id="ready",
     tag="health",
+    requires=NOTHING,
     summary="Can it serve requests?",
     description="The state of each dependency, and since when. Without the database only cached "
     "orders are served; without Kafka or Redis reads continue.",

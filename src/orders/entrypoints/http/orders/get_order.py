@@ -8,6 +8,7 @@ from orders.domain.errors import NotFound
 from orders.domain.order.document import hex_digest
 from orders.domain.use_cases.look_up_order import LookUpOrder
 from orders.entrypoints.http import request_id as ids
+from orders.entrypoints.http.access.principal import ANY_KEY, READ, Requirement, require
 from orders.entrypoints.http.asgi_types import ASGIApp, Receive, Scope, Send
 from orders.entrypoints.http.docs.openapi.operation import RoutedOperation
 from orders.entrypoints.http.docs.operations import GET_ORDER
@@ -31,6 +32,8 @@ _ACCEPT_JSON = frozenset({b"*/*", b"application/json"})
 """The usual values of Accept, which need not be parsed."""
 _OFFERED = (JSON.decode(),)
 _METHODS = "GET, HEAD, OPTIONS"
+_REQUIRES: dict[str, Requirement] = {"GET": READ, "HEAD": READ}
+"""The scope that each method takes; any key is enough to be told that there is no such method."""
 _SLASH = ord("/")  # finding a number in bytes is faster than finding bytes
 _ALLOW = (b"allow", _METHODS.encode())
 
@@ -42,16 +45,24 @@ class GetOrder:
     different uids look alike. Routing and request objects would also cost ten times as much as
     looking up an order that this process has cached (docs/performance.md).
 
-    ``new_ids`` makes the ids of requests that come without one.
+    ``new_ids`` makes the ids of requests that come without one. With ``is_protected``, each method
+    requires what ``_REQUIRES`` says.
     """
 
     def __init__(
-        self, app: ASGIApp, look_up: LookUpOrder, new_ids: ids.IdSource, hosts: AllowedHosts
+        self,
+        app: ASGIApp,
+        look_up: LookUpOrder,
+        new_ids: ids.IdSource,
+        hosts: AllowedHosts,
+        *,
+        is_protected: bool = False,
     ) -> None:
         self._app = app
         self._look_up = look_up
         self._ids = new_ids
         self._hosts = hosts
+        self._is_protected = is_protected
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request; an error becomes a problem response."""
@@ -65,6 +76,8 @@ class GetOrder:
         request_id = self._ids.taken_or_made(sent) if ids.HEADER in given else self._ids.new()
         try:
             self._hosts.check(sent, given)
+            if self._is_protected:
+                require(scope, _REQUIRES.get(scope["method"], ANY_KEY))
             order_uid = _order_uid(scope, path[len(PREFIX) :])
             if order_uid is None:
                 status, headers, body = 204, (_ALLOW, *NO_PAGE), b""
