@@ -35,7 +35,7 @@ class _Expiry(click.ParamType):  # type: ignore[type-arg]
             self.fail("not a time: 2027-01-31, 2027-01-31T12:00:00Z, 90d", param, ctx)
         if moment <= now:
             self.fail("this time is over", param, ctx)
-        return moment
+        return moment.replace(microsecond=0)
 
 
 _file_option: Callable[[Callable[..., None]], Callable[..., None]] = click.option(

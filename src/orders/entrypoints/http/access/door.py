@@ -18,7 +18,7 @@ from orders.entrypoints.http.error_responses import error_response
 from orders.entrypoints.http.middleware import begin_request, complete_headers, log_request
 from orders.entrypoints.http.responses import RawResponse
 
-UNLIMITED = frozenset({"/health/live", "/health/ready"})
+UNLIMITED = frozenset({"/health/live", "/health/ready", "/metrics"})
 """Paths that need no key and have no limit: a probe that is refused would restart the process."""
 
 
@@ -36,6 +36,9 @@ class AccessDoor:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request within the limits of its client."""
+        if scope["type"] == "websocket":  # there are none, and Litestar would answer like HTTP
+            await send({"type": "websocket.close", "code": 1008})
+            return
         if scope["type"] != "http" or scope["path"] in UNLIMITED:
             await self._app(scope, receive, send)
             return

@@ -35,7 +35,7 @@ class Keys:
         self._by_id: dict[str, Grant] = {}
         self._version: object = None
         self._reported: str | None = None
-        self._load()
+        self.reload()
 
     def known(self, credential: bytes) -> Grant | None:
         """See ``Authenticator.known``."""
@@ -67,9 +67,9 @@ class Keys:
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(self._watch_seconds)
-            await in_daemon_thread(self._load)  # the file may be on a network
+            await in_daemon_thread(self.reload)  # the file may be on a network
 
-    def _load(self) -> None:
+    def reload(self) -> None:
         """Read the file if it has changed."""
         version = _version_of(self._path)
         if version == self._version and version is not None:

@@ -36,6 +36,9 @@ class BoundedCounters(Storage):
         self._most = most
         self._counters: OrderedDict[str, tuple[int, float]] = OrderedDict()
 
+    def __len__(self) -> int:
+        return len(self._counters)
+
     @property
     def base_exceptions(self) -> type[Exception]:
         """See ``Storage``."""

@@ -46,9 +46,7 @@ class Tokens:
 
     def known(self, credential: bytes) -> Grant | None:
         """See ``Authenticator.known``."""
-        if self._generation != self._keys.generation:
-            self._verified.clear()
-            self._generation = self._keys.generation
+        self._forget_old()
         name = hashlib.sha256(credential).digest()
         grant = self._verified.get(name)
         if grant is not None:
@@ -85,6 +83,7 @@ class Tokens:
         except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError):
             raise Denied("not valid") from None
         grant = self._grant(claims)
+        self._forget_old()
         self._verified[hashlib.sha256(credential).digest()] = grant
         if len(self._verified) > VERIFIED_TOKENS:
             self._verified.popitem(last=False)
@@ -104,6 +103,12 @@ class Tokens:
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
+
+    def _forget_old(self) -> None:
+        """Forget what was verified with other keys than the present ones."""
+        if self._generation != self._keys.generation:
+            self._verified.clear()
+            self._generation = self._keys.generation
 
     def _grant(self, claims: dict[str, Any]) -> Grant:
         subject = claims["sub"]

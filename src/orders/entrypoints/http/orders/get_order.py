@@ -28,12 +28,18 @@ _CACHE_CONTROL = (b"cache-control", b"private, max-age=3600")
 """Orders never change, but hold personal data: only private caches may keep them, for an hour."""
 _TYPE = (b"content-type", JSON)
 _CACHEABLE = (_CACHE_CONTROL, *NO_PAGE)
+_REVALIDATED = (
+    (b"cache-control", b"private, no-cache"),
+    (b"vary", b"authorization, cookie"),
+    *NO_PAGE,
+)
+"""The same where access is controlled: a browser asks each time whether it may still show it."""
 _ACCEPT_JSON = frozenset({b"*/*", b"application/json"})
 """The usual values of Accept, which need not be parsed."""
 _OFFERED = (JSON.decode(),)
 _METHODS = "GET, HEAD, OPTIONS"
 _REQUIRES: dict[str, Requirement] = {"GET": READ, "HEAD": READ}
-"""The scope that each method takes; any key is enough to be told that there is no such method."""
+"""The scope that each method takes; for OPTIONS any key is enough."""
 _SLASH = ord("/")  # finding a number in bytes is faster than finding bytes
 _ALLOW = (b"allow", _METHODS.encode())
 
@@ -63,6 +69,7 @@ class GetOrder:
         self._ids = new_ids
         self._hosts = hosts
         self._is_protected = is_protected
+        self._cacheable = _REVALIDATED if is_protected else _CACHEABLE
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request; an error becomes a problem response."""
@@ -76,9 +83,9 @@ class GetOrder:
         request_id = self._ids.taken_or_made(sent) if ids.HEADER in given else self._ids.new()
         try:
             self._hosts.check(sent, given)
+            order_uid = _order_uid(scope, path[len(PREFIX) :])
             if self._is_protected:
                 require(scope, _REQUIRES.get(scope["method"], ANY_KEY))
-            order_uid = _order_uid(scope, path[len(PREFIX) :])
             if order_uid is None:
                 status, headers, body = 204, (_ALLOW, *NO_PAGE), b""
             else:
@@ -93,11 +100,11 @@ class GetOrder:
                     acceptable(sent, _OFFERED)
                 tag = tag_of(digest)
                 if b"if-none-match" in given and is_known(sent, tag):
-                    status, headers, body = 304, ((b"etag", tag), *_CACHEABLE), b""
+                    status, headers, body = 304, ((b"etag", tag), *self._cacheable), b""
                 else:
                     status = 200
                     length = b"%d" % len(body)
-                    headers = ((b"content-length", length), (b"etag", tag), _TYPE, *_CACHEABLE)
+                    headers = ((b"content-length", length), (b"etag", tag), _TYPE, *self._cacheable)
             headers = (*headers, (ids.HEADER, request_id))
         except Exception as error:  # noqa: BLE001 (each has a response)
             begin_request(scope, request_id)
