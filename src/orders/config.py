@@ -172,8 +172,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         _about("seconds that the issuer's clock may differ"),
     ] = 30
     http_session_secret: Annotated[
-        Annotated[str, Meta(min_length=32, extra={"rule": "must have 32 characters or more"})]
-        | None,
+        Annotated[str, Meta(min_length=32)] | None,
+        Meta(extra={"rule": "must have 32 characters or more"}),
         _about(
             "signs sessions of the page, one for all API processes; not set: made at the start",
             secret=True,
@@ -187,7 +187,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         _about("requests of one key or address, per worker, such as 600/minute; not set: any"),
     ] = None
     http_concurrency_limit: Annotated[
-        Annotated[int, Meta(ge=1, extra={"rule": "must be a whole number of 1 or more"})] | None,
+        Annotated[int, Meta(ge=1)] | None,
+        Meta(extra={"rule": "must be a whole number of 1 or more"}),
         _about("requests of one key or address at a time, per worker; not set: any"),
     ] = None
     http_trusted_proxies: Annotated[
@@ -474,7 +475,7 @@ def _rate_fault(value: str) -> str | None:
     from limits import parse_many  # noqa: PLC0415 (most commands need not load it)
 
     try:
-        if all(rate.amount > 0 and rate.multiples > 0 for rate in parse_many(value)):
+        if all(rate.amount > 0 for rate in parse_many(value)):
             return None
     except ValueError:
         pass

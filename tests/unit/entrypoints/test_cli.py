@@ -48,7 +48,7 @@ def test_help_loads_no_command() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["api", "config", "consumer", "dev", "doctor", "generate", "health", "migrate"]
+    "name", ["api", "config", "consumer", "dev", "doctor", "generate", "health", "keys", "migrate"]
 )
 def test_every_command_has_help_with_an_example(name: str) -> None:
     shown = run(name, "--help")

@@ -24,6 +24,19 @@ def new_key(path: Path, *scopes: ScopeName, expires: datetime | None = None) -> 
     return stored.id, key
 
 
+def write(path: Path, content: bytes | str) -> None:
+    """Put this into the file; here, so that tests of the event loop need not."""
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def content(path: Path) -> bytes:
+    return path.read_bytes()
+
+
+def remove(path: Path) -> None:
+    path.unlink()
+
+
 def protected(path: Path, **more: Any) -> Settings:
     """Settings of an API with the keys in this file."""
     changes = {"http_auth": "keys", "http_keys_file": str(path), **more}

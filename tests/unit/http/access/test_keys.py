@@ -16,7 +16,16 @@ from orders.entrypoints.http.access.credentials import MAX_BYTES, Denied, bearer
 from orders.entrypoints.http.access.key_file import ApiKey, KeyFileError
 from orders.entrypoints.http.access.keys import Keys
 from orders.entrypoints.http.access.principal import SCOPES
-from tests.unit.http.access.access_harness import NOW, app, client_from, new_key, protected
+from tests.unit.http.access.access_harness import (
+    NOW,
+    app,
+    client_from,
+    content,
+    new_key,
+    protected,
+    remove,
+    write,
+)
 from tests.unit.http.access.access_harness import bearer as header
 from tests.unit.http.harness import problem
 from tests.waiting import until
@@ -212,14 +221,14 @@ GOOD = (
     ],
 )
 def test_files_that_are_none(path: Path, content: str) -> None:
-    path.write_text(content)
+    write(path, content)
     with pytest.raises(KeyFileError) as caught:
         key_file.read(path)
     assert len(str(caught.value)) < 60
 
 
 def test_bytes_that_are_no_text(path: Path) -> None:
-    path.write_bytes(b'{"keys": [\xff]}')
+    write(path, b'{"keys": [\xff]}')
     with pytest.raises(KeyFileError):
         key_file.read(path)
 
@@ -267,13 +276,13 @@ async def test_a_broken_file_keeps_the_keys_and_is_logged_once(path: Path, key: 
     with structlog.testing.capture_logs() as lines:
         keys = Keys(path, watch_seconds=0.01)
         async with keys.running():
-            good = path.read_bytes()
-            path.write_text("{")
+            good = content(path)
+            write(path, "{")
             await until(lambda: "keys cannot be read" in {line["event"] for line in lines})
-            path.unlink()
+            remove(path)
             await until(lambda: [x["event"] for x in lines].count("keys cannot be read") == 2)
             assert keys.known(key.encode()) is not None
-            path.write_bytes(good)
+            write(path, good)
             await until(lambda: [line["event"] for line in lines].count("keys read") == 2)
     failed = [line for line in lines if line["event"] == "keys cannot be read"]
     assert [line["kept"] for line in failed] == [1, 1]

@@ -26,7 +26,7 @@ from tests.unit.http.harness import SETTINGS, Api, problem
 def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     """Sets the time of the limits."""
     now = [1000.0]
-    monkeypatch.setattr(limiting.time, "time", lambda: now[0])
+    monkeypatch.setattr(f"{limiting.__name__}.time.time", lambda: now[0])
 
     def set_to(moment: float) -> None:
         now[0] = moment
@@ -111,7 +111,7 @@ def test_counters_are_bounded_and_never_too_high(steps: list[tuple[int, float]])
     counters = BoundedCounters(most)
     seen: dict[str, list[float]] = {}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(limiting.time, "time", lambda: now)
+        patch.setattr(f"{limiting.__name__}.time.time", lambda: now)
         for client, pause in steps:
             now += pause
             name = str(client)
@@ -201,6 +201,11 @@ async def guessed(path: Path) -> AsyncIterator[tuple[httpx.AsyncClient, str, Any
 
 async def test_guessing_ends_soon(guessed: tuple[httpx.AsyncClient, str, Any]) -> None:
     client, key, served = guessed
+    with structlog.testing.capture_logs() as lines:
+        await client.get("/orders", headers=bearer("wrong"))
+    assert {line["event"] for line in lines if line["log_level"] != "debug"} == {
+        "client is limited"
+    }
     for url in ("/orders", "/orders/uid", "/"):
         refused = await client.get(url, headers=bearer("wrong"))
         problem(refused, 429, "rate-limited")

@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -20,8 +21,10 @@ from tests.unit.http.access.access_harness import (
     app,
     bearer,
     client_from,
+    content,
     new_key,
     protected,
+    write,
 )
 from tests.unit.http.harness import Api, problem
 from tests.unit.http.test_page import POLICY, Tags, policy
@@ -91,8 +94,8 @@ async def test_a_session_has_the_scopes_that_the_key_has_now(path: Path, key: st
     async with client_from(app(protected(path, http_session_secret=SECRET))) as client:
         await log_in(client, key)
         cookie = client.cookies[COOKIE]
-    text = path.read_text().replace("orders:read", "orders:write")
-    path.write_text(text)
+    text = content(path).decode().replace("orders:read", "orders:write")
+    write(path, text)
     async with client_from(app(protected(path, http_session_secret=SECRET))) as client:
         answer = await client.get("/orders", headers={"Cookie": f"{COOKIE}={cookie}"})
     problem(answer, 403, "forbidden")
@@ -251,11 +254,11 @@ def test_no_claim_can_be_changed() -> None:
 
 
 def test_it_ends_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = sessions.time()
+    now = time.time()
     value = value_of(session().begin(GRANT, is_secure=False))
-    monkeypatch.setattr(sessions, "time", lambda: now + SECONDS - 10)
+    monkeypatch.setattr(f"{sessions.__name__}.time", lambda: now + SECONDS - 10)
     assert recalled(value) is not None
-    monkeypatch.setattr(sessions, "time", lambda: now + SECONDS + 10)
+    monkeypatch.setattr(f"{sessions.__name__}.time", lambda: now + SECONDS + 10)
     assert recalled(value) is None
 
 

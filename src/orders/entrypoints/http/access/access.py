@@ -49,22 +49,20 @@ class Access:
     async def verified(self, authenticator: Authenticator, credential: bytes, client: str) -> Grant:
         """Return what a key or token gives.
 
-        A client that has presented too many wrong ones is refused, unless this one is known: other
-        clients behind the same address go on.
+        A valid one is never refused because of wrong ones from the same address, which other
+        clients may share.
 
         Raises:
             Denied: it is not valid.
-            HTTPProblem: 429, after too many failures.
+            HTTPProblem: likewise, and there were too many such from this address.
             Unavailable: tokens cannot be verified now.
         """
         grant = authenticator.known(credential)
         if grant is None:
-            who = group(client)
-            self._failures.check(who)
             try:
                 grant = await authenticator.verify(credential)
             except Denied:
-                self._failures.count(who)
+                self._failures.count(group(client))
                 raise
         return grant
 

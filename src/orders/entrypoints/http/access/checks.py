@@ -8,6 +8,7 @@ from orders.config import Settings
 from orders.domain.ports import Finding
 from orders.entrypoints.http.access.key_file import KeyFileError, read
 
+_RENEWAL_DAYS = 14
 _PART, _WHAT = "configuration", "access"
 
 
@@ -44,6 +45,8 @@ def findings(settings: Settings) -> list[Finding]:
             "set ORDERS_HTTP_TLS_CERTIFICATE, or a proxy in front and ORDERS_HTTP_TRUSTED_PROXIES"
         )
         found.append(Finding(_PART, "tls", "warning", text, advice))
+    if settings.http_tls_certificate is not None:
+        found.append(_of_certificate(Path(settings.http_tls_certificate)))
     return found
 
 
@@ -57,6 +60,23 @@ def _of_keys(settings: Settings) -> Finding:
         advice = "create one: `orders keys new --help`"
         return Finding(_PART, _WHAT, "problem", "no key is valid: nobody is let in", advice)
     return Finding(_PART, _WHAT, "ok", f"valid keys: {len(valid)} of {len(keys)}")
+
+
+def _of_certificate(path: Path) -> Finding:
+    # Imported here: `orders api` needs it for tokens alone.
+    from cryptography.x509 import load_pem_x509_certificate  # noqa: PLC0415
+
+    ends = load_pem_x509_certificate(path.read_bytes()).not_valid_after_utc
+    days = (ends - datetime.now(UTC)).days
+    text = f"the certificate is valid until {ends:%Y-%m-%d}"
+    advice = "renew it, and restart the API"
+    if days < 0:
+        return Finding(
+            _PART, "tls", "problem", f"the certificate has expired: {ends:%Y-%m-%d}", advice
+        )
+    if days < _RENEWAL_DAYS:
+        return Finding(_PART, "tls", "warning", text, advice)
+    return Finding(_PART, "tls", "ok", text)
 
 
 def _is_encrypted(settings: Settings) -> bool:

@@ -104,15 +104,6 @@ class Rates:
         if exceeded:
             raise self._refused(exceeded, client)
 
-    def check(self, client: str) -> None:
-        """Count nothing while limits are not reached.
-
-        Raises:
-            HTTPProblem: a limit is reached.
-        """
-        if any(not self._limiter.test(rate, client) for rate in self._rates):
-            self.count(client)
-
     def _refused(self, exceeded: Sequence[RateLimitItem], client: str) -> HTTPProblem:
         for rate in exceeded:
             if self._counters.get(rate.key_for(client)) == rate.amount + 1:
