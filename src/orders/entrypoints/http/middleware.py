@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterable
-from http import HTTPMethod, HTTPStatus
+from http import HTTPMethod
 from time import perf_counter
 from typing import NoReturn
 
@@ -33,6 +33,7 @@ _METHODS = frozenset(HTTPMethod)
 _HEALTH = "/health/"
 _FIRST_ERROR = 400
 _NOT_FOUND = 404
+_TOO_MANY_REQUESTS = 429
 
 _log = structlog.get_logger("orders.http")
 _stdlib_log = logging.getLogger("orders.http")
@@ -107,11 +108,11 @@ def log_request(scope: Scope, status: int, began: float, request_id: bytes, **mo
 
     ``began`` is a value of ``perf_counter``.
     """
-    # A client that is limited has a line of its own, so that it cannot fill the log.
-    is_limited = status == HTTPStatus.TOO_MANY_REQUESTS
     # Clients poll for orders that do not exist yet, so such a 404 is a normal response.
     is_normal = status < _FIRST_ERROR or (status == _NOT_FOUND and "path_template" in scope)
-    quiet = is_limited or (is_normal and not more and not has_effect(scope))
+    quiet = is_normal and not more and not has_effect(scope)
+    # A client that is limited has a line of its own, and must not fill the log.
+    quiet = quiet or status == _TOO_MANY_REQUESTS
     if quiet and not _stdlib_log.isEnabledFor(logging.DEBUG):
         return  # on the hot path: structlog would build the line before it drops it
     (_log.debug if quiet else _log.info)(

@@ -153,6 +153,8 @@ async def test_the_login_page(client: httpx.AsyncClient, language: str, title: s
     assert tags.only("input", name="order")["value"] == "a&b"
     assert tags.only("input", name="key")["type"] == "password"
     assert not [tag for tag, _ in tags.found if tag == "script"]
+    other = "en" if language == "ru" else "ru"
+    assert tags.only("a", hreflang=other)["href"] == f"/language/{other}?order=a%26b"
 
 
 @pytest.mark.parametrize(

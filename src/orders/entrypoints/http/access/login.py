@@ -15,8 +15,8 @@ from orders.entrypoints.http.access.sessions import end
 from orders.entrypoints.http.asgi_types import Scope
 from orders.entrypoints.http.bodies import RequestBodies
 from orders.entrypoints.http.page import document
-from orders.entrypoints.http.page.home_page import page_path, requested_order
-from orders.entrypoints.http.page.languages import VARY, language_of, translations
+from orders.entrypoints.http.page.home_page import page_path, requested_order, switch_path
+from orders.entrypoints.http.page.languages import LANGUAGES, VARY, language_of, translations
 from orders.entrypoints.http.responses import NO_STORE, Header, RawResponse
 from orders.entrypoints.http.routes import READ, WRITE
 
@@ -62,10 +62,12 @@ def routes(access: Access) -> Iterable[HTTPRouteHandler]:
 
 def _page(scope: Scope, order_uid: str, fault: str = "", status: int = 200) -> RawResponse:
     language = language_of(scope["headers"])
+    other = next(one for one in LANGUAGES if one != language)
     body = document.rendered(
         "login.html",
         language,
         order_uid=order_uid,
+        switch_path=switch_path(other, order_uid),
         fault=translations(language)[fault] if fault else "",
     )
     return RawResponse.of(
