@@ -1,7 +1,7 @@
 """Keys in the header: which are taken, what is said about others, and how the file is kept up."""
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -314,3 +314,21 @@ def test_a_replaced_secret_of_kubernetes_is_another_version(tmp_path: Path) -> N
     keys.reload()
     assert keys.known(first.encode()) is None
     assert keys.known(second.encode()) is not None
+
+
+async def test_a_look_that_fails_is_not_the_last_one(
+    path: Path, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine out of threads, for example: afterwards keys are still revoked."""
+    failures = iter([RuntimeError("can't start new thread")] * 3)
+
+    async def in_thread(work: Callable[[], None]) -> None:
+        for failure in failures:
+            raise failure
+        work()
+
+    monkeypatch.setattr(f"{Keys.__module__}.in_daemon_thread", in_thread)
+    keys = Keys(path, watch_seconds=0.01)
+    async with keys.running():
+        key_file.edit(path, lambda _: ())
+        await until(lambda: keys.known(key.encode()) is None)

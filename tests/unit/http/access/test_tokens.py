@@ -5,11 +5,15 @@ import base64
 import hashlib
 import hmac
 import json
+import socket
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from email.message import Message
+from http.client import IncompleteRead
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError, URLError
 
 import httpx
 import jwt
@@ -417,3 +421,60 @@ async def test_the_page_takes_a_token_and_its_session_ends_with_it(jwks: Path) -
         assert 590 < int(age.removeprefix("Max-Age=")) <= 630
         assert (await client.get("/orders")).status_code == 200
         assert isinstance(client, httpx.AsyncClient)
+
+
+JSON_VALUES = st.none() | st.booleans() | st.integers() | st.text(max_size=20)
+JWK_NAMES = ["kty", "crv", "alg", "use", "kid", "n", "e", "x", "y", "k", "d", "oth", "key_ops"]
+JWK_VALUES = JSON_VALUES | st.sampled_from(
+    ["RSA", "EC", "OKP", "oct", "P-256", "Ed25519", "RS256", "ES256", "EdDSA", "AQAB", "AA", "sig"]
+)
+ALL_ALGORITHMS = ["RS256", "PS512", "ES256", "ES384", "EdDSA"]
+
+
+@given(st.lists(st.dictionaries(st.sampled_from(JWK_NAMES), JWK_VALUES) | JSON_VALUES, max_size=4))
+def test_no_key_of_the_issuer_breaks_the_others(strange: list[Any]) -> None:
+    found = signing_keys._usable([*strange, public(RSA, kid="rsa")], ALL_ALGORITHMS)
+    assert ("rsa", "RS256") in found
+
+
+@given(st.binary(max_size=50) | st.text(max_size=50).map(str.encode))
+def test_what_is_no_jwks_is_refused(content_given: bytes) -> None:
+    with pytest.raises(ValueError, match=r"not a JWKS|no key"):
+        signing_keys._usable(signing_keys._published(content_given), ALL_ALGORITHMS)
+
+
+async def test_a_fetch_that_fails_in_an_unforeseen_way_is_not_the_last_one(
+    jwks: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failures = iter([RuntimeError("can't start new thread")])
+
+    async def in_thread(work: Callable[[], bytes]) -> bytes:
+        for failure in failures:
+            raise failure
+        return work()
+
+    monkeypatch.setattr(signing_keys, "in_daemon_thread", in_thread)
+    with structlog.testing.capture_logs() as lines:
+        keys = SigningKeys(str(jwks), ["RS256"], 0.01)
+        async with Tokens(keys, ISSUER, AUDIENCE, ["RS256"], 0).running():
+            await until(lambda: keys.generation == 1)
+    assert lines[0]["reason"] == "failed with RuntimeError"
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (HTTPError("https://i/secret", 503, "busy", Message(), None), "status 503"),
+        (URLError(TimeoutError()), "no answer in time"),
+        (
+            URLError(socket.gaierror(-2, "Name or service not known")),
+            "the name of the host is not known",
+        ),
+        (URLError(ConnectionRefusedError(111, "Connection refused")), "connection refused"),
+        (URLError("no host given"), "the connection failed"),
+        (FileNotFoundError(2, "No such file or directory"), "no such file or directory"),
+        (IncompleteRead(b"secret"), "failed with IncompleteRead"),
+    ],
+)
+def test_reasons_hold_no_address_and_no_content(error: Exception, reason: str) -> None:
+    assert signing_keys._reason(error) == reason

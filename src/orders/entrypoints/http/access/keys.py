@@ -67,7 +67,10 @@ class Keys:
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(self._watch_seconds)
-            await in_daemon_thread(self.reload)  # the file may be on a network
+            try:
+                await in_daemon_thread(self.reload)  # the file may be on a network
+            except Exception:  # else no key could be revoked any more
+                log.exception("unforeseen error")
 
     def reload(self) -> None:
         """Read the file if it has changed."""

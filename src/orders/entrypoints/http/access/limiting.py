@@ -107,7 +107,7 @@ class Rates:
     def _refused(self, exceeded: Sequence[RateLimitItem], client: str) -> HTTPProblem:
         for rate in exceeded:
             if self._counters.get(rate.key_for(client)) == rate.amount + 1:
-                log.warning("client is limited", of=self._what, client=client, limit=str(rate))
+                log.info("client is limited", of=self._what, client=client, limit=str(rate))
         end = max(self._limiter.get_window_stats(rate, client).reset_time for rate in exceeded)
         return _problem(f"too many {self._what} in this time", math.ceil(end - time.time()))
 

@@ -10,7 +10,7 @@ from litestar.handlers import HTTPRouteHandler
 
 from orders.entrypoints.http.access.access import Access
 from orders.entrypoints.http.access.credentials import Denied, is_sane
-from orders.entrypoints.http.access.principal import NOTHING, client_of, declared
+from orders.entrypoints.http.access.principal import NOTHING, attach_principal, client_of, declared
 from orders.entrypoints.http.access.sessions import end
 from orders.entrypoints.http.asgi_types import Scope
 from orders.entrypoints.http.bodies import RequestBodies
@@ -51,6 +51,7 @@ def routes(access: Access) -> Iterable[HTTPRouteHandler]:
                 grant = await access.verified(authenticator, credential, client_of(scope))
         if grant is None:
             return _page(scope, order_uid, "error_text_login", status=401)
+        attach_principal(scope, grant.principal)  # for the log
         return _redirect(page_path(order_uid), sessions.begin(grant, is_secure=_is_secure(scope)))
 
     @WRITE("/logout", **_OPEN)

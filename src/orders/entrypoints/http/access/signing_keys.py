@@ -6,7 +6,6 @@ import ssl
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
@@ -86,7 +85,7 @@ class SigningKeys:
                 content = await in_daemon_thread(lambda: _content(self._source))
             published = _published(content)
             keys = _usable(published, self._algorithms)
-        except (OSError, ValueError, HTTPException) as error:  # TimeoutError is an OSError
+        except Exception as error:  # noqa: BLE001 (the next attempt may succeed)
             self._report(_reason(error))
             return
         if published != self._published:
@@ -167,16 +166,21 @@ def _usable(published: list[Any], algorithms: Sequence[str]) -> dict[tuple[str |
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, HTTPError):
-        return f"status {error.code}"
-    if isinstance(error, URLError):
-        error = error.reason if isinstance(error.reason, Exception) else OSError()
-    if isinstance(error, TimeoutError):
-        return "no answer in time"
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"the certificate is not trusted ({error.verify_message})"
-    if isinstance(error, socket.gaierror):
-        return "the name of the host is not known"
-    if isinstance(error, OSError):
-        return (error.strerror or "the connection failed").lower()
-    return str(error) if isinstance(error, ValueError) else "not HTTP"
+    if isinstance(error, URLError) and isinstance(error.reason, Exception):
+        error = error.reason
+    match error:
+        case HTTPError():
+            reason = f"status {error.code}"
+        case TimeoutError():
+            reason = "no answer in time"
+        case ssl.SSLCertVerificationError():
+            reason = f"the certificate is not trusted ({error.verify_message})"
+        case socket.gaierror():
+            reason = "the name of the host is not known"
+        case OSError():
+            reason = (error.strerror or "the connection failed").lower()
+        case ValueError():
+            reason = str(error)
+        case _:
+            reason = f"failed with {type(error).__name__}"
+    return reason
