@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -332,6 +332,13 @@ def orders_api(folder: Path, **settings: str) -> Iterator[Path]:
         assert process.wait(20) == 0
 
 
+def https_answers(url: str, context: ssl.SSLContext) -> bool:
+    try:
+        return httpx.get(url, verify=context, timeout=20).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
 def test_tls(tmp_path: Path) -> None:
     authority = Authority(tmp_path / "authority")
     certificate, key = authority.issue_files()
@@ -340,14 +347,8 @@ def test_tls(tmp_path: Path) -> None:
     trusting = ssl.create_default_context(cafile=authority.file)
     url = f"https://127.0.0.1:{port}"
     with orders_api(tmp_path, **tls) as log:
-
-        def answers() -> bool:
-            try:
-                return httpx.get(url + "/health/live", verify=trusting).status_code == 200
-            except httpx.TransportError:
-                return False
-
-        wait_until(answers, 20, "it answers", log.read_text)
+        live = url + "/health/live"
+        wait_until(lambda: https_answers(live, trusting), 20, "it answers", log.read_text)
         assert httpx.get(url + "/orders", verify=trusting).json() == []
         asked = subprocess.run(
             [sys.executable, "-m", "orders", "health", "api"],
@@ -365,6 +366,18 @@ def test_tls(tmp_path: Path) -> None:
         old.maximum_version = ssl.TLSVersion.TLSv1_2
         assert httpx.get(url + "/health/live", verify=old).status_code == 200
         assert "Traceback" not in log.read_text()
+
+
+def test_handshakes_that_never_end_keep_no_connection_from_others(tmp_path: Path) -> None:
+    certificate, key = Authority(tmp_path / "authority").issue_files()
+    port = free_port()
+    tls = {"TLS_CERTIFICATE": certificate, "TLS_KEY": key, "PORT": str(port)}
+    url, blindly = f"https://127.0.0.1:{port}/health/live", ssl._create_unverified_context()
+    with orders_api(tmp_path, **tls, MAX_CONNECTIONS="5") as log, ExitStack() as stack:
+        wait_until(lambda: https_answers(url, blindly), 20, "it answers", log.read_text)
+        for _ in range(300):
+            stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=20))
+        assert https_answers(url, blindly)
 
 
 def test_files_of_tls_that_do_not_fit_are_one_line(tmp_path: Path) -> None:
