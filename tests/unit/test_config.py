@@ -350,7 +350,11 @@ def test_the_bound_on_the_topic_of_dead_letters_leaves_room_for_that_of_replays(
     assert kafka.replays_topic == kafka.dlq_topic + REPLAYS
 
 
-JWT = {"HTTP_AUTH": "jwt", "HTTP_JWT_ISSUER": "https://i", "HTTP_JWT_AUDIENCE": "orders"}
+JWT: dict[str, Any] = {
+    "HTTP_AUTH": "jwt",
+    "HTTP_JWT_ISSUER": "https://i",
+    "HTTP_JWT_AUDIENCE": "orders",
+}
 
 
 @pytest.mark.parametrize(

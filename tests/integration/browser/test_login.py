@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from orders.entrypoints.http.access import key_file
+from orders.entrypoints.http.access.principal import READ, WRITE, ScopeName
 from tests.integration.browser.browsing import Window
 from tests.integration.http.access_server import serving
 from tests.integration.http.server_process import ServerProcess
@@ -35,7 +36,7 @@ def protected(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Protected]:
         yield Protected(server, path)
 
 
-def known_key(protected: Protected, *scopes: key_file.ScopeName) -> tuple[str, str]:
+def known_key(protected: Protected, *scopes: ScopeName) -> tuple[str, str]:
     """A new key, once both workers know it."""
     server, before = protected.server, protected.server.log.count('"event":"keys read"')
     found = new_key(protected.path, *scopes)
@@ -90,15 +91,15 @@ def test_log_in_look_up_and_log_out(
 def test_what_the_key_may_not_do_is_said(
     protected: Protected, open_window: Callable[..., Window]
 ) -> None:
-    for scope, title in (("orders:write", "Нет прав"), ("orders:read", "Заказ: o1")):
-        _, key = known_key(protected, scope)  # type: ignore[arg-type]
+    for scope, title in ((WRITE, "Нет прав"), (READ, "Заказ: o1")):
+        _, key = known_key(protected, scope)
         window = open_window(protected.server.url)
         page = window.open("o1")
         page.get_by_label("Ключ").fill(key)
         page.keyboard.press("Enter")
         expect(window.heading).to_have_text(title)
         page.locator("#random button").click()
-        told = "Создано заказов" if scope == "orders:write" else "не разрешено отправлять заказы"
+        told = "Создано заказов" if scope == WRITE else "не разрешено отправлять заказы"
         expect(page.locator("#random-note")).to_contain_text(told)
 
 

@@ -7,6 +7,7 @@ from typing import Any, get_args
 import httpx
 import jsonschema
 import pytest
+import schemathesis
 from litestar.routes import HTTPRoute
 
 from orders.entrypoints.http.access.access import Access
@@ -92,6 +93,7 @@ async def test_every_operation_is_refused_without_its_scope(path: Path) -> None:
 async def test_every_operation_declares_its_scope_in_the_document(path: Path) -> None:
     _, key = new_key(path, "orders:read")
     described = await document(protected(path), key)
+    schemathesis.openapi.from_dict(described).validate()
     schemes = described["components"]["securitySchemes"]
     assert schemes["bearer"]["scheme"] == "bearer"
     assert schemes["session"] == schemes["session"] | {"in": "cookie", "name": "orders-session"}
