@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from orders.entrypoints.http.access import key_file
-from orders.entrypoints.http.access.principal import READ, WRITE, ScopeName
+from orders.entrypoints.http.access.scopes import READ, WRITE, ScopeName
 from tests.integration.browser.browsing import Window
 from tests.integration.http.access_server import serving
 from tests.integration.http.server_process import ServerProcess

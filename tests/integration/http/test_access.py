@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 
 from orders.entrypoints.http.access import key_file
-from orders.entrypoints.http.access.principal import SCOPES
+from orders.entrypoints.http.access.scopes import SCOPES
 from tests.integration.http.access_server import serving
 from tests.integration.http.server_process import ServerProcess
 from tests.integration.kafka.certificates import Authority

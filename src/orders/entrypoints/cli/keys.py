@@ -10,7 +10,7 @@ import msgspec
 
 from orders.entrypoints.http.access import key_file
 from orders.entrypoints.http.access.key_file import ApiKey, KeyFileError
-from orders.entrypoints.http.access.principal import ScopeName
+from orders.entrypoints.http.access.scopes import ScopeName
 
 _LONGEST_NAME = 100
 

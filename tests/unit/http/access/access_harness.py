@@ -11,7 +11,7 @@ import msgspec
 
 from orders.config import Settings
 from orders.entrypoints.http.access import key_file
-from orders.entrypoints.http.access.principal import ScopeName
+from orders.entrypoints.http.access.scopes import ScopeName
 from tests.unit.http.harness import SETTINGS, Api
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)

@@ -15,7 +15,7 @@ from orders.entrypoints.http.access import key_file
 from orders.entrypoints.http.access.credentials import MAX_BYTES, Denied, bearer
 from orders.entrypoints.http.access.key_file import ApiKey, KeyFileError
 from orders.entrypoints.http.access.keys import Keys
-from orders.entrypoints.http.access.principal import SCOPES
+from orders.entrypoints.http.access.scopes import SCOPES
 from tests.unit.http.access.access_harness import (
     NOW,
     app,

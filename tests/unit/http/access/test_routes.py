@@ -11,7 +11,7 @@ import schemathesis
 from litestar.routes import HTTPRoute
 
 from orders.entrypoints.http.access.access import Access
-from orders.entrypoints.http.access.principal import (
+from orders.entrypoints.http.access.scopes import (
     ANY_KEY,
     NOTHING,
     SCOPES,

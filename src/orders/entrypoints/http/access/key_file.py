@@ -19,7 +19,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
-from orders.entrypoints.http.access.principal import ScopeName
+from orders.entrypoints.http.access.scopes import ScopeName
 
 MAX_BYTES = 1_000_000
 _PREFIX = "orders"

@@ -10,7 +10,8 @@ from litestar.handlers import HTTPRouteHandler
 
 from orders.entrypoints.http.access.access import Access
 from orders.entrypoints.http.access.credentials import Denied, is_sane
-from orders.entrypoints.http.access.principal import NOTHING, attach_principal, client_of, declared
+from orders.entrypoints.http.access.principal import attach_principal, client_of
+from orders.entrypoints.http.access.scopes import NOTHING, declared
 from orders.entrypoints.http.access.sessions import end
 from orders.entrypoints.http.asgi_types import Scope
 from orders.entrypoints.http.bodies import RequestBodies

@@ -1,30 +1,18 @@
 """Who sends a request, what it may do, and from where it comes."""
 
-from typing import Any, Literal, get_args
+from typing import Literal
 
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 from msgspec import Struct
 
+from orders.entrypoints.http.access.scopes import ANY_KEY, NOTHING, Requirement, requirement_of
 from orders.entrypoints.http.asgi_types import Scope
 from orders.entrypoints.http.problems import FORBIDDEN, UNAUTHORIZED, HTTPProblem
-
-ScopeName = Literal["orders:read", "orders:write", "orders:admin"]
-READ: ScopeName = "orders:read"
-WRITE: ScopeName = "orders:write"
-ADMIN: ScopeName = "orders:admin"
-SCOPES: tuple[ScopeName, ...] = get_args(ScopeName)
-"""All scopes. None of them implies another."""
-
-Requirement = ScopeName | Literal["any key", "nothing"]
-"""What a route requires: a scope, a valid key of any scope, or nothing."""
-ANY_KEY: Literal["any key"] = "any key"
-NOTHING: Literal["nothing"] = "nothing"
 
 Denial = Literal["missing", "malformed", "not valid", "expired"]
 """Why a request has no principal. It is logged, and the client is not told."""
 
-_OPT = "access"
 _PRINCIPAL = "orders.principal"
 _CLIENT = "orders.client"
 _DENIAL = "orders.denial"
@@ -110,17 +98,6 @@ def require(scope: Scope, requirement: Requirement) -> None:
             f"this takes the scope {requirement}",
             headers=[(b"www-authenticate", challenge.encode())],
         )
-
-
-def declared(requirement: Requirement) -> dict[str, Any]:
-    """Return the ``opt`` of a route with this requirement."""
-    return {_OPT: requirement}
-
-
-def requirement_of(opt: dict[str, Any]) -> Requirement:
-    """Return the requirement in the ``opt`` of a route; any key where none is declared."""
-    found: Requirement = opt.get(_OPT, ANY_KEY)
-    return found
 
 
 def guard(connection: ASGIConnection, handler: BaseRouteHandler) -> None:  # type: ignore[type-arg]

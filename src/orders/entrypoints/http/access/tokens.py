@@ -11,7 +11,8 @@ from typing import Any
 import jwt
 
 from orders.entrypoints.http.access.credentials import Claims, Denied, Grant
-from orders.entrypoints.http.access.principal import SCOPES, Principal
+from orders.entrypoints.http.access.principal import Principal
+from orders.entrypoints.http.access.scopes import SCOPES
 from orders.entrypoints.http.access.signing_keys import SigningKeys
 
 VERIFIED_TOKENS = 1000

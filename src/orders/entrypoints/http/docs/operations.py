@@ -7,7 +7,7 @@ import msgspec
 
 from orders.domain.order.document import encode
 from orders.domain.order.queries import Cursor
-from orders.entrypoints.http.access.principal import NOTHING, READ, WRITE
+from orders.entrypoints.http.access.scopes import NOTHING, READ, WRITE
 from orders.entrypoints.http.docs.openapi.examples import ORDER, ORDER_JSON, RANDOM_ORDER_JSON
 from orders.entrypoints.http.docs.openapi.operation import Operation
 from orders.entrypoints.http.docs.openapi.parts import array_of, content, headers, problems, ref

@@ -8,7 +8,8 @@ from orders.domain.errors import NotFound
 from orders.domain.order.document import hex_digest
 from orders.domain.use_cases.look_up_order import LookUpOrder
 from orders.entrypoints.http import request_id as ids
-from orders.entrypoints.http.access.principal import ANY_KEY, READ, Requirement, require
+from orders.entrypoints.http.access.principal import require
+from orders.entrypoints.http.access.scopes import ANY_KEY, READ, Requirement
 from orders.entrypoints.http.asgi_types import ASGIApp, Receive, Scope, Send
 from orders.entrypoints.http.docs.openapi.operation import RoutedOperation
 from orders.entrypoints.http.docs.operations import GET_ORDER

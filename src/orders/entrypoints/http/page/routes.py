@@ -7,7 +7,7 @@ from litestar import Request
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
-from orders.entrypoints.http.access.principal import NOTHING, declared
+from orders.entrypoints.http.access.scopes import NOTHING, declared
 from orders.entrypoints.http.page import home_page
 from orders.entrypoints.http.page.assets import PREFIX, by_path
 from orders.entrypoints.http.page.languages import LANGUAGES, set_language_cookie

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from litestar import Litestar
 from litestar.routes import HTTPRoute
 
-from orders.entrypoints.http.access.principal import ANY_KEY, NOTHING, Requirement
+from orders.entrypoints.http.access.scopes import ANY_KEY, NOTHING, Requirement
 from orders.entrypoints.http.access.sessions import COOKIE
 from orders.entrypoints.http.docs.openapi.operation import Operation, RoutedOperation, operation_of
 from orders.entrypoints.http.docs.openapi.parts import merged, problems

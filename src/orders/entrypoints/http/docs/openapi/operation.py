@@ -4,7 +4,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from orders.entrypoints.http.access.principal import Requirement, declared
+from orders.entrypoints.http.access.scopes import Requirement, declared
 
 _KEY = "operation"
 
