@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -86,6 +87,19 @@ async def test_a_session_ends_when_the_key_is_revoked(path: Path, key: str) -> N
     new_key(path, "orders:read")
     later = app(protected(path, http_session_secret=SECRET))
     async with client_from(later) as client:
+        answer = await client.get("/orders", headers={"Cookie": f"{COOKIE}={cookie}"})
+    problem(answer, 401, "unauthorized")
+
+
+async def test_a_session_is_not_that_of_a_later_key_with_the_same_id(path: Path, key: str) -> None:
+    settings = protected(path, http_session_secret=SECRET)
+    async with client_from(app(settings)) as client:
+        await log_in(client, key)
+        cookie = client.cookies[COOKIE]
+    (stored,) = key_file.read(path)
+    replaced = msgspec.structs.replace(stored, sha256="0" * 64)
+    key_file.edit(path, lambda _: (replaced,))
+    async with client_from(app(settings)) as client:
         answer = await client.get("/orders", headers={"Cookie": f"{COOKIE}={cookie}"})
     problem(answer, 401, "unauthorized")
 
