@@ -9,7 +9,7 @@ from orders.domain.order.document import hex_digest
 from orders.domain.use_cases.look_up_order import LookUpOrder
 from orders.entrypoints.http import request_id as ids
 from orders.entrypoints.http.access.principal import require
-from orders.entrypoints.http.access.scopes import ANY_KEY, READ, Requirement
+from orders.entrypoints.http.access.scopes import ADMIN, ANY_KEY, READ, Requirement
 from orders.entrypoints.http.asgi_types import ASGIApp, Receive, Scope, Send
 from orders.entrypoints.http.docs.openapi.operation import RoutedOperation
 from orders.entrypoints.http.docs.operations import GET_ORDER
@@ -39,8 +39,8 @@ _ACCEPT_JSON = frozenset({b"*/*", b"application/json"})
 """The usual values of Accept, which need not be parsed."""
 _OFFERED = (JSON.decode(),)
 _METHODS = "GET, HEAD, OPTIONS"
-_REQUIRES: dict[str, Requirement] = {"GET": READ, "HEAD": READ}
-"""The scope that each method takes; for OPTIONS any key is enough."""
+_REQUIRES: dict[str, Requirement] = {"GET": READ, "HEAD": READ, "OPTIONS": ANY_KEY}
+"""What each method takes; any other takes ``orders:admin``."""
 _SLASH = ord("/")  # finding a number in bytes is faster than finding bytes
 _ALLOW = (b"allow", _METHODS.encode())
 
@@ -86,7 +86,7 @@ class GetOrder:
             self._hosts.check(sent, given)
             order_uid = _order_uid(scope, path[len(PREFIX) :])
             if self._is_protected:
-                require(scope, _REQUIRES.get(scope["method"], ANY_KEY))
+                require(scope, _REQUIRES.get(scope["method"], ADMIN))
             if order_uid is None:
                 status, headers, body = 204, (_ALLOW, *NO_PAGE), b""
             else:
