@@ -113,7 +113,7 @@ sbom: $(RUNTIME)/.ready ## list what the image holds in dist/orders.cdx.json (Cy
 	$(BIN)/cyclonedx-py environment $(RUNTIME)/bin/python --pyproject pyproject.toml \
 		--output-reproducible --output-file dist/orders.cdx.json
 
-notices: $(RUNTIME)/.ready ## write THIRD_PARTY.md: licences of what the image holds
+notices: $(RUNTIME)/.ready ## write THIRD_PARTY.md: licences of what the image holds (PYTHON=that of the image)
 	$(BIN)/python -m releases notices $(RUNTIME)/bin/python
 
 # Advisories come over the network, so this is no part of check. What cannot be audited is a failure: an

@@ -132,8 +132,8 @@ MUTATION_CHECKS = (
     MutationCheck(
         "what was read before an order was forgotten is not served afterwards",
         "adapters/read_path/order_reader.py",
-        "kept = self._local.without_forgotten(found, as_of)\n        if kept:",
-        "kept = found\n        if kept:",
+        "kept = self._local.without_forgotten(found, as_of)\n        _count",
+        "kept = found\n        _count",
         "tests/unit/domain/use_cases/test_forgetting.py"
         "::test_a_look_up_that_read_it_before_does_not_bring_it_back",
     ),

@@ -5,6 +5,7 @@ import shlex
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Literal
 from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit
@@ -193,8 +194,42 @@ def log_file_fault(value: str) -> str | None:
     return None
 
 
+def file_or_https_fault(value: str) -> str | None:
+    """Return what is wrong with the path of a file or an https:// URL, or None.
+
+    Without TLS only this machine is accepted: whoever is between could exchange the content.
+    """
+    scheme, separator, rest = value.partition("://")
+    if not separator:
+        return file_fault(value)
+    host = rest.partition("/")[0]
+    if _is_host(host):
+        name = urlsplit("//" + host).hostname or ""
+        if scheme == "https" or (scheme == "http" and is_loopback(name)):
+            return None
+    return "must be the path of a file, or an https:// URL without a login"
+
+
+def networks_fault(value: str) -> str | None:
+    """Return what is wrong with a list of addresses and networks, or None."""
+    try:
+        for each in value.split(","):
+            ip_network(each.strip())
+    except ValueError:
+        return "must be addresses or networks such as 10.0.0.0/8, separated by commas"
+    return None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches a server that listens on ``host``."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def key_fault(certificate: str, key: str | None, password: str | None) -> str | None:
-    """Return what is wrong with a client's certificate and its key in files in PEM, or None."""
+    """Return what is wrong with a certificate and its key in files in PEM, or None."""
     import ssl  # noqa: PLC0415 (as above)
 
     if any(_file_fault("", path) for path in (certificate, key)):

@@ -166,6 +166,60 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Meta(extra={"rule": "must be true or false"}),
         _about("GET /metrics on the API's port too, not on that for health checks alone"),
     ] = True
+    http_auth: Annotated[
+        Literal["none", "keys", "jwt"],
+        Meta(extra=_choice("none", "keys", "jwt")),
+        _about("what clients of the API need: nothing, a key, or a JSON Web Token"),
+    ] = "none"
+    http_keys_file: Annotated[
+        str | None, _about("file of `orders keys`; read again when it changes")
+    ] = None
+    http_jwt_issuer: Annotated[str | None, _about("issuer of the tokens (`iss`)")] = None
+    http_jwt_audience: Annotated[str | None, _about("whom they are for (`aud`)")] = None
+    http_jwt_jwks: Annotated[
+        str | None, _about("the issuer's public keys (JWKS): file, or https:// URL")
+    ] = None
+    http_jwt_algorithms: Annotated[
+        str, _about("algorithms that tokens may be signed with, comma-separated")
+    ] = "RS256,ES256"
+    http_jwt_leeway: Annotated[
+        int,
+        Meta(ge=0, le=600, extra={"rule": "must be a whole number from 0 to 600"}),
+        _about("seconds that the issuer's clock may differ"),
+    ] = 30
+    http_session_secret: Annotated[
+        Annotated[str, Meta(min_length=32)] | None,
+        Meta(extra={"rule": "must have 32 characters or more"}),
+        _about(
+            "signs sessions of the page, one for all API processes; not set: made at the start",
+            secret=True,
+        ),
+    ] = None
+    http_failure_limit: Annotated[
+        str, _about("wrong keys or tokens from one address, per worker")
+    ] = "30/minute"
+    http_rate_limit: Annotated[
+        str | None,
+        _about("requests of one key or address, per worker, such as 600/minute; not set: any"),
+    ] = None
+    http_concurrency_limit: Annotated[
+        Annotated[int, Meta(ge=1)] | None,
+        Meta(extra={"rule": "must be a whole number of 1 or more"}),
+        _about("requests of one key or address at a time, per worker; not set: any"),
+    ] = None
+    http_trusted_proxies: Annotated[
+        str | None,
+        _about(
+            "proxies whose X-Forwarded-For and -Proto are believed: addresses or networks, "
+            "comma-separated"
+        ),
+    ] = None
+    http_tls_certificate: Annotated[
+        str | None, _about("file with the API's certificate and its chain; not set: no TLS")
+    ] = None
+    http_tls_key: Annotated[str | None, _about("file with its key; not set: in the same file")] = (
+        None
+    )
     random_max: Annotated[_Count, _about("the most orders that one /random creates")] = 1000
     migrate_on_start: Annotated[
         bool,
@@ -216,6 +270,11 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """The names in ``http_allowed_hosts``."""
         names = (self.http_allowed_hosts or "").split(",")
         return tuple(name.strip(" []") for name in names if name.strip())
+
+    @property
+    def jwt_algorithms(self) -> tuple[str, ...]:
+        """The names in ``http_jwt_algorithms``."""
+        return tuple(name.strip() for name in self.http_jwt_algorithms.split(","))
 
     def __repr__(self) -> str:
         """Return a text without values, since some are secrets and a repr may be logged."""
@@ -366,7 +425,7 @@ def _raw(name: str, given: Mapping[str, str], faults: list[str]) -> str | None:
 
 def _joint_faults(values: Mapping[str, Any]) -> list[str]:
     """Check rules between settings."""
-    faults = _kafka_security_faults(values)
+    faults = [*_kafka_security_faults(values), *_access_faults(values)]
     if values.get("tracing") and not all(map(_is_installed, _TRACING_PACKAGES)):
         faults.append("ORDERS_TRACING: needs packages that are missing: install orders[tracing]")
     topic, dlq_topic = (
@@ -434,12 +493,59 @@ def _is_installed(module: str) -> bool:
         return False
 
 
+def _access_faults(values: Mapping[str, Any]) -> list[str]:
+    """What is missing for the chosen ORDERS_HTTP_AUTH, and what it would not use."""
+    chosen = values.get("http_auth", Settings().http_auth)
+    needed = {"keys": _FOR_KEYS, "jwt": _FOR_TOKENS}
+    faults = [
+        f"{_variable(name)}: is required with ORDERS_HTTP_AUTH={chosen}"
+        for name in needed.get(chosen, ())
+        if name not in values
+    ]
+    faults += [
+        f"{_variable(name)}: needs ORDERS_HTTP_AUTH={auth}"
+        for auth, names in needed.items()
+        for name in names
+        if auth != chosen and name in values
+    ]
+    certificate, key = values.get("http_tls_certificate"), values.get("http_tls_key")
+    if certificate is None and key is not None:
+        faults.append("ORDERS_HTTP_TLS_KEY: needs ORDERS_HTTP_TLS_CERTIFICATE")
+    elif certificate is not None and (fault := addresses.key_fault(certificate, key, None)):
+        faults.append(f"ORDERS_HTTP_TLS_CERTIFICATE: {fault}")
+    return faults
+
+
+def _rate_fault(value: str) -> str | None:
+    from limits import parse_many  # noqa: PLC0415 (most commands need not load it)
+
+    try:
+        if all(rate.amount > 0 for rate in parse_many(value)):
+            return None
+    except ValueError:
+        pass
+    return "must be limits such as 600/minute or 20/second;600/minute"
+
+
+def _algorithms_fault(value: str) -> str | None:
+    if {name.strip() for name in value.split(",")} <= _ALGORITHMS:
+        return None
+    return f"must be some of {', '.join(sorted(_ALGORITHMS))}, separated by commas"
+
+
 def _no_fault(_: str) -> str | None:
     return None
 
 
 _TRACING_PACKAGES = ("opentelemetry.sdk.trace", "opentelemetry.exporter.otlp.proto.http")
 _CLIENT_CERTIFICATE = ("kafka_ssl_certificate", "kafka_ssl_key", "kafka_ssl_key_password")
+_FOR_KEYS = ("http_keys_file",)
+_FOR_TOKENS = ("http_jwt_issuer", "http_jwt_audience", "http_jwt_jwks")
+# None with a shared secret: whoever can verify such a token could make one.
+_ALGORITHMS = {
+    *("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
+    *("ES256", "ES384", "ES512", "EdDSA"),
+}
 _FAULTS = {
     "postgres_dsn": addresses.postgres_fault,
     "postgres_read_dsn": addresses.postgres_fault,
@@ -451,6 +557,14 @@ _FAULTS = {
     "kafka_token_file": addresses.file_fault,
     "kafka_token_command": addresses.command_fault,
     "audit_log": addresses.log_file_fault,
+    "http_keys_file": addresses.file_fault,
+    "http_jwt_jwks": addresses.file_or_https_fault,
+    "http_jwt_algorithms": _algorithms_fault,
+    "http_failure_limit": _rate_fault,
+    "http_rate_limit": _rate_fault,
+    "http_trusted_proxies": addresses.networks_fault,
+    "http_tls_certificate": addresses.file_fault,
+    "http_tls_key": addresses.file_fault,
 }
 _SHOWN: dict[str, Callable[[Any], str | None]] = {
     "postgres_dsn": addresses.shown_postgres,
@@ -460,6 +574,7 @@ _SHOWN: dict[str, Callable[[Any], str | None]] = {
     "kafka_ssl_key_password": lambda _: addresses.HIDDEN,
     "kafka_token_command": lambda _: addresses.HIDDEN,
     "audit_key": lambda _: addresses.HIDDEN,
+    "http_session_secret": lambda _: addresses.HIDDEN,
 }
 
 

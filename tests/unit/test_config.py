@@ -135,6 +135,27 @@ def test_every_fault_is_told_at_once_by_name_and_rule_and_without_the_value() ->
         ("KAFKA_TOPIC", "orders.dlq.replays"),
         ("KAFKA_DLQ_TOPIC", "x" * 242),
         ("KAFKA_INSTANCE_ID", "a b"),
+        ("HTTP_AUTH", "basic"),
+        ("HTTP_AUTH", "keys"),
+        ("HTTP_KEYS_FILE", str(CERTIFICATE)),
+        ("HTTP_JWT_ISSUER", "https://login.example"),
+        ("HTTP_JWT_ALGORITHMS", "none"),
+        ("HTTP_JWT_ALGORITHMS", "RS256,HS256"),
+        ("HTTP_JWT_ALGORITHMS", "RS256,"),
+        ("HTTP_JWT_LEEWAY", "-1"),
+        ("HTTP_JWT_LEEWAY", "601"),
+        ("HTTP_SESSION_SECRET", "hunter2"),
+        ("HTTP_RATE_LIMIT", "600"),
+        ("HTTP_RATE_LIMIT", "0/minute"),
+        ("HTTP_RATE_LIMIT", "600/fortnight"),
+        ("HTTP_FAILURE_LIMIT", "-1/minute"),
+        ("HTTP_CONCURRENCY_LIMIT", "0"),
+        ("HTTP_TRUSTED_PROXIES", "proxy.example"),
+        ("HTTP_TRUSTED_PROXIES", "10.0.0.1/8"),
+        ("HTTP_TRUSTED_PROXIES", "10.0.0.1,"),
+        ("HTTP_TLS_CERTIFICATE", "/nowhere/cert.pem"),
+        ("HTTP_TLS_CERTIFICATE", str(CERTIFICATE)),
+        ("HTTP_TLS_KEY", str(CERTIFICATE)),
     ],
 )
 def test_what_is_refused(name: str, value: str) -> None:
@@ -339,3 +360,58 @@ def test_tracing_needs_its_packages(monkeypatch: pytest.MonkeyPatch) -> None:
         "ORDERS_TRACING: needs packages that are missing: install orders[tracing]",
     )
     assert not settings().tracing
+
+
+JWT: dict[str, Any] = {
+    "HTTP_AUTH": "jwt",
+    "HTTP_JWT_ISSUER": "https://i",
+    "HTTP_JWT_AUDIENCE": "orders",
+}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "https://login.example/jwks",
+        "https://login.example:8443/a/b?c=d",
+        "http://127.0.0.1:8000/jwks",
+        "http://[::1]/jwks",
+        "http://localhost/jwks",
+        str(CERTIFICATE),
+    ],
+)
+def test_sources_of_signing_keys(source: str) -> None:
+    assert settings(**JWT, HTTP_JWT_JWKS=source).http_jwt_jwks == source
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "http://login.example/jwks",
+        "http://127.0.0.1.evil.example/jwks",
+        "http://localhost@evil.example/jwks",
+        "https://user:hunter2@login.example/jwks",
+        "https:///jwks",
+        "https://",
+        "ftp://127.0.0.1/jwks",
+        "file:///etc/passwd",
+        "/nowhere/jwks.json",
+    ],
+)
+def test_sources_that_are_refused(source: str) -> None:
+    (fault,) = faults(**JWT, HTTP_JWT_JWKS=source)
+    assert fault.startswith("ORDERS_HTTP_JWT_JWKS: ")
+    assert "hunter2" not in fault
+
+
+def test_the_secret_of_sessions_is_hidden() -> None:
+    secret = "hunter2" * 8
+    assert secret not in str(shown(settings(HTTP_SESSION_SECRET=secret)))
+
+
+def test_everything_that_a_way_of_access_needs_is_named() -> None:
+    assert [fault.partition(":")[0] for fault in faults(HTTP_AUTH="jwt")] == [
+        "ORDERS_HTTP_JWT_ISSUER",
+        "ORDERS_HTTP_JWT_AUDIENCE",
+        "ORDERS_HTTP_JWT_JWKS",
+    ]

@@ -48,7 +48,7 @@ def test_help_loads_no_command() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["api", "config", "consumer", "dev", "doctor", "generate", "health", "migrate"]
+    "name", ["api", "config", "consumer", "dev", "doctor", "generate", "health", "keys", "migrate"]
 )
 def test_every_command_has_help_with_an_example(name: str) -> None:
     shown = run(name, "--help")
@@ -143,3 +143,15 @@ def test_shards_are_for_distributing() -> None:
     result = run("migrate", "--shards", "8")
     assert result.exit_code == 2
     assert "--shards is for --distribute" in result.output
+
+
+def test_a_file_of_keys_that_is_none_is_told_without_a_server(tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    path.write_text("hunter2")
+    keys = {"ORDERS_HTTP_AUTH": "keys", "ORDERS_HTTP_KEYS_FILE": str(path)}
+    for arguments in (["config"], ["api", "--memory"]):
+        ended = run(*arguments, **keys)
+        assert ended.exit_code == 2
+        assert ended.stderr == "orders: ORDERS_HTTP_KEYS_FILE: is not a file of `orders keys`\n"
+    path.write_text('{"keys": []}')
+    assert run("config", **keys).exit_code == 0

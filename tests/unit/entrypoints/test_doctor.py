@@ -2,20 +2,25 @@
 
 import json
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from cryptography.x509 import load_pem_x509_certificate
 from dependency_injector import providers
 
 from orders.adapters.memory.inspection import MemoryInspection
 from orders.bootstrap import Container
 from orders.domain.ports import Finding
 from orders.entrypoints.cli.main import main
+from tests.unit.http.access.access_harness import new_key
 
 ENVIRONMENT = {
     "ORDERS_POSTGRES_DSN": "postgresql://u:hunter2@127.0.0.1:1/d",
     "ORDERS_KAFKA_BOOTSTRAP": "127.0.0.1:1",
 }
+TLS = Path(__file__).parents[2] / "data" / "tls"
 Run = Callable[..., Result]
 
 
@@ -123,3 +128,58 @@ def test_nothing_is_there(monkeypatch: pytest.MonkeyPatch, tmp_path: object, red
     assert "nothing listens on 127.0.0.1:1" in reachable["postgres"]["text"]
     assert "nothing listens on 127.0.0.1:1" in reachable["kafka"]["text"]
     assert "hunter2" not in ended.output
+
+
+def lines_about_access(**environment: str) -> list[str]:
+    found = json.loads(run("--json", **environment).stdout)["findings"]
+    return [
+        f"{each['state']} {each['text']}" for each in found if each["what"] in {"access", "tls"}
+    ]
+
+
+def test_an_open_api_is_a_problem(finds: Callable[[list[Finding]], None], tmp_path: Path) -> None:
+    finds([])
+    path = tmp_path / "keys.json"
+    keys = {"ORDERS_HTTP_AUTH": "keys", "ORDERS_HTTP_KEYS_FILE": str(path)}
+    everywhere = {"ORDERS_HTTP_HOST": "0.0.0.0"}
+    for host in ("127.0.0.1", "127.1.2.3", "::1", "localhost"):
+        assert lines_about_access(ORDERS_HTTP_HOST=host) == []
+    for host in ("0.0.0.0", "::", "10.0.0.1", "db.example"):
+        (line,) = lines_about_access(ORDERS_HTTP_HOST=host)
+        assert line.startswith("problem ")
+    assert run(**everywhere).exit_code == 1
+    path.write_text('{"keys": []}')
+    assert lines_about_access(**keys)[0] == "problem no key is valid: nobody is let in"
+    new_key(path, "orders:read")
+    new_key(path, "orders:read", expires=datetime(2020, 1, 1, tzinfo=UTC))
+    assert lines_about_access(**keys) == ["ok valid keys: 1 of 2"]
+    assert lines_about_access(**keys, **everywhere) == [
+        "ok valid keys: 1 of 2",
+        "warning keys and tokens for 0.0.0.0 travel without TLS",
+    ]
+    proxy = {"ORDERS_HTTP_TRUSTED_PROXIES": "10.0.0.5"}
+    assert lines_about_access(**keys, **everywhere, **proxy) == ["ok valid keys: 1 of 2"]
+    path.write_text("{")
+    assert lines_about_access(**keys)[0].startswith("problem ORDERS_HTTP_KEYS_FILE: ")
+
+
+def test_the_end_of_the_certificate(
+    finds: Callable[[list[Finding]], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finds([])
+    files = TLS / "certificate.pem", TLS / "key.pem"
+    names = "ORDERS_HTTP_TLS_CERTIFICATE", "ORDERS_HTTP_TLS_KEY"
+    environment = dict(zip(names, map(str, files), strict=True))
+    end = load_pem_x509_certificate(files[0].read_bytes()).not_valid_after_utc
+    for days, state in ((100, "ok"), (13, "warning"), (-1, "problem")):
+        now = end - timedelta(days=days, hours=-1)
+
+        class Clock(datetime):
+            @classmethod
+            def now(cls, _: object = None) -> datetime:  # type: ignore[override]
+                return now  # noqa: B023
+
+        monkeypatch.setattr("orders.entrypoints.http.access.checks.datetime", Clock)
+        (line,) = lines_about_access(**environment)
+        assert line.startswith(state)
+        assert f"{end:%Y-%m-%d}" in line

@@ -30,7 +30,6 @@ from orders.domain.use_cases.list_orders import ListOrders
 from orders.domain.use_cases.look_up_order import LookUpOrder
 from orders.domain.use_cases.publish_orders import PublishDocument, PublishRandom
 from orders.entrypoints.audit import Audit
-from orders.entrypoints.http import sender
 from orders.entrypoints.http.app import READER_TIMEOUT, create_app, create_framework_app
 from orders.entrypoints.http.docs.openapi.document import openapi_document
 from orders.entrypoints.http.docs.openapi.examples import ORDER
@@ -68,7 +67,6 @@ class Api:
         self.local_cache = BoundedLocalCache(NoCache(), 1_000_000, 10)
         self.erasure = MemoryErasure(self.repository)
         self.follow = FollowTombstones(self.erasure, NoCache(), self.local_cache)
-        self.may_forget = False
         self.audited: list[Any] = []
 
     def use_cases(self, **others: Any) -> UseCases:
@@ -88,16 +86,11 @@ class Api:
         def record(line: bytes) -> None:
             self.audited.append(msgspec.json.decode(line))
 
-        def require_eraser(scope: Any) -> None:
-            if not self.may_forget:
-                sender.require_eraser(scope)
-
         return create_app(
             self.use_cases(**others),
             self.settings,
             reader_timeout=self.reader_timeout,
             audit=Audit(record, "api", self.settings.audit_key),
-            require_eraser=require_eraser,
         )
 
     @asynccontextmanager

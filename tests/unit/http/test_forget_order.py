@@ -2,13 +2,18 @@
 
 import hashlib
 import hmac
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 
 import httpx
 import msgspec
 import pytest
 
 from orders.domain.order.document import encode
+from orders.entrypoints.http.access.scopes import ADMIN, READ, SCOPES, WRITE, ScopeName
 from tests.http_examples import CROSS_SITE
+from tests.unit.http.access.access_harness import bearer, new_key, protected
 from tests.unit.http.harness import SETTINGS, Api, order, problem
 
 KEY = "a key of the operators"
@@ -20,6 +25,25 @@ def api() -> Api:
     return Api(is_cached=True)
 
 
+@asynccontextmanager
+async def client_with_key(
+    api: Api, folder: Path, *scopes: ScopeName
+) -> AsyncIterator[httpx.AsyncClient]:
+    """A client whose key has these scopes."""
+    path = folder / "keys.json"
+    _, key = new_key(path, *scopes)
+    api.settings = protected(path)
+    async with api.client() as client:
+        client.headers.update(bearer(key))
+        yield client
+
+
+@pytest.fixture
+async def administrator(api: Api, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
+    async with client_with_key(api, tmp_path, *SCOPES) as client:
+        yield client
+
+
 async def test_without_access_control_nobody_may(api: Api, client: httpx.AsyncClient) -> None:
     await api.store(order())
     found = problem(await client.delete("/orders/uid"), 403, "forbidden")
@@ -27,10 +51,31 @@ async def test_without_access_control_nobody_may(api: Api, client: httpx.AsyncCl
     assert (await client.get("/orders/uid")).status_code == 200
 
 
-class TestWhoMay:
-    @pytest.fixture(autouse=True)
-    def _allowed(self, api: Api) -> None:
-        api.may_forget = True
+async def test_only_administrators_may(api: Api, tmp_path: Path) -> None:
+    await api.store(order())
+    async with client_with_key(api, tmp_path, READ, WRITE) as client:
+        problem(await client.delete("/orders/uid"), 403, "forbidden")
+        assert (await client.get("/orders/uid")).status_code == 200
+        del client.headers["Authorization"]
+        problem(await client.delete("/orders/uid"), 401, "unauthorized")
+    assert [(line["outcome"], "who" in line) for line in api.audited] == [
+        ("forbidden", True),
+        ("ok", True),
+        ("unauthorized", False),
+    ]
+
+
+async def test_to_forget_is_not_to_read(api: Api, tmp_path: Path) -> None:
+    await api.store(order())
+    async with client_with_key(api, tmp_path, ADMIN) as client:
+        problem(await client.get("/orders/uid"), 403, "forbidden")
+        assert (await client.delete("/orders/uid")).status_code == 204
+
+
+class TestForgetting:
+    @pytest.fixture
+    def client(self, administrator: httpx.AsyncClient) -> httpx.AsyncClient:
+        return administrator
 
     async def test_a_forgotten_order_is_not_found_and_not_stored_again(
         self, api: Api, client: httpx.AsyncClient
@@ -65,9 +110,9 @@ class TestWhoMay:
 
 class TestAudit:
     async def test_reads_lists_sends_and_deletions_are_recorded(
-        self, api: Api, client: httpx.AsyncClient
+        self, api: Api, administrator: httpx.AsyncClient
     ) -> None:
-        api.may_forget = True
+        client = administrator
         await api.store(order())
         mine = {"X-Request-ID": "mine"}
         await client.get("/orders/uid", headers=mine)
@@ -91,6 +136,7 @@ class TestAudit:
         ]
         for line in api.audited:
             assert line["from"] == "127.0.0.1"
+            assert line["who"].startswith("key:")
             assert line["logger"] == "orders.audit"
             assert line["process"] == "api"
             assert line["timestamp"].endswith("Z")

@@ -121,7 +121,7 @@ def test_the_notices_name_what_the_image_holds() -> None:
     text = (ROOT / notices.FILE).read_text()
     told = set(re.findall(r"(?m)^\| ([a-z0-9.-]+) \| (\S+) \| .+ \| .+ \|$", text))
     told -= {("package", "version"), ("---", "---")}
-    assert told == locked, "write it anew: make notices"
+    assert told == locked, f"write it anew: make notices PYTHON=python{IMAGE['python_version']}"
     assert "UNKNOWN" not in text
 
 

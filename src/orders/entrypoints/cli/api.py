@@ -1,12 +1,22 @@
 """The command `orders api`."""
 
 from functools import partial
+from pathlib import Path
+from secrets import token_hex
 
 import click
+import msgspec
+import structlog
 
+from orders.config import Settings
+from orders.entrypoints.http.access import checks
 from orders.entrypoints.http.asgi import create, create_in_memory
 from orders.entrypoints.http.server import serve
-from orders.entrypoints.startup import NEEDED, settings_or_exit, start_logging
+from orders.entrypoints.startup import EXIT_CONFIG, NEEDED, settings_or_exit, start_logging
+
+log = structlog.get_logger("orders.http")
+
+_ADVICE = "set ORDERS_HTTP_AUTH, or ORDERS_HTTP_HOST=127.0.0.1"
 
 
 @click.command()
@@ -27,7 +37,14 @@ def api(*, memory: bool) -> None:
     settings = settings_or_exit(() if memory else NEEDED)
     if memory and settings.http_workers != 1:
         raise click.UsageError("--memory is one process: ORDERS_HTTP_WORKERS must be 1")
+    if fault := checks.keys_fault(settings):
+        click.echo(f"orders: {fault}", err=True)
+        raise SystemExit(EXIT_CONFIG)
     start_logging(settings, "api")
+    if checks.is_open(settings):
+        log.warning("anybody may read and send orders", host=settings.http_host, advice=_ADVICE)
+    if settings.http_session_secret is None:  # one for all workers
+        settings = msgspec.structs.replace(settings, http_session_secret=token_hex())
     application = partial(create_in_memory if memory else create, settings)
     raise SystemExit(
         serve(
@@ -37,5 +54,13 @@ def api(*, memory: bool) -> None:
             settings.http_workers,
             idle_timeout=settings.http_idle_timeout,
             max_connections=settings.http_max_connections,
+            tls=_tls(settings),
         )
     )
+
+
+def _tls(settings: Settings) -> tuple[Path, Path] | None:
+    certificate = settings.http_tls_certificate
+    if certificate is None:
+        return None
+    return Path(certificate), Path(settings.http_tls_key or certificate)

@@ -13,6 +13,7 @@ from orders.config import ConfigError, Settings, load, unknown
 from orders.domain.ports import Finding, FindingState
 from orders.domain.use_cases.inspect_system import InspectSystem, SystemReport, worst
 from orders.entrypoints import logs
+from orders.entrypoints.http.access import checks
 from orders.entrypoints.startup import EXIT_CONFIG, EXIT_FAILED, NEEDED
 
 _SIGNS: dict[FindingState, tuple[str, str]] = {
@@ -75,7 +76,8 @@ def _configuration() -> tuple[Settings | None, list[Finding]]:
         advice = "correct it; `orders config --help` lists all variables"
         faults = [Finding(_PART, name, "problem", text, advice) for name, _, text in parts]
         return None, [*faults, *unrecognized]
-    return settings, [Finding(_PART, "settings", "ok", "all valid"), *unrecognized]
+    valid = Finding(_PART, "settings", "ok", "all valid")
+    return settings, [valid, *checks.findings(settings), *unrecognized]
 
 
 def _show(report: SystemReport, *, as_json: bool) -> None:

@@ -1,7 +1,7 @@
 """The command `orders health`, which imports next to nothing: it is run every few seconds."""
 
 import os
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from itertools import chain
 
 import click
@@ -16,6 +16,7 @@ _ADDRESSES = {
     "consumer": (("consumer_health_host", "consumer_health_port"),),
 }
 """The settings with host and port of each process; the first whose port is set is used."""
+_TLS = ("http_tls_certificate", "http_tls_key")
 
 
 @click.command()
@@ -35,14 +36,16 @@ def health(process: str, *, live: bool) -> None:
     addresses = _ADDRESSES[process]
     try:
         required = ("consumer_health_port",) if process == "consumer" else ()
-        settings = load(os.environ, required=required, only=tuple(chain(*addresses)))
+        only = (*chain(*addresses), *_TLS)
+        settings = load(os.environ, required=required, only=only)
     except ConfigError as error:
         for fault in error.faults:
             click.echo(f"orders: {fault}", err=True)
         raise SystemExit(2) from None
     given = [(getattr(settings, host), getattr(settings, port)) for host, port in addresses]
     host, port = next(address for address in given if address[1] is not None)
-    connection = HTTPConnection(_LOCAL.get(host, host), port, timeout=_SECONDS)
+    has_tls = settings.http_tls_certificate is not None and port == settings.http_port
+    connection = _connection(_LOCAL.get(host, host), port, has_tls=has_tls)
     try:
         connection.request("GET", "/health/live" if live else "/health/ready")
         response = connection.getresponse()
@@ -53,3 +56,13 @@ def health(process: str, *, live: bool) -> None:
         connection.close()
     if response.status != _OK:
         raise SystemExit(1)
+
+
+def _connection(host: str, port: int, *, has_tls: bool) -> HTTPConnection:
+    if not has_tls:
+        return HTTPConnection(host, port, timeout=_SECONDS)
+    import ssl  # noqa: PLC0415 (loaded only where it is used)
+
+    # It is this machine, and its address is not in the certificate.
+    context = ssl._create_unverified_context()  # noqa: S323, SLF001
+    return HTTPSConnection(host, port, timeout=_SECONDS, context=context)

@@ -54,6 +54,10 @@ _COMMANDS = {
         "orders.entrypoints.cli.health:health",
         "Ask the API or the consumer on this machine whether it is ready.",
     ),
+    "keys": _Lazy(
+        "orders.entrypoints.cli.keys:keys",
+        "Create, list and revoke keys of the API.",
+    ),
     "migrate": _Lazy(
         "orders.entrypoints.cli.migrate:migrate",
         "Apply missing migrations to the database.",

@@ -3,7 +3,8 @@
 import click
 
 from orders.config import shown, variables
-from orders.entrypoints.startup import NEEDED_BY, settings_or_exit
+from orders.entrypoints.http.access.checks import keys_fault
+from orders.entrypoints.startup import EXIT_CONFIG, NEEDED_BY, settings_or_exit
 
 
 class _WithVariables(click.Command):
@@ -40,5 +41,8 @@ def config(process: str | None) -> None:
       ORDERS_HTTP_PORT=9090 orders config
     """
     settings = settings_or_exit(NEEDED_BY[process] if process else ())
+    if fault := keys_fault(settings):
+        click.echo(f"orders: {fault}", err=True)
+        raise SystemExit(EXIT_CONFIG)
     for name, value in shown(settings).items():
         click.echo(f"# {name} is not set" if value is None else f"{name}={value}")

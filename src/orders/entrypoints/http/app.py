@@ -1,6 +1,7 @@
 """Assembles the ASGI application from the use cases."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
@@ -8,8 +9,12 @@ from litestar import Litestar, Request, Response
 
 from orders.config import Settings
 from orders.entrypoints.audit import Audit
-from orders.entrypoints.http import health, metrics, request_id, routes, sender
-from orders.entrypoints.http.asgi_types import ASGIApp, Scope
+from orders.entrypoints.http import health, metrics, request_id, routes
+from orders.entrypoints.http.access import login
+from orders.entrypoints.http.access.access import Access
+from orders.entrypoints.http.access.door import AccessDoor
+from orders.entrypoints.http.access.principal import guard
+from orders.entrypoints.http.asgi_types import ASGIApp
 from orders.entrypoints.http.bodies import RequestBodies
 from orders.entrypoints.http.docs import api_docs
 from orders.entrypoints.http.docs.asyncapi.document import asyncapi_document
@@ -35,7 +40,6 @@ def create_app(
     *,
     reader_timeout: float = READER_TIMEOUT,
     audit: Audit | None = None,
-    require_eraser: Callable[[Scope], None] = sender.require_eraser,
 ) -> ASGIApp:
     """Create the application for any ASGI server; it opens nothing before its lifespan.
 
@@ -45,30 +49,43 @@ def create_app(
         lifespan: opens and closes what the use cases need.
         reader_timeout: seconds that a client may take to read one chunk of a list.
         audit: where to record who reads, sends and forgets orders.
-        require_eraser: raises an error unless the sender of a request may erase orders.
     """
     settings = settings or Settings()
     hosts = AllowedHosts(settings.allowed_hosts)
     new_ids = request_id.IdSource()
-    framework = create_framework_app(use_cases, settings, reader_timeout, audit)
-    app = LifespanGuard(RequestContextMiddleware(framework, new_ids, hosts), lifespan)
-    forget = ForgetOrder(use_cases.forget, audit, require_eraser)
-    return GetOrder(app, use_cases.look_up, new_ids, hosts, forget=forget, audit=audit)
+    access = Access(settings)
+    framework = create_framework_app(use_cases, settings, reader_timeout, access, audit)
+    app = LifespanGuard(
+        RequestContextMiddleware(framework, new_ids, hosts), partial(_open, lifespan, access)
+    )
+    orders = GetOrder(
+        app,
+        use_cases.look_up,
+        new_ids,
+        hosts,
+        is_protected=access.is_protected,
+        forget=ForgetOrder(use_cases.forget, audit, is_protected=access.is_protected),
+        audit=audit,
+    )
+    return AccessDoor(orders, access, new_ids) if access.is_needed else orders
 
 
 def create_framework_app(
     use_cases: UseCases,
     settings: Settings,
     reader_timeout: float = READER_TIMEOUT,
+    access: Access | None = None,
     audit: Audit | None = None,
 ) -> Litestar:
     """Create the Litestar part: all routes but GET of one order, and the API documents."""
+    access = access or Access(settings)
     app = Litestar(
         [
             # Before the other routes of these paths, else Litestar adds OPTIONS of its own.
             routes.options("/orders", "GET, HEAD, OPTIONS, POST"),
             routes.options("/random/{amount:str}", "GET, OPTIONS, POST"),
-            *page_routes.routes(settings.random_max),
+            *page_routes.routes(settings.random_max, has_sessions=access.is_protected),
+            *(login.routes(access) if access.is_protected else ()),
             list_orders.route(use_cases.list_orders, reader_timeout, audit),
             post_orders.route(
                 use_cases.publish_document,
@@ -79,17 +96,29 @@ def create_framework_app(
             *health.routes(use_cases.readiness),
             *([metrics.route()] if settings.http_metrics else ()),
         ],
+        guards=[guard] if access.is_protected else [],
         exception_handlers={Exception: _to_response},
         openapi_config=None,  # see openapi.schemas
         logging_config=None,
         debug=False,
         pdb_on_exception=False,
     )
-    for handler in api_docs.routes(
-        partial(openapi_document, app, *get_order.DOCUMENTED), partial(asyncapi_document, settings)
-    ):
+    openapi = partial(
+        openapi_document,
+        app,
+        *get_order.DOCUMENTED,
+        is_protected=access.is_protected,
+        is_limited=access.is_limited,
+    )
+    for handler in api_docs.routes(openapi, partial(asyncapi_document, settings)):
         app.register(handler)
     return app
+
+
+@asynccontextmanager
+async def _open(lifespan: Lifespan, access: Access) -> AsyncIterator[None]:
+    async with lifespan(), access.running():
+        yield
 
 
 def _to_response(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:

@@ -6,6 +6,7 @@ from litestar.handlers import HTTPRouteHandler
 
 from orders.daemon_thread import in_daemon_thread
 from orders.entrypoints.http import worker_metrics
+from orders.entrypoints.http.access.scopes import NOTHING, declared
 from orders.entrypoints.http.responses import NO_STORE, RawResponse
 from orders.entrypoints.http.routes import READ
 from orders.metrics import CONTENT_TYPE
@@ -19,7 +20,7 @@ def route() -> HTTPRouteHandler:
     latest: asyncio.Task[bytes] | None = None
     begun = 0.0
 
-    @READ("/metrics", include_in_schema=False)
+    @READ("/metrics", include_in_schema=False, opt=declared(NOTHING))
     async def get_metrics() -> RawResponse:
         nonlocal latest, begun
         now = asyncio.get_running_loop().time()

@@ -12,6 +12,7 @@ from structlog.contextvars import bind_contextvars
 
 from orders.domain.errors import OrdersError
 from orders.entrypoints.http import request_id as ids
+from orders.entrypoints.http.access.principal import logged_about
 from orders.entrypoints.http.asgi_types import ASGIApp, Message, Receive, Scope, Send
 from orders.entrypoints.http.error_responses import error_response
 from orders.entrypoints.http.origin_checks import AllowedHosts
@@ -33,6 +34,7 @@ _METHODS = frozenset(HTTPMethod)
 _HEALTH = "/health/"
 _FIRST_ERROR = 400
 _NOT_FOUND = 404
+_TOO_MANY_REQUESTS = 429
 
 _kinds: "dict[tuple[str | None, str, int], _Kind]" = {}
 
@@ -136,6 +138,7 @@ def record_request(scope: Scope, status: int, began: float, request_id: bytes, *
         status=status,
         ms=round(seconds * 1000, 1),
         request_id=request_id.decode(),
+        **logged_about(scope),
         **more,
     )
 
@@ -145,8 +148,9 @@ def _kind_of(scope: Scope, status: int) -> _Kind:
     route = scope.get("path_template") or "unknown"
     # Clients poll for orders that do not exist yet, so such a 404 is a normal response.
     is_normal = status < _FIRST_ERROR or (status == _NOT_FOUND and "path_template" in scope)
-    durations = REQUESTS.series(route, method, status)
-    return _Kind(method, route, durations, is_normal and not has_effect(scope))
+    # A client that is limited has a line of its own, and must not fill the log.
+    is_quiet = (is_normal and not has_effect(scope)) or status == _TOO_MANY_REQUESTS
+    return _Kind(method, route, REQUESTS.series(route, method, status), is_quiet)
 
 
 def _break_off(

@@ -61,6 +61,7 @@ class UserMessage(NamedTuple):
 
 INVALID_REQUEST = ProblemType("invalid-request", 400, "The request is not valid")
 INCOMPLETE_BODY = ProblemType("incomplete-body", 400, "The body did not arrive as a whole")
+UNAUTHORIZED = ProblemType("unauthorized", 401, "A valid key or token is needed")
 CROSS_SITE = ProblemType("cross-site", 403, "Another site has caused this request")
 FORBIDDEN = ProblemType("forbidden", 403, "This sender may not do that")
 ORDER_NOT_FOUND = ProblemType("not-found", 404, "There is no such order")
@@ -73,15 +74,22 @@ UNSUPPORTED_ENCODING = ProblemType("unsupported-media-type", 415, "The body is e
 MISDIRECTED = ProblemType("misdirected", 421, "The request is for another host")
 INVALID = ProblemType("invalid", 422, "The document breaks rules")
 UNDECODABLE = ProblemType("undecodable", 422, "The document is not JSON in UTF-8")
+RATE_LIMITED = ProblemType("rate-limited", 429, "Too many requests of one client")
 DAMAGED = ProblemType("damaged", 500, "The stored order is incomplete")
 INTERNAL = ProblemType("internal", 500, "Something went wrong here")
 UNAVAILABLE = ProblemType("unavailable", 503, "A server that is needed is down")
 OVERLOADED = ProblemType("overloaded", 503, "Too many requests at a time")
 
+NO_ACCESS_CONTROL = (
+    "this API has no access control, so anybody could delete orders: use `orders forget`"
+)
+"""Why DELETE of an order is forbidden without ORDERS_HTTP_AUTH."""
+
 PROBLEM_TYPES = (
-    *(INVALID_REQUEST, INCOMPLETE_BODY, CROSS_SITE, FORBIDDEN, ORDER_NOT_FOUND, UNKNOWN_PATH),
-    *(METHOD_NOT_ALLOWED, NOT_ACCEPTABLE, SLOW_BODY, TOO_LARGE, UNSUPPORTED_ENCODING),
-    *(MISDIRECTED, INVALID, UNDECODABLE, DAMAGED, INTERNAL, UNAVAILABLE, OVERLOADED),
+    *(INVALID_REQUEST, INCOMPLETE_BODY, UNAUTHORIZED, CROSS_SITE, FORBIDDEN, ORDER_NOT_FOUND),
+    *(UNKNOWN_PATH, METHOD_NOT_ALLOWED, NOT_ACCEPTABLE, SLOW_BODY, TOO_LARGE),
+    *(UNSUPPORTED_ENCODING, MISDIRECTED, INVALID, UNDECODABLE, RATE_LIMITED, DAMAGED, INTERNAL),
+    *(UNAVAILABLE, OVERLOADED),
 )
 """All problem types of this service, by status."""
 
@@ -116,6 +124,7 @@ class HTTPProblem(Exception):
         detail: a sentence for people, without personal data.
         errors: the single faults, where there can be several.
         user_message: the text on an error page, where that of the type is not specific enough.
+        headers: further headers of the response.
     """
 
     def __init__(
@@ -124,11 +133,13 @@ class HTTPProblem(Exception):
         detail: str,
         errors: Sequence[ProblemError] = (),
         user_message: UserMessage | None = None,
+        headers: Sequence[Header] = (),
     ) -> None:
         super().__init__(detail)
         self.problem_type = problem_type
         self.errors = tuple(errors)
         self.user_message = user_message
+        self.headers = tuple(headers)
 
 
 def is_foreseen(error: Exception) -> bool:
@@ -156,9 +167,9 @@ def problem_and_headers(error: Exception, request_id: str) -> tuple[Problem, tup
     errors: tuple[ProblemError, ...] = ()
     headers: tuple[Header, ...] = ()
     if isinstance(error, HTTPProblem):
-        problem_type, errors = error.problem_type, error.errors
+        problem_type, errors, headers = error.problem_type, error.errors, error.headers
         if problem_type.status == UNAVAILABLE.status:
-            headers = (_RETRY_AFTER,)
+            headers = (_RETRY_AFTER, *headers)
     elif isinstance(error, HTTPException):
         problem_type, detail = _of_framework(error.status_code)
         headers = _headers(error)

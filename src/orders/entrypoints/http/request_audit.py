@@ -5,9 +5,9 @@ from contextlib import contextmanager
 
 from orders.entrypoints.audit import Audit
 from orders.entrypoints.http import request_id as ids
+from orders.entrypoints.http.access.principal import sender
 from orders.entrypoints.http.asgi_types import Scope
 from orders.entrypoints.http.problems import code_of
-from orders.entrypoints.http.sender import who
 
 
 def record(
@@ -23,7 +23,7 @@ def record(
     """
     if audit is not None:
         outcome = "ok" if error is None else code_of(error)
-        audit.record(event, order_uids, who(scope), outcome, request_id=ids.of(scope))
+        audit.record(event, order_uids, sender(scope), outcome, request_id=ids.of(scope))
 
 
 @contextmanager

@@ -39,6 +39,15 @@ class RawResponse(Struct, frozen=True):
         await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
+def cookie(headers: Iterable[Header], name: str) -> str:
+    """Return the value of a cookie in a request, or an empty text."""
+    for pair in b";".join(header_values(headers, b"cookie")).decode("latin-1").split(";"):
+        given, _, value = pair.partition("=")
+        if given.strip() == name:
+            return value.strip()
+    return ""
+
+
 def header_values(headers: Iterable[Header], name: bytes) -> list[bytes]:
     """Return all values of a request header; ``name`` is in lower case."""
     return [value for given, value in headers if given == name]

@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import structlog
-from granian.constants import HTTPModes, Interfaces
+from granian.constants import HTTPModes, Interfaces, SSLProtocols
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server import MPServer
@@ -59,6 +59,7 @@ def serve(
     *,
     idle_timeout: float = 60.0,
     max_connections: int = 4096,
+    tls: tuple[Path, Path] | None = None,
 ) -> int:
     """Serve until SIGTERM, SIGINT or the end of a worker; returns the exit code of the process.
 
@@ -75,12 +76,14 @@ def serve(
         grace: seconds that requests in progress may take on shutdown.
         idle_timeout: seconds that a connection may take for the headers of its next request.
         max_connections: connections to each worker; others wait until one is closed.
+        tls: files with the certificate and its key; None for no TLS.
     """
     try:
         address = _free_address(host, port)
     except OSError as error:
         log.critical("cannot listen", host=host, port=port, reason=error.strerror)
         return EXIT_FAILED
+    certificate, key = tls or (None, None)
     _allow_files(max_connections + _OTHER_FILES)
     server = _Server(
         target="",
@@ -93,6 +96,9 @@ def serve(
         workers_kill_timeout=grace,
         backpressure=max_connections,
         http1_settings=HTTP1Settings(header_read_timeout=int(idle_timeout * 1000)),
+        ssl_cert=certificate,
+        ssl_key=key,
+        ssl_protocol_min=SSLProtocols.tls12,
         log_level=LogLevels.warning,
         log_dictconfig=_LOGGING,
     )

@@ -7,6 +7,7 @@ import msgspec
 
 from orders.domain.order.document import encode
 from orders.domain.order.queries import Cursor
+from orders.entrypoints.http.access.scopes import ADMIN, NOTHING, READ, WRITE
 from orders.entrypoints.http.docs.openapi.examples import ORDER, ORDER_JSON, RANDOM_ORDER_JSON
 from orders.entrypoints.http.docs.openapi.operation import Operation
 from orders.entrypoints.http.docs.openapi.parts import array_of, content, headers, problems, ref
@@ -20,6 +21,7 @@ from orders.entrypoints.http.problems import (
     INTERNAL,
     INVALID,
     INVALID_REQUEST,
+    NO_ACCESS_CONTROL,
     NOT_ACCEPTABLE,
     ORDER_NOT_FOUND,
     OVERLOADED,
@@ -31,7 +33,6 @@ from orders.entrypoints.http.problems import (
     UNSUPPORTED_ENCODING,
     ProblemError,
 )
-from orders.entrypoints.http.sender import NO_ACCESS_CONTROL
 
 _UID = str(ORDER_JSON["order_uid"])
 _UIDS = {"order_uids": [_UID]}
@@ -95,6 +96,7 @@ _BAD_PATH = (
 GET_ORDER = Operation(
     id="getOrder",
     tag="orders",
+    requires=READ,
     summary="One order",
     description="The order as it was sent, in canonical form. An order never changes, and nor does "
     "its ETag. One that was forgotten is not found.",
@@ -132,6 +134,7 @@ GET_ORDER = Operation(
 DELETE_ORDER = Operation(
     id="deleteOrder",
     tag="orders",
+    requires=ADMIN,
     summary="Forget an order",
     description="Deletes the order from the database and from all caches, and keeps it from being "
     "stored again, whether or not it was stored. Other processes do not serve it any more a second "
@@ -158,6 +161,7 @@ DELETE_ORDER = Operation(
 LIST_ORDERS = Operation(
     id="listOrders",
     tag="orders",
+    requires=READ,
     summary="List orders",
     description="Newest first (by date_created, then by order_uid as bytes). Without limit and "
     "cursor all orders are streamed; if the transfer is aborted, the list is incomplete. A page "
@@ -188,6 +192,7 @@ LIST_ORDERS = Operation(
 POST_ORDERS = Operation(
     id="postOrders",
     tag="orders",
+    requires=WRITE,
     summary="Send orders to the topic",
     description="One order or an array, checked as a whole: either all orders are published, or "
     "none is and every fault is listed. They are stored soon after; repeating a request is safe. "
@@ -240,6 +245,7 @@ def random_orders(method: str, most: int, more: str = "") -> Operation:
     return Operation(
         id=f"{method}Random",
         tag="random",
+        requires=WRITE,
         summary="Create random orders and send them to the topic",
         description="Creates this many consistent orders; they are stored soon after." + more,
         parameters=(
@@ -275,6 +281,7 @@ def random_orders(method: str, most: int, more: str = "") -> Operation:
 LIVE = Operation(
     id="live",
     tag="health",
+    requires=NOTHING,
     summary="Is the process alive?",
     description="Does not check anything else.",
     responses={
@@ -300,6 +307,7 @@ def _readiness(description: str, state: str, **parts: Any) -> dict[str, Any]:
 READY = Operation(
     id="ready",
     tag="health",
+    requires=NOTHING,
     summary="Can it serve requests?",
     description="The state of each dependency, and since when. Without the database only cached "
     "orders are served; without Kafka or Redis reads continue.",

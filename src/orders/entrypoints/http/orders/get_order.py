@@ -9,6 +9,8 @@ from orders.domain.order.document import hex_digest
 from orders.domain.use_cases.look_up_order import LookUpOrder
 from orders.entrypoints.audit import Audit
 from orders.entrypoints.http import request_id as ids
+from orders.entrypoints.http.access.principal import require, sender
+from orders.entrypoints.http.access.scopes import ANY_KEY, NOTHING, READ, Requirement
 from orders.entrypoints.http.asgi_types import ASGIApp, Receive, Scope, Send
 from orders.entrypoints.http.docs.openapi.operation import RoutedOperation
 from orders.entrypoints.http.docs.operations import DELETE_ORDER, GET_ORDER
@@ -26,7 +28,6 @@ from orders.entrypoints.http.orders.order_path import PREFIX, decoded, raw_path
 from orders.entrypoints.http.origin_checks import AllowedHosts
 from orders.entrypoints.http.problems import UNKNOWN_PATH, HTTPProblem, code_of
 from orders.entrypoints.http.responses import JSON, NO_STORE, Header
-from orders.entrypoints.http.sender import who
 
 PATH_TEMPLATE = "/orders/{order_uid}"
 DOCUMENTED = (
@@ -39,11 +40,23 @@ _CACHE_CONTROL = (b"cache-control", b"private, max-age=60")
 them, and for a minute."""
 _TYPE = (b"content-type", JSON)
 _CACHEABLE = (_CACHE_CONTROL, *NO_PAGE)
+_REVALIDATED = (
+    (b"cache-control", b"private, no-cache"),
+    (b"vary", b"authorization, cookie"),
+    *NO_PAGE,
+)
+"""The same where access is controlled: a browser asks each time whether it may still show it."""
 _ACCEPT_JSON = frozenset({b"*/*", b"application/json"})
 """The usual values of Accept, which need not be parsed."""
 _OFFERED = (JSON.decode(),)
 _WITHOUT_BODY = frozenset({"DELETE", "OPTIONS"})
 _METHODS = "DELETE, GET, HEAD, OPTIONS"
+_REQUIRES: dict[str, Requirement] = {
+    "GET": READ,
+    "HEAD": READ,
+    "OPTIONS": ANY_KEY,
+    "DELETE": NOTHING,  # ``ForgetOrder`` checks it, and records a refusal
+}
 _SLASH = ord("/")  # finding a number in bytes is faster than finding bytes
 _ALLOW = (b"allow", _METHODS.encode())
 
@@ -55,8 +68,8 @@ class GetOrder:
     different uids look alike. Routing and request objects would also cost ten times as much as
     looking up an order that this process has cached (docs/performance.md).
 
-    ``new_ids`` makes the ids of requests that come without one. ``forget`` serves DELETE. Reads are
-    recorded in ``audit``.
+    ``new_ids`` makes the ids of requests that come without one. With ``is_protected``, each method
+    requires what ``_REQUIRES`` says. ``forget`` serves DELETE. Reads are recorded in ``audit``.
     """
 
     def __init__(
@@ -66,6 +79,7 @@ class GetOrder:
         new_ids: ids.IdSource,
         hosts: AllowedHosts,
         *,
+        is_protected: bool = False,
         forget: ForgetOrder | None = None,
         audit: Audit | None = None,
     ) -> None:
@@ -73,6 +87,8 @@ class GetOrder:
         self._look_up = look_up
         self._ids = new_ids
         self._hosts = hosts
+        self._is_protected = is_protected
+        self._cacheable = _REVALIDATED if is_protected else _CACHEABLE
         self._forget = forget
         self._audit = audit
 
@@ -86,16 +102,15 @@ class GetOrder:
         sent = scope["headers"]
         given = dict(sent)  # most requests have neither of the two headers below
         request_id = self._ids.taken_or_made(sent) if ids.HEADER in given else self._ids.new()
-        order_uid = None
+        order_uid, failure = "", None
         try:
             self._hosts.check(sent, given)
             order_uid = _order_uid(scope, path[len(PREFIX) :])
+            if self._is_protected:
+                require(scope, _REQUIRES[scope["method"]])
             if scope["method"] in _WITHOUT_BODY:
-                status, headers, body = (
-                    204,
-                    await self._without_body(scope, order_uid, request_id),
-                    b"",
-                )
+                headers = await self._without_body(scope, order_uid, request_id)
+                status, body = 204, b""
             else:
                 cached = self._look_up.peek(order_uid)
                 if cached is not None:
@@ -108,21 +123,19 @@ class GetOrder:
                     acceptable(sent, _OFFERED)
                 tag = tag_of(digest)
                 if b"if-none-match" in given and is_known(sent, tag):
-                    status, headers, body = 304, ((b"etag", tag), *_CACHEABLE), b""
+                    status, headers, body = 304, ((b"etag", tag), *self._cacheable), b""
                 else:
                     status = 200
                     length = b"%d" % len(body)
-                    headers = ((b"content-length", length), (b"etag", tag), _TYPE, *_CACHEABLE)
-                if self._audit is not None:
-                    self._record(scope, order_uid, request_id)
+                    headers = ((b"content-length", length), (b"etag", tag), _TYPE, *self._cacheable)
             headers = (*headers, (ids.HEADER, request_id))
         except Exception as error:  # noqa: BLE001 (each has a response)
             begin_request(scope, request_id)
-            if self._audit is not None and order_uid is not None:
-                self._record(scope, order_uid, request_id, error)
-            response = error_response(error, scope)
+            failure, response = error, error_response(error, scope)
             status, body = response.status, response.body
             headers = complete_headers(response.headers, request_id)
+        if self._audit is not None:
+            self._record(self._audit, scope, order_uid, failure, request_id)
         if scope["method"] == "HEAD":
             body = b""
         await send({"type": "http.response.start", "status": status, "headers": headers})
@@ -140,12 +153,12 @@ class GetOrder:
         return (NO_STORE, *NO_PAGE)
 
     def _record(
-        self, scope: Scope, order_uid: str, request_id: bytes, error: Exception | None = None
+        self, audit: Audit, scope: Scope, order_uid: str, error: Exception | None, request_id: bytes
     ) -> None:
-        if self._audit is not None and scope["method"] in {"GET", "HEAD"}:
+        if order_uid and scope["method"] in {"GET", "HEAD"}:
             outcome = "ok" if error is None else code_of(error)
             given = request_id.decode()
-            self._audit.record("read", (order_uid,), who(scope), outcome, request_id=given)
+            audit.record("read", (order_uid,), sender(scope), outcome, request_id=given)
 
 
 def _order_uid(scope: Scope, segment: bytes) -> str:

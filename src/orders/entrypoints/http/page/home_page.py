@@ -12,13 +12,16 @@ from orders.entrypoints.http.responses import Header, RawResponse
 from orders.entrypoints.http.static_file import REVALIDATE
 
 
-def home_page(query: bytes, headers: Iterable[Header], random_max: int) -> RawResponse:
+def home_page(
+    query: bytes, headers: Iterable[Header], random_max: int, *, has_sessions: bool
+) -> RawResponse:
     """Return the page in the language of the reader, or 304 if the browser has it.
 
     Args:
         query: of the URL; ``order`` in it fills the search box.
         headers: of the request.
         random_max: the most random orders at a time.
+        has_sessions: whether there is a session to end.
     """
     given = list(headers)
     language = language_of(given)
@@ -34,6 +37,7 @@ def home_page(query: bytes, headers: Iterable[Header], random_max: int) -> RawRe
         random_max=str(random_max),
         random_label=translations(language)["random_label"].format_map(most),
         random_invalid=translations(language)["random_invalid"].format_map(most),
+        session_hidden="" if has_sessions else "hidden",
         uid_max=str(ID_MAX_LENGTH),
     )
     tag = etag(body)

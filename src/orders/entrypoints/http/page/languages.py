@@ -7,7 +7,7 @@ import msgspec
 
 from orders.entrypoints.http.negotiation import preferred_language
 from orders.entrypoints.http.page.files import FILES
-from orders.entrypoints.http.responses import Header, header_values
+from orders.entrypoints.http.responses import Header, cookie, header_values
 
 LANGUAGES = ("ru", "en")
 DEFAULT, *_ = LANGUAGES
@@ -21,7 +21,7 @@ VARY = b"accept-language, cookie"
 def language_of(headers: Iterable[Header]) -> str:
     """Return the language chosen on the page, else that of the browser, else Russian."""
     given = list(headers)
-    chosen = _cookie(b";".join(header_values(given, b"cookie")).decode("latin-1"))
+    chosen = cookie(given, COOKIE)
     if chosen in LANGUAGES:
         return chosen
     accepted = b",".join(header_values(given, b"accept-language")).decode("latin-1")
@@ -30,8 +30,8 @@ def language_of(headers: Iterable[Header]) -> str:
 
 def set_language_cookie(language: str) -> Header:
     """Return the header that sets the cookie with the chosen language."""
-    cookie = f"{COOKIE}={language}; Path=/; Max-Age={_ONE_YEAR}; SameSite=Lax; HttpOnly"
-    return (b"set-cookie", cookie.encode())
+    text = f"{COOKIE}={language}; Path=/; Max-Age={_ONE_YEAR}; SameSite=Lax; HttpOnly"
+    return (b"set-cookie", text.encode())
 
 
 @cache
@@ -39,12 +39,3 @@ def translations(language: str) -> Mapping[str, str]:
     """Return all texts of a language by name; all languages have the same names."""
     body = FILES.joinpath("translations", f"{language}.json").read_bytes()
     return msgspec.json.decode(body, type=dict[str, str])
-
-
-def _cookie(header: str) -> str:
-    """Return the value of the language cookie, or an empty text."""
-    for pair in header.split(";"):
-        name, _, value = pair.partition("=")
-        if name.strip() == COOKIE:
-            return value.strip()
-    return ""

@@ -7,6 +7,7 @@ from litestar import Request
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
+from orders.entrypoints.http.access.scopes import NOTHING, declared
 from orders.entrypoints.http.page import home_page
 from orders.entrypoints.http.page.assets import PREFIX, by_path
 from orders.entrypoints.http.page.languages import LANGUAGES, set_language_cookie
@@ -14,19 +15,29 @@ from orders.entrypoints.http.problems import UNKNOWN_PATH, HTTPProblem
 from orders.entrypoints.http.responses import NO_STORE, RawResponse
 from orders.entrypoints.http.routes import READ
 
+_OPEN: dict[str, Any] = {"include_in_schema": False, "opt": declared(NOTHING)}
+"""They hold no data: the page fetches all of it from the API, with the session of its reader."""
 
-def routes(random_max: int) -> Iterable[HTTPRouteHandler]:
-    """Create the routes, which are not in the OpenAPI document."""
 
-    @READ("/", include_in_schema=False)
+def routes(random_max: int, *, has_sessions: bool = False) -> Iterable[HTTPRouteHandler]:
+    """Create the routes, which are not in the OpenAPI document.
+
+    Args:
+        random_max: the most random orders at a time.
+        has_sessions: whether readers log in, and can log out.
+    """
+
+    @READ("/", **_OPEN)
     async def get_page(request: Request[Any, Any, Any]) -> RawResponse:
         scope = request.scope
-        return home_page.home_page(scope["query_string"], scope["headers"], random_max)
+        return home_page.home_page(
+            scope["query_string"], scope["headers"], random_max, has_sessions=has_sessions
+        )
 
     return [get_page, _get_asset, _choose_language]
 
 
-@READ(PREFIX + "{name:str}", include_in_schema=False)
+@READ(PREFIX + "{name:str}", **_OPEN)
 async def _get_asset(request: Request[Any, Any, Any], name: FromPath[str]) -> RawResponse:
     file = by_path().get(PREFIX + name)
     if file is None:
@@ -34,7 +45,7 @@ async def _get_asset(request: Request[Any, Any, Any], name: FromPath[str]) -> Ra
     return file.response_to(list(request.scope["headers"]))
 
 
-@READ("/language/{language:str}", include_in_schema=False)
+@READ("/language/{language:str}", **_OPEN)
 async def _choose_language(request: Request[Any, Any, Any], language: FromPath[str]) -> RawResponse:
     """Set the language cookie and redirect to the page, with the same order."""
     if language not in LANGUAGES:

@@ -4,14 +4,20 @@ from typing import Any
 
 from msgspec import Struct
 
+from orders.entrypoints.http.access.scopes import Requirement, declared
+
 _KEY = "operation"
 
 
 class Operation(Struct, frozen=True, kw_only=True):
-    """An OpenAPI operation; ``responses`` by status, without those that all routes share."""
+    """An OpenAPI operation; ``responses`` by status, without those that all routes share.
+
+    ``requires``: what a client needs to call it, where access is controlled.
+    """
 
     id: str
     tag: str
+    requires: Requirement
     summary: str
     description: str
     responses: dict[str, Any]
@@ -32,7 +38,11 @@ class RoutedOperation(Struct, frozen=True):
 
 def documented(operation: Operation) -> dict[str, Any]:
     """Return the arguments of a route for this operation."""
-    return {"operation_id": operation.id, "tags": [operation.tag], "opt": {_KEY: operation}}
+    return {
+        "operation_id": operation.id,
+        "tags": [operation.tag],
+        "opt": {_KEY: operation, **declared(operation.requires)},
+    }
 
 
 def operation_of(opt: dict[str, Any]) -> Operation | None:

@@ -9,7 +9,9 @@ from orders.entrypoints.http.docs.openapi.schemas import REF
 from orders.entrypoints.http.problems import (
     MEDIA_TYPE,
     METHOD_NOT_ALLOWED,
+    RATE_LIMITED,
     RETRY_AFTER_SECONDS,
+    UNAUTHORIZED,
     UNAVAILABLE,
     ProblemError,
     ProblemType,
@@ -66,6 +68,29 @@ def problems(*described: tuple[ProblemType, str, tuple[ProblemError, ...]]) -> d
                 f"Seconds to wait before the same request is sent again: {RETRY_AFTER_SECONDS}."
             )
             response["headers"] = headers(Retry_After=seconds)
+        if problem_type is RATE_LIMITED:
+            response["headers"] = headers(Retry_After="Seconds to wait before the next request.")
+        if problem_type is UNAUTHORIZED:
+            response["headers"] = headers(WWW_Authenticate="Bearer, and whether one was sent.")
         if problem_type is METHOD_NOT_ALLOWED:
             response["headers"] = headers(Allow="The methods of this path.")
     return responses
+
+
+def merged(responses: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
+    """Return the responses of both; where they share a status, either may come."""
+    found = dict(responses)
+    for status, response in more.items():
+        if status not in found:
+            found[status] = response
+            continue
+        content = dict(found[status]["content"])
+        media_type = MEDIA_TYPE.decode()
+        examples = {
+            **content[media_type]["examples"],
+            **response["content"][media_type]["examples"],
+        }
+        content[media_type] = {**content[media_type], "examples": examples}
+        description = f"{found[status]['description']}; or: {response['description']}"
+        found[status] = {**found[status], "description": description, "content": content}
+    return found

@@ -76,6 +76,7 @@ function codeOf(text) {
 async function fetched(url, options) {
   const answer = await fetch(url, { ...options, headers: { accept: "application/json" } });
   const text = await answer.text();
+  if (answer.status === 401) location.assign(`/login${location.search}`);
   if (!answer.ok) throw new Refused(answer, text);
   return text;
 }
@@ -275,6 +276,7 @@ function showFailure(uid, error, late) {
   const { status, code, requestId: request_id } = error;
   if (late) show("timeout", { uid, seconds: TIMEOUT_MS / 1000 });
   else if (code === "unavailable") show("storage", { uid, request_id });
+  else if (code === "forbidden") show("forbidden", { uid });
   else if (error instanceof TypeError) show("unreachable", { uid });
   else show("failed", { uid, request_id, status: status ?? error.name });
   say("");
@@ -409,8 +411,9 @@ async function refresh() {
       const text = await fetchedInTime(`/orders?limit=${LATEST}`);
       update(parse(text));
       wait = Math.max(REFRESH_MS, text.length / BYTES_PER_MS);
-    } catch {
-      latestNote.textContent = phrase("latest_unreachable");
+    } catch (error) {
+      const name = error.code === "forbidden" ? "forbidden_title" : "latest_unreachable";
+      latestNote.textContent = phrase(name);
       wait = Math.min(wait * 2, REFRESH_LONGEST_MS);
     }
   }
@@ -422,6 +425,7 @@ async function refresh() {
 const amount = find("#amount");
 const randomNote = find("#random-note");
 const made = find("#made");
+const NAMES = { unavailable: "random_storage", forbidden: "random_forbidden" };
 let making = false;
 
 async function makeOrders() {
@@ -441,7 +445,7 @@ async function makeOrders() {
     setTimeout(refresh, ARRIVAL_STEP_MS * 5);
   } catch (error) {
     const { status, code } = error;
-    const name = code === "unavailable" ? "random_storage" : status ? "random_failed" : "random_unreachable";
+    const name = NAMES[code] ?? (status ? "random_failed" : "random_unreachable");
     randomNote.textContent = phrase(name, { status });
   } finally {
     making = false;

@@ -1,0 +1,90 @@
+"""What the settings say about access: who is let in, within which limits, behind which proxies."""
+
+from contextlib import AbstractAsyncContextManager, nullcontext
+from pathlib import Path
+from secrets import token_hex
+
+from limits import parse_many
+
+from orders.config import Settings
+from orders.entrypoints.http.access.clients import TrustedProxies, group, parse_networks
+from orders.entrypoints.http.access.credentials import Authenticator, Denied, Grant
+from orders.entrypoints.http.access.keys import Keys
+from orders.entrypoints.http.access.limiting import Concurrency, Rates
+from orders.entrypoints.http.access.sessions import Sessions
+
+
+class Access:
+    """The parts that the settings ask for; None stands for one that they do not.
+
+    Attributes:
+        authenticator: knows the keys or tokens.
+        sessions: those of the page.
+        proxies: whose headers say where a request comes from.
+        rates: the most requests of a client in a time.
+        concurrency: the most requests of a client at a time.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.authenticator = _authenticator(settings)
+        self.sessions: Sessions | None = None
+        if self.authenticator is not None:
+            secret = settings.http_session_secret or token_hex()
+            self.sessions = Sessions(secret.encode(), self.authenticator)
+        self.proxies = TrustedProxies(parse_networks(settings.http_trusted_proxies or ""))
+        rates, most = settings.http_rate_limit, settings.http_concurrency_limit
+        self.rates = None if rates is None else Rates("requests", parse_many(rates))
+        self.concurrency = None if most is None else Concurrency(most)
+        self._failures = Rates("failed logins", parse_many(settings.http_failure_limit))
+        self.is_limited = self.rates is not None or self.concurrency is not None
+        self.is_needed = (
+            self.is_protected or self.is_limited or settings.http_trusted_proxies is not None
+        )
+
+    @property
+    def is_protected(self) -> bool:
+        """Whether clients need a key or token."""
+        return self.authenticator is not None
+
+    async def verified(self, authenticator: Authenticator, credential: bytes, client: str) -> Grant:
+        """Return what a key or token gives.
+
+        A valid one is never refused because of wrong ones from the same address, which other
+        clients may share.
+
+        Raises:
+            Denied: it is not valid.
+            HTTPProblem: likewise, and there were too many such from this address.
+            Unavailable: tokens cannot be verified now.
+        """
+        grant = authenticator.known(credential)
+        if grant is None:
+            try:
+                grant = await authenticator.verify(credential)
+            except Denied:
+                self._failures.count(group(client))
+                raise
+        return grant
+
+    def running(self) -> AbstractAsyncContextManager[None]:
+        """Keep up with changes of keys inside the block."""
+        return nullcontext() if self.authenticator is None else self.authenticator.running()
+
+
+def _authenticator(settings: Settings) -> Authenticator | None:
+    if settings.http_auth == "keys":
+        return Keys(Path(settings.http_keys_file or ""))
+    if settings.http_auth == "jwt":
+        # Imported here: cryptography is loaded only where it is used.
+        from orders.entrypoints.http.access.signing_keys import SigningKeys  # noqa: PLC0415
+        from orders.entrypoints.http.access.tokens import Tokens  # noqa: PLC0415
+
+        algorithms = settings.jwt_algorithms
+        return Tokens(
+            SigningKeys(settings.http_jwt_jwks or "", algorithms),
+            settings.http_jwt_issuer or "",
+            settings.http_jwt_audience or "",
+            algorithms,
+            settings.http_jwt_leeway,
+        )
+    return None
