@@ -1,8 +1,10 @@
--- Three roles, each with what its process needs, in a database that nothing else uses:
+-- Four roles, each with what its process needs, in a database that nothing else uses:
 --
 --   orders_owner      owns the tables; `orders migrate` runs as it, and nothing else
 --   orders_consumer   stores orders: reads and inserts
 --   orders_api        reads orders; changes and deletes nothing
+--   orders_eraser     forgets orders: `orders forget` and `orders purge` run as it. For DELETE by
+--                     the API: GRANT orders_eraser TO orders_api
 --
 -- Run it as a superuser, or as the owner of the database with CREATEROLE, in that database:
 --
@@ -16,27 +18,31 @@ DO $$
 DECLARE
     wanted text;
 BEGIN
-    FOREACH wanted IN ARRAY ARRAY['orders_owner', 'orders_consumer', 'orders_api'] LOOP
+    FOREACH wanted IN ARRAY ARRAY[
+        'orders_owner', 'orders_consumer', 'orders_api', 'orders_eraser'
+    ] LOOP
         IF to_regrole(wanted) IS NULL THEN
             EXECUTE format('CREATE ROLE %I LOGIN', wanted);
         END IF;
     END LOOP;
     EXECUTE format('REVOKE ALL ON DATABASE %I FROM PUBLIC', current_database());
     EXECUTE format(
-        'GRANT CONNECT ON DATABASE %I TO orders_owner, orders_consumer, orders_api',
+        'GRANT CONNECT ON DATABASE %I TO orders_owner, orders_consumer, orders_api, orders_eraser',
         current_database()
     );
 END $$;
 
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
 GRANT USAGE, CREATE ON SCHEMA public TO orders_owner;
-GRANT USAGE ON SCHEMA public TO orders_consumer, orders_api;
+GRANT USAGE ON SCHEMA public TO orders_consumer, orders_api, orders_eraser;
 
 -- Tables that later migrations add.
 ALTER DEFAULT PRIVILEGES FOR ROLE orders_owner IN SCHEMA public
-    GRANT SELECT ON TABLES TO orders_api, orders_consumer;
+    GRANT SELECT ON TABLES TO orders_api, orders_consumer, orders_eraser;
 ALTER DEFAULT PRIVILEGES FOR ROLE orders_owner IN SCHEMA public
-    GRANT INSERT ON TABLES TO orders_consumer;
+    GRANT INSERT ON TABLES TO orders_consumer, orders_eraser;
+ALTER DEFAULT PRIVILEGES FOR ROLE orders_owner IN SCHEMA public
+    GRANT UPDATE, DELETE ON TABLES TO orders_eraser;
 
 -- Tables that are there, also those that were made before there were roles.
 DO $$
@@ -49,11 +55,13 @@ BEGIN
 END $$;
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO orders_api, orders_consumer;
 GRANT INSERT ON ALL TABLES IN SCHEMA public TO orders_consumer;
+GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO orders_eraser;
 
 -- What only the owner writes.
 DO $$
 BEGIN
     IF to_regclass('public.schema_migrations') IS NOT NULL THEN
-        REVOKE INSERT ON public.schema_migrations FROM orders_consumer;
+        REVOKE INSERT, UPDATE, DELETE ON public.schema_migrations
+            FROM orders_consumer, orders_eraser;
     END IF;
 END $$;

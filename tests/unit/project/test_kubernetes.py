@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from orders.config import load, variables
+from orders.config import Settings, load, variables
 from orders.entrypoints.cli.main import main
 from orders.entrypoints.http.server import GRACE_SECONDS
 from tests import kubernetes
@@ -25,7 +25,10 @@ SECRETS = {
     "ORDERS_REDIS_URL": "rediss://orders-api:p@cache/0",
     "ORDERS_KAFKA_SASL_USERNAME": "orders-api",
     "ORDERS_KAFKA_SASL_PASSWORD": "p",
+    "ORDERS_HTTP_KEYS_FILE": __file__,  # any file
+    "ORDERS_HTTP_SESSION_SECRET": "s" * 64,
 }
+KNOWN = {variable.name: variable for variable in variables()}
 
 
 def of_kind(*kinds: str) -> list[Any]:
@@ -101,34 +104,41 @@ def test_names_are_given_once() -> None:
     assert len(set(names)) == len(names)
 
 
+def with_secrets(given: dict[str, str]) -> dict[str, str]:
+    """The same settings, with those in files as values."""
+    found = {}
+    for variable, value in given.items():
+        is_in_file = variable.endswith("_FILE")
+        setting = variable if variable in KNOWN else variable.removesuffix("_FILE")
+        assert setting in KNOWN
+        found[setting] = SECRETS[setting] if is_in_file else value
+    return found
+
+
 @pytest.mark.parametrize("name", PODS)
 def test_the_settings_are_ours_and_valid(name: str) -> None:
     given = environment(name)
-    known = {variable.name for variable in variables()}
-    assert {variable.removesuffix("_FILE") for variable in given} <= known
     assert all(
         value.startswith("/run/secrets/orders/")
         for variable, value in given.items()
         if variable.endswith("_FILE")
     )
-    files = {v.removesuffix("_FILE") for v in given if v.endswith("_FILE")}
-    plain = {v: value for v, value in given.items() if not v.endswith("_FILE")}
-    load(plain | {v: SECRETS[v] for v in files}, required=("postgres_dsn",), dotenv=None)
-    secret = {variable.name for variable in variables() if variable.secret}
-    assert not secret & set(plain), "secrets come from files"
+    load(with_secrets(given), required=("postgres_dsn",), dotenv=None)
+    assert not any(KNOWN[v].secret for v in given if v in KNOWN), "secrets come from files"
+
+
+def in_production(name: str) -> Settings:
+    """The settings of a pod in that overlay."""
+    patch = yaml.safe_load((FOLDER / "overlays/production/kafka-login.yaml").read_text())
+    added = {operation["value"]["name"]: operation["value"]["value"] for operation in patch}
+    given = with_secrets(environment(name) | settings_in("overlays/production") | added)
+    del given["ORDERS_KAFKA_SSL_CAFILE"]  # a file of the pod
+    return load(given, required=("postgres_dsn", "kafka_bootstrap"), dotenv=None)
 
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_the_settings_of_production_are_valid(name: str) -> None:
-    more = settings_in("overlays/production")
-    patch = yaml.safe_load((FOLDER / "overlays/production/kafka-login.yaml").read_text())
-    added = {operation["value"]["name"]: operation["value"]["value"] for operation in patch}
-    given = environment(name) | more | added
-    known = {variable.name for variable in variables()}
-    assert {v.removesuffix("_FILE") for v in given} <= known
-    plain = {v: value for v, value in given.items() if not v.endswith("_FILE")}
-    del plain["ORDERS_KAFKA_SSL_CAFILE"]  # a file of the pod
-    settings = load(plain | SECRETS, required=("postgres_dsn", "kafka_bootstrap"), dotenv=None)
+    settings = in_production(name)
     assert settings.kafka_sasl_mechanism == "SCRAM-SHA-512"
     assert not settings.migrate_on_start
 
@@ -243,7 +253,7 @@ def test_all_is_denied_that_no_policy_names() -> None:
         for name in selected(policy["podSelector"])
         for port in _numbers(name, rule)
     }
-    assert into == {("orders-api", 8080), ("orders-consumer", 8081)}
+    assert into == {("orders-api", 8080), ("orders-api", 8082), ("orders-consumer", 8081)}
     assert all("from" in rule for p in policies.values() for rule in p.get("ingress", []))
 
 
@@ -264,7 +274,7 @@ def _numbers(name: str, rule: dict[str, Any]) -> Iterator[int]:
 def test_consumers_are_scaled_by_the_topic_that_they_read() -> None:
     (scaled,) = of_kind("ScaledObject")
     (trigger,) = scaled["spec"]["triggers"]
-    settings = load(settings_in("overlays/production") | SECRETS, dotenv=None)
+    settings = in_production("orders-consumer")
     given = trigger["metadata"]
     assert given["topic"] == settings.kafka_topic
     assert given["consumerGroup"] == settings.kafka_group

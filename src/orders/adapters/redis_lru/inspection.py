@@ -9,7 +9,7 @@ from hashlib import sha1
 from redis.asyncio import Redis, RedisCluster
 from redis.exceptions import NoPermissionError, OutOfMemoryError, ReadOnlyError, ResponseError
 
-from orders.adapters.redis_lru.cache import DROP, GET, PUT, TOUCH
+from orders.adapters.redis_lru.cache import DROP, FORGET, GET, PUT, TOUCH
 from orders.adapters.redis_lru.client import Client, client_factory, close, master_finder
 from orders.adapters.redis_lru.faults import fault_of, is_denied
 from orders.domain.ports import Finding, Inspection
@@ -21,7 +21,13 @@ _SECONDS = 1.5
 _SLOW_MS = 50.0
 """Half of the time that an operation of the cache may take."""
 _NEARLY_FULL = 0.95
-_TRIALS = ((PUT, "'1', 'a', 'x', 'b', 'y'"), (TOUCH, "'b'"), (GET, "'b'"), (DROP, "'b', 'y'"))
+_TRIALS = (
+    (PUT, "'0', '1', 'a', 'x', 'b', 'y'"),
+    (TOUCH, "'0', 'b'"),
+    (GET, "'0', 'b'"),
+    (DROP, "'0', 'b', 'y'"),
+    (FORGET, "'0', '0', 'a', '1', 'b', '2'"),
+)
 # All that the scripts of the cache call, on keys of its own that are gone afterwards, also where a
 # command is denied. Half an entry is there for `put` to mend.
 _SCRIPT = """
@@ -29,7 +35,7 @@ local ran, failure = pcall(function()
 redis.call('HSET', KEYS[1], 'half', '')
 TRIALS
 end)
-redis.call('DEL', KEYS[1], KEYS[2])
+redis.call('DEL', KEYS[1], KEYS[2], KEYS[3])
 if not ran then
   return type(failure) == 'table' and failure or redis.error_reply(failure)
 end
@@ -42,7 +48,8 @@ class RedisInspection(Inspection):
 
     def __init__(self, url: str, prefix: str) -> None:
         self._new_client = client_factory(url, timeout=_SECONDS, max_connections=1)
-        self._keys = (f"{{{prefix}}}:doctor", f"{{{prefix}}}:doctor-recency")
+        names = ("doctor", "doctor-recency", "doctor-forgotten")
+        self._keys = tuple(f"{{{prefix}}}:{name}" for name in names)
 
     async def inspect(self) -> Sequence[Finding]:
         """See ``Inspection.inspect``."""
