@@ -111,6 +111,29 @@ def test_an_order_leaves_every_process_and_does_not_come_back(
     assert all(line["who"].startswith("os:") for line in forgets)
 
 
+def test_over_http_by_a_key_that_may(first: System, second: System, tmp_path: Path) -> None:
+    keys = tmp_path / "keys.json"
+    new = ("keys", "new", "--file", str(keys), "--name", "privacy", "--scope", "orders:admin")
+    bearer = {"Authorization": f"Bearer {orders(first, *new).strip()}"}
+    first.start("consumer")
+    first.start_api(ORDERS_HTTP_AUTH="keys", ORDERS_HTTP_KEYS_FILE=str(keys))
+    second.start_api()
+    first.send(order_bytes("gone"))
+    second.order("gone")
+    assert second.http.delete("/orders/gone", headers=bearer).status_code == 403
+    assert first.http.delete("/orders/gone").status_code == 401
+    for _ in range(2):
+        assert first.http.delete("/orders/gone", headers=bearer).status_code == 204
+    wait_until_gone(second, "gone")
+    first.send(order_bytes("gone"), order_bytes("marker"))
+    second.order("marker")
+    assert second.http.get("/orders/gone").status_code == 404
+    audited = [json.loads(line) for line in (tmp_path / "audit.log").read_text().splitlines()]
+    assert [line["outcome"] for line in audited if line["event"] == "forgot"] == [
+        *("forbidden", "unauthorized", "ok", "ok")
+    ]
+
+
 def test_with_the_shared_cache_down_it_does_not_come_back_from_there(
     first: System, second: System, redis_door: TcpProxy, redis_url: str
 ) -> None:
