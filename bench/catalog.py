@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from contextlib import ExitStack
 
-from bench import arrivals, growth, ingest, listing, reads, scaling, starting
+from bench import arrivals, growth, ingest, listing, reads, safeguards, scaling, starting
 from bench.figures import Figure
 from bench.place import Place
 
@@ -19,13 +19,14 @@ IN_THE_SHOP: dict[str, Callable[[Place, str], list[Figure]]] = {
     "hot": reads.hot,
     "uniform": reads.uniform,
     "missing": reads.missing,
+    "safeguards": safeguards.measure,
     "list": listing.measure,
     "scaling": scaling.measure,
 }
 """These read one database of many orders."""
 
 NAMES = (
-    *("ingest", "hot", "uniform", "missing", "list", "scaling"),
+    *("ingest", "hot", "uniform", "missing", "safeguards", "list", "scaling"),
     *("arrival", "start", "growth"),
 )
 """In the order in which they are done."""

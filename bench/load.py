@@ -22,7 +22,7 @@ _RECEIVE = 32_768
 _PATIENCE_SECONDS = 20.0
 _FAILURES = 10
 _OK = 200
-_REST = b" HTTP/1.1\r\nhost: bench\r\n\r\n"
+_REST = b" HTTP/1.1\r\nhost: bench\r\n%s\r\n"
 
 
 class Spec(NamedTuple):
@@ -33,6 +33,7 @@ class Spec(NamedTuple):
         targets: a file with a request target in each line; each request takes one at random.
         bodies: a file with the body of each target in the same line; empty: only looked at by how
             they begin, for orders.
+        headers: further lines of each request, each with its end.
         status: what every answer must have.
         seconds: how long to count, after ``warm_up`` seconds that are not counted.
         connections: kept alive, each with one request at a time.
@@ -42,6 +43,7 @@ class Spec(NamedTuple):
     port: int
     targets: str
     bodies: str = ""
+    headers: str = ""
     status: int = 200
     seconds: float = 5.0
     warm_up: float = 1.0
@@ -76,6 +78,7 @@ class _Run:
         self._spec = spec
         self._targets = Path(spec.targets).read_bytes().splitlines()
         self._bodies = Path(spec.bodies).read_bytes().split(b"\n") if spec.bodies else None
+        self._rest = _REST % spec.headers.encode()
         self._chance = Random(spec.seed).random
         self._latencies: list[float] = []
         self._failures: list[str] = []
@@ -134,7 +137,7 @@ class _Run:
     def _ask(self, connection: _Connection) -> None:
         self._asked += 1
         connection.asked = asked = int(self._chance() * len(self._targets))
-        request = b"GET " + self._targets[asked] + _REST
+        request = b"GET " + self._targets[asked] + self._rest
         connection.began = time.perf_counter()
         connection.socket.send(request)
 

@@ -69,8 +69,8 @@ def hot(place: Place, dsn: str) -> list[Figure]:
             place,
             "hot GET",
             place.sizes.pairs,
-            lambda: _timed(place, (pid, *children(pid)), port=port, **what),
-            lambda: _timed(place, running.pids().values(), port=running.port, **what),
+            lambda: timed(place, (pid, *children(pid)), port=port, **what),
+            lambda: timed(place, running.pids().values(), port=running.port, **what),
         )
     bare_app = "a bare ASGI application sending the same answer"
 
@@ -244,7 +244,7 @@ def transactions(place: Place, dsn: str) -> int:
     return int(place.ask(dsn, text))
 
 
-def _timed(place: Place, pids: Iterable[int], **what: Any) -> dict[str, Any]:
+def timed(place: Place, pids: Iterable[int], **what: Any) -> dict[str, Any]:
     """Put load on a server, and see how much of the processor each request has taken of it."""
     pids = list(pids)
     before = cpu_seconds(pids)
