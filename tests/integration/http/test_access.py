@@ -72,7 +72,8 @@ def test_every_operation_is_refused_without_its_scope(
     for template, method, operation in operations(described):
         name = operation["operationId"]
         tried.add(name)
-        url = template.replace("{order_uid}", "o1").replace("{amount}", "1")
+        uid = "gone" if method == "delete" else "o1"
+        url = template.replace("{order_uid}", uid).replace("{amount}", "1")
         if operation["security"] == []:
             assert template in OPEN
             assert request(server, method, url).status_code == 200
@@ -84,7 +85,7 @@ def test_every_operation_is_refused_without_its_scope(
         for scope, key in keys.items():
             answer = request(server, method, url, headers=bearer(key))
             if scope == REQUIRED[name]:
-                assert answer.status_code in {200, 422}, answer.text
+                assert answer.status_code in {200, 204, 422}, answer.text
             else:
                 problem(answer, 403, "forbidden")
     assert tried == set(REQUIRED)

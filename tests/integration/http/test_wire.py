@@ -24,7 +24,10 @@ from tests.strategies import characters
 from tests.unit.http.conformance import check, config, effort
 from tests.unit.http.harness import problem, series
 
-OPERATIONS = ["getOrder", "listOrders", "postOrders", "getRandom", "postRandom", "live", "ready"]
+OPERATIONS = [
+    *("getOrder", "listOrders", "postOrders", "getRandom", "postRandom", "live", "ready"),
+    "deleteOrder",
+]
 NDJSON = {"Accept": "application/x-ndjson"}
 ORDERS_IN_LONG = FIRST_CHUNK + (LONG - 1) * CHUNK
 FLAT = 32

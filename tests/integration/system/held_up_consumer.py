@@ -67,7 +67,12 @@ def thread_of_its_own(_: Container) -> None:
 def message_is_being_read(container: Container) -> None:
     container.ingest.override(
         providers.Singleton(
-            SlowReading, container.repository, container.dead_letters, container.cache, 1
+            SlowReading,
+            container.repository,
+            container.dead_letters,
+            container.cache,
+            1,
+            erasure=container.erasure,
         )
     )
 

@@ -74,6 +74,7 @@ def test_what_became_of_each_order_and_what_is_left(running: System) -> None:
         "undecodable": 1,
         "empty": 1,
         "rejected": 0,
+        "forgotten": 0,
     }
     assert found["orders_ingested_messages_total",] == 7
     phases = ("read", "save", "dead_letters", "store", "commit")
