@@ -40,3 +40,9 @@ grant orders-operator group "$group" Describe
 grant orders-operator topic "$dead_letters.replays" Create
 grant orders-operator topic "$dead_letters.replays" Read
 grant orders-operator topic "$dead_letters.replays" Write
+
+# A person with `orders dlq delete`. Kafka has one right for that and for deleting the whole topic.
+grant orders-eraser topic "$dead_letters" Read
+grant orders-eraser topic "$dead_letters" DescribeConfigs
+grant orders-eraser topic "$dead_letters" Delete
+grant orders-eraser topic "$dead_letters.replays" Read

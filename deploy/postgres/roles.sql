@@ -6,13 +6,14 @@
 --   orders_eraser     forgets orders: `orders forget` and `orders purge` run as it. For DELETE by
 --                     the API: GRANT orders_eraser TO orders_api
 --
--- Run it as a superuser, or as the owner of the database with CREATEROLE, in that database:
+-- Run it in that database, as a superuser, or as its owner with CREATEROLE, who becomes a member of
+-- orders_owner:
 --
---   psql --dbname orders --single-transaction --file deploy/postgres/roles.sql
+--   psql --dbname orders --set ON_ERROR_STOP=1 --single-transaction --file deploy/postgres/roles.sql
 --
 -- before the first `orders migrate`, and once more after it: a second run changes nothing but the
 -- last lines, which are about tables. Tables of later migrations get their rights as they are made.
--- The roles have no passwords yet: ALTER ROLE orders_api PASSWORD '...', or a rule in pg_hba.conf.
+-- The roles have no passwords yet: \password orders_api in psql, or a rule in pg_hba.conf.
 
 DO $$
 DECLARE
@@ -25,6 +26,9 @@ BEGIN
             EXECUTE format('CREATE ROLE %I LOGIN', wanted);
         END IF;
     END LOOP;
+    IF NOT pg_has_role('orders_owner', 'USAGE') THEN  -- no superuser
+        GRANT orders_owner TO CURRENT_USER;
+    END IF;
     EXECUTE format('REVOKE ALL ON DATABASE %I FROM PUBLIC', current_database());
     EXECUTE format(
         'GRANT CONNECT ON DATABASE %I TO orders_owner, orders_consumer, orders_api, orders_eraser',

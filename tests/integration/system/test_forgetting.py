@@ -197,9 +197,9 @@ def test_purging(first: System, second: System) -> None:
     for each in (first, second):
         each.order("old")
         each.order("young")
-    assert "would delete 1 orders" in orders(first, "purge", "--older-than", "3y", "--dry-run")
-    assert "deleted 0 orders" in orders(first, "purge", "--older-than", "300y")
-    assert "deleted 1 orders" in orders(first, "purge", "--older-than", "3y")
+    assert "would delete 1 order " in orders(first, "purge", "--older-than", "3y", "--dry-run")
+    assert "deleted 0 orders" in orders(first, "purge", "--older-than", "300y", "--yes")
+    assert "deleted 1 order " in orders(first, "purge", "--older-than", "3y", "--yes")
     for each in (first, second):
         wait_until_gone(each, "old")
         assert each.http.get("/orders/young").status_code == 200

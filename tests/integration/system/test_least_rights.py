@@ -42,11 +42,14 @@ from tests.waiting import says, until, wait_until
 
 DEPLOY = ROOT / "deploy"
 PASSWORD = "hunter2"
-USERS = ("orders-api", "orders-consumer", "orders-operator")
+USERS = ("orders-api", "orders-consumer", "orders-operator", "orders-eraser")
 TABLES = ("orders", "delivery", "payments", "items", "schema_migrations")
 _OPERATIONS = {
     "DescribeConfigs": AclOperation.DESCRIBE_CONFIGS,
-    **{name.title(): AclOperation[name] for name in ("READ", "WRITE", "CREATE", "DESCRIBE")},
+    **{
+        name.title(): AclOperation[name]
+        for name in ("READ", "WRITE", "CREATE", "DELETE", "DESCRIBE")
+    },
 }
 
 
@@ -133,8 +136,8 @@ class Roles(NamedTuple):
 
 
 @contextmanager
-def roles_in(dsn: str) -> Iterator[Roles]:
-    """The roles of deploy/postgres/roles.sql in an empty database."""
+def roles_in(dsn: str, creator: str | None = None) -> Iterator[Roles]:
+    """The roles of deploy/postgres/roles.sql, which ``creator`` makes, else who ``dsn`` names."""
     script = (DEPLOY / "postgres" / "roles.sql").read_text()
     unique = uuid.uuid4().hex[:8]
     roles = ("orders_owner", "orders_consumer", "orders_api", "orders_eraser")
@@ -142,7 +145,8 @@ def roles_in(dsn: str) -> Iterator[Roles]:
     for name, own in names.items():
         script = script.replace(name, own)
     with psycopg.connect(dsn, autocommit=True) as admin:
-        admin.execute(script.encode())
+        with psycopg.connect(creator or dsn, autocommit=True) as runs:
+            runs.execute(script.encode())
         for own in names.values():
             admin.execute(f"ALTER ROLE {own} PASSWORD '{PASSWORD}'".encode())
         try:
@@ -251,6 +255,10 @@ def test_all_of_it_works_with_the_least_rights(
     found = json.loads(run(operator | more, "doctor", "--json"))["findings"]
     told = [f for f in found if f["state"] != "ok" and "one replica" not in f["text"]]
     assert [f["what"] for f in told] == ["waiting"]
+    delete = ("dlq", "delete", "--before", "0d", "--include-waiting")
+    with pytest.raises(AssertionError, match=r"no right to topic orders\.dlq"):
+        run(operator, *delete)
+    assert "deleted 3 records" in run(login(broker, "orders-eraser"), *delete)
     run(login(broker, "orders-api"), "generate", "3")
     run(more | {"ORDERS_POSTGRES_DSN": roles.eraser}, "forget", "posted")
     wait_until(
@@ -305,6 +313,25 @@ def test_a_database_from_before_the_roles_gets_them(database_dsn: str) -> None:
             owner.execute(b"ALTER TABLE orders ADD COLUMN later text")  # as a migration may
 
 
+def test_the_owner_of_a_database_can_make_the_roles(database_dsn: str) -> None:
+    name = f"creator_{uuid.uuid4().hex[:8]}"
+    creator = make_conninfo(database_dsn, user=name, password=PASSWORD)
+    with psycopg.connect(database_dsn, autocommit=True) as admin:
+        admin.execute(f"CREATE ROLE {name} LOGIN CREATEROLE PASSWORD '{PASSWORD}'".encode())
+        admin.execute(f"ALTER DATABASE {admin.info.dbname} OWNER TO {name}".encode())
+        for table in TABLES:
+            admin.execute(f"ALTER TABLE {table} OWNER TO {name}".encode())
+        try:
+            with roles_in(database_dsn, creator) as made:
+                assert "up to date" in run({"ORDERS_POSTGRES_DSN": made.owner}, "migrate")
+                with psycopg.connect(creator, autocommit=True) as again:
+                    again.execute(made.script.encode())
+        finally:
+            admin.execute(f"REASSIGN OWNED BY {name} TO CURRENT_USER".encode())
+            admin.execute(f"DROP OWNED BY {name}".encode())
+            admin.execute(f"DROP ROLE {name}".encode())
+
+
 def allowed(attempt: Callable[[], object]) -> bool:
     """Whether the brokers let it be done."""
     try:
@@ -326,7 +353,8 @@ def write(broker: SaslBroker, user: str, topic: str) -> None:
 
 
 def read(broker: SaslBroker, user: str, topic: str) -> None:
-    consumer = Consumer(client(broker, user) | {"group.id": "orders-group"})
+    settings = {"group.id": "orders-group", "auto.offset.reset": "earliest"}
+    consumer = Consumer(client(broker, user) | settings)
     try:
         consumer.assign([TopicPartition(topic, 0, 0)])
         wait_until(lambda: _read(consumer), 20, "the broker answers")
@@ -347,6 +375,7 @@ def _read(consumer: Consumer) -> bool:
         ("orders-api", {"orders"}, set()),
         ("orders-consumer", {"orders.dlq"}, {"orders"}),
         ("orders-operator", {"orders"}, {"orders.dlq"}),
+        ("orders-eraser", set(), set()),  # it has no right to a group, which this client asks for
     ],
 )
 def test_no_user_of_kafka_may_do_more(

@@ -535,10 +535,10 @@ class TestForgotten:
     def test_they_are_deleted_like_those_that_were_replayed(self, container: Container) -> None:
         options = ("delete", "--before", "2030-01-01")
         planned = dlq(container, *options, "--dry-run").stdout
-        assert planned.startswith("would delete 1 records\n  partition 0: up to offset 0\n")
+        assert planned.startswith("would delete 1 record\n  partition 0: up to offset 0\n")
         assert "wait for a replay: orders/0:2:0" in planned
-        assert dlq(container, *options).stdout.startswith("deleted 1 records")
-        assert dlq(container, *options, "--include-waiting").stdout.startswith("deleted 1 records")
+        assert dlq(container, *options).stdout.startswith("deleted 1 record")
+        assert dlq(container, *options, "--include-waiting").stdout.startswith("deleted 1 record")
         assert dlq(container, "list").stdout == "no dead letters\n"
 
     def test_what_is_done_is_in_the_audit_log(self, container: Container, tmp_path: Path) -> None:

@@ -41,6 +41,7 @@ def test_what_is_no_age(age: str) -> None:
     [
         (["purge"], "--older-than or --tombstones-older-than"),
         (["purge", "--dry-run"], "--older-than or --tombstones-older-than"),
+        (["purge", "--tombstones-older-than", "1y", "--dry-run"], "it needs --older-than"),
         (["forget"], "no UID was given"),
         (["forget", "--stdin"], "no UID was given"),
     ],
@@ -55,3 +56,10 @@ def test_without_a_database_there_is_nothing_to_delete(monkeypatch: pytest.Monke
     for arguments in (["forget", "a"], ["purge", "--older-than", "5y"]):
         done = CliRunner().invoke(main, arguments)
         assert (done.exit_code, "ORDERS_POSTGRES_DSN: is required" in done.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("answer", [None, "n\n"])
+def test_purge_asks_without_a_terminal_too(answer: str | None) -> None:
+    environment = {"ORDERS_POSTGRES_DSN": "postgresql://127.0.0.1:1/nobody?connect_timeout=1"}
+    done = CliRunner(env=environment).invoke(main, ["purge", "--older-than", "5y"], input=answer)
+    assert (done.exit_code, "Aborted!" in done.stderr) == (1, True)

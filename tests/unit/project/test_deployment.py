@@ -2,6 +2,7 @@
 
 import re
 from importlib.metadata import version
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -134,3 +135,17 @@ def test_the_image_runs_as_nobody_in_particular_and_takes_hashed_packages_only()
     ]
     for path in copied[:-1]:
         assert path in {"./", "src"} or (DEPLOY.parent / path).exists(), path
+
+
+@pytest.mark.parametrize("user", ["orders-api", "orders-consumer"])
+def test_users_of_redis_may_run_what_the_scripts_of_the_cache_call(user: str) -> None:
+    users = (DEPLOY / "redis" / "users.acl").read_text()
+    line = next(line for line in users.splitlines() if line.startswith(f"user {user} "))
+    granted = {word[1:] for word in line.split() if word.startswith("+")}
+    scripts = (files("orders.adapters.redis_lru") / "scripts").iterdir()
+    called = {
+        command.lower()
+        for script in scripts
+        for command in re.findall(r"redis\.call\('(\w+)'", script.read_text())
+    }
+    assert granted == called | {"ping", "eval", "evalsha"}

@@ -9,6 +9,7 @@ import click
 from orders.bootstrap import Container, build, open_all
 from orders.domain.errors import OrdersError
 from orders.entrypoints.audit import Audit, open_audit, operator
+from orders.entrypoints.cli.counted import counted
 from orders.entrypoints.startup import NEEDED_BY, settings_or_exit, start_logging
 
 _CHUNK = 500
@@ -43,8 +44,7 @@ def forget(order_uids: tuple[str, ...], *, from_stdin: bool) -> None:
         stored = asyncio.run(_forget(container, uids, audit))
     except OrdersError as error:
         raise click.ClickException(f"{error}; run the same command again") from None
-    number = len(set(uids))
-    orders = "1 order" if number == 1 else f"{number} orders"
+    orders = counted(len(set(uids)), "order")
     click.echo(f"forgot {orders}, of which {stored} {'was' if stored == 1 else 'were'} stored")
     if not container.follow_tombstones().has_told_shared:
         click.echo("the shared cache is down: it is emptied before it is used again", err=True)

@@ -15,6 +15,7 @@ from orders.bootstrap import Container, build, open_all
 from orders.domain.errors import OrdersError
 from orders.domain.use_cases.purge_orders import PurgeProgress, PurgeReport
 from orders.entrypoints.audit import Audit, open_audit, operator
+from orders.entrypoints.cli.counted import counted
 from orders.entrypoints.cli.dlq.stop_flag import StopFlag, stop_flag_signals
 from orders.entrypoints.startup import EXIT_FAILED, NEEDED_BY, settings_or_exit, start_logging
 
@@ -75,7 +76,7 @@ def purge(
 
     They are deleted as by `orders forget`. The age is that of date_created, which the sender of an
     order sets. It works in chunks, the oldest orders first: after Ctrl-C, or an error, run it again
-    to go on. On a terminal it asks first.
+    to go on. It asks first; without a terminal it needs --yes.
 
     Tombstones stay until they are purged themselves. An order whose tombstone is gone is stored
     again if its message comes again: keep them for longer than the topic keeps messages, dead
@@ -89,9 +90,11 @@ def purge(
     """
     if before is None and tombstones_before is None:
         raise click.UsageError("say what to delete: --older-than or --tombstones-older-than")
+    if before is None and dry_run:
+        raise click.UsageError("--dry-run counts orders: it needs --older-than")
     settings = settings_or_exit(NEEDED_BY["purge"])
     start_logging(settings, "purge")
-    if before and not (yes or dry_run) and sys.stdin.isatty():
+    if before and not (yes or dry_run):
         when = before.isoformat(sep=" ", timespec="seconds")
         click.confirm(f"Delete all orders that were created before {when}?", abort=True)
     stop = StopFlag()
@@ -113,7 +116,7 @@ def purge(
             )
     except OrdersError as error:
         raise click.ClickException(
-            f"{error}; {progress.orders} orders were deleted, run it again to go on"
+            f"{error}; deleted {counted(progress.orders, 'order')}, run it again to go on"
         ) from None
     finally:
         progress.end()
@@ -161,9 +164,9 @@ def _summary(
     if before:
         when = before.isoformat(sep=" ", timespec="seconds")
         verb = "would delete" if dry_run else "deleted"
-        lines.append(f"{verb} {report.orders} orders that were created before {when}")
+        lines.append(f"{verb} {counted(report.orders, 'order')} created before {when}")
     if tombstones_before and not dry_run:
-        lines.append(f"deleted {report.tombstones} tombstones")
+        lines.append(f"deleted {counted(report.tombstones, 'tombstone')}")
     return "\n".join(lines)
 
 

@@ -295,9 +295,9 @@ class BoundedAdmin(KafkaAdminClient):  # type: ignore[misc]
         self._wait_for_futures(futures)
         for future in futures:
             for _, partitions in future.value.topics:
-                for partition, _, error_code in partitions:
+                for _, _, error_code in partitions:
                     if error_code:
-                        raise for_code(error_code)(f"partition {partition}")
+                        raise for_code(error_code)(topic)
 
 
 class ExtendedConsumer(KafkaConsumer):  # type: ignore[misc]

@@ -8,6 +8,7 @@ import click
 from orders.bootstrap import Container, open_all
 from orders.domain.use_cases.delete_dead_letters import DeleteDeadLetters, DeletionReport
 from orders.entrypoints.audit import open_audit, operator
+from orders.entrypoints.cli.counted import counted
 from orders.entrypoints.cli.dlq import options
 from orders.entrypoints.cli.dlq.running import container_of, map_errors
 from orders.entrypoints.cli.dlq.terminal import progress, write
@@ -77,11 +78,12 @@ async def _delete(
 def _print(report: DeletionReport, *, dry_run: bool) -> None:
     verb = "would delete" if dry_run else "deleted"
     states = ", ".join(f"{number} {state}" for state, number in sorted(report.states.items()))
-    write(f"{verb} {report.records} records" + (f": {states}" if states else ""))
+    write(f"{verb} {counted(report.records, 'record')}" + (f": {states}" if states else ""))
     for partition, end in sorted(report.ends.items()):
         write(f"  partition {partition}: up to offset {end - 1}")
     if report.waiting:
         named = ", ".join(map(str, report.waiting[:_NAMED]))
         write(f"kept, because they wait for a replay: {named}")
     if report.behind:
-        write(f"kept, because they stand behind one that is kept: {report.behind} records")
+        behind = counted(report.behind, "record")
+        write(f"kept, because they stand behind one that is kept: {behind}")

@@ -10,6 +10,8 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from orders.entrypoints.cli.counted import counted
+
 _EVERY = 200
 
 Advance = Callable[[str, int, int], None]
@@ -24,7 +26,7 @@ def safe(text: str, *, keep_lines: bool = False) -> str:
 
 def count(number: int) -> str:
     """Return a number of dead letters in words."""
-    return "1 dead letter" if number == 1 else f"{number} dead letters"
+    return counted(number, "dead letter")
 
 
 def json_line(value: Any) -> str:
