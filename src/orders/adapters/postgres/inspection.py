@@ -55,7 +55,6 @@ _FACTS = """
            current_setting('max_connections')::int
                - current_setting('superuser_reserved_connections')::int AS slots,
            (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend') AS used,
-           pg_backend_pid() AS pid,
            quote_ident(current_user) AS role,
            quote_ident(current_database()) AS database,
            rolconnlimit AS user_limit,
@@ -99,7 +98,8 @@ class PostgresInspection(Inspection):
             session = await Session.connect(
                 make_conninfo(self._dsn, connect_timeout=_CONNECT_SECONDS),
                 application_name="orders doctor",
-                pooler="transaction",  # there may be one that nobody told us of
+                # There may be one that nobody told us of, and settings would stay in it.
+                pooler=None if self._pooler == "session" else self._pooler,
             )
         except UnsuitableDatabase as error:
             text, _, advice = str(error).partition(": ")
@@ -150,7 +150,7 @@ class PostgresInspection(Inspection):
             _finding("reachable", "ok", "answers and accepts the login"),
             _version(facts),
             *await self._engine(session),
-            *self._pooling(session, facts),
+            *await self._pooling(session, facts),
             *schema,
             *await self._role(session, facts, is_readable),
             *self._durability(facts),
@@ -181,7 +181,7 @@ class PostgresInspection(Inspection):
             return [_finding("engine", "warning", text, advice)]
         return [_finding("engine", "ok", f"{text}{shards} shards of each table")]
 
-    def _pooling(self, session: Session, facts: Any) -> list[Finding]:
+    async def _pooling(self, session: Session, facts: Any) -> list[Finding]:
         if self._pooler == "transaction" and session.missing_settings:
             changes = "; ".join(
                 f"ALTER ROLE {facts.role} IN DATABASE {facts.database} SET {name} = '{value}'"
@@ -189,8 +189,7 @@ class PostgresInspection(Inspection):
             )
             text = f"the role lacks settings: {', '.join(session.missing_settings)}"
             return [_finding("pooler", "warning", text, f"run: {changes}")]
-        # A pooler makes up the process id that it gives to its clients.
-        if session.info.backend_pid == facts.pid:
+        if not await session.is_pooled():
             return []
         if self._pooler == "transaction":
             text = "the role has the settings for transaction mode"

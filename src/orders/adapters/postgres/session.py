@@ -99,16 +99,18 @@ class Session(AsyncConnection[TupleRow]):
         timeouts: Timeouts = Timeouts(),  # noqa: B008 (immutable)
         application_name: str = "orders",
         on_failure: Callable[[Exception], None] = lambda _: None,
-        pooler: Pooler = "session",
+        pooler: Pooler | None = "session",
         **kwargs: Any,
     ) -> Self:
         """Connect with this service's settings; ``on_failure`` gets the reason if that fails.
+
+        ``pooler`` None: look whether there is one, and take it for one in transaction mode.
 
         Raises:
             psycopg.Error: no connection.
             UnsuitableDatabase: the encoding of the database cannot hold every order.
         """
-        if pooler == "transaction":
+        if pooler != "session":
             # The next transaction may run on a connection without the prepared statement.
             kwargs["prepare_threshold"] = None
         try:
@@ -192,7 +194,7 @@ class Session(AsyncConnection[TupleRow]):
                 "use a database created with ENCODING 'UTF8' TEMPLATE template0"
             )
 
-    async def configure(self, timeouts: Timeouts, pooler: Pooler = "session") -> None:
+    async def configure(self, timeouts: Timeouts, pooler: Pooler | None = "session") -> None:
         """Apply this service's settings; raises UnsuitableDatabase if its encoding is not UTF-8.
 
         With a pooler in transaction mode they are only compared: they would stay on connections of
@@ -202,7 +204,7 @@ class Session(AsyncConnection[TupleRow]):
         self.adapters.register_loader("json", BytesLoader)
         self.ready_since = self.answered_at = time.monotonic()
         self.abort_after(timeouts.connect)
-        is_pooled = pooler == "transaction"
+        is_pooled = await self.is_pooled() if pooler is None else pooler == "transaction"
         settings = _settings(timeouts)
         if not is_pooled:
             await self._apply(settings)
@@ -217,6 +219,18 @@ class Session(AsyncConnection[TupleRow]):
             await self._apply(_ON_CITUS)
         self.abort_after(None)
         self._liveness = timeouts.liveness
+
+    async def is_pooled(self) -> bool:
+        """Whether a pooler is in between: it makes up the process id that it gives to its clients.
+
+        Works with any statement_timeout, and leaves no setting behind.
+        """
+        cursor = await self.execute(
+            b"BEGIN; SET LOCAL statement_timeout = 0; SELECT pg_backend_pid(); COMMIT"
+        )
+        while cursor.description is None and cursor.nextset():
+            pass
+        return await cursor.fetchone() != (self.info.backend_pid,)
 
     async def _apply(self, settings: Mapping[str, str]) -> None:
         # One round trip, in which each is a statement of its own: the statement_timeout that holds
