@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextvars import Context
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -45,9 +46,19 @@ class CheckReadiness:
         self._optional = dict(optional)
         self._now = now
         self._last: dict[str, PartState] = {}
+        self._running: asyncio.Task[Readiness] | None = None
 
     async def __call__(self) -> Readiness:
-        """Check all dependencies concurrently, within ``TIMEOUT`` seconds."""
+        """Check all dependencies concurrently, within ``TIMEOUT`` seconds.
+
+        Callers share a check that is running. Anybody may ask for readiness: with a check for each
+        of many callers, these would wait for one another and find servers down that are up.
+        """
+        if self._running is None or self._running.done():
+            self._running = asyncio.get_running_loop().create_task(self._check(), context=Context())
+        return await asyncio.shield(self._running)  # one that leaves does not cancel it for others
+
+    async def _check(self) -> Readiness:
         parts = self._required | self._optional
         states = await asyncio.gather(*(self._ask(name, part) for name, part in parts.items()))
         report = dict(zip(parts, states, strict=True))

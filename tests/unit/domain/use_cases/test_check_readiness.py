@@ -10,7 +10,7 @@ from orders.adapters.memory.cache import MemoryCache
 from orders.adapters.memory.dead_letters import MemoryDeadLetters
 from orders.domain.errors import Degraded, Unavailable
 from orders.domain.ports import Dependency
-from orders.domain.use_cases.check_readiness import TIMEOUT, CheckReadiness, PartState
+from orders.domain.use_cases.check_readiness import TIMEOUT, CheckReadiness, PartState, Readiness
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 
@@ -108,3 +108,29 @@ async def test_parts_that_do_not_answer_are_down_in_time_all_at_once() -> None:
 
 async def test_without_parts_it_is_ready() -> None:
     assert (await CheckReadiness({}, {})()).state == "ready"
+
+
+class Counted(Dependency):
+    def __init__(self) -> None:
+        self.checks = 0
+        self.may_answer = asyncio.Event()
+
+    async def check(self) -> None:
+        self.checks += 1
+        await self.may_answer.wait()
+
+
+async def test_many_callers_at_a_time_share_one_check_and_later_ones_have_another() -> None:
+    part = Counted()
+    readiness = CheckReadiness({"it": part}, {})
+    callers = [asyncio.create_task(readiness()) for _ in range(100)]
+    while not part.checks:
+        await asyncio.sleep(0)
+    callers[0].cancel()
+    part.may_answer.set()
+    reports = await asyncio.gather(*callers, return_exceptions=True)
+    assert isinstance(reports[0], asyncio.CancelledError)
+    assert [report.state for report in reports[1:] if isinstance(report, Readiness)] == ["ready"] * 99
+    assert part.checks == 1
+    await readiness()
+    assert part.checks == 2
