@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 
+from orders.domain.errors import Unavailable
 from orders.domain.order.document import StoredOrder
 from orders.domain.order.queries import Cursor, OrderQuery, Page
 from orders.domain.ports import OrderRepository
@@ -18,17 +19,35 @@ READING_AT_ONCE = 2
 """Streams that read their next chunk at the same time. Ten that did left no processor of the
 database, and few of its connections, to those who look a single order up."""
 
+PAGES_AT_ONCE = 4
+"""Pages, and first chunks of streams, that are read at the same time. With more, 60 clients that
+ask for the largest pages would have all connections of the pool, and who looks a single order up
+would find the store unavailable."""
+
+LONGEST_WAIT = 5.0
+"""Seconds that a page waits for its turn; many a client that has waited longer is gone."""
+
 
 class ListOrders:
     """Lists orders, by pages or as a stream."""
 
-    def __init__(self, repository: OrderRepository) -> None:
+    def __init__(self, repository: OrderRepository, *, longest_wait: float = LONGEST_WAIT) -> None:
         self._repository = repository
+        self._longest_wait = longest_wait
         self._turns = asyncio.Semaphore(READING_AT_ONCE)
+        self._turns_of_pages = asyncio.Semaphore(PAGES_AT_ONCE)
 
     async def page(self, query: OrderQuery, limit: int, after: Cursor | None = None) -> Page:
         """At most ``limit`` orders after ``after``. Raises Unavailable."""
-        return await self._repository.page(query, limit, after)
+        try:
+            async with asyncio.timeout(self._longest_wait):
+                await self._turns_of_pages.acquire()
+        except TimeoutError:
+            raise Unavailable("too many lists are read at a time") from None
+        try:
+            return await self._repository.page(query, limit, after)
+        finally:
+            self._turns_of_pages.release()
 
     async def stream(self, query: OrderQuery) -> AsyncIterator[tuple[StoredOrder, ...]]:
         """All orders that meet ``query``, in chunks, none empty.
@@ -36,8 +55,8 @@ class ListOrders:
         Nothing of the store is held between chunks, so a slow reader holds up nobody. An order
         that is stored meanwhile is in it or not. Raises Unavailable.
         """
-        # Without waiting for a turn: it is no more than a page, and tells at once of failures.
-        page = await self._repository.page(query, FIRST_CHUNK)
+        # It is no more than a page, and tells at once of failures.
+        page = await self.page(query, FIRST_CHUNK)
         while True:
             if page.orders:
                 yield page.orders

@@ -113,10 +113,11 @@ async def test_without_parts_it_is_ready() -> None:
 class Counted(Dependency):
     def __init__(self) -> None:
         self.checks = 0
-        self.may_answer = asyncio.Event()
+        self.is_asked, self.may_answer = asyncio.Event(), asyncio.Event()
 
     async def check(self) -> None:
         self.checks += 1
+        self.is_asked.set()
         await self.may_answer.wait()
 
 
@@ -124,13 +125,14 @@ async def test_many_callers_at_a_time_share_one_check_and_later_ones_have_anothe
     part = Counted()
     readiness = CheckReadiness({"it": part}, {})
     callers = [asyncio.create_task(readiness()) for _ in range(100)]
-    while not part.checks:
-        await asyncio.sleep(0)
+    await part.is_asked.wait()
     callers[0].cancel()
     part.may_answer.set()
     reports = await asyncio.gather(*callers, return_exceptions=True)
     assert isinstance(reports[0], asyncio.CancelledError)
-    assert [report.state for report in reports[1:] if isinstance(report, Readiness)] == ["ready"] * 99
+    assert [report.state for report in reports[1:] if isinstance(report, Readiness)] == [
+        "ready"
+    ] * 99
     assert part.checks == 1
     await readiness()
     assert part.checks == 2

@@ -10,7 +10,13 @@ from orders.adapters.memory.order_repository import MemoryOrderRepository
 from orders.domain.errors import Unavailable
 from orders.domain.order.model import Order
 from orders.domain.order.queries import Cursor, OrderQuery, Page
-from orders.domain.use_cases.list_orders import CHUNK, FIRST_CHUNK, READING_AT_ONCE, ListOrders
+from orders.domain.use_cases.list_orders import (
+    CHUNK,
+    FIRST_CHUNK,
+    PAGES_AT_ONCE,
+    READING_AT_ONCE,
+    ListOrders,
+)
 from tests.unit.domain.order.reference import REFERENCE, read_document, the_order
 
 REFERENCE_ORDER = the_order(read_document(REFERENCE))
@@ -130,3 +136,52 @@ async def test_streams_whose_readers_wait_or_leave_or_fail_take_up_no_turn() -> 
         with pytest.raises(Unavailable):
             await uids(list_orders, OrderQuery())
     assert len(await asyncio.wait_for(uids(list_orders, OrderQuery()), 5)) == 4
+
+
+class Held(MemoryOrderRepository):
+    """Gives pages only when it may, and counts those that are read at the same time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reading = self.most = 0
+        self.is_full, self.may_answer = asyncio.Event(), asyncio.Event()
+
+    async def page(self, query: OrderQuery, limit: int, after: Cursor | None = None) -> Page:
+        self.reading += 1
+        self.most = max(self.most, self.reading)
+        if self.reading == PAGES_AT_ONCE:
+            self.is_full.set()
+        try:
+            await self.may_answer.wait()
+            return await super().page(query, limit, after)
+        finally:
+            self.reading -= 1
+
+
+async def test_pages_and_first_chunks_take_turns_so_that_others_find_a_connection() -> None:
+    repository = Held()
+    await repository.save_many([order(n) for n in range(3)])
+    list_orders = ListOrders(repository)
+    pages = [asyncio.create_task(list_orders.page(OrderQuery(), 2)) for _ in range(20)]
+    streams = [asyncio.create_task(uids(list_orders, OrderQuery())) for _ in range(20)]
+    await repository.is_full.wait()
+    for task in (*pages[:3], *streams[:3]):
+        task.cancel()
+    repository.may_answer.set()
+    await asyncio.wait([*pages, *streams])
+    assert repository.most == PAGES_AT_ONCE
+    assert all(len(task.result().orders) == 2 for task in pages[3:])
+    assert all(len(task.result()[0]) == 3 for task in streams[3:])
+
+
+async def test_whoever_waits_too_long_for_a_turn_is_told_so() -> None:
+    repository = Held()
+    list_orders = ListOrders(repository, longest_wait=0.01)
+    reading = [asyncio.create_task(list_orders.page(OrderQuery(), 2)) for _ in range(PAGES_AT_ONCE)]
+    await repository.is_full.wait()
+    for late in (list_orders.page(OrderQuery(), 2), uids(list_orders, OrderQuery())):
+        with pytest.raises(Unavailable, match="too many lists"):
+            await asyncio.wait_for(late, 5)
+    repository.may_answer.set()
+    await asyncio.gather(*reading)
+    assert await list_orders.page(OrderQuery(), 2) == Page(())
