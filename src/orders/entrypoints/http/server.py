@@ -35,6 +35,10 @@ GRACE_SECONDS = 8
 _OTHER_FILES = 256
 """Open files of a worker besides its connections."""
 
+_BUFFER = 65_536
+"""Bytes that a connection may hold of headers, or of a body that nobody reads yet. With granian's
+400 KB, a thousand connections without a key would take more than the memory of a container."""
+
 _PROPAGATE: dict[str, Any] = {"handlers": [], "propagate": True}
 _LOGGING = {
     "formatters": {},
@@ -95,7 +99,9 @@ def serve(
         workers=workers,
         workers_kill_timeout=grace,
         backpressure=max_connections,
-        http1_settings=HTTP1Settings(header_read_timeout=int(idle_timeout * 1000)),
+        http1_settings=HTTP1Settings(
+            header_read_timeout=int(idle_timeout * 1000), max_buffer_size=_BUFFER
+        ),
         ssl_cert=certificate,
         ssl_key=key,
         ssl_protocol_min=SSLProtocols.tls12,
