@@ -2,14 +2,23 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 import pytest
 
 from orders.adapters.postgres.database import PostgresDatabase
 from orders.adapters.postgres.order_repository import PostgresOrderRepository
+from orders.adapters.postgres.read_sql import PAGE_BYTES
 from orders.adapters.postgres.session import Pooler
+from orders.domain.order.queries import OrderQuery
 from orders.domain.ports import OrderRepository
-from tests.contracts.order_repository import OrderRepositoryContract, check_any_orders
+from tests.contracts.order_repository import (
+    NOON,
+    OrderRepositoryContract,
+    check_any_orders,
+    order_of,
+    uids,
+)
 
 
 @asynccontextmanager
@@ -37,6 +46,23 @@ class TestPostgresOrderRepository(OrderRepositoryContract):
 
     def test_any_orders(self, dsn: str) -> None:
         check_any_orders(lambda: opened(dsn))
+
+
+async def test_a_page_of_large_orders_ends_early_and_leads_to_the_next(database_dsn: str) -> None:
+    size = PAGE_BYTES // 3
+    orders = [
+        order_of(f"large-{n}", NOON + timedelta(seconds=n), internal_signature="x" * size)
+        for n in range(4)
+    ] + [order_of("huge", NOON - timedelta(days=1), internal_signature="x" * (PAGE_BYTES + 1))]
+    async with opened(database_dsn) as repository:
+        await repository.save_many(orders)
+        pages: list[list[str]] = []
+        after = None
+        while not pages or after:
+            page = await repository.page(OrderQuery(), 1000, after)
+            pages.append(uids(page.orders))
+            after = page.next
+    assert pages == [["large-3", "large-2", "large-1"], ["large-0", "huge"]]
 
 
 class TestCitusOrderRepository(TestPostgresOrderRepository):

@@ -107,7 +107,10 @@ async def _read(session: Session, order_uids: Sequence[str], documents: Document
 
 
 async def read_page(session: Session, query: OrderQuery, limit: int, after: Cursor | None) -> Page:
-    """Read at most ``limit`` orders after ``after``, damaged ones as well."""
+    """Read at most ``limit`` orders after ``after``, damaged ones as well.
+
+    Fewer if they are large (``PAGE_BYTES``); on Citus, that bound does not hold.
+    """
     async with session.cursor(binary=True) as cursor:
         # One more than requested shows whether there is a next page.
         if session.citus_version:
@@ -122,7 +125,8 @@ async def read_page(session: Session, query: OrderQuery, limit: int, after: Curs
             ]
         else:
             keys = await _select(cursor, page_query(query, limit + 1, after))
-            rows = keys[:limit]
+            rows = [row for row in keys[:limit] if row[2] is not None]
+            limit = len(rows)
     orders = tuple(StoredOrder(*row) for row in rows)
     if len(keys) <= limit:
         return Page(orders)

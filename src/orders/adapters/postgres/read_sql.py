@@ -99,19 +99,31 @@ UIDS_BY_WORKER = b"""
 NO_TOMBSTONE = "o.date_created > '-infinity'"
 """The condition on ``orders o`` that leaves out tombstones, whose date is before all others."""
 
+PAGE_BYTES = 4_194_304
+"""Documents of a page, as many as begin within this; a thousand of the largest orders would take
+gigabytes."""
+
+# OFFSET 0, else PostgreSQL would make each document twice.
 _PAGE = (
     sql.SQL(
-        "SELECT o.order_uid, o.date_created, row_to_json(document) FROM ({{}}) AS o {}"
-        " ORDER BY o.date_created DESC, o.order_uid DESC"
+        "SELECT order_uid, date_created, CASE WHEN"
+        " sum(pg_column_size(document)) OVER (ORDER BY date_created DESC, order_uid DESC"
+        " ROWS UNBOUNDED PRECEDING) - pg_column_size(document) < {} THEN document END FROM ("
+        "SELECT o.order_uid, o.date_created, row_to_json(document) AS document"
+        " FROM ({{}}) AS o {} ORDER BY o.date_created DESC, o.order_uid DESC OFFSET 0"
+        ") AS page ORDER BY date_created DESC, order_uid DESC"
     )
-    .format(_DOCUMENT)
+    .format(PAGE_BYTES, _DOCUMENT)
     .as_string()
 )
 _SELECTION = "SELECT {} FROM orders o {} ORDER BY o.date_created DESC, o.order_uid DESC LIMIT {:d}"
 
 
 def page_query(query: OrderQuery, limit: int, after: Cursor | None) -> Query:
-    """Select order_uid, date_created and document of at most ``limit`` orders after ``after``."""
+    """Select order_uid, date_created and document of at most ``limit`` orders after ``after``.
+
+    Documents beyond ``PAGE_BYTES`` are null.
+    """
     selection, parameters = _selection("*", query, limit, after)
     return Query(_PAGE.format(selection).encode(), parameters)
 

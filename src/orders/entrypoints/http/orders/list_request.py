@@ -35,8 +35,8 @@ class ListParameters(Struct, frozen=True):
         Meta(
             ge=1,
             le=LIMIT_MAX,
-            description="One page of so many orders; the Link header leads to the next. Without "
-            "it (and without a cursor) the answer is all orders.",
+            description="One page of so many orders, or fewer where they are large; the Link "
+            "header leads to the next. Without it (and without a cursor) the answer is all orders.",
         ),
     ]
     cursor: Annotated[
