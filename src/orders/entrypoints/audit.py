@@ -20,6 +20,9 @@ _CHECK_SECONDS = 1.0
 _HASH_DIGITS = 32
 _STREAMS = ("stdout", "stderr")
 
+UNAUTHORIZED = "unauthorized"
+"""The code of that error."""
+
 _encode = msgspec.json.Encoder().encode
 
 log = structlog.get_logger(__name__)
@@ -47,6 +50,9 @@ class Audit:
     ) -> None:
         """Record an action.
 
+        A request without a valid key or token is not recorded: nobody is known who did it, and
+        anybody could fill the log.
+
         Args:
             event: what was done, such as ``read``.
             order_uids: the orders; they must exist, unless they are hashed: a client may ask for
@@ -55,6 +61,8 @@ class Audit:
             outcome: ``ok``, or the code of the error.
             more: further fields, without personal data.
         """
+        if outcome == UNAUTHORIZED:
+            return
         is_known = outcome == "ok" or self._key is not None
         line = {
             "timestamp": datetime.now(UTC).isoformat().replace("+00:00", "Z"),

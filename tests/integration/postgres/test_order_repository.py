@@ -1,6 +1,6 @@
 """The repository in PostgreSQL, on a plain server and on Citus."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
@@ -10,8 +10,10 @@ from orders.adapters.postgres.database import PostgresDatabase
 from orders.adapters.postgres.order_repository import PostgresOrderRepository
 from orders.adapters.postgres.read_sql import PAGE_BYTES
 from orders.adapters.postgres.session import Pooler
+from orders.domain.errors import Unavailable
+from orders.domain.order.model import Order
 from orders.domain.order.queries import OrderQuery
-from orders.domain.ports import OrderRepository
+from orders.domain.ports import OrderRepository, SaveReport
 from tests.contracts.order_repository import (
     NOON,
     OrderRepositoryContract,
@@ -65,7 +67,26 @@ async def test_a_page_of_large_orders_ends_early_and_leads_to_the_next(database_
     assert pages == [["large-3", "large-2", "large-1"], ["large-0", "huge"]]
 
 
+class Retrying(PostgresOrderRepository):
+    """Two writers may wait for each other on different workers: Citus ends one, which retries."""
+
+    async def save_many(self, orders: Sequence[Order]) -> SaveReport:
+        while True:
+            try:
+                return await super().save_many(orders)
+            except Unavailable as failure:
+                if "deadlock" not in str(failure):
+                    raise
+
+
 class TestCitusOrderRepository(TestPostgresOrderRepository):
     @pytest.fixture
     def dsn(self, distributed_dsn: str) -> str:
         return distributed_dsn
+
+    @pytest.fixture
+    async def repository(self, dsn: str) -> AsyncIterator[OrderRepository]:
+        database = PostgresDatabase(dsn, pool_max=4)
+        await database.open()
+        yield Retrying(database)
+        await database.close()

@@ -130,7 +130,7 @@ def test_over_http_by_a_key_that_may(first: System, second: System, tmp_path: Pa
     assert second.http.get("/orders/gone").status_code == 404
     audited = [json.loads(line) for line in (tmp_path / "audit.log").read_text().splitlines()]
     assert [line["outcome"] for line in audited if line["event"] == "forgot"] == [
-        *("forbidden", "unauthorized", "ok", "ok")
+        *("forbidden", "ok", "ok")
     ]
 
 

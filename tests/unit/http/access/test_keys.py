@@ -131,11 +131,11 @@ async def test_why_a_key_is_refused_is_in_the_log(path: Path, key: str) -> None:
             await client.get("/orders", headers=header(expired))
             await client.get("/orders", headers=header("x"))
             await client.get("/orders", headers={"Authorization": "Basic x"})
-            await client.get("/orders")
+            await client.get("/orders")  # no line: anybody could fill the log
             await client.post("/orders", headers=header(key))
     requests = [line for line in lines if line["event"] == "request"]
     assert [line.get("denied") for line in requests] == [
-        "expired", "not valid", "malformed", None, None
+        "expired", "not valid", "malformed", None
     ]  # fmt: skip
     assert {line["client"] for line in requests} == {"192.0.2.1"}
     assert requests[-1]["status"] == 403

@@ -63,6 +63,11 @@ def attach_denial(scope: Scope, denial: Denial) -> None:
     scope[_DENIAL] = denial
 
 
+def has_sent_key(scope: Scope) -> bool:
+    """Whether a request that has no principal has sent a key or token."""
+    return _DENIAL in scope
+
+
 def logged_about(scope: Scope) -> dict[str, str]:
     """Return what the log line of a request says about its client."""
     found = {}
