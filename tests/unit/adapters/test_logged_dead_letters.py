@@ -3,9 +3,10 @@
 from datetime import UTC, datetime
 
 import pytest
+from msgspec.structs import replace
 from structlog.testing import capture_logs
 
-from orders.adapters.logged.dead_letters import LoggedDeadLetters
+from orders.adapters.logged.dead_letters import MAX_LINES, LoggedDeadLetters
 from orders.adapters.memory.dead_letters import MemoryDeadLetters
 from orders.domain.errors import Unavailable
 from orders.domain.intake.messages import DeadLetter, Message, Origin
@@ -29,6 +30,21 @@ async def test_each_is_logged_with_its_place_and_reason_and_nothing_of_its_conte
     assert (line["topic"], line["partition"], line["offset"], line["index"]) == ("orders", 3, 7, 2)
     assert (line["code"], line["detail"], line["attempt"]) == ("invalid", DEAD_LETTER.detail, 1)
     assert not {"secret", "private", "hidden"} & set(str(line).replace("'", " ").split())
+
+
+async def test_the_many_of_a_message_are_counted() -> None:
+    other = replace(
+        DEAD_LETTER, message=replace(DEAD_LETTER.message, origin=Origin("orders", 3, 8))
+    )
+    with capture_logs() as lines:
+        await LoggedDeadLetters(MemoryDeadLetters()).put([*[DEAD_LETTER] * 500, other])
+    assert [line["event"] for line in lines] == [
+        *["dead letter"] * MAX_LINES,
+        "more dead letters of a message",
+        "dead letter",
+    ]
+    assert lines[MAX_LINES]["count"] == 500 - MAX_LINES
+    assert (lines[MAX_LINES]["offset"], lines[-1]["offset"]) == (7, 8)
 
 
 async def test_none_is_logged_that_is_not_safe() -> None:

@@ -1,11 +1,16 @@
-"""Logs each dead letter, without any of its values, when it is stored."""
+"""Logs dead letters, without any of their values, when they are stored."""
 
 from collections.abc import Sequence
+from itertools import groupby, islice
+from operator import attrgetter
 
 import structlog
 
 from orders.domain.intake.messages import DeadLetter
 from orders.domain.ports import DeadLetters
+
+MAX_LINES = 10
+"""Dead letters of a message that are logged one by one; it may have half a million of them."""
 
 _log = structlog.get_logger(__name__)
 
@@ -19,15 +24,16 @@ class LoggedDeadLetters(DeadLetters):
     async def put(self, dead_letters: Sequence[DeadLetter]) -> None:
         """See ``DeadLetters.put``."""
         await self._dead_letters.put(dead_letters)
-        for dead_letter in dead_letters:
-            origin = dead_letter.message.origin
-            _log.warning(
-                "dead letter",
-                code=dead_letter.code,
-                detail=dead_letter.detail,
-                topic=origin.topic,
-                partition=origin.partition,
-                offset=origin.offset,
-                index=dead_letter.index,
-                attempt=dead_letter.attempt,
-            )
+        for origin, of_message in groupby(dead_letters, attrgetter("message.origin")):
+            place = {"topic": origin.topic, "partition": origin.partition, "offset": origin.offset}
+            for dead_letter in islice(of_message, MAX_LINES):
+                _log.warning(
+                    "dead letter",
+                    code=dead_letter.code,
+                    detail=dead_letter.detail,
+                    **place,
+                    index=dead_letter.index,
+                    attempt=dead_letter.attempt,
+                )
+            if more := sum(1 for _ in of_message):
+                _log.warning("more dead letters of a message", **place, count=more)
