@@ -57,12 +57,17 @@ class Audit:
             event: what was done, such as ``read``.
             order_uids: the orders; they must exist, unless they are hashed: a client may ask for
                 any text, also for personal data.
-            who: who did it, and from where.
+            who: who did it, and from where. A ``subject`` may name a person: it is hashed, and
+                left out without a key.
             outcome: ``ok``, or the code of the error.
             more: further fields, without personal data.
         """
         if outcome == UNAUTHORIZED:
             return
+        who = dict(who)
+        subject = who.pop("subject", None)
+        if subject is not None and self._key is not None:
+            who["who"] = f"token:{self._name(subject)}"
         is_known = outcome == "ok" or self._key is not None
         line = {
             "timestamp": datetime.now(UTC).isoformat().replace("+00:00", "Z"),

@@ -34,6 +34,22 @@ def test_lines_are_appended_to_the_file(tmp_path: Path) -> None:
     assert last["process"] == "forget"
 
 
+@pytest.mark.parametrize("key", [None, "a key of the operators"])
+def test_the_subject_of_a_token_is_in_it_as_a_hash_or_not_at_all(
+    tmp_path: Path, key: str | None
+) -> None:
+    path = tmp_path / "audit.log"
+    opened = open_audit(Settings(audit_log=str(path), audit_key=key), "api")
+    assert opened
+    for subject in ("ann@example.com", "bob@example.com", "ann@example.com"):
+        opened.record("read", ["uid"], {"subject": subject, "from": "192.0.2.1"})
+    assert "example.com" not in path.read_text()
+    whos = [json.loads(line).get("who") for line in path.read_text().splitlines()]
+    assert whos[0] == whos[2]
+    assert (whos[0] == whos[1]) is (key is None)
+    assert all(who is None or who.startswith("token:") for who in whos)
+
+
 def test_a_rotated_file_is_opened_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(audits, "_CHECK_SECONDS", 0.0)
     path = tmp_path / "audit.log"

@@ -82,10 +82,14 @@ def logged_about(scope: Scope) -> dict[str, str]:
 
 
 def sender(scope: Scope) -> dict[str, str]:
-    """Return who sends a request, and from where, for the audit log."""
+    """Return who sends a request, and from where, for the audit log; see ``Audit.record``."""
+    found = {"from": client_of(scope) or "unknown"}
     principal = principal_of(scope)
-    known = {} if principal is None or principal.is_personal else {"who": f"key:{principal.id}"}
-    return known | {"from": client_of(scope) or "unknown"}
+    if principal is not None:
+        found |= (
+            {"subject": principal.id} if principal.is_personal else {"who": f"key:{principal.id}"}
+        )
+    return found
 
 
 def require(scope: Scope, requirement: Requirement) -> None:
