@@ -110,7 +110,7 @@ def main() -> None:
     container.dead_letters.override(providers.Object(_Letters(dead_letters, failpoint)))
     container.source.override(providers.Object(_Source(source, failpoint)))
     container.consumer_resources.override(
-        providers.List(container.database, container.producer, providers.Object(source))
+        providers.List(container.database, container.dead_letter_producer, providers.Object(source))
     )
     asyncio.run(consume(settings, container))
 
