@@ -28,7 +28,7 @@ def show() -> None:
     click.echo(f"orders {release.version}, tag {release.tag} at commit {release.commit}\n")
     for file in release.files:
         click.echo(f"{sha256(file)}  {file.relative_to(ROOT)}  ({file.stat().st_size:,} bytes)")
-    click.echo(f"\nChanges:\n{textwrap.indent(release.changes or 'none are told', '  ')}\n")
+    click.echo(f"\nChanges:\n{textwrap.indent(release.changes or 'none are listed', '  ')}\n")
     for fault in release.faults:
         click.echo(f"not ready: {fault}")
     click.echo("Nothing was published.")

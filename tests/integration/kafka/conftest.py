@@ -1,9 +1,10 @@
 """Topics of one's own on the real broker, and another client to look at them with."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from orders.adapters.kafka.client.producer import KafkaProducerClient
 from orders.adapters.kafka.client.settings import KafkaSettings
 from orders.adapters.kafka.client.topics import TopicAdmin
 from orders.bootstrap import to_kafka_settings
@@ -40,3 +41,11 @@ def other_client(kafka_bootstrap: str) -> Iterator[OtherClient]:
     client = OtherClient(kafka_bootstrap)
     yield client
     client.close()
+
+
+@pytest.fixture
+async def client(topics: KafkaSettings) -> AsyncIterator[KafkaProducerClient]:
+    client = KafkaProducerClient(topics)
+    await client.open()
+    yield client
+    await client.close()

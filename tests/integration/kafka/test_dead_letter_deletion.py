@@ -1,7 +1,5 @@
 """Deletion of dead letters on a real topic."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 
 from orders.adapters.kafka.client.producer import KafkaProducerClient
@@ -16,14 +14,6 @@ from tests.contracts.dead_letter_deletion import (
     DeadLetterDeletionSide,
 )
 from tests.contracts.dead_letters import dead_letter
-
-
-@pytest.fixture
-async def client(topics: KafkaSettings) -> AsyncIterator[KafkaProducerClient]:
-    client = KafkaProducerClient(topics)
-    await client.open()
-    yield client
-    await client.close()
 
 
 class KafkaSide(DeadLetterDeletionSide):

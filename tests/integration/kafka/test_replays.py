@@ -1,7 +1,6 @@
 """What a replay needs, on real topics: the contracts."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 import pytest
@@ -18,14 +17,6 @@ from tests.contracts.dead_letter_reader import DeadLetterReaderContract, DeadLet
 from tests.contracts.replay_journal import ReplayJournalContract, ReplayJournalSide
 from tests.contracts.replay_target import ReplayTargetContract, ReplayTargetSide
 from tests.integration.kafka.other_client import OtherClient
-
-
-@pytest.fixture
-async def client(topics: KafkaSettings) -> AsyncIterator[KafkaProducerClient]:
-    client = KafkaProducerClient(topics)
-    await client.open()
-    yield client
-    await client.close()
 
 
 class KafkaReaderSide(DeadLetterReaderSide):

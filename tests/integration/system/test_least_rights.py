@@ -54,7 +54,7 @@ _OPERATIONS = {
 
 
 def documented_acls(folder: Path) -> list[AclBinding]:
-    """What deploy/kafka/acls.sh asks the tool of Apache Kafka for, which is not at hand here."""
+    """What deploy/kafka/acls.sh asks the tool of Apache Kafka for, which is not available here."""
     asked = folder / "asked"
     tool = folder / "kafka-acls.sh"
     tool.write_text(f'#!/bin/sh\nprintf "%s\\n" "$*" >>{asked}\n')

@@ -2,13 +2,11 @@
 
 import asyncio
 from collections.abc import Mapping
-from contextlib import closing
 
 from kafka.errors import KafkaError
 
 from orders.adapters.kafka.client.failures import reason_of
-from orders.adapters.kafka.client.internals import BoundedAdmin
-from orders.adapters.kafka.client.settings import KafkaSettings, client_options
+from orders.adapters.kafka.client.settings import KafkaSettings, admin_client
 from orders.domain.errors import Unavailable
 from orders.domain.ports import DeadLetterDeletion
 
@@ -29,6 +27,5 @@ class KafkaDeadLetterDeletion(DeadLetterDeletion):
             raise Unavailable(reason_of(error)) from error
 
     def _delete(self, ends: Mapping[int, int]) -> None:
-        options = client_options(self._settings)
-        with closing(BoundedAdmin(**options, request_timeout_ms=_TIMEOUT_MS)) as admin:
+        with admin_client(self._settings, request_timeout_ms=_TIMEOUT_MS) as admin:
             admin.delete_records(self._settings.dlq_topic, ends)

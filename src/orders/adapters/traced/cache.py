@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from opentelemetry.trace import SpanKind, get_current_span
 
 from orders.adapters.traced.look_ups import LookUps
-from orders.adapters.traced.spans import Attributes, Spans
+from orders.adapters.traced.spans import Spans, database_attributes
 from orders.domain.order.tombstones import Tombstone
 from orders.domain.ports import Cache, CachedDocument, LocalCache
 
@@ -25,7 +25,7 @@ class TracedCache(Cache):
     async def get(self, order_uids: Collection[str]) -> dict[str, bytes]:
         """See ``Cache.get``."""
         callers = self._look_ups.of(order_uids)
-        attributes = self._attributes("get", len(order_uids))
+        attributes = database_attributes(self._system, "get", len(order_uids))
         with self._spans.shared(callers, "get cached orders", attributes, SpanKind.CLIENT) as span:
             found = await self._cache.get(order_uids)
             span.set_attribute("orders.found", len(found))
@@ -33,7 +33,7 @@ class TracedCache(Cache):
 
     async def put(self, documents: Mapping[str, bytes], as_of: int = 0) -> None:
         """See ``Cache.put``."""
-        attributes = self._attributes("put", len(documents))
+        attributes = database_attributes(self._system, "put", len(documents))
         with self._spans.child("cache orders", attributes, SpanKind.CLIENT):
             await self._cache.put(documents, as_of)
 
@@ -49,13 +49,6 @@ class TracedCache(Cache):
     async def forget(self, tombstones: Sequence[Tombstone], since: int) -> None:
         """See ``Cache.forget``."""
         await self._cache.forget(tombstones, since)
-
-    def _attributes(self, operation: str, size: int) -> Attributes:
-        common: dict[str, str | int | bool] = {
-            "db.system.name": self._system,
-            "db.operation.name": operation,
-        }
-        return common | ({"db.operation.batch.size": size} if size > 1 else {})
 
 
 class TracedLocalCache(LocalCache):

@@ -54,14 +54,13 @@ class TracedIngest(IngestBatch):
     """An ``IngestBatch`` that records what ``ingest`` does: each attempt to store is a span."""
 
     def __init__(
-        self, ingest: IngestBatch, spans: Spans, topic: Topic, group: str, stored: StoredBatches
+        self, ingest: IngestBatch, spans: Spans, topic: Topic, stored: StoredBatches
     ) -> None:
         # It has none of the parts of its base class, but another object of that.
         self._ingest = ingest
         self._spans = spans
         self._name = f"process {topic.name}"
         self._attributes = topic.attributes("process", "process")
-        self._attributes["messaging.consumer.group.name"] = group
         self._stored = stored
         self._failed: set[Origin] = set()
 
@@ -104,13 +103,12 @@ class TracedSource(MessageSource):
     """A ``MessageSource`` that records the commits of ``source``."""
 
     def __init__(
-        self, source: MessageSource, spans: Spans, topic: Topic, group: str, stored: StoredBatches
+        self, source: MessageSource, spans: Spans, topic: Topic, stored: StoredBatches
     ) -> None:
         self._source = source
         self._spans = spans
         self._name = f"commit {topic.name}"
         self._attributes = topic.attributes("commit", "settle")
-        self._attributes["messaging.consumer.group.name"] = group
         self._stored = stored
 
     async def receive(self) -> Batch:

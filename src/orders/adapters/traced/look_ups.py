@@ -10,7 +10,7 @@ from itertools import islice
 from opentelemetry.trace import Span
 
 MAX_CALLERS = 128
-"""Look-ups that are told of a query that they share."""
+"""Look-ups that get a link to a query that they share."""
 
 
 class LookUps:

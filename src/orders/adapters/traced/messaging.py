@@ -17,11 +17,16 @@ _PROPAGATOR = TraceContextTextMapPropagator()
 
 
 class Topic:
-    """A topic in the attributes of spans; ``system`` is ``kafka``, or ``memory``."""
+    """A topic in the attributes of spans; ``system`` is ``kafka``, or ``memory``.
 
-    def __init__(self, system: str, name: str) -> None:
+    ``group``: that of the consumer, for spans of a consumer.
+    """
+
+    def __init__(self, system: str, name: str, group: str | None = None) -> None:
         self.name = name
         self._common = {"messaging.system": system, "messaging.destination.name": name}
+        if group is not None:
+            self._common["messaging.consumer.group.name"] = group
 
     def attributes(self, operation: str, kind: str) -> dict[str, str | int | bool]:
         """The attributes of ``operation``, which is a ``kind`` of the semantic conventions."""

@@ -6,7 +6,7 @@ from weakref import WeakSet
 from opentelemetry.trace import Span, SpanKind, get_current_span
 
 from orders.adapters.traced.look_ups import LookUps
-from orders.adapters.traced.spans import Attributes, Spans
+from orders.adapters.traced.spans import Attributes, Spans, database_attributes
 from orders.domain.order.document import StoredOrder
 from orders.domain.order.model import Order
 from orders.domain.order.queries import Cursor, OrderQuery, Page
@@ -76,9 +76,4 @@ class TracedRepository(OrderRepository):
         return await self._repository.latest(amount)
 
     def _attributes(self, operation: str, size: int = 1) -> Attributes:
-        common: dict[str, str | int | bool] = {
-            "db.system.name": self._system,
-            "db.collection.name": "orders",
-            "db.operation.name": operation,
-        }
-        return common | ({"db.operation.batch.size": size} if size > 1 else {})
+        return database_attributes(self._system, operation, size) | {"db.collection.name": "orders"}

@@ -23,6 +23,15 @@ from orders.domain.errors import OrdersError
 Attributes = Mapping[str, str | int | bool]
 
 
+def database_attributes(system: str, operation: str, size: int = 1) -> dict[str, str | int | bool]:
+    """What a call of a database says, by the semantic conventions; ``size``: of its batch."""
+    common: dict[str, str | int | bool] = {
+        "db.system.name": system,
+        "db.operation.name": operation,
+    }
+    return common | ({"db.operation.batch.size": size} if size > 1 else {})
+
+
 class Spans:
     """Creates spans by ``tracer``.
 

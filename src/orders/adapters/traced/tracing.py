@@ -106,11 +106,11 @@ class Tracing:
 
     def ingest(self, ingest: IngestBatch, topic: str, group: str) -> IngestBatch:
         """Record what ``ingest`` does."""
-        return TracedIngest(ingest, self._spans, self._topic(topic), group, self._stored)
+        return TracedIngest(ingest, self._spans, self._topic(topic, group), self._stored)
 
     def source(self, source: MessageSource, topic: str, group: str) -> MessageSource:
         """Record the commits of ``source``."""
-        return TracedSource(source, self._spans, self._topic(topic), group, self._stored)
+        return TracedSource(source, self._spans, self._topic(topic, group), self._stored)
 
     def repository(self, repository: OrderRepository) -> OrderRepository:
         """Record what ``repository`` does."""
@@ -128,8 +128,8 @@ class Tracing:
         """Record whether ``cache`` has orders."""
         return TracedLocalCache(cache)
 
-    def _topic(self, name: str) -> Topic:
-        return Topic(self._system("kafka"), name)
+    def _topic(self, name: str, group: str | None = None) -> Topic:
+        return Topic(self._system("kafka"), name, group)
 
     def _system(self, server: str) -> str:
         return "memory" if self._is_in_memory else server

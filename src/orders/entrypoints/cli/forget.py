@@ -8,11 +8,10 @@ import click
 
 from orders.bootstrap import Container, build, open_all
 from orders.domain.errors import OrdersError
+from orders.domain.use_cases.forget_orders import CHUNK
 from orders.entrypoints.audit import Audit, open_audit, operator
 from orders.entrypoints.cli.counted import counted
 from orders.entrypoints.startup import NEEDED_BY, settings_or_exit, start_logging
-
-_CHUNK = 500
 
 
 @click.command()
@@ -54,8 +53,8 @@ async def _forget(container: Container, uids: Sequence[str], audit: Audit | None
     stored = 0
     async with open_all(*container.cache_resources(), container.database()):
         use_case = container.forget_orders()
-        for start in range(0, len(uids), _CHUNK):
-            chunk = uids[start : start + _CHUNK]
+        for start in range(0, len(uids), CHUNK):
+            chunk = uids[start : start + CHUNK]
             outcome = "unavailable"
             try:
                 stored += await use_case(chunk)

@@ -26,7 +26,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_f
 from orders.adapters.kafka.client.failures import NotConnectedError, describe_failure
 from orders.adapters.kafka.client.gaps import Gap, gap_in
 from orders.adapters.kafka.client.internals import BoundedAdmin
-from orders.adapters.kafka.client.settings import KafkaSettings, client_options
+from orders.adapters.kafka.client.settings import KafkaSettings, admin_client, client_options
 from orders.tcp_probe import probe_tcp
 
 T = TypeVar("T")
@@ -132,8 +132,7 @@ def describe_cluster(settings: KafkaSettings) -> ClusterView:
 
 
 def _describe(settings: KafkaSettings) -> ClusterView:
-    options = client_options(settings)
-    with closing(BoundedAdmin(**options, request_timeout_ms=_REQUEST_TIMEOUT_MS)) as admin:
+    with admin_client(settings, request_timeout_ms=_REQUEST_TIMEOUT_MS) as admin:
         return _Description(settings, admin).view()
 
 

@@ -2,11 +2,12 @@
 
 import re
 import socket
+from contextlib import AbstractContextManager, closing
 from typing import Any
 
 from msgspec import Struct
 
-from orders.adapters.kafka.client.internals import ReportingClient
+from orders.adapters.kafka.client.internals import BoundedAdmin, ReportingClient
 from orders.adapters.kafka.client.tokens import TokenProvider
 
 
@@ -99,3 +100,11 @@ def client_options(settings: KafkaSettings) -> dict[str, Any]:
             "sasl_oauth_token_provider": TokenProvider(settings.token_file, settings.token_command),
         }
     return options
+
+
+def admin_client(
+    settings: KafkaSettings, *, request_timeout_ms: int
+) -> AbstractContextManager[BoundedAdmin]:
+    """Return a client for administration, which is closed after the block."""
+    options = client_options(settings)
+    return closing(BoundedAdmin(**options, request_timeout_ms=request_timeout_ms))

@@ -1,7 +1,7 @@
 """Creates missing topics, and reads how large a message they accept."""
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, closing
+from contextlib import AbstractContextManager
 
 import structlog
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient, NewTopic
@@ -15,8 +15,7 @@ from kafka.errors import (
 from msgspec import Struct
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from orders.adapters.kafka.client.internals import BoundedAdmin
-from orders.adapters.kafka.client.settings import KafkaSettings, client_options
+from orders.adapters.kafka.client.settings import KafkaSettings, admin_client
 
 DEFAULT_MAX_MESSAGE_BYTES = 1_048_588
 """The brokers' default."""
@@ -75,8 +74,7 @@ class TopicAdmin:
             self._create(admin, name, {"cleanup.policy": "compact"}, partitions=1)
 
     def _admin(self) -> AbstractContextManager[KafkaAdminClient]:
-        options = client_options(self._settings)
-        return closing(BoundedAdmin(**options, request_timeout_ms=_REQUEST_TIMEOUT_MS))
+        return admin_client(self._settings, request_timeout_ms=_REQUEST_TIMEOUT_MS)
 
     def _ensure_source(self, admin: KafkaAdminClient) -> int:
         self._create(admin, self._settings.topic, {})

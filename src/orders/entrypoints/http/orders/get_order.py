@@ -79,8 +79,8 @@ class GetOrder:
         new_ids: ids.IdSource,
         hosts: AllowedHosts,
         *,
+        forget: ForgetOrder,
         is_protected: bool = False,
-        forget: ForgetOrder | None = None,
         audit: Audit | None = None,
     ) -> None:
         self._app = app
@@ -146,7 +146,7 @@ class GetOrder:
         self, scope: Scope, order_uid: str, request_id: bytes
     ) -> tuple[Header, ...]:
         """Serve DELETE and OPTIONS; returns the headers of the response."""
-        if scope["method"] == "OPTIONS" or self._forget is None:
+        if scope["method"] == "OPTIONS":
             return (_ALLOW, *NO_PAGE)
         begin_request(scope, request_id)
         await self._forget(order_uid, scope)
