@@ -23,7 +23,8 @@ _QUIET = {
     "psycopg": logging.CRITICAL,
     "redis": logging.ERROR,
     "asyncio": logging.WARNING,
-    "_granian": logging.WARNING,
+    # It repeats errors that the application has logged, and tells of each broken request.
+    "uvicorn": logging.CRITICAL,
     "litestar": logging.CRITICAL,
     # It repeats what clients send, headers for the exporter, and each failure to export.
     "opentelemetry": logging.CRITICAL,

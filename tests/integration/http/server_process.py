@@ -73,9 +73,9 @@ class ServerProcess:
             return False
 
     def worker_ids(self) -> set[int]:
-        """Process ids of the workers: the children of the main process."""
+        """Ids of the processes that serve: the children, or the only process itself."""
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        return {int(pid) for pid in children.read_text().split()}
+        return set(map(int, children.read_text().split())) or {self.process.pid}
 
     def wait_until(self, ask: Callable[[], bool], seconds: float, what: str) -> None:
         wait_until(ask, seconds, what, lambda: self.log)

@@ -20,8 +20,8 @@ from orders.domain.errors import Unavailable, UnknownSchema
 from orders.domain.order.document import StoredOrder, encode
 from orders.domain.order.queries import Cursor, OrderQuery, Page
 from orders.entrypoints import logs
-from orders.entrypoints.http.app import READER_TIMEOUT, create_app
-from orders.entrypoints.http.server import serve
+from orders.entrypoints.http.app import create_app
+from orders.entrypoints.http.server import READER_TIMEOUT, serve
 from tests.unit.http.harness import Api, order, series
 
 SECRET = "postgresql://orders:hunter2@db.example/orders"
@@ -100,11 +100,19 @@ def create() -> Any:
 
     api = Api(repository=Scripted())
     # Room for any body that schemathesis makes: it does not know that one may be too large.
-    timeout = 1.0 if scenario == "impatient" else READER_TIMEOUT
-    return create_app(api.use_cases(), Settings(random_max=20), lifespan, reader_timeout=timeout)
+    return create_app(api.use_cases(), Settings(random_max=20), lifespan)
 
 
 if __name__ == "__main__":
     port, workers, grace, os.environ["SCENARIO"] = sys.argv[1:]
     logs.configure("info", "json", process="api")
-    sys.exit(serve(create, "127.0.0.1", int(port), int(workers), int(grace)))
+    sys.exit(
+        serve(
+            create,
+            "127.0.0.1",
+            int(port),
+            int(workers),
+            int(grace),
+            reader_timeout=1 if sys.argv[-1] == "impatient" else READER_TIMEOUT,
+        )
+    )

@@ -30,7 +30,7 @@ from orders.domain.use_cases.list_orders import ListOrders
 from orders.domain.use_cases.look_up_order import LookUpOrder
 from orders.domain.use_cases.publish_orders import PublishDocument, PublishRandom
 from orders.entrypoints.audit import Audit
-from orders.entrypoints.http.app import READER_TIMEOUT, create_app, create_framework_app
+from orders.entrypoints.http.app import create_app, create_framework_app
 from orders.entrypoints.http.docs.openapi.document import openapi_document
 from orders.entrypoints.http.docs.openapi.examples import ORDER
 from orders.entrypoints.http.orders import get_order
@@ -58,7 +58,6 @@ class Api:
     repository: MemoryOrderRepository = field(default_factory=MemoryOrderRepository)
     topic: MemoryTopic = field(default_factory=MemoryTopic)
     settings: Settings = SETTINGS
-    reader_timeout: float = READER_TIMEOUT
     postgres: Part = field(default_factory=Part)
     kafka: Part = field(default_factory=Part)
 
@@ -89,7 +88,6 @@ class Api:
         return create_app(
             self.use_cases(**others),
             self.settings,
-            reader_timeout=self.reader_timeout,
             audit=Audit(record, "api", self.settings.audit_key),
         )
 

@@ -301,32 +301,6 @@ class Stuck:
         self.sent.append(message)
 
 
-@pytest.mark.parametrize("after", [0, 1, 3])
-async def test_a_client_that_does_not_read_is_given_up(api: Api, after: int) -> None:
-    api.reader_timeout = 0.01
-    chunks, client = Stuttering(10_000, None), Stuck(after)
-    with pytest.raises(TransferBroken):
-        await api.app(list_orders=chunks)(list_scope("*/*"), asyncio.Event().wait, client.send)
-    assert chunks.given == max(1, after + 1)
-    assert all(message["more_body"] for message in client.sent[1:])
-    await asyncio.sleep(0)
-    assert len(asyncio.all_tasks()) == 1
-
-
-async def test_a_client_that_reads_slowly_gets_it_all(api: Api) -> None:
-    api.reader_timeout = 0.3
-    sent: list[dict[str, Any]] = []
-
-    async def send(message: dict[str, Any]) -> None:
-        await asyncio.sleep(0.05)
-        sent.append(message)
-
-    app = api.app(list_orders=Stuttering(8, None))
-    await app(list_scope("*/*"), asyncio.Event().wait, send)
-    assert len(json.loads(b"".join(message["body"] for message in sent[1:]))) == 8
-    assert not sent[-1]["more_body"]
-
-
 async def test_a_stream_reads_no_further_than_its_reader(api: Api) -> None:
     chunks, client = Stuttering(10_000, None), Stuck(3)
     task = asyncio.create_task(

@@ -29,16 +29,12 @@ from orders.entrypoints.http.origin_checks import AllowedHosts
 from orders.entrypoints.http.page import routes as page_routes
 from orders.entrypoints.http.use_cases import UseCases
 
-READER_TIMEOUT = 60.0
-"""Seconds after which a client that does not read a list is disconnected."""
-
 
 def create_app(
     use_cases: UseCases,
     settings: Settings | None = None,
     lifespan: Lifespan = nothing_to_open,
     *,
-    reader_timeout: float = READER_TIMEOUT,
     audit: Audit | None = None,
 ) -> ASGIApp:
     """Create the application for any ASGI server; it opens nothing before its lifespan.
@@ -47,14 +43,13 @@ def create_app(
         use_cases: the use cases that the routes call.
         settings: bounds of requests, and names of the topics for the AsyncAPI document.
         lifespan: opens and closes what the use cases need.
-        reader_timeout: seconds that a client may take to read one chunk of a list.
         audit: where to record who reads, sends and forgets orders.
     """
     settings = settings or Settings()
     hosts = AllowedHosts(settings.allowed_hosts)
     new_ids = request_id.IdSource()
     access = Access(settings)
-    framework = create_framework_app(use_cases, settings, reader_timeout, access, audit)
+    framework = create_framework_app(use_cases, settings, access, audit)
     app = LifespanGuard(
         RequestContextMiddleware(framework, new_ids, hosts), partial(_open, lifespan, access)
     )
@@ -73,7 +68,6 @@ def create_app(
 def create_framework_app(
     use_cases: UseCases,
     settings: Settings,
-    reader_timeout: float = READER_TIMEOUT,
     access: Access | None = None,
     audit: Audit | None = None,
 ) -> Litestar:
@@ -86,7 +80,7 @@ def create_framework_app(
             routes.options("/random/{amount:str}", "GET, OPTIONS, POST"),
             *page_routes.routes(settings.random_max, has_sessions=access.is_protected),
             *(login.routes(access) if access.is_protected else ()),
-            list_orders.route(use_cases.list_orders, reader_timeout, audit),
+            list_orders.route(use_cases.list_orders, audit),
             post_orders.route(
                 use_cases.publish_document,
                 RequestBodies(settings.http_max_body, settings.http_body_timeout),

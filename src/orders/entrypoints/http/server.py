@@ -1,55 +1,49 @@
-"""Runs the application on granian: a main process and its workers.
+"""Runs the application on uvicorn, in this process or in several workers.
 
-This adds to granian: a port that is in use is refused (granian would share it), workers end with
-their main process, the exit code of a worker that failed becomes that of the main process, and
-granian's log lines have the form of ours.
+This adds to uvicorn: bounds of connections, an exit code that tells why the process has ended, and
+workers that end with their main process.
 """
 
+import asyncio
 import gc
 import multiprocessing
 import os
 import resource
 import signal
 import socket
-from collections.abc import Callable
-from contextlib import nullcontext
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
+from multiprocessing.connection import wait
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from types import FrameType
+from typing import cast
 
 import structlog
-from granian.constants import HTTPModes, Interfaces, SSLProtocols
-from granian.http import HTTP1Settings
-from granian.log import LogLevels
-from granian.server import MPServer
+import uvicorn
+import uvloop
+from uvicorn.lifespan.on import LifespanOn
 
 from orders.entrypoints.http import worker_metrics
 from orders.entrypoints.http.asgi_types import ASGIApp
+from orders.entrypoints.http.connection import Bounds, Connection
 from orders.entrypoints.http.parent_watchdog import end_with_parent
-from orders.entrypoints.startup import EXIT_FAILED
+from orders.entrypoints.startup import EXIT_CONFIG, EXIT_FAILED
 
 GRACE_SECONDS = 8
 """How long requests in progress may take after SIGTERM or SIGINT; all processes end within 10 s."""
+READER_TIMEOUT = 60.0
+"""Seconds after which a client that takes nothing of a response is disconnected."""
 
+_CLOSING_SECONDS = 1.5
+"""How long a process may take to close what it has opened, after its last request."""
 _OTHER_FILES = 256
-"""Open files of a worker besides its connections."""
-
-_BUFFER = 65_536
-"""Bytes that a connection may hold of headers, or of a body that nobody reads yet. With granian's
-400 KB, a thousand connections without a key would take more than the memory of a container."""
-
-_PROPAGATE: dict[str, Any] = {"handlers": [], "propagate": True}
-_LOGGING = {
-    "formatters": {},
-    "handlers": {},
-    "loggers": {
-        "_granian": dict(_PROPAGATE),
-        # Repeats errors that the application has logged already.
-        "_granian.utils": {"level": "CRITICAL"},
-        "granian.access": dict(_PROPAGATE),
-    },
-}
+"""Open files of a process besides its connections."""
+_STOP = signal.SIGTERM, signal.SIGINT
+_TICKS_PER_SECOND = 10
 
 log = structlog.get_logger("orders.http")
 
@@ -62,72 +56,187 @@ def serve(
     grace: int = GRACE_SECONDS,
     *,
     idle_timeout: float = 60.0,
+    reader_timeout: float = READER_TIMEOUT,
     max_connections: int = 4096,
     tls: tuple[Path, Path] | None = None,
 ) -> int:
     """Serve until SIGTERM, SIGINT or the end of a worker; returns the exit code of the process.
 
-    It is 0 after a signal. Otherwise it is the exit code of the worker that ended (from a
-    ``SystemExit`` in ``create``, in the lifespan or in a task), or 1 if that was killed or the
-    address cannot be bound. A worker that ended is not restarted: that is up to the supervisor of
-    the whole process.
+    It is 0 after a signal. Otherwise it is the code of a ``SystemExit`` in ``create``, in the
+    lifespan or in a task, 2 if the certificate cannot be used, or 1 if the address cannot be bound
+    or a worker was killed. A worker that has ended is not restarted: that is up to the supervisor
+    of the whole process.
 
     Args:
-        create: creates the application in each worker; must be picklable.
+        create: creates the application in each process.
         host: name or address to listen on.
         port: port to listen on.
-        workers: number of worker processes.
+        workers: number of processes that serve; one is this process itself.
         grace: seconds that requests in progress may take on shutdown.
         idle_timeout: seconds that a connection may take for the headers of its next request.
-        max_connections: connections to each worker; others wait until one is closed.
+        reader_timeout: seconds that a client may take nothing of a response.
+        max_connections: connections to each process; others are refused.
         tls: files with the certificate and its key; None for no TLS.
     """
+    for number in _STOP:
+        signal.signal(number, lambda *_: sys.exit(0))  # until the server is there
+    _allow_files(max_connections + _OTHER_FILES)
+    bounds = Bounds(idle_timeout, reader_timeout, max_connections)
+    run = partial(_run, create, partial(_Server, bounds=bounds, grace=grace, tls=tls))
     try:
-        address = _free_address(host, port)
+        listener = _bind(host, port)
     except OSError as error:
         log.critical("cannot listen", host=host, port=port, reason=error.strerror)
         return EXIT_FAILED
-    certificate, key = tls or (None, None)
-    _allow_files(max_connections + _OTHER_FILES)
-    server = _Server(
-        target="",
-        address=address,
-        port=port,
-        interface=Interfaces.ASGI,
-        http=HTTPModes.http1,
-        websockets=False,
-        workers=workers,
-        workers_kill_timeout=grace,
-        backpressure=max_connections,
-        http1_settings=HTTP1Settings(
-            header_read_timeout=int(idle_timeout * 1000), max_buffer_size=_BUFFER
-        ),
-        ssl_cert=certificate,
-        ssl_key=key,
-        ssl_protocol_min=SSLProtocols.tls12,
-        log_level=LogLevels.warning,
-        log_dictconfig=_LOGGING,
-    )
-    server.on_startup(partial(log.info, "listening", host=host, port=port, workers=workers))
-    with TemporaryDirectory(prefix="orders-") if workers > 1 else nullcontext() as folder:
-        server.serve(target_loader=partial(_load, create, grace, folder), wrap_loader=False)
-    return server.exit_code
+    if workers == 1:
+        code = run(listener)
+    else:
+        listener.close()  # the workers could not share the port with it
+        code = _run_workers(run, partial(_bind, host, port, is_shared=True), workers, grace)
+    log.info("stopped")
+    return code
 
 
-class _Server(MPServer):
-    """granian's main process, with an exit code that tells why it ended."""
+def _run(
+    create: Callable[[], ASGIApp], server: "Callable[[ASGIApp], _Server]", listener: socket.socket
+) -> int:
+    """Serve in this process; returns its exit code."""
+    try:
+        app = create()
+    except Exception as error:
+        log.critical("the application cannot be created", exc_info=error)
+        return EXIT_FAILED
+    # What has been loaded stays; without this, full collections stop the process while they
+    # traverse it.
+    gc.collect()
+    gc.freeze()
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(server(app).serve([listener]))
+    except SystemExit as end:
+        return cast("int", end.code)
+    return 0
 
-    exit_code = 0
 
-    def shutdown(self, exit_code: int = 0) -> None:
-        """Stop the workers and keep the exit code; granian would call ``sys.exit``."""
-        if not self.interrupt_signal:
-            codes = [worker.inner.exitcode for worker in self.wrks]
-            self.exit_code = exit_code or max([EXIT_FAILED, *filter(None, codes)])
-            log.critical("a worker has ended by itself", exit_code=self.exit_code)
-        self.interrupt_children.clear()
-        super().shutdown()  # type: ignore[no-untyped-call]
-        log.info("stopped")
+class _Server(uvicorn.Server):
+    """uvicorn's server with our connections, signals and exit codes."""
+
+    def __init__(
+        self, app: ASGIApp, *, bounds: Bounds, grace: int, tls: tuple[Path, Path] | None
+    ) -> None:
+        certificate, key = tls or (None, None)
+        config = uvicorn.Config(
+            app,
+            http=partial(Connection, bounds=bounds),  # type: ignore[arg-type]
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,  # see TrustedProxies
+            server_header=False,
+            timeout_graceful_shutdown=grace,
+            ssl_certfile=certificate,
+            ssl_keyfile=key,
+        )
+        try:
+            config.load()
+        except OSError as error:
+            log.critical("cannot use the certificate", reason=str(error.strerror))
+            raise SystemExit(EXIT_CONFIG) from None
+        config.lifespan_class = _Lifespan
+        super().__init__(config)
+        self._grace = grace
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Open the application and listen."""
+        await super().startup(sockets)
+        for listener in sockets or ():
+            host, port = listener.getsockname()[:2]
+            log.info("listening", host=host, port=port)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Check the connections once a second; returns whether to stop."""
+        if counter % _TICKS_PER_SECOND == 0:
+            for connection in tuple(self.server_state.connections):
+                cast("Connection", connection).check()
+        return await super().on_tick(counter)
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop on a signal; uvicorn would raise it again in the end, for an exit code of 143."""
+        for number in _STOP:
+            signal.signal(number, self.handle_exit)
+        yield
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to stop; a process that cannot, since a request holds it up, is ended by force."""
+        del sig, frame
+        if not self.should_exit:
+            self.should_exit = True
+            limit = threading.Timer(self._grace + _CLOSING_SECONDS, os._exit, (0,))
+            limit.daemon = True
+            limit.start()
+
+
+class _Lifespan(LifespanOn):
+    """The lifespan of the application, which may end the process with an exit code of its own."""
+
+    async def main(self) -> None:
+        """Run it; uvicorn would exit with 3 whatever the reason."""
+        scope = {"type": "lifespan", "asgi": {"version": "3.0"}, "state": self.state}
+        try:
+            await cast("ASGIApp", self.config.loaded_app)(scope, self.receive, self.send)
+        finally:
+            self.startup_event.set()
+            self.shutdown_event.set()
+
+
+def _run_workers(
+    run: Callable[[socket.socket], int], bind: Callable[[], socket.socket], number: int, grace: int
+) -> int:
+    """Serve in child processes until a signal or until one of them ends; returns an exit code."""
+    with TemporaryDirectory(prefix="orders-") as folder:
+        arguments = run, bind, Path(folder), os.getpid(), grace
+        context = multiprocessing.get_context("fork")
+        workers = [context.Process(target=_work, args=arguments) for _ in range(number)]
+        for worker in workers:
+            worker.start()
+        is_asked = False
+
+        def stop(*_: object) -> None:
+            nonlocal is_asked
+            is_asked = True
+            for worker in workers:
+                worker.terminate()
+
+        for signal_number in _STOP:
+            signal.signal(signal_number, stop)
+        ended = wait([worker.sentinel for worker in workers])
+        failure = 0
+        if not is_asked:
+            for worker in workers:
+                if worker.sentinel in ended:
+                    worker.join()
+                    failure = max(failure, EXIT_FAILED, worker.exitcode or 0)
+            log.critical("a worker has ended by itself", exit_code=failure)
+            stop()
+        for worker in workers:
+            worker.join(grace + 2 * _CLOSING_SECONDS)
+            worker.kill()
+        return failure
+
+
+def _work(
+    run: Callable[[socket.socket], int],
+    bind: Callable[[], socket.socket],
+    folder: Path,
+    parent: int,
+    grace: int,
+) -> None:
+    """Be a worker; ``folder``: where all of them give their metrics."""
+    end_with_parent(parent, grace)
+    worker_metrics.share(folder)
+    sys.exit(run(bind()))
 
 
 def _allow_files(number: int) -> None:
@@ -138,33 +247,8 @@ def _allow_files(number: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def _load(create: Callable[[], ASGIApp], grace: float, folder: str | None) -> ASGIApp:
-    """Create the application at the start of a worker; ``folder``: where all have their metrics."""
-    # The handler inherited from the main process would ignore SIGTERM until granian sets the
-    # worker's own; no request is in progress before that.
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    # Ctrl-C in a terminal must not reach the worker besides the main process' signal: stopped
-    # twice, a worker locks up and does not finish its requests.
-    os.setpgid(0, 0)
-    parent = multiprocessing.parent_process()
-    assert parent is not None, "workers are child processes"
-    end_with_parent(parent.pid or 0, grace)
-    try:
-        if folder is not None:
-            worker_metrics.share(Path(folder))
-        app = create()
-    except Exception as error:
-        log.critical("the application cannot be created", exc_info=error)
-        raise SystemExit(EXIT_FAILED) from None
-    # What has been loaded stays; without this, full collections stop the worker while they
-    # traverse it.
-    gc.collect()
-    gc.freeze()
-    return app
-
-
-def _free_address(host: str, port: int) -> str:
-    """Return the numeric address of ``host``.
+def _bind(host: str, port: int, *, is_shared: bool = False) -> socket.socket:
+    """Return a socket with this address, which other sockets may share if they say so as well.
 
     Raises:
         OSError: the port is in use, or this is not an address of the machine.
@@ -172,8 +256,14 @@ def _free_address(host: str, port: int) -> str:
     family, kind, protocol, _, address = socket.getaddrinfo(
         host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )[0]
-    with socket.socket(family, kind, protocol) as probe:
-        # Connections of an earlier run may be in TIME_WAIT.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind(address)
-    return str(address[0])
+    listener = socket.socket(family, kind, protocol)
+    # Connections of an earlier run may be in TIME_WAIT.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if is_shared:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    try:
+        listener.bind(address)
+    except OSError:
+        listener.close()
+        raise
+    return listener

@@ -32,10 +32,8 @@ _order_uid = attrgetter("order_uid")
 _FORMS = {form.media_type.decode(): form for form in (ARRAY, LINES)}
 
 
-def route(
-    list_orders: ListOrders, reader_timeout: float, audit: Audit | None = None
-) -> HTTPRouteHandler:
-    """Create the route; ``reader_timeout`` and ``audit`` as in ``create_app``."""
+def route(list_orders: ListOrders, audit: Audit | None = None) -> HTTPRouteHandler:
+    """Create the route; ``audit`` as in ``create_app``."""
 
     async def recorded(scope: Scope, chunks: Chunks) -> Chunks:
         async for chunk in chunks:
@@ -50,7 +48,7 @@ def route(
         with recorded_failure(audit, "listed", scope):
             if parsed.limit is None:
                 chunks = recorded(scope, list_orders.stream(parsed.query))
-                return await OrderStream.start(form, chunks, reader_timeout)
+                return await OrderStream.start(form, chunks)
             page = await list_orders.page(parsed.query, parsed.limit, parsed.after)
         record(audit, "listed", scope, map(_order_uid, page.orders))
         return _response(page, parsed, form)

@@ -4,9 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import NamedTuple
 
-from orders.domain.errors import OrdersError
 from orders.domain.order.document import StoredOrder
-from orders.entrypoints.http.abort_connection import abort_connection
 from orders.entrypoints.http.asgi_types import Receive, Scope, Send
 from orders.entrypoints.http.disconnection import Disconnection
 from orders.entrypoints.http.responses import JSON, NO_STORE
@@ -35,12 +33,6 @@ HEADERS = ((b"vary", b"accept"), NO_STORE)
 """Headers of every list of orders."""
 
 
-class ReaderStuck(OrdersError):
-    """The client has stopped reading the response."""
-
-    code = "reader-stuck"
-
-
 class OrderStream:
     """A response of unknown length, sent at the speed of the client.
 
@@ -48,66 +40,47 @@ class OrderStream:
     its own. A later error aborts the transfer, so that clients notice that it is incomplete.
 
     The server makes ``send`` wait while the client reads slowly, so that at most two chunks and the
-    server's buffer are in memory. A client that takes more than
-    ``reader_timeout`` seconds for a chunk is disconnected.
+    server's buffer are in memory.
     """
 
-    def __init__(
-        self, form: Form, first: Sequence[StoredOrder], rest: Chunks, reader_timeout: float
-    ) -> None:
+    def __init__(self, form: Form, first: Sequence[StoredOrder], rest: Chunks) -> None:
         self._form = form
         self._first = first
         self._rest = rest
-        self._reader_timeout = reader_timeout
 
     @classmethod
-    async def start(cls, form: Form, chunks: Chunks, reader_timeout: float) -> "OrderStream":
+    async def start(cls, form: Form, chunks: Chunks) -> "OrderStream":
         """Wait for the first chunk. Raises what ``chunks`` raises."""
         try:
             first = await anext(chunks)
         except StopAsyncIteration:
             first = ()
-        return cls(form, first, chunks, reader_timeout)
+        return cls(form, first, chunks)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the response; stops silently when the client has disconnected.
-
-        Raises:
-            ReaderStuck: the client is connected but does not read; the connection is aborted.
-        """
+        """Send the response; stops silently when the client has disconnected."""
         headers = [(b"content-type", self._form.media_type), *HEADERS]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         async with Disconnection(receive) as has_left:
-            try:
-                if scope["method"] == "HEAD":
-                    await _send_body(send, b"", more=False)
-                else:
-                    await self._send_chunks(send, has_left)
-            except ReaderStuck:
-                abort_connection(scope)
-                raise
+            if scope["method"] == "HEAD":
+                await _send_body(send, b"", more=False)
+            else:
+                await self._send_chunks(send, has_left)
 
     async def _send_chunks(self, send: Send, has_left: Disconnection) -> None:
         form = self._form
         if not self._first:
             await _send_body(send, form.join(()), more=False)
             return
-        await self._send_in_time(send, form.opening + _inner(form, self._first))
+        await _send_body(send, form.opening + _inner(form, self._first))
         del self._first  # else it would stay in memory to the end
         async for chunk in self._rest:
             # The server accepts data for a client that has disconnected without waiting.
             await asyncio.sleep(0)
             if has_left():
                 return
-            await self._send_in_time(send, form.separator + _inner(form, chunk))
-        await self._send_in_time(send, form.closing, more=False)
-
-    async def _send_in_time(self, send: Send, body: bytes, *, more: bool = True) -> None:
-        try:
-            async with asyncio.timeout(self._reader_timeout):
-                await _send_body(send, body, more=more)
-        except TimeoutError:
-            raise ReaderStuck("the client has stopped reading") from None
+            await _send_body(send, form.separator + _inner(form, chunk))
+        await _send_body(send, form.closing, more=False)
 
 
 def _inner(form: Form, orders: Sequence[StoredOrder]) -> bytes:
