@@ -150,7 +150,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         _Count, _about("seconds that a connection may take for the headers of its next request")
     ] = 60
     http_max_connections: Annotated[
-        _Count, _about("connections to each worker of the API; further ones wait")
+        _Count, _about("connections to each worker of the API; further ones are refused")
     ] = 4096
     http_allowed_hosts: Annotated[
         str | None, _about("host names in requests to the API, comma-separated; not set: any")

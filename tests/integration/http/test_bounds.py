@@ -45,7 +45,9 @@ class Api:
 
     def peak_megabytes(self) -> int:
         """The most memory that it has had."""
-        found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{self.process.pid}/status").read_text())
+        found = re.search(
+            r"VmHWM:\s+(\d+) kB", Path(f"/proc/{self.process.pid}/status").read_text()
+        )
         assert found is not None
         return int(found[1]) // 1024
 

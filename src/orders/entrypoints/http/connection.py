@@ -1,15 +1,16 @@
 """One connection of HTTP/1.1: uvicorn's, with bounds, and with less work for GET of an order."""
 
 import asyncio
-from collections.abc import Coroutine, Generator
+from collections.abc import Coroutine, Generator, Iterable
 from contextvars import copy_context
-from functools import cached_property
+from functools import cached_property, partial
 from http import HTTPStatus
 from types import coroutine
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 from urllib.parse import unquote
 
 import structlog
+from litestar.exceptions import HTTPException
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import (
     STATUS_LINE,
@@ -18,12 +19,21 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 from uvicorn.server import ServerState
 
-from orders.entrypoints.http.asgi_types import Message
+from orders.entrypoints.http.asgi_types import Message, Scope
 from orders.entrypoints.http.orders.order_path import PREFIX
+from orders.entrypoints.http.problems import (
+    INVALID_REQUEST,
+    OVERLOADED,
+    HTTPProblem,
+    problem_response,
+)
+from orders.entrypoints.http.responses import Header
 
 _HEADER_BYTES = 65_536
 """Bytes that the headers of a request may have. Thousands of connections may be open, and whoever
 opens them has shown no key."""
+_CLOSE = b"connection: close\r\n"
+_NOT_HTTP = "this is not HTTP/1.1, or its path has characters that are not percent-encoded"
 _READS = frozenset({b"GET", b"HEAD"})
 
 log = structlog.get_logger("orders.http")
@@ -63,15 +73,16 @@ class Connection(HttpToolsProtocol):
         """Begin to serve the connection, unless there are too many."""
         super().connection_made(transport)
         if len(self.connections) > self._bounds.max_connections:
-            self._refuse(HTTPStatus.SERVICE_UNAVAILABLE)
+            self._refuse(HTTPProblem(OVERLOADED, "too many connections at a time"))
 
     def data_received(self, data: bytes) -> None:
         """Serve the requests in what has arrived; refuses headers that are too long."""
         super().data_received(data)
-        if self.scope is not None and "method" not in self.scope:  # the headers are not complete
+        scope = cast("Scope | None", self.scope)
+        if scope is not None and "method" not in scope:  # the headers are not complete
             self._header_bytes += len(data)
             if self._header_bytes > _HEADER_BYTES and not self.transport.is_closing():
-                self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+                self._refuse(HTTPException(status_code=HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE))
         elif self.headers:  # trailers, of which there may be any number
             self.headers.clear()
 
@@ -80,9 +91,8 @@ class Connection(HttpToolsProtocol):
         self._header_bytes = 0
         self.headers = []  # those of the request stay in its scope
         path, _, query = self.url.partition(b"?")
-        is_free = self.cycle is None or self.cycle.response_complete
         if (
-            is_free
+            self._is_idle()
             and path.startswith(PREFIX)
             and path != PREFIX
             and self.parser.get_method() in _READS
@@ -97,6 +107,7 @@ class Connection(HttpToolsProtocol):
         self._seconds_idle = 0
         if self.pipeline or self.flow.read_paused:
             super().on_response_complete()
+            self._unset_keepalive_if_required()  # ``check`` closes idle connections
 
     def resume_writing(self) -> None:
         """Go on with a response that waited for its reader."""
@@ -106,8 +117,7 @@ class Connection(HttpToolsProtocol):
     def check(self) -> None:
         """Close the connection of a client that does nothing; to be called every second."""
         self._seconds_idle += 1
-        is_idle = self.cycle is None or self.cycle.response_complete
-        if is_idle and self._seconds_idle > self._bounds.idle_timeout:
+        if self._seconds_idle > self._bounds.idle_timeout and self._is_idle():
             self.transport.close()
         unread = self.transport.get_write_buffer_size()
         self._seconds_unread = self._seconds_unread + 1 if unread >= self._unread > 0 else 0
@@ -116,9 +126,19 @@ class Connection(HttpToolsProtocol):
             log.info("connection aborted", reason="the client has stopped reading")
             self.transport.abort()
 
-    def _refuse(self, status: HTTPStatus) -> None:
-        end = b"content-length: 0\r\nconnection: close\r\n\r\n"
-        self.transport.write(STATUS_LINE[status] + end)
+    def _is_idle(self) -> bool:
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        return cycle is None or cycle.response_complete
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is not HTTP."""
+        del msg
+        self._refuse(HTTPProblem(INVALID_REQUEST, _NOT_HTTP))
+
+    def _refuse(self, error: Exception) -> None:
+        """Answer what does not become a request, and close the connection."""
+        found = problem_response(error, request_id="")
+        self.transport.write(_response(found.status, found.headers, found.body, _CLOSE))
         self.transport.close()
 
     def _read_order(self, path: bytes, query: bytes) -> None:
@@ -182,19 +202,23 @@ class _OrderCycle(RequestResponseCycle):
             raise RuntimeError("the response of an order is one piece")
         if self.disconnected:
             return
-        parts = [STATUS_LINE[start["status"]]]
-        for name, value in self.default_headers:
-            parts += name, b": ", value, b"\r\n"
-        for name, value in start["headers"]:
-            parts += name, b": ", value, b"\r\n"
-        if not self.keep_alive:
-            parts.append(b"connection: close\r\n")
-        parts += b"\r\n", message["body"]
+        headers = (*self.default_headers, *start["headers"])
+        response = _response(
+            start["status"], headers, message["body"], b"" if self.keep_alive else _CLOSE
+        )
         self.response_started = self.response_complete = True
-        self.transport.write(b"".join(parts))
+        self.transport.write(response)
         if not self.keep_alive:
             self.transport.close()
         self.on_response()
+
+
+def _response(status: int, headers: Iterable[Header], body: bytes, more: bytes = b"") -> bytes:
+    parts = [STATUS_LINE[status]]
+    for name, value in headers:
+        parts += name, b": ", value, b"\r\n"
+    parts += more, b"\r\n", body
+    return b"".join(parts)
 
 
 async def _finish(begun: Coroutine[Any, None, None], awaited: Any) -> None:
@@ -208,10 +232,10 @@ def _rest(begun: Coroutine[Any, None, None], awaited: Any) -> Generator[Any, Any
         try:
             result = yield awaited
         except BaseException as error:  # noqa: BLE001 (CancelledError too is for the coroutine)
-            resume, given = begun.throw, error
+            resume = partial(begun.throw, error)
         else:
-            resume, given = begun.send, result
+            resume = partial(begun.send, result)
         try:
-            awaited = resume(given)
+            awaited = resume()
         except StopIteration:
             return

@@ -34,7 +34,7 @@ class AllowedHosts:
         host = by_name.get(b"host")
         if host in self._accepted and len(by_name) == len(headers):
             return
-        if len(header_values(headers, b"host")) != 1 or not host:  # granian adds an empty one
+        if len(header_values(headers, b"host")) != 1 or not host:
             raise HTTPProblem(INVALID_REQUEST, "there must be exactly one Host header")
         if self._names and _name_of(host.decode("latin-1")) not in self._names:
             raise HTTPProblem(MISDIRECTED, "this service is not reached by this host name")

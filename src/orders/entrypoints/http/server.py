@@ -31,7 +31,7 @@ from orders.entrypoints.http import worker_metrics
 from orders.entrypoints.http.asgi_types import ASGIApp
 from orders.entrypoints.http.connection import Bounds, Connection
 from orders.entrypoints.http.parent_watchdog import end_with_parent
-from orders.entrypoints.startup import EXIT_CONFIG, EXIT_FAILED
+from orders.entrypoints.startup import EXIT_FAILED
 
 GRACE_SECONDS = 8
 """How long requests in progress may take after SIGTERM or SIGINT; all processes end within 10 s."""
@@ -63,9 +63,8 @@ def serve(
     """Serve until SIGTERM, SIGINT or the end of a worker; returns the exit code of the process.
 
     It is 0 after a signal. Otherwise it is the code of a ``SystemExit`` in ``create``, in the
-    lifespan or in a task, 2 if the certificate cannot be used, or 1 if the address cannot be bound
-    or a worker was killed. A worker that has ended is not restarted: that is up to the supervisor
-    of the whole process.
+    lifespan or in a task, or 1 if the address cannot be bound or a worker was killed. A worker that
+    has ended is not restarted: that is up to the supervisor of the whole process.
 
     Args:
         create: creates the application in each process.
@@ -138,11 +137,7 @@ class _Server(uvicorn.Server):
             ssl_certfile=certificate,
             ssl_keyfile=key,
         )
-        try:
-            config.load()
-        except OSError as error:
-            log.critical("cannot use the certificate", reason=str(error.strerror))
-            raise SystemExit(EXIT_CONFIG) from None
+        config.load()
         config.lifespan_class = _Lifespan
         super().__init__(config)
         self._grace = grace

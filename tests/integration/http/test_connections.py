@@ -1,0 +1,127 @@
+"""What one connection may send, and in which order it is answered."""
+
+import re
+import socket
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from orders.domain.order.document import encode
+from tests.integration.http.server_process import ServerProcess
+from tests.unit.http.harness import series
+
+_HOST = b" HTTP/1.1\r\nHost: test\r\n"
+_LAST = _HOST + b"Connection: close\r\n\r\n"
+PIPELINED = 200_000
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    with ServerProcess(tmp_path_factory.mktemp("server")) as running:
+        yield running
+
+
+def connect(server: ServerProcess) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", server.port), timeout=30)
+
+
+def exchange(server: ServerProcess, *sent: bytes) -> bytes:
+    """Send this on one connection; returns all that comes until the server closes it."""
+    with connect(server) as connection:
+        for part in sent:
+            connection.sendall(part)
+        return connection.makefile("rb").read()
+
+
+def get(uid: bytes, end: bytes = _HOST + b"\r\n") -> bytes:
+    return b"GET /orders/" + uid + end
+
+
+def test_pipelined_requests_are_answered_in_their_order(server: ServerProcess) -> None:
+    uids = [b"o7", b"echo%20a", b"takes%20a%20moment", b"o7", b"echo%20b", b"o8"]
+    answers = exchange(server, b"".join(map(get, uids)) + get(b"echo%20end", _LAST))
+    starts = [
+        answers.index(part) for part in (b'"o7"', b'"echo a"', b" 404 ", b'"echo b"', b'"o8"')
+    ]
+    assert starts == sorted(starts)
+    assert answers.count(b"HTTP/1.1 200 OK") == 6
+    assert answers.endswith(b'{"order_uid":"echo end"}')
+
+
+def test_other_requests_take_their_turn(server: ServerProcess) -> None:
+    answers = exchange(
+        server,
+        get(b"takes%20a%20moment") + b"GET /health/live" + _HOST + b"\r\n" + get(b"o7", _LAST),
+    )
+    assert re.findall(rb"HTTP/1.1 (\d+) ", answers) == [b"404", b"200", b"200"]
+    assert answers.endswith(encode(series(8)[7]))
+
+
+def test_a_request_may_come_in_pieces(server: ServerProcess) -> None:
+    whole = get(b"o7", _LAST)
+    answer = exchange(server, *(whole[i : i + 1] for i in range(len(whole))))
+    assert answer.endswith(encode(series(8)[7]))
+
+
+@pytest.mark.parametrize("end", [_LAST, b" HTTP/1.0\r\nHost: test\r\n\r\n"])
+def test_the_last_request_closes_the_connection(server: ServerProcess, end: bytes) -> None:
+    answer = exchange(server, get(b"o7", end))
+    assert b"\r\nconnection: close\r\n" in answer
+    assert answer.endswith(encode(series(8)[7]))
+
+
+def test_the_answer_to_head_has_no_body(server: ServerProcess) -> None:
+    answers = exchange(server, b"HEAD /orders/o7" + _HOST + b"\r\n" + get(b"echo%20end", _LAST))
+    assert answers.count(b"HTTP/1.1 200 OK") == 2
+    assert b'"o7"' not in answers
+
+
+def test_a_body_of_a_read_is_ignored(server: ServerProcess) -> None:
+    body = b"Content-Length: 100000\r\n\r\n" + b"x" * 100_000
+    answers = exchange(server, get(b"o7", _HOST + body), get(b"o8", _LAST))
+    assert answers.count(b"HTTP/1.1 200 OK") == 2
+    assert answers.endswith(encode(series(9)[8]))
+
+
+def test_trailers_are_ignored(server: ServerProcess) -> None:
+    chunked = b"POST /orders" + _HOST + b"Transfer-Encoding: chunked\r\n\r\n3\r\n[]\n\r\n0\r\n"
+    trailers = b"".join(b"X-%d: y\r\n" % number for number in range(20_000))
+    answers = exchange(server, chunked, trailers, b"\r\n", get(b"o8", _LAST))
+    assert answers.endswith(encode(series(9)[8]))
+
+
+def test_what_is_not_http_is_told_so(server: ServerProcess) -> None:
+    answer = exchange(server, b"EHLO orders\r\n\r\n")
+    assert answer.startswith(
+        b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/problem+json\r\n"
+    )
+    assert b'"code":"invalid-request"' in answer
+    assert b"\r\nconnection: close\r\n" in answer
+
+
+def test_who_leaves_while_an_order_is_looked_up_is_no_fault(server: ServerProcess) -> None:
+    with connect(server) as connection:
+        connection.sendall(get(b"takes%20a%20moment"))
+    assert server.http.get("/orders/takes a moment").status_code == 404
+    assert server.http.get("/orders/o7").status_code == 200
+    assert "unforeseen" not in server.log
+
+
+def test_who_sends_requests_and_reads_no_answer_is_cut_off(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path, "impatient") as server, connect(server) as connection:
+        before = memory(server)
+        with suppress(ConnectionError, TimeoutError):
+            connection.settimeout(10)
+            connection.sendall(get(b"o7") * PIPELINED)
+        server.wait_until(lambda: "stopped reading" in server.log, 20, "it is cut off")
+        assert memory(server) - before < 32
+        assert server.http.get("/orders/o7").status_code == 200
+
+
+def memory(server: ServerProcess) -> int:
+    """Peak of resident memory in MB."""
+    status = Path(f"/proc/{server.process.pid}/status").read_text()
+    line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) // 1024
