@@ -92,8 +92,9 @@ def test_trailers_are_ignored(server: ServerProcess) -> None:
     assert answers.endswith(encode(series(9)[8]))
 
 
-def test_what_is_not_http_is_told_so(server: ServerProcess) -> None:
-    answer = exchange(server, b"EHLO orders\r\n\r\n")
+@pytest.mark.parametrize("method", [b"EHLO", b"M" * 5_000])
+def test_what_is_not_http_is_told_so(server: ServerProcess, method: bytes) -> None:
+    answer = exchange(server, method + b" /orders/o1" + _LAST)
     assert answer.startswith(
         b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/problem+json\r\n"
     )

@@ -273,9 +273,8 @@ _POST = b"POST /orders HTTP/1.1\r\nHost: x\r\n"
         (b"GET /orders/o1 HTTP/1.1\r\n\r\n", 400),
         (b"GET /orders/o1 HTTP/1.1\r\nHost: x\r\nHost: x\r\n\r\n", 400),
         (b"GET //orders/o1 HTTP/1.1\r\nHost: x\r\n\r\n", 404),
-        (b"M" * 5_000 + b" /orders/o1 HTTP/1.1\r\nHost: x\r\n\r\n", 405),
     ],
-    ids=["chunk size", "huge chunk", "no host", "two hosts", "two slashes", "method"],
+    ids=["chunk size", "huge chunk", "no host", "two hosts", "two slashes"],
 )
 def test_faults_of_clients_are_no_faults_of_the_server(
     server: ServerProcess, request_bytes: bytes, status: int
@@ -285,7 +284,6 @@ def test_faults_of_clients_are_no_faults_of_the_server(
         line.sendall(request_bytes)
         assert line.recv(1_000).startswith(b"HTTP/1.1 %d " % status)
     server.wait_until(lambda: '"request"' in server.log[before:], 10, "it is logged")
-    assert "M" * 30 not in server.log[before:]
     assert "unforeseen error" not in server.log[before:]
 
 
