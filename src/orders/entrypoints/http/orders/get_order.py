@@ -27,7 +27,7 @@ from orders.entrypoints.http.orders.forget_order import ForgetOrder
 from orders.entrypoints.http.orders.order_path import PREFIX, decoded, raw_path
 from orders.entrypoints.http.origin_checks import AllowedHosts
 from orders.entrypoints.http.problems import UNKNOWN_PATH, HTTPProblem, code_of
-from orders.entrypoints.http.responses import JSON, NO_STORE, Header
+from orders.entrypoints.http.responses import JSON, NO_STORE, RawResponse
 
 PATH_TEMPLATE = "/orders/{order_uid}"
 DOCUMENTED = (
@@ -92,6 +92,29 @@ class GetOrder:
         self._forget = forget
         self._audit = audit
 
+    def at_once(self, scope: Scope) -> RawResponse | None:
+        """Return the response to a read of an order that this process has cached.
+
+        None: call the application instead, which waits for the order, or refuses the request.
+        """
+        path: bytes = scope["raw_path"]
+        if not path.startswith(PREFIX):
+            return None
+        began = perf_counter()
+        given = dict(scope["headers"])  # without repetitions, which few requests have
+        request_id = self._request_id(scope, given)
+        try:
+            order_uid = self._checked(scope, given, path)
+            cached = self._look_up.peek(order_uid)
+            if cached is None:
+                return None
+            found = self._found(scope, given, cached.document, cached.digest, request_id)
+        except Exception:  # noqa: BLE001 (the application raises it again)
+            return None
+        self._record(scope, order_uid, None, request_id)
+        record_request(scope, found.status, began, request_id)
+        return found
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request; an error becomes a problem response."""
         path = raw_path(scope) if scope["type"] == "http" else b""
@@ -99,18 +122,13 @@ class GetOrder:
             await self._app(scope, receive, send)
             return
         began = perf_counter()
-        sent = scope["headers"]
-        given = dict(sent)  # most requests have neither of the two headers below
-        request_id = self._ids.taken_or_made(sent) if ids.HEADER in given else self._ids.new()
+        given = dict(scope["headers"])
+        request_id = self._request_id(scope, given)
         order_uid, failure = "", None
         try:
-            self._hosts.check(sent, given)
-            order_uid = _order_uid(scope, path[len(PREFIX) :])
-            if self._is_protected:
-                require(scope, _REQUIRES[scope["method"]])
+            order_uid = self._checked(scope, given, path)
             if scope["method"] in _WITHOUT_BODY:
-                headers = await self._without_body(scope, order_uid, request_id)
-                status, body = 204, b""
+                response = await self._without_body(scope, order_uid, request_id)
             else:
                 cached = self._look_up.peek(order_uid)
                 if cached is not None:
@@ -119,46 +137,62 @@ class GetOrder:
                     begin_request(scope, request_id)
                     body = await self._look_up(order_uid)
                     digest = hex_digest(body)
-                if given.get(b"accept", b"*/*") not in _ACCEPT_JSON:
-                    acceptable(sent, _OFFERED)
-                tag = tag_of(digest)
-                if b"if-none-match" in given and is_known(sent, tag):
-                    status, headers, body = 304, ((b"etag", tag), *self._cacheable), b""
-                else:
-                    status = 200
-                    length = b"%d" % len(body)
-                    headers = ((b"content-length", length), (b"etag", tag), _TYPE, *self._cacheable)
-            headers = (*headers, (ids.HEADER, request_id))
+                response = self._found(scope, given, body, digest, request_id)
         except Exception as error:  # noqa: BLE001 (each has a response)
             begin_request(scope, request_id)
-            failure, response = error, error_response(error, scope)
-            status, body = response.status, response.body
-            headers = complete_headers(response.headers, request_id)
-        if self._audit is not None:
-            self._record(self._audit, scope, order_uid, failure, request_id)
-        if scope["method"] == "HEAD":
-            body = b""
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body, "more_body": False})
-        record_request(scope, status, began, request_id)
+            failure, found = error, error_response(error, scope)
+            response = RawResponse(
+                found.status, complete_headers(found.headers, request_id), found.body
+            )
+        self._record(scope, order_uid, failure, request_id)
+        await response(scope, receive, send)
+        record_request(scope, response.status, began, request_id)
 
-    async def _without_body(
-        self, scope: Scope, order_uid: str, request_id: bytes
-    ) -> tuple[Header, ...]:
-        """Serve DELETE and OPTIONS; returns the headers of the response."""
+    def _request_id(self, scope: Scope, given: dict[bytes, bytes]) -> bytes:
+        own = self._ids
+        return own.taken_or_made(scope["headers"]) if ids.HEADER in given else own.new()
+
+    def _checked(self, scope: Scope, given: dict[bytes, bytes], path: bytes) -> str:
+        """Return the order_uid of a request that is allowed."""
+        self._hosts.check(scope["headers"], given)
+        order_uid = _order_uid(scope, path[len(PREFIX) :])
+        if self._is_protected:
+            require(scope, _REQUIRES[scope["method"]])
+        return order_uid
+
+    def _found(
+        self,
+        scope: Scope,
+        given: dict[bytes, bytes],
+        body: bytes,
+        digest: bytes,
+        request_id: bytes,
+    ) -> RawResponse:
+        """Return the response for an order that was found."""
+        if given.get(b"accept", b"*/*") not in _ACCEPT_JSON:
+            acceptable(scope["headers"], _OFFERED)
+        tag, own = tag_of(digest), (ids.HEADER, request_id)
+        if b"if-none-match" in given and is_known(scope["headers"], tag):
+            return RawResponse(304, ((b"etag", tag), *self._cacheable, own))
+        length = (b"content-length", b"%d" % len(body))
+        return RawResponse(200, (length, (b"etag", tag), _TYPE, *self._cacheable, own), body)
+
+    async def _without_body(self, scope: Scope, order_uid: str, request_id: bytes) -> RawResponse:
+        """Serve DELETE and OPTIONS."""
+        own = (ids.HEADER, request_id)
         if scope["method"] == "OPTIONS":
-            return (_ALLOW, *NO_PAGE)
+            return RawResponse(204, (_ALLOW, *NO_PAGE, own))
         begin_request(scope, request_id)
         await self._forget(order_uid, scope)
-        return (NO_STORE, *NO_PAGE)
+        return RawResponse(204, (NO_STORE, *NO_PAGE, own))
 
     def _record(
-        self, audit: Audit, scope: Scope, order_uid: str, error: Exception | None, request_id: bytes
+        self, scope: Scope, order_uid: str, error: Exception | None, request_id: bytes
     ) -> None:
-        if order_uid and scope["method"] in {"GET", "HEAD"}:
+        if self._audit is not None and order_uid and scope["method"] in {"GET", "HEAD"}:
             outcome = "ok" if error is None else code_of(error)
             given = request_id.decode()
-            audit.record("read", (order_uid,), sender(scope), outcome, request_id=given)
+            self._audit.record("read", (order_uid,), sender(scope), outcome, request_id=given)
 
 
 def _order_uid(scope: Scope, segment: bytes) -> str:
