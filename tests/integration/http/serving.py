@@ -98,7 +98,7 @@ def create() -> Any:
         sys.stderr.write("closed in order\n")
         del task
 
-    api = Api(repository=Scripted())
+    api = Api(repository=Scripted(), is_cached=True)
     # Room for any body that schemathesis makes: it does not know that one may be too large.
     return create_app(api.use_cases(), Settings(random_max=20), lifespan)
 

@@ -28,7 +28,12 @@ from orders.entrypoints.http.responses import RawResponse
 _HEADER_BYTES = 65_536
 """Bytes that the headers of a request may have. Thousands of connections may be open, and whoever
 opens them has shown no key."""
-_NOT_HTTP = "this is not HTTP/1.1, or its path has characters that are not percent-encoded"
+_MOST_WAITING = 100
+"""Requests of one connection that wait for responses to earlier ones; each takes some 3 KB."""
+_NOT_HTTP = (
+    "this is not HTTP/1.1, its path has characters that are not percent-encoded, or it is one of "
+    f"more than {_MOST_WAITING} requests that have not waited for a response"
+)
 _NO_REQUEST = cast(
     "RequestResponseCycle", SimpleNamespace(response_complete=True, message_event=asyncio.Event())
 )
@@ -70,6 +75,7 @@ class Connection(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self.cycle = _NO_REQUEST
+        self.headers = []
         self._at_once: _AtOnce = getattr(self.app, "at_once", _never)
         self._bounds = bounds
         self._header_bytes = 0
@@ -85,19 +91,21 @@ class Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Serve the requests in what has arrived; refuses headers that are too long."""
+        self._header_bytes += len(data)
         super().data_received(data)
         scope = cast("Scope | None", self.scope)
-        if scope is not None and "method" not in scope:  # the headers are not complete
-            self._header_bytes += len(data)
-            if self._header_bytes > _HEADER_BYTES and not self.transport.is_closing():
-                self._refuse(HTTPException(status_code=HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE))
-        elif self.headers:  # trailers, of which there may be any number
-            self.headers.clear()
+        if scope is None or "method" in scope:  # all headers are complete
+            self._header_bytes = 0
+            self.headers.clear()  # trailers
+        elif self._header_bytes > _HEADER_BYTES and not self.transport.is_closing():
+            self._refuse(HTTPException(status_code=HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE))
 
     def on_headers_complete(self) -> None:
         """Begin to serve a request."""
+        if len(self.pipeline) >= _MOST_WAITING:
+            raise ValueError("too many requests without waiting for a response")
         self._header_bytes = 0
-        self.headers = []  # those of the request stay in its scope
+        self.headers = []  # those of the request stay in its scope; trailers may follow
         is_free = self.cycle.response_complete and not self.flow.write_paused
         if is_free and self.parser.get_method() == b"GET":
             self.scope["method"] = "GET"
@@ -110,11 +118,18 @@ class Connection(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_response_complete(self) -> None:
-        """Go on with the next request."""
+        """Go on with the next request.
+
+        While some are waiting no more are read, as uvicorn would: a client that sends many small
+        ones, and reads few of the responses, could fill the memory.
+        """
         self._seconds_idle = 0
-        if self.pipeline or self.flow.read_paused:
-            super().on_response_complete()
-            self._unset_keepalive_if_required()  # ``check`` closes idle connections
+        if self.transport.is_closing():
+            return
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        if not self.pipeline:
+            self.flow.resume_reading()
 
     def resume_writing(self) -> None:
         """Go on with a response that waited for its reader."""
