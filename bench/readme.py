@@ -103,6 +103,7 @@ _RUSSIAN = {
     RSGI: "пустое приложение RSGI",
     "the same without": "без чтения",
     "10,000 orders": "при 10 000 заказов",
+    "of": "от",
     "met": "достигнуто",
     "missed": "не достигнуто",
 }
@@ -167,7 +168,7 @@ def _cells(figures: Sequence[Found], say: Callable[[str], str] = str) -> list[st
     target, met = "", ""
     for figure in figures:
         if figure["met"] is not None:
-            of = f" × {say(figure['beside'])}" if figure["beside"] else ""
+            of = f" {say('of')} {say(figure['beside'])}" if figure["beside"] else ""
             target, met = f"{say(figure['target'])}{of}", "met" if figure["met"] else "missed"
     first = figures[0]
     ours = say(number(first["median"]))
@@ -175,7 +176,8 @@ def _cells(figures: Sequence[Found], say: Callable[[str], str] = str) -> list[st
 
 
 def _beside(figure: Found) -> str:
-    return f"{number(figure['limit_median'])} ({number(figure['ratio'])})"
+    ratio = figure["ratio"]
+    return f"{number(figure['limit_median'])} ({ratio:.{2 if ratio < 10 else 0}f})"
 
 
 def _counts(results: Found) -> tuple[int, int]:

@@ -50,7 +50,7 @@ def measure(place: Place, dsn: str) -> list[Figure]:
             "counting a hot GET for the metrics, and deciding not to log it",
             "us",
             [_record() * 1e6 for _ in used],
-            Limit([each * 1e6 for each in used], "the server's time of the processor for it"),
+            Limit([each * 1e6 for each in used], "the server's time for all of it"),
             target=Target(most=0.02),
             note="in a process that does nothing else",
         ),
