@@ -21,7 +21,7 @@ from granian.constants import HTTPModes, Interfaces
 from granian.log import LogLevels
 from granian.server import MPServer
 
-from bench.place import ROOT, Place, check
+from bench.place import ROOT, CheckFailed, Place, check
 from drills.waiting import wait_until
 from tests.integration.system.processes import free_port
 
@@ -94,7 +94,10 @@ def bare(place: Place, kind: str, answer: Answer) -> Iterator[tuple[int, int]]:
         argv = [str(_built(place)), str(file), f"127.0.0.1:{port}"]
     process = subprocess.Popen(argv, cwd=ROOT, start_new_session=True)
     try:
-        wait_until(lambda: _answers(port, answer), 20, f"{kind} answers")
+        try:
+            wait_until(lambda: _answers(port, answer), 20, f"{kind} answers")
+        except AssertionError as error:
+            raise CheckFailed(f"{kind} does not send the answer of the product") from error
         yield port, process.pid
         check(process.poll() is None, f"{kind} has ended")
     finally:

@@ -69,7 +69,7 @@ def measure(place: Place, dsn: str) -> list[Figure]:
             {PLAIN: None, GO: Target(most=1.0), RSGI: None},
         ),
         *figures(
-            "GET of one order, the server's time of the processor",
+            "GET of one order, CPU time of the server",
             "us",
             "server_cpu",
             1e6,

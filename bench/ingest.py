@@ -196,7 +196,7 @@ def _figures(
         ),
         Figure(
             ROW,
-            "the consumer's time of the processor an order, one a message",
+            "CPU time of the consumer an order, one a message",
             "us",
             [each.cpu * 1e6 for each in paces["one"]],
             target=Target(most=45),

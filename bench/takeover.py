@@ -37,7 +37,7 @@ class _Kind(NamedTuple):
 KINDS = (
     _Kind("by the other one", {}, restarted=False, most=6),
     _Kind(
-        "by itself, started again, with static membership",
+        "started again, with static membership",
         {"ORDERS_KAFKA_INSTANCE_ID": "consumer-{}"},
         restarted=True,
         most=1,
