@@ -41,16 +41,16 @@ mutation-checks: $(READY) ## take each safety away in a copy, and see the test f
 bench: $(READY) $(PLAIN_SERVICE) ## measure all of it beside others and the machine's limits
 	$(BIN)/python -m bench
 
-bench-quick: $(READY) $(PLAIN_SERVICE) ## the same with less of everything, in two minutes
+bench-quick: $(READY) $(PLAIN_SERVICE) ## the same with less of everything, in three minutes
 	$(BIN)/python -m bench --quick
 
 bench-docs: $(READY) $(PLAIN_SERVICE) ## the same as bench, into docs/performance.md and its picture
 	$(BIN)/python -m bench --docs
 
-bench-large: $(READY) ## beside ten million orders, for half an hour and 40 GB (ORDERS=1000000: fewer)
+bench-large: $(READY) ## beside ten million orders, for half an hour and 35 GB (ORDERS=1000000: fewer)
 	$(BIN)/python -m bench large $(if $(ORDERS),--orders $(ORDERS)) --json test-artifacts/bench-large.json
 
-plain-service: $(PLAIN_SERVICE)
+plain-service: $(PLAIN_SERVICE) ## install the plain Python service that the bench measures the product beside
 
 # What the bench measures the product beside has packages of its own, and none of the product's.
 $(PLAIN_SERVICE): requirements/plain-service.lock

@@ -4,6 +4,7 @@ import json
 import re
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -81,7 +82,11 @@ def test_they_are_written_anew(tmp_path: Path) -> None:
 
 
 def test_tables_tell_each_figure_as_it_is() -> None:
-    arrival = {"row": "arrival", "what": "produce to readable, median", "unit": "ms"}
+    arrival: dict[str, Any] = {
+        "row": "arrival",
+        "what": "produce to readable, median",
+        "unit": "ms",
+    }
     arrival |= {"median": 1234.5, "target": None, "met": None}
     figures = {
         "figures": [
@@ -98,7 +103,11 @@ def test_tables_tell_each_figure_as_it_is() -> None:
 
 
 def test_a_target_stands_with_what_it_is_held_against() -> None:
-    hot = {"row": "hot", "what": "GET of one order, 64 connections", "unit": "requests/s"}
+    hot: dict[str, Any] = {
+        "row": "hot",
+        "what": "GET of one order, 64 connections",
+        "unit": "requests/s",
+    }
     hot |= {"median": 9_000, "target": None, "met": None}
     figures = {
         "figures": [
