@@ -7,6 +7,7 @@ from bench.plain import PLAIN, is_here, plain_api, plain_consumer
 from bench.product import Running, api, consumer, is_assigned, memory
 from bench.watching import committed
 
+_MOST_SECONDS = 300.0
 _NOTE = "resident memory; with shared pages counted once it is {:.0f} MB"
 
 
@@ -24,7 +25,9 @@ def measure(place: Place) -> list[Figure]:
         made = make(80_000_000, place.sizes.backlog)
         with consumer(place, dsn, place.produce(made.values)) as running:
             with committed(running) as group:
-                running.wait_until(lambda: sum(group.each()) == len(made.values), "done", 0.1)
+                running.wait_until(
+                    lambda: sum(group.each()) == len(made.values), "done", 0.1, _MOST_SECONDS
+                )
             after_backlog = _held(running)
         plain = _plain(place, dsn, empty) if is_here(place) else None
     figures = [

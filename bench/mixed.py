@@ -17,6 +17,7 @@ _SHARE = 0.125
 _ORDERS_A_SECOND = 40_000
 """More than are taken in, so that the backlog outlasts the reads."""
 _PAUSE = 0.01
+_MOST_SECONDS = 300.0
 
 Found = dict[str, dict[str, Any]]
 
@@ -152,7 +153,9 @@ def _take_in(
             check(after < base + work.new, "the backlog has not outlasted the reads")
             if to_end:
                 all_of_it = base + work.new
-                taking.wait_until(lambda: place.ask(dsn, count) == all_of_it, "done", 0.2)
+                taking.wait_until(
+                    lambda: place.ask(dsn, count) == all_of_it, "done", 0.2, _MOST_SECONDS
+                )
         if to_end:
             check(place.digests(dsn) == work.expected, "what is stored is not what was sent")
     return found, (after - before) / took

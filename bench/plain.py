@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from urllib.parse import quote
 
 from psycopg.conninfo import conninfo_to_dict
@@ -24,12 +23,12 @@ def is_here(place: Place) -> bool:
 
 
 @contextmanager
-def plain_api(place: Place, dsn: str, **more: str) -> Iterator[Running]:
+def plain_api(place: Place, dsn: str) -> Iterator[Running]:
     """Its API, ready; one worker, without an access log."""
-    environment = place.environment(dsn, ORDERS_HTTP_PORT=str(free_port()), **more)
+    environment = place.environment(dsn, ORDERS_HTTP_PORT=str(free_port()))
     port = f"--port={environment['ORDERS_HTTP_PORT']}"
     quiet = ("--no-access-log", "--log-level=warning")
-    argv = ("-m", "uvicorn", "plain_service.web:app", port, *quiet)
+    argv = ("-m", "uvicorn", "bench.plain_service.web:app", port, *quiet)
     with _running(place, "plain api", argv, environment) as made:
         made.wait_until(lambda: is_ready(made.port), "ready")
         yield made
@@ -49,7 +48,7 @@ def plain_copy(place: Place, dsn: str) -> Iterator[Running | None]:
 def plain_consumer(place: Place, dsn: str, topic: str) -> Iterator[Running]:
     """Its consumer, started, no more."""
     environment = place.environment(dsn, topic)
-    argv = ("-m", "plain_service.consumer")
+    argv = ("-m", "bench.plain_service.consumer")
     with _running(place, "plain consumer", argv, environment) as made:
         yield made
 
@@ -66,7 +65,7 @@ def _running(
         "KAFKA_BOOTSTRAP": environment["ORDERS_KAFKA_BOOTSTRAP"],
         "KAFKA_TOPIC": environment["ORDERS_KAFKA_TOPIC"],
         "KAFKA_GROUP": environment["ORDERS_KAFKA_GROUP"],
-        "PYTHONPATH": str(Path(__file__).parent),
+        "PYTHONPATH": str(ROOT),
     }
     with running(place, name, environment | theirs, (str(_PYTHON), *argv)) as made:
         yield made

@@ -52,14 +52,20 @@ class Running:
         """Where the API listens."""
         return int(self.environment["ORDERS_HTTP_PORT"])
 
-    def wait_until(self, ready: Callable[[], bool], what: str, pause: float = _PAUSE) -> float:
+    def wait_until(
+        self,
+        ready: Callable[[], bool],
+        what: str,
+        pause: float = _PAUSE,
+        seconds: float = START_SECONDS,
+    ) -> float:
         """Wait for it; returns the seconds since the start of the process."""
         while True:
             if ready():
                 return time.perf_counter() - self.began
             self.check_running()
-            problem = f"{self.command}: not {what} within {START_SECONDS:g} s"
-            check(time.perf_counter() - self.began < START_SECONDS, problem)
+            problem = f"{self.command}: not {what} within {seconds:g} s"
+            check(time.perf_counter() - self.began < seconds, problem)
             time.sleep(pause)
 
     def check_running(self) -> None:
