@@ -3,12 +3,13 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+PLAIN_SERVICE := build/plain-service/.ready
 RUN_READY := $(VENV)/.run-ready
 UNIT ?= tests/unit
 INTEGRATION ?= tests/integration
 
 .DEFAULT_GOAL := help
-.PHONY: help run test unit properties integration picture drill mutation-checks bench bench-quick bench-docs check lint types imports schemas format coverage lock dist release release-check sbom notices audit clean
+.PHONY: help run test unit properties integration picture drill mutation-checks plain-service bench bench-quick bench-docs bench-large check lint types imports schemas format coverage lock dist release release-check sbom notices audit clean
 
 help: ## list what make can do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -37,14 +38,25 @@ drill: $(READY) ## fault drills at length, then count every order (DRILL='--seed
 mutation-checks: $(READY) ## take each safety away in a copy, and see the test fail that is there for it
 	$(BIN)/python -m mutation_checks
 
-bench: $(READY) ## measure all of it beside what the machine can do: ratios and targets
+bench: $(READY) $(PLAIN_SERVICE) ## measure all of it beside others and the machine's limits
 	$(BIN)/python -m bench
 
-bench-quick: $(READY) ## the same with less of everything, in two minutes
+bench-quick: $(READY) $(PLAIN_SERVICE) ## the same with less of everything, in three minutes
 	$(BIN)/python -m bench --quick
 
-bench-docs: $(READY) ## the same as bench, into docs/performance.md and its picture
+bench-docs: $(READY) $(PLAIN_SERVICE) ## the same as bench, into docs/performance.md and its picture
 	$(BIN)/python -m bench --docs
+
+bench-large: $(READY) ## beside ten million orders, for half an hour and 35 GB (ORDERS=1000000: fewer)
+	$(BIN)/python -m bench large $(if $(ORDERS),--orders $(ORDERS)) --json test-artifacts/bench-large.json
+
+plain-service: $(PLAIN_SERVICE) ## install the plain Python service that the bench measures the product beside
+
+# What the bench measures the product beside has packages of its own, and none of the product's.
+$(PLAIN_SERVICE): requirements/plain-service.lock
+	$(PYTHON) -m venv --clear $(@D)
+	$(@D)/bin/python -m pip install --quiet --require-hashes --requirement $<
+	@touch $@
 
 check: lint types imports schemas ## lint, types, import contracts, deployment files (promtool, if it is there)
 
@@ -88,6 +100,7 @@ lock: $(READY) ## resolve the dependencies anew
 	$(LOCK) pyproject.toml --extra tracing --constraint requirements/dev.lock --output-file requirements/tracing.lock
 	$(LOCK) pyproject.toml --extra embedded --constraint requirements/dev.lock --output-file requirements/run.lock
 	$(LOCK) --group build --constraint requirements/dev.lock --output-file requirements/build.lock
+	$(LOCK) --group plain-service --constraint requirements/dev.lock --output-file requirements/plain-service.lock
 
 dist: $(READY) ## build wheel and sdist into dist/
 	$(BIN)/python -m hatchling build

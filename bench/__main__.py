@@ -16,12 +16,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from bench import readme
-from bench.catalog import NAMES, perform
+from bench.catalog import LARGE, NAMES, perform
 from bench.figures import Figure
 from bench.machine import assert_durable, described
 from bench.picture import svg
 from bench.place import ROOT, CheckFailed, Place
-from bench.report import as_json, between_marks, grouped, markdown, notes, table
+from bench.report import as_json, between_marks, grouped, markdown, table
 from bench.sizes import FULL, QUICK
 
 _FILE = Path("test-artifacts/bench.json")
@@ -30,8 +30,9 @@ _path = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.command()
-@click.argument("names", nargs=-1, type=click.Choice(NAMES))
+@click.argument("names", nargs=-1, type=click.Choice((*NAMES, LARGE)))
 @click.option("--quick", is_flag=True, help="Less of everything: it shows that all of it works.")
+@click.option("--orders", type=click.IntRange(100_000), help=f"Of the row {LARGE}.")
 @click.option("--json", "file", type=_path, default=_FILE, help="Where the figures go.")
 @click.option("--picture", type=_path, help="Draw the targets into this SVG file.")
 @click.option(
@@ -46,12 +47,13 @@ def main(
     picture: Path | None,
     page: Path | None,
     *,
+    orders: int | None,
     quick: bool,
     docs: bool,
     strict: bool,
     keep: bool,
 ) -> None:
-    """Measure the product against limits of the same machine, all rows or those NAMED.
+    """Measure the product beside others and the limits of the machine, all rows or those NAMED.
 
     Ends with 1 where something is stored or answered that was not sent. A missed target is shown in
     the table, and is no failure unless --strict says so.
@@ -65,11 +67,18 @@ def main(
     folder = Path(tempfile.mkdtemp(prefix="orders-bench-"))
     figures: list[Figure] = []
     about: dict[str, Any] = {"quick": quick}
+    sizes = QUICK if quick else FULL
+    if orders:
+        sizes = sizes._replace(huge=orders)
     began = time.monotonic()
     failed = ""
     try:
         _measure(
-            [name for name in NAMES if not names or name in names], folder, figures, about, console
+            [name for name in (*NAMES, LARGE) if name in (names or NAMES)],
+            Place(folder, sizes, lambda _text: None),
+            figures,
+            about,
+            console,
         )
     except CheckFailed as error:
         failed = str(error)
@@ -81,10 +90,7 @@ def main(
             shutil.rmtree(folder, ignore_errors=True)
     figures = grouped(figures)
     about["minutes"] = round((time.monotonic() - began) / 60, 1)
-    Console(width=None if console.is_terminal else 150).print(table(figures))
-    for figure in figures:
-        if note := notes(figure):
-            console.print(f"{figure.row}, {figure.what}: {note}", markup=False, style="dim")
+    _show(figures, about, console)
     if failed:
         console.print(f"FAILED: {failed}", markup=False, style="bold red", soft_wrap=True)
         sys.exit(1)
@@ -96,7 +102,7 @@ def main(
 
 
 def _measure(
-    names: list[str], folder: Path, figures: list[Figure], about: dict[str, Any], console: Console
+    names: list[str], place: Place, figures: list[Figure], about: dict[str, Any], console: Console
 ) -> None:
     began = time.monotonic()
     columns = (
@@ -104,7 +110,7 @@ def _measure(
         *(TimeElapsedColumn(), TextColumn("{task.fields[now]}")),
     )
     with Progress(*columns, console=console) as progress:
-        task = progress.add_task("bench", total=len(names) + 1, now="starting the servers")
+        task = progress.add_task("bench", total=len(names), now="starting the servers")
 
         def say(text: str) -> None:
             progress.update(task, now=text)
@@ -116,17 +122,27 @@ def _measure(
             seconds[name] = round(time.monotonic() - began - sum(seconds.values()), 1)
             console.print(f"{name} in {seconds[name]:.0f} s")
 
-        place = Place(folder, QUICK if about["quick"] else FULL, say)
+        place.say = say
         try:
             place.open()
             servers = place.servers
             about["machine"] = described(servers.postgres_dsn, servers.redis_url)
             about["durability"] = assert_durable(servers.postgres_dsn)
+            about["skipped"] = place.skipped
             perform(place, names, done)
         finally:
             _be_left_alone()
             say("stopping the servers")
             place.close()
+
+
+def _show(figures: Sequence[Figure], about: dict[str, Any], console: Console) -> None:
+    Console(width=None if console.is_terminal else 160).print(table(figures))
+    for figure in figures:
+        if figure.note:
+            console.print(f"{figure.row}, {figure.what}: {figure.note}", markup=False, style="dim")
+    for name, reason in about.get("skipped", {}).items():
+        console.print(f"SKIPPED, {name}: {reason}", markup=False, style="bold yellow")
 
 
 def _write(

@@ -3,20 +3,37 @@
 from collections.abc import Callable
 from contextlib import ExitStack
 
-from bench import arrivals, growth, ingest, listing, reads, safeguards, scaling, starting
+from bench import (
+    arrivals,
+    growth,
+    hot,
+    ingest,
+    listing,
+    memory,
+    mixed,
+    reads,
+    safeguards,
+    scaling,
+    starting,
+    takeover,
+)
 from bench.figures import Figure
 from bench.place import Place
 
 ALONE: dict[str, Callable[[Place], list[Figure]]] = {
     "ingest": ingest.measure,
+    "mixed": mixed.measure,
     "arrival": arrivals.measure,
+    "takeover": takeover.measure,
     "start": starting.measure,
+    "memory": memory.measure,
     "growth": growth.measure,
+    "large": growth.measure_large,
 }
 """These make their own databases."""
 
 IN_THE_SHOP: dict[str, Callable[[Place, str], list[Figure]]] = {
-    "hot": reads.hot,
+    "hot": hot.measure,
     "uniform": reads.uniform,
     "missing": reads.missing,
     "safeguards": safeguards.measure,
@@ -26,17 +43,16 @@ IN_THE_SHOP: dict[str, Callable[[Place, str], list[Figure]]] = {
 """These read one database of many orders."""
 
 NAMES = (
-    *("ingest", "hot", "uniform", "missing", "safeguards", "list", "scaling"),
-    *("arrival", "start", "growth"),
+    *("ingest", "hot", "uniform", "missing", "safeguards", "list", "scaling", "mixed"),
+    *("arrival", "takeover", "start", "memory", "growth"),
 )
 """In the order in which they are done."""
+LARGE = "large"
+"""Only where it is asked for, as it takes long and much of the disk."""
 
 
 def perform(place: Place, names: list[str], done: Callable[[str, list[Figure]], None]) -> None:
-    """Measure the rows of these names; ``done`` is handed what each has given.
-
-    And once more in the end: what the processes held that took part.
-    """
+    """Measure the rows of these names; ``done`` is handed what each has given."""
     with ExitStack() as stack:
         dsn = ""
         for name in names:
@@ -45,4 +61,3 @@ def perform(place: Place, names: list[str], done: Callable[[str, list[Figure]], 
                 continue
             dsn = dsn or stack.enter_context(reads.shop(place))
             done(name, IN_THE_SHOP[name](place, dsn))
-    done("memory", starting.memory_figures(place))

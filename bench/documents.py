@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
@@ -33,6 +34,7 @@ COLUMNS = {
 }
 """The four tables in the order in which they are filled; the key comes first."""
 
+_TEMPLATES = 2_000
 _AT = {name: at for at, name in enumerate(COLUMNS["orders"])}
 
 Rows = dict[str, list[str]]
@@ -113,27 +115,33 @@ def write(held: Rows, folder: Path) -> dict[str, Path]:
     return files
 
 
-def write_many(amount: int, folder: Path, templates: int = 2_000) -> dict[str, Path]:
-    """Files of the orders number 0 to ``amount``, each made from one of so many templates.
+def write_many(amount: int, folder: Path, first: int = 0) -> dict[str, Path]:
+    """Files of so many orders from the number ``first`` on, each made from one of the templates.
 
     Uids, tracks, customers and dates are each order's own; the rest is its template's.
     """
-    models = [rows([value]) for value in make(0, templates).values]
-    uids = [uid_of(number) for number in range(templates)]
     files = {table: folder / f"{table}.copy" for table in COLUMNS}
-    chance = Random(amount)
+    chance = Random(first)
     for table, file in files.items():
-        parts = [
-            ("".join(model[table]).replace(uid, "{uid}")).split("{uid}")
-            for model, uid in zip(models, uids, strict=True)
-        ]
+        parts = _templates()[table]
         with file.open("w", encoding="utf-8", newline="\n") as out:
-            for number in range(amount):
-                lines = uid_of(number).join(parts[number % templates])
+            for number in range(first, first + amount):
+                lines = uid_of(number).join(parts[number % _TEMPLATES])
                 if table == "orders":
                     lines = _own(lines, number, chance)
                 out.write(lines)
     return files
+
+
+@cache
+def _templates() -> dict[str, list[list[str]]]:
+    """The rows of some orders by table, cut where their uid stands."""
+    made = make(0, _TEMPLATES)
+    found: dict[str, list[list[str]]] = {table: [] for table in COLUMNS}
+    for uid, value in zip(made.uids, made.values, strict=True):
+        for table, lines in rows([value]).items():
+            found[table].append("".join(lines).split(uid))
+    return found
 
 
 def _own(line: str, number: int, chance: Random) -> str:

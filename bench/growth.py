@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import shutil
 from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -12,30 +13,52 @@ from bench.figures import Figure, Limit, Target
 from bench.place import Place, check
 from bench.product import Running, api, consumer, get
 from bench.reads import in_pairs, targets
+from bench.starting import start_api, start_consumer
 from bench.watching import pace
 
 _PAGE = 100
 _MOST = 1_000_000
-_LEAST = 0.77
-"""At most 1.3 times slower."""
+_MOST_SLOWER = 1.3
+_LEAST = round(1 / _MOST_SLOWER, 2)
+_PART = 500_000
+_BYTES = 3_500
+"""That an order takes on the disk, with its indexes, the log and what it is loaded from."""
+_MOST_ASKED = 1_000_000
+"""That the load generator holds in its memory."""
 
 
 def measure(place: Place) -> list[Figure]:
     """Ingest, hot and uniform GET, and a page: the larger database beside the smaller one."""
-    small, large = place.sizes.small, place.sizes.large
+    return _measure(place, "growth", place.sizes.small, place.sizes.large)
+
+
+def measure_large(place: Place) -> list[Figure]:
+    """The same with many more, and the start of both processes."""
+    amount = place.sizes.huge
+    free = shutil.disk_usage(place.folder).free
+    check(
+        free > amount * _BYTES,
+        f"{amount:,} orders need {amount * _BYTES / 1e9:.0f} GB of disk, and {free / 1e9:.0f} are"
+        " free: ask for fewer (make bench-large ORDERS=...)",
+    )
+    return _measure(place, "large", amount // 10, amount, with_starts=True)
+
+
+def _measure(
+    place: Place, row: str, small: int, large: int, *, with_starts: bool = False
+) -> list[Figure]:
     rates: dict[str, dict[int, list[float]]] = {}
+    starts: dict[str, tuple[list[float], ...]] = {}
     with place.database() as small_dsn, place.database() as large_dsn:
-        for amount, dsn in ((small, small_dsn), (large, large_dsn)):
+        both = ((small, small_dsn), (large, large_dsn))
+        for amount, dsn in both:
             _fill(place, dsn, amount)
         with ExitStack() as stack:
-            reads = {
-                amount: _reads(place, stack, amount, dsn)
-                for amount, dsn in ((small, small_dsn), (large, large_dsn))
-            }
+            reads = {amount: _reads(place, stack, amount, dsn) for amount, dsn in both}
             for name in reads[small]:
                 few, many = in_pairs(
                     place,
-                    f"growth: {name}",
+                    f"{row}: {name}",
                     place.sizes.rounds,
                     *(partial(place.load, **reads[amount][name]) for amount in (small, large)),
                 )
@@ -43,35 +66,61 @@ def measure(place: Place) -> list[Figure]:
                     small: [each["rate"] for each in few],
                     large: [each["rate"] for each in many],
                 }
+        if with_starts:
+            topic = place.produce(())
+            for name, start in (("api", start_api), ("consumer", start_consumer)):
+                starts[name] = in_pairs(
+                    place,
+                    f"{row}: start of {name}",
+                    place.sizes.starts,
+                    *(partial(start, place, dsn, topic) for _, dsn in both),
+                )
         rates["ingest"] = {small: [], large: []}
         for number in range(place.sizes.rounds):
             made = make(30_000_000 + number * _MOST, 2 * place.sizes.growing)
             topic = place.produce(made.values)
             with place.database(like=small_dsn) as copy:
                 for amount, dsn in ((small, copy), (large, large_dsn)):
-                    place.say(f"growth: round {number + 1}, ingest beside {amount:,}")
+                    place.say(f"{row}: round {number + 1}, ingest beside {amount:,}")
                     rates["ingest"][amount].append(_take_in(place, dsn, topic, made))
+    beside = f"{small:,} orders"
     return [
-        Figure(
-            "growth",
-            f"{name}, {large:,} orders",
-            "orders/s" if name == "ingest" else "requests/s",
-            found[large],
-            Limit(found[small], f"{small:,} orders"),
-            target=Target(_LEAST),
-        )
-        for name, found in rates.items()
+        *(
+            Figure(
+                row,
+                f"{name}, {large:,} orders",
+                "orders/s" if name == "ingest" else "requests/s",
+                found[large],
+                Limit(found[small], beside),
+                target=Target(_LEAST),
+            )
+            for name, found in rates.items()
+        ),
+        *(
+            Figure(
+                row,
+                f"start of {name}, {large:,} orders",
+                "s",
+                many,
+                Limit(few, beside),
+                target=Target(most=_MOST_SLOWER),
+            )
+            for name, (few, many) in starts.items()
+        ),
     ]
 
 
 def _fill(place: Place, dsn: str, amount: int) -> None:
-    place.say(f"growth: loading {amount:,} orders")
-    folder = place.folder / f"growth-{amount}"
+    """Load them part by part, into tables whose keys and indexes are made afterwards."""
+    folder = place.folder / place.new_name("filling")
     folder.mkdir()
-    files = write_many(amount, folder)
-    place.copy(dsn, files, trusted=True)
-    for file in files.values():
-        file.unlink()
+    with place.without_indexes(dsn):
+        for first in range(0, amount, _PART):
+            place.say(f"loading {amount:,} orders: from {first:,} on")
+            files = write_many(min(_PART, amount - first), folder, first)
+            place.copy(dsn, files, trusted=True)
+        shutil.rmtree(folder)
+        place.say(f"loading {amount:,} orders: keys and indexes")
     place.settle(dsn)
     found = place.ask(dsn, "SELECT count(*) FROM orders")
     check(found == amount, f"{found:,} of {amount:,} orders were loaded")
@@ -94,7 +143,7 @@ def _reads(place: Place, stack: ExitStack, amount: int, dsn: str) -> dict[str, d
     newest = _newest(place, dsn)
     few = min(place.sizes.few, place.sizes.small)
     some = [uid_of(number * (amount // few)) for number in range(few)]
-    every = [uid_of(number) for number in range(amount)]
+    every = [uid_of(number) for number in range(0, amount, -(-amount // _MOST_ASKED))]
 
     def of(name: str, uids: Sequence[str]) -> dict[str, Any]:
         file = place.file(f"growth-{name}-{amount}.targets", targets(uids))

@@ -40,7 +40,7 @@ def measure(place: Place, dsn: str) -> list[Figure]:
             f"GET /orders, {place.sizes.many:,} orders",
             "MB/s",
             rates,
-            Limit(limits, "COPY of the same documents to standard output"),
+            Limit(limits, "COPY TO STDOUT"),
             target=Target(0.2),
         ),
         Figure("list", "its first byte", "ms", firsts, target=Target(most=50)),

@@ -37,6 +37,8 @@ class Spec(NamedTuple):
         status: what every answer must have.
         seconds: how long to count, after ``warm_up`` seconds that are not counted.
         connections: kept alive, each with one request at a time.
+        rate: requests a second in all; 0: each connection asks again at once. A request that should
+            have been sent and had to wait for a connection has its waiting in its time.
         seed: of the choice.
     """
 
@@ -48,6 +50,7 @@ class Spec(NamedTuple):
     seconds: float = 5.0
     warm_up: float = 1.0
     connections: int = 64
+    rate: float = 0.0
     seed: int = 1
 
 
@@ -83,6 +86,8 @@ class _Run:
         self._latencies: list[float] = []
         self._failures: list[str] = []
         self._asked = 0
+        self._free: list[_Connection] = []
+        self._due = 0.0
 
     def __call__(self) -> dict[str, Any]:
         spec, clock = self._spec, time.perf_counter
@@ -91,8 +96,9 @@ class _Run:
         poll = select.epoll()
         for number, connection in connections.items():
             poll.register(number, select.EPOLLIN)
-            self._ask(connection)
-        self._serve(poll, connections, clock() + spec.warm_up)
+            self._go_on(connection)
+        self._due = clock()
+        self._serve(poll, connections, self._due + spec.warm_up)
         began, cpu, self._latencies = clock(), time.process_time(), []
         self._serve(poll, connections, began + spec.seconds)
         took, cpu = clock() - began, time.process_time() - cpu
@@ -116,8 +122,15 @@ class _Run:
         clock, latencies = time.perf_counter, self._latencies
         now = clock()
         while now < until and len(self._failures) < _FAILURES:
-            events = poll.poll(_PATIENCE_SECONDS)
+            wait = _PATIENCE_SECONDS
+            if self._spec.rate:
+                wait = self._ask_due()
+                select.select([poll], [], [], wait)  # epoll itself waits for whole milliseconds
+            events = poll.poll(0 if self._spec.rate else wait)
             if not events:
+                now = clock()
+                if wait < _PATIENCE_SECONDS:
+                    continue
                 self._failures.append(f"no answer within {_PATIENCE_SECONDS:g} s")
                 return
             for number, _event in events:
@@ -132,7 +145,25 @@ class _Run:
                     now = clock()
                     latencies.append(now - connection.began)
                     self._check(connection, answer)
-                    self._ask(connection)
+                    self._go_on(connection)
+
+    def _go_on(self, connection: _Connection) -> None:
+        if self._spec.rate:
+            self._free.append(connection)
+        else:
+            self._ask(connection)
+
+    def _ask_due(self) -> float:
+        """Send all requests whose time has come; returns the seconds until the next one's."""
+        while self._free:
+            wait = self._due - time.perf_counter()
+            if wait > 0:
+                return wait
+            connection = self._free.pop()
+            self._ask(connection)
+            connection.began = self._due
+            self._due += 1 / self._spec.rate
+        return _PATIENCE_SECONDS
 
     def _ask(self, connection: _Connection) -> None:
         self._asked += 1

@@ -26,6 +26,12 @@ from tests.integration.postgres_fixtures import create_database, drop_database, 
 
 ROOT = Path(__file__).parents[1]
 _LOAD_EXTRA_SECONDS = 60.0
+_CONSTRAINTS = """
+    SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint
+    WHERE conrelid = ANY (%s::regclass[]) AND contype IN ('p', 'f')
+    ORDER BY contype DESC  -- a foreign key needs the primary one
+"""
+_INDEXES = "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = ANY (%s)"
 
 
 class CheckFailed(Exception):
@@ -45,14 +51,14 @@ class Place:
         servers: the three of them, running.
         sizes: how much of everything.
         say: shows progress.
-        memory: the most that processes of ours held after a run, in MB by their kind.
+        skipped: what the product could not be measured beside, and why.
         closing: what is to be ended with the place.
     """
 
     def __init__(self, folder: Path, sizes: Sizes, say: Callable[[str], None]) -> None:
         self.folder, self.sizes, self.say = folder, sizes, say
         self.servers = Servers(folder / "servers")
-        self.memory: dict[str, dict[str, float]] = {}
+        self.skipped: dict[str, str] = {}
         self.closing = ExitStack()
         self._template = ""
         self._numbers: dict[str, int] = {}
@@ -145,6 +151,25 @@ class Place:
                 connection.execute(statement.format(sql.Identifier(table), names, name))
             connection.commit()
             return time.perf_counter() - started
+
+    @contextmanager
+    def without_indexes(self, dsn: str) -> Iterator[None]:
+        """Take keys and indexes off the tables for the block: so filling takes a tenth."""
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            constraints = connection.execute(_CONSTRAINTS, [list(COLUMNS)]).fetchall()
+            for table, name, _ in reversed(constraints):
+                connection.execute(f"ALTER TABLE {table} DROP CONSTRAINT {name}".encode())
+            indexes = connection.execute(_INDEXES, [list(COLUMNS)]).fetchall()
+            for name, _ in indexes:
+                connection.execute(f"DROP INDEX {name}".encode())
+            yield
+            connection.execute("SET maintenance_work_mem = '1GB'")
+            for _, definition in indexes:
+                connection.execute(definition.encode())
+            for table, name, definition in constraints:
+                connection.execute(
+                    f"ALTER TABLE {table} ADD CONSTRAINT {name} {definition}".encode()
+                )
 
     def settle(self, dsn: str = "") -> None:
         """What would else happen in the middle of what is measured: statistics, a checkpoint."""

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -22,17 +22,24 @@ _PAUSE = 0.005
 
 
 class Running:
-    """One process of the product with its children; ``began`` is when it was started."""
+    """One process of the product, or of what it stands beside, with its children.
 
-    def __init__(self, command: str, environment: Mapping[str, str], log: Path) -> None:
+    ``began`` is when it was started.
+    """
+
+    def __init__(
+        self, command: str, environment: Mapping[str, str], log: Path, argv: Sequence[str] = ()
+    ) -> None:
         self.command = command
         self.environment = dict(environment)
         self._log = log
+        self.was_killed = False
+        self._good_ends = (0, -signal.SIGTERM) if argv else (0,)
         inherited = {k: v for k, v in os.environ.items() if not k.startswith("ORDERS_")}
         with log.open("wb") as out:
             self.began = time.perf_counter()
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "orders", command],
+                argv or [sys.executable, "-m", "orders", command],
                 env=inherited | self.environment,
                 stdout=out,
                 stderr=out,
@@ -45,14 +52,20 @@ class Running:
         """Where the API listens."""
         return int(self.environment["ORDERS_HTTP_PORT"])
 
-    def wait_until(self, ready: Callable[[], bool], what: str, pause: float = _PAUSE) -> float:
+    def wait_until(
+        self,
+        ready: Callable[[], bool],
+        what: str,
+        pause: float = _PAUSE,
+        seconds: float = START_SECONDS,
+    ) -> float:
         """Wait for it; returns the seconds since the start of the process."""
         while True:
             if ready():
                 return time.perf_counter() - self.began
             self.check_running()
-            problem = f"{self.command}: not {what} within {START_SECONDS:g} s"
-            check(time.perf_counter() - self.began < START_SECONDS, problem)
+            problem = f"{self.command}: not {what} within {seconds:g} s"
+            check(time.perf_counter() - self.began < seconds, problem)
             time.sleep(pause)
 
     def check_running(self) -> None:
@@ -82,10 +95,19 @@ class Running:
         return {"api main": own} | {f"api worker {n}": pid for n, pid in enumerate(workers, 1)}
 
     def stop(self) -> None:
-        """Stop it as an operator does; it must end with 0."""
+        """Stop it as an operator does; it must end with 0 (uvicorn ends by the signal)."""
         self.process.send_signal(signal.SIGTERM)
         code = self.process.wait(_STOP_SECONDS)
-        check(code == 0, f"{self.command} ended with {code}:\n{self.log()[-2_000:]}")
+        check(code in self._good_ends, f"{self.command} ended with {code}:\n{self.log()[-2_000:]}")
+
+    def kill(self) -> None:
+        """End it and its children as the kernel does that has no memory left."""
+        self.was_killed = True
+        # All of them, for workers outlive a main process that is killed by a second.
+        for pid in self.pids().values():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.process.wait()
 
 
 def _command_line(pid: int) -> str:
@@ -125,25 +147,20 @@ def forget_peak(pid: int) -> None:
 
 
 @contextmanager
-def running(place: Place, command: str, environment: Mapping[str, str]) -> Iterator[Running]:
-    """Run it for the block, note what it holds in the end, and stop it."""
-    made = Running(command, environment, place.folder / f"{place.new_name(command)}.log")
+def running(
+    place: Place, command: str, environment: Mapping[str, str], argv: Sequence[str] = ()
+) -> Iterator[Running]:
+    """Run it for the block, and stop it, unless it was killed meanwhile."""
+    log = place.folder / f"{place.new_name(command.replace(' ', '-'))}.log"
+    made = Running(command, environment, log, argv)
     try:
         yield made
-        made.check_running()
-        for kind, pid in made.pids().items():
-            held, most = memory(pid), place.memory.setdefault(kind.rstrip(" 0123456789"), {})
-            for name, value in held.items():
-                most[name] = max(most.get(name, 0.0), value)
-        made.stop()
+        if not made.was_killed:
+            made.check_running()
+            made.stop()
     finally:
         if made.process.poll() is None:
-            # All of them, for workers outlive a main process that is killed by a second.
-            pids = made.pids().values()
-            for pid in pids:
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-            made.process.wait()
+            made.kill()
 
 
 @contextmanager

@@ -6,11 +6,13 @@ anew from the figures that are there.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from bench.bare import ASGI, GO, RSGI
 from bench.place import ROOT
+from bench.plain import PLAIN
 from bench.report import between_marks, number
 
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
@@ -31,76 +33,89 @@ SHOWN = (
     Shown(
         "ingest",
         "one order a message",
-        "orders stored, one a message, beside `COPY` of the same rows inside PostgreSQL",
-        "запись, по одному заказу в сообщении; предел: `COPY` тех же строк внутри PostgreSQL",
+        "orders stored, one a message",
+        "запись, по одному заказу в сообщении",
     ),
-    Shown(
-        "ingest",
-        "arrays of 100",
-        "the same, in arrays of 100",
-        "то же, массивами по 100 заказов",
-    ),
+    Shown("ingest", "arrays of 100", "the same, in arrays of 100", "то же, массивами по 100"),
     Shown(
         "hot",
         "GET of one order, 64 connections",
-        "GET of one order, 64 connections, beside a bare ASGI application",
-        "GET одного заказа, 64 соединения; предел: пустое приложение ASGI",
+        "GET of one order, 64 connections",
+        "GET одного заказа, 64 соединения",
     ),
     Shown(
         "uniform",
         "GET uniformly over 5,000 orders",
-        "GET of any of 5,000 orders, beside pgbench with the same query",
-        "GET любого из 5 000 заказов; предел: pgbench с тем же запросом",
+        "GET of any of 5,000 orders",
+        "GET любого из 5 000 заказов",
     ),
     Shown(
         "uniform",
         "GET uniformly over 100,000 orders",
-        "GET of any of 100,000 orders, beside the same",
-        "GET любого из 100 000 заказов; предел тот же",
+        "GET of any of 100,000 orders",
+        "GET любого из 100 000 заказов",
     ),
     Shown(
-        "missing",
-        "GET of 5,000 orders that are not there",
-        "GET of orders that are not there, beside a GET of one that is",
-        "GET заказов, которых нет; предел: GET существующего заказа",
+        "mixed",
+        "ingest beside these reads",
+        "orders stored while others are read",
+        "запись во время чтения",
     ),
     Shown(
         "list",
         "GET /orders, 100,000 orders",
-        "the list of all of 100,000 orders, beside `COPY TO STDOUT`",
-        "список всех 100 000 заказов; предел: `COPY TO STDOUT`",
+        "the list of all of 100,000 orders",
+        "список всех 100 000 заказов",
     ),
     Shown(
         "growth",
         "ingest, 1,000,000 orders",
-        "orders stored beside a million others, and beside ten thousand",
-        "запись, когда в базе миллион заказов; предел: она же при десяти тысячах",
+        "orders stored beside a million others",
+        "запись, когда в базе миллион заказов",
+    ),
+    Shown(
+        "arrival",
+        "produce to row, median",
+        "a lone order, from sending to its row",
+        "одиночный заказ, от отправки до строки в базе",
     ),
     Shown(
         "arrival",
         "produce to readable, median",
-        "from sending to reading over HTTP, median",
-        "от отправки до чтения по HTTP, медиана",
+        "the same, to reading it over HTTP",
+        "то же, до чтения по HTTP",
+    ),
+    Shown(
+        "memory",
+        "API and consumer, idle",
+        "memory of API and consumer, idle",
+        "память API и обработчика без нагрузки",
     ),
 )
-_UNITS = {
+_RUSSIAN = {
     "orders/s": "заказов/с",
     "requests/s": "запросов/с",
     "MB/s": "МБ/с",
+    "MB": "МБ",
     "ms": "мс",
+    GO: "net/http на Go",
+    ASGI: "пустое приложение ASGI",
+    RSGI: "пустое приложение RSGI",
+    "the same without": "без чтения",
+    "10,000 orders": "при 10 000 заказов",
+    "of": "×",
+    "met": "достигнуто",
+    "missed": "не достигнуто",
 }
 
 
 def english(results: Found) -> str:
     """The table for README.md, with how many targets are met in all."""
-    head = ("", "limit", "orders", "", "ratio", "target", "")
-    rows = [
-        (shown.english, *_numbers(figure), figure["unit"], *_judged(figure, "met", "missed"))
-        for shown, figure in chosen(results)
-    ]
+    head = ("", "orders", "", "plain Python service", GO, "limit", "target", "")
     met, missed = _counts(results)
     return _table(
-        [head, *rows],
+        [head, *((shown.english, *_cells(each)) for shown, each in chosen(results))],
+        "In brackets: ours divided by theirs. "
         f"Of {met + missed} targets {met} are met and {missed} missed: [all of them, and what the "
         "missed ones would take](docs/performance.md).",
     )
@@ -108,19 +123,11 @@ def english(results: Found) -> str:
 
 def russian(results: Found) -> str:
     """The same for README.ru.md."""
-    head = ("", "предел", "orders", "", "отношение", "цель", "")
-    rows = [
-        (
-            shown.russian,
-            *map(_russian, _numbers(figure)),
-            _UNITS[figure["unit"]],
-            *map(_russian, _judged(figure, "достигнуто", "не достигнуто")),
-        )
-        for shown, figure in chosen(results)
-    ]
+    head = ("", "orders", "", "обычный сервис на Python", _RUSSIAN[GO], "предел", "цель", "")
     met, missed = _counts(results)
     return _table(
-        [head, *rows],
+        [head, *((shown.russian, *_cells(each, _russian)) for shown, each in chosen(results))],
+        "В скобках: наше значение, делённое на чужое. "
         f"Целей всего {met + missed}: достигнуто {met}, не достигнуто {missed}. "
         "[Полный список и что нужно, чтобы достичь остальных](docs/performance.md).",
     )
@@ -137,24 +144,40 @@ def write(results: Found, root: Path = ROOT) -> None:
         page.write_text(text, "utf-8")
 
 
-def chosen(results: Found) -> list[tuple[Shown, Found]]:
-    """The figures that are shown, as far as they were measured."""
-    by_name = {(figure["row"], figure["what"]): figure for figure in results["figures"]}
-    return [
-        (shown, by_name[shown.row, shown.what])
+def chosen(results: Found) -> list[tuple[Shown, list[Found]]]:
+    """The figures that are shown, as far as they were measured: one for each that it is beside."""
+    found = [
+        (
+            shown,
+            [
+                figure
+                for figure in results["figures"]
+                if (figure["row"], figure["what"]) == (shown.row, shown.what)
+            ],
+        )
         for shown in SHOWN
-        if (shown.row, shown.what) in by_name
     ]
+    return [(shown, figures) for shown, figures in found if figures]
 
 
-def _numbers(figure: Found) -> tuple[str, str]:
-    return number(figure["limit_median"]), number(figure["median"])
+def _cells(figures: Sequence[Found], say: Callable[[str], str] = str) -> list[str]:
+    """The product, the peers, the limit by its name, the target."""
+    beside = {figure["beside"]: figure for figure in figures if figure["beside"]}
+    peers = [_beside(beside.pop(name)) if name in beside else "" for name in (PLAIN, GO)]
+    limit = next((f"{say(name)}: {say(_beside(each))}" for name, each in beside.items()), "")
+    target, met = "", ""
+    for figure in figures:
+        if figure["met"] is not None:
+            of = f" {say('of')} {say(figure['beside'])}" if figure["beside"] else ""
+            target, met = f"{say(figure['target'])}{of}", "met" if figure["met"] else "missed"
+    first = figures[0]
+    ours = say(number(first["median"]))
+    return [ours, say(first["unit"]), *map(say, peers), limit, target, say(met)]
 
 
-def _judged(figure: Found, met: str, missed: str) -> tuple[str, str, str]:
-    ratio = "" if figure["ratio"] is None else f"{figure['ratio']:.2f}"
-    verdict = "" if figure["met"] is None else met if figure["met"] else missed
-    return ratio, figure["target"] or "", verdict
+def _beside(figure: Found) -> str:
+    ratio = figure["ratio"]
+    return f"{number(figure['limit_median'])} ({ratio:.{2 if ratio < 10 else 0}f})"
 
 
 def _counts(results: Found) -> tuple[int, int]:
@@ -163,13 +186,16 @@ def _counts(results: Found) -> tuple[int, int]:
 
 
 def _russian(text: str) -> str:
-    """A number as it is written in Russian: a space between thousands, a comma before parts."""
-    return text.replace(",", "\u00a0").replace(".", ",")
+    """The word; or a number as it is written in Russian.
+
+    That is with a space between thousands, and a comma before parts.
+    """
+    return _RUSSIAN.get(text) or text.replace(",", "\u00a0").replace(".", ",")
 
 
 def _table(rows: Sequence[Sequence[str]], end: str) -> str:
     head, *others = ("| " + " | ".join(cells) + " |" for cells in rows)
-    line = "| --- | ---: | ---: | --- | ---: | ---: | --- |"
+    line = "| --- | ---: | --- | ---: | ---: | ---: | ---: | --- |"
     return "\n".join([head, line, *others, "", end])
 
 

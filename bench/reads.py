@@ -1,4 +1,4 @@
-"""GET of one order: hot, uniformly over many, and of orders that are not there."""
+"""GET of one order: uniformly over many, and of orders that are not there."""
 
 import re
 import subprocess
@@ -6,20 +6,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import psycopg
 
-from bench.bare import bare
 from bench.documents import UID_SQL, make, rows, uid_of, write
 from bench.figures import Figure, Limit, Target
 from bench.place import CheckFailed, Place, check
-from bench.product import Running, api, children, cpu_seconds, get
+from bench.plain import PLAIN, plain_copy
+from bench.product import Running, api, cpu_seconds, get
 
 LOOK_UP = Path(__file__).with_name("look_up.sql").read_text("utf-8")
 """One order by its uid, $1: a plain statement, which answers what the API does byte for byte."""
-_Limit = TypeVar("_Limit")
-_Product = TypeVar("_Product")
 _CONNECTIONS = 64
 _HELD = 4_500
 """About as many orders as the API holds in its own process, by the default of the setting."""
@@ -57,44 +55,6 @@ def targets(uids: Sequence[str]) -> list[bytes]:
     return [b"/orders/" + uid.encode() for uid in uids]
 
 
-def hot(place: Place, dsn: str) -> list[Figure]:
-    """One order that everybody wants."""
-    body = hot_body(place)
-    what = hot_load(place)
-    target = f"/orders/{uid_of(0)}"
-    with api(place, dsn) as running, bare(place, running.port, target) as (port, pid):
-        for each in (running.port, port):
-            check(get(each, target) == (200, body), "not the bytes of the order")
-        theirs, ours = in_pairs(
-            place,
-            "hot GET",
-            place.sizes.pairs,
-            lambda: timed(place, (pid, *children(pid)), port=port, **what),
-            lambda: timed(place, running.pids().values(), port=running.port, **what),
-        )
-    bare_app = "a bare ASGI application sending the same answer"
-
-    def figure(what: str, unit: str, name: str, factor: float, target: Target | None) -> Figure:
-        limit = Limit(_all(theirs, name, factor), bare_app)
-        return Figure("hot", what, unit, _all(ours, name, factor), limit, target=target)
-
-    return [
-        figure("GET of one order, 64 connections", "requests/s", "rate", 1, Target(0.8)),
-        figure("GET of one order, 99th percentile", "ms", "p99", 1e3, Target(most=1.5)),
-        figure("GET of one order, median", "ms", "p50", 1e3, None),
-        figure(
-            "GET of one order, the server's time of the processor", "us", "server_cpu", 1e6, None
-        ),
-        Figure(
-            "hot",
-            "what the load generator can do",
-            "requests/s",
-            [each["rate"] / each["cpu"] for each in theirs],
-            note="with a core of its own, by the time that it took for each",
-        ),
-    ]
-
-
 def uniform(place: Place, dsn: str) -> list[Figure]:
     """Each request for another of many orders, which the cache in Redis cannot hold."""
     figures = []
@@ -102,14 +62,14 @@ def uniform(place: Place, dsn: str) -> list[Figure]:
         what = {"targets": str(place.folder / f"{name}.targets")}
         what["bodies"] = str(place.folder / f"{name}.bodies")
         before = transactions(place, dsn)
-        with api(place, dsn) as running:
+        with plain_copy(place, dsn) as plain, api(place, dsn) as running:
             _check_look_up(place, dsn, running, amount)
-            limits, ours = in_pairs(
+            limits, ours, *theirs = in_pairs(
                 place,
                 f"GET over {amount:,}",
                 place.sizes.pairs,
                 partial(pgbench, place, dsn, amount),
-                partial(place.load, port=running.port, **what),
+                *(partial(place.load, port=each.port, **what) for each in (running, plain) if each),
             )
         # Its sessions are over now, so that all that they did is counted.
         queries = transactions(place, dsn) - before - sum(done for _, done in limits)
@@ -120,10 +80,20 @@ def uniform(place: Place, dsn: str) -> list[Figure]:
                 f"GET uniformly over {amount:,} orders",
                 "requests/s",
                 _all(ours, "rate"),
-                Limit([rate for rate, _ in limits], "pgbench, prepared, of the same look-up"),
+                Limit([rate for rate, _ in limits], "pgbench"),
                 target=Target(0.8),
                 note=f"99th percentile {max(_all(ours, 'p99', 1e3)):.0f} ms; of these the process"
                 f" itself holds up to {min(100, 100 * _HELD // amount)} %",
+            ),
+            *(
+                Figure(
+                    "uniform",
+                    f"GET uniformly over {amount:,} orders",
+                    "requests/s",
+                    _all(ours, "rate"),
+                    Limit(_all(each, "rate"), PLAIN),
+                )
+                for each in theirs
             ),
             Figure(
                 "uniform",
@@ -163,25 +133,19 @@ def missing(place: Place, dsn: str) -> list[Figure]:
 
 
 def in_pairs(
-    place: Place,
-    name: str,
-    pairs: int,
-    limit: Callable[[], _Limit],
-    product: Callable[[], _Product],
-) -> tuple[list[_Limit], list[_Product]]:
-    """Samples of both, each beside its fellow.
+    place: Place, name: str, pairs: int, *takes: Callable[[], Any]
+) -> tuple[list[Any], ...]:
+    """Samples of each, one beside the other.
 
-    Which of the two is taken first changes from pair to pair, so that nobody gains by it.
+    Every second time they are taken in reverse, so that nobody gains by being first.
     """
-    limits, ours = list[_Limit](), list[_Product]()
+    found = tuple(list[Any]() for _ in takes)
     for number in range(pairs):
         place.say(f"{name}: pair {number + 1} of {pairs}")
-        if number % 2:
-            ours.append(product())
-        limits.append(limit())
-        if not number % 2:
-            ours.append(product())
-    return limits, ours
+        both = list(zip(takes, found, strict=True))
+        for take, samples in reversed(both) if number % 2 else both:
+            samples.append(take())
+    return found
 
 
 def hot_load(place: Place) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from rich.table import Table
 from bench.figures import Figure
 
 BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
-_HEAD = ("", "what", "limit", "product", "unit", "ratio", "target", "")
+_HEAD = ("", "what", "product", "unit", "beside", "", "ratio", "target", "")
+_NUMBERS = (2, 5, 6, 7)
 
 
 def grouped(figures: Sequence[Figure]) -> list[Figure]:
@@ -29,21 +30,14 @@ def number(value: float | None) -> str:
 
 def table(figures: Sequence[Figure]) -> Table:
     """For a terminal."""
-    made = Table(box=SIMPLE, padding=(0, 1, 0, 0), title="The product beside its limits")
-    for name in _HEAD:
-        right = name in {"limit", "product", "ratio", "target"}
-        made.add_column(name, justify="right" if right else "left", no_wrap=name != "what")
+    made = Table(box=SIMPLE, padding=(0, 1, 0, 0), title="The product and what it stands beside")
+    for at, name in enumerate(_HEAD):
+        made.add_column(name, justify="right" if at in _NUMBERS else "left", no_wrap=at != 1)
     colours = {True: "green", False: "bold red", None: "dim"}
-    row = ""
-    for figure in figures:
-        if row and figure.row != row:
+    for at, (figure, cells) in enumerate(zip(figures, _lines(figures), strict=True)):
+        if at and cells[0]:
             made.add_section()
-        cells = _cells(figure)
-        colour = colours[figure.is_met]
-        made.add_row(
-            "" if figure.row == row else cells[0], *cells[1:-1], f"[{colour}]{cells[-1]}[/]"
-        )
-        row = figure.row
+        made.add_row(*cells[:-1], f"[{colours[figure.is_met]}]{cells[-1]}[/]")
     return made
 
 
@@ -59,20 +53,15 @@ def markdown(
         f"{machine['cores']} cores ({machine['processor']}), {machine['memory_gib']:g} GiB, "
         f"{machine['system']}; {versions}; {about['minutes']:.0f} minutes"
         + ("; sizes of `make bench-quick`." if about["quick"] else "."),
+        *(f"Without {name}: {reason}." for name, reason in about.get("skipped", {}).items()),
         "",
         _line(_HEAD),
-        _line(["---", "---", "---:", "---:", "---", "---:", "---:", "---"]),
-        *(_line(_cells(figure)) for figure in figures),
+        _line(["---:" if at in _NUMBERS else "---" for at in range(len(_HEAD))]),
+        *map(_line, _lines(figures)),
         *(["", f"![The product against its targets]({picture})"] if picture else []),
         *(["", f"All samples are in [{samples}]({samples})."] if samples else []),
         "",
-        "Beside what each of them stands, and what one must know:",
-        "",
-        *(
-            f"- {figure.row}, {figure.what}: {note}."
-            for figure in figures
-            if (note := notes(figure))
-        ),
+        *(f"- {figure.row}, {figure.what}: {figure.note}." for figure in figures if figure.note),
     ]
     return "\n".join(lines) + "\n"
 
@@ -115,18 +104,24 @@ def as_json(figures: Sequence[Figure], about: Mapping[str, Any]) -> dict[str, An
     }
 
 
-def notes(figure: Figure) -> str:
-    """Beside what it stands, and what one must know to read it."""
-    beside = f"beside {figure.limit.name}" if figure.limit else ""
-    return "; ".join(filter(None, (beside, figure.note)))
-
-
-def _cells(figure: Figure) -> list[str]:
-    met = {True: "met", False: "missed", None: ""}[figure.is_met]
-    ratio = "" if figure.ratio is None else f"{figure.ratio:.2f}"
-    target = "" if figure.target is None else str(figure.target)
-    numbers = number(figure.limit_value), number(figure.value)
-    return [figure.row, figure.what, *numbers, figure.unit, ratio, target, met]
+def _lines(figures: Sequence[Figure]) -> list[list[str]]:
+    """The cells of each; what is the same as in the line before is left out."""
+    lines = []
+    row = what = ""
+    for figure in figures:
+        met = {True: "met", False: "missed", None: ""}[figure.is_met]
+        ratio = "" if figure.ratio is None else f"{figure.ratio:.2f}"
+        target = "" if figure.target is None else str(figure.target)
+        beside = figure.limit.name if figure.limit else ""
+        named = [figure.row if figure.row != row else ""]
+        named += (
+            ["", "", ""]
+            if (figure.row, figure.what) == (row, what)
+            else [figure.what, number(figure.value), figure.unit]
+        )
+        lines.append([*named, beside, number(figure.limit_value), ratio, target, met])
+        row, what = figure.row, figure.what
+    return lines
 
 
 def _line(cells: Sequence[str]) -> str:

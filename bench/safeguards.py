@@ -32,7 +32,7 @@ def measure(place: Place, dsn: str) -> list[Figure]:
         used += (each["server_cpu"] for each in theirs)
         for what, unit, field, factor in (
             ("", "requests/s", "rate", 1),
-            (", the server's time of the processor", "us", "server_cpu", 1e6),
+            (", CPU time of the server", "us", "server_cpu", 1e6),
         ):
             limit = Limit([each[field] * factor for each in theirs], "the same without")
             figures.append(
@@ -50,7 +50,7 @@ def measure(place: Place, dsn: str) -> list[Figure]:
             "counting a hot GET for the metrics, and deciding not to log it",
             "us",
             [_record() * 1e6 for _ in used],
-            Limit([each * 1e6 for each in used], "the server's time of the processor for it"),
+            Limit([each * 1e6 for each in used], "CPU time of the server for it"),
             target=Target(most=0.02),
             note="in a process that does nothing else",
         ),

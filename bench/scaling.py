@@ -1,20 +1,22 @@
 """One and two of each process, side by side; all share the cores of one machine here."""
 
-from concurrent.futures import ThreadPoolExecutor
+import signal
 from contextlib import ExitStack
+from functools import partial
 
-from bench.documents import digests, make, rows
-from bench.figures import Figure, Limit
+from bench.documents import Made, digests, make, rows, write
+from bench.figures import Figure, Limit, Target
+from bench.ingest import COPY, copied
 from bench.place import Place, check
 from bench.product import api, consumer, is_assigned
-from bench.reads import hot_load
+from bench.reads import hot_load, in_pairs
 from bench.watching import pace
 
-_PARTITIONS = 2
+_PARTITIONS = 4
 
 
 def measure(place: Place, dsn: str) -> list[Figure]:
-    """Workers of the API for reads, consumers of two partitions for the ingest."""
+    """Workers of the API for reads, consumers of four partitions for the ingest."""
     one, two = (_reads(place, dsn, workers) for workers in (1, 2))
     figures = [
         Figure(
@@ -26,17 +28,31 @@ def measure(place: Place, dsn: str) -> list[Figure]:
         )
         for name in one
     ]
-    single, double = (_ingest(place, consumers) for consumers in (1, 2))
-    ingest = "ingest of two partitions, 2 consumers"
-    limit = Limit([single], "1 consumer")
-    return [*figures, Figure("scaling", ingest, "orders/s", [double], limit)]
+    made = make(40_000_000, place.sizes.backlog)
+    held = rows(made.values)
+    (folder := place.folder / "scaling").mkdir()
+    files, expected = write(held, folder), digests(held)
+    double, copies, single = in_pairs(
+        place,
+        "scaling: ingest",
+        place.sizes.rounds,
+        partial(_ingest, place, made, expected, 2),
+        partial(copied, place, made, files, expected),
+        partial(_ingest, place, made, expected, 1),
+    )
+    ingest = f"ingest of {_PARTITIONS} partitions, 2 consumers"
+    return [
+        *figures,
+        Figure("scaling", ingest, "orders/s", double, Limit(copies, COPY), target=Target(0.9)),
+        Figure("scaling", ingest, "orders/s", double, Limit(single, "1 consumer")),
+    ]
 
 
 def _reads(place: Place, dsn: str, workers: int) -> dict[str, float]:
     place.say(f"scaling: reads by {workers} workers")
     many = str(place.folder / "shop.targets")
     with api(place, dsn, ORDERS_HTTP_WORKERS=str(workers)) as running:
-        check(len(running.pids()) == 1 + workers, f"not {workers} workers: {running.pids()}")
+        check(len(running.pids()) >= workers, f"not {workers} workers: {running.pids()}")
         return {
             "hot GET": place.load(port=running.port, **hot_load(place))["rate"],
             f"GET uniformly over {place.sizes.many:,}": place.load(
@@ -45,10 +61,8 @@ def _reads(place: Place, dsn: str, workers: int) -> dict[str, float]:
         }
 
 
-def _ingest(place: Place, consumers: int) -> float:
+def _ingest(place: Place, made: Made, expected: dict[str, str], consumers: int) -> float:
     """They wait for the orders, and not the other way round: all have their partitions then."""
-    place.say(f"scaling: ingest by {consumers} consumers")
-    made = make(40_000_000, place.sizes.backlog)
     topic = place.produce((), _PARTITIONS)
     more = {
         "ORDERS_KAFKA_GROUP": place.new_name("group"),
@@ -60,10 +74,12 @@ def _ingest(place: Place, consumers: int) -> float:
         ]
         for each in started:
             each.wait_until(lambda each=each: is_assigned(each), "given partitions")  # type: ignore[misc]
-        amount = len(made.values)
-        with ThreadPoolExecutor(1) as pool:  # the clock must see the beginning
-            sending = pool.submit(place.send, topic, made.values, _PARTITIONS)
-            found = pace(started[0], dsn, (), amount)
-            sending.result()
-        check(place.digests(dsn) == digests(rows(made.values)), "other rows are stored")
+        # Producing takes a core as well: they begin when it is over.
+        for each in started:
+            each.process.send_signal(signal.SIGSTOP)
+        place.send(topic, made.values, _PARTITIONS)
+        for each in started:
+            each.process.send_signal(signal.SIGCONT)
+        found = pace(started[0], dsn, (), len(made.values))
+        check(place.digests(dsn) == expected, "other rows are stored")
     return found.messages

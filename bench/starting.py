@@ -29,10 +29,10 @@ def measure(place: Place) -> list[Figure]:
         for number in range(place.sizes.starts):
             place.say(f"starts: {number + 1} of {place.sizes.starts}")
             limits["api"].append(_import(packages["api"]))
-            times["api"].append(_start_api(place, dsn, topic))
+            times["api"].append(start_api(place, dsn, topic))
             limits["consumer"].append(_import(packages["consumer"]))
-            times["consumer"].append(_start_consumer(place, dsn, topic))
-    bare = "a bare interpreter importing the same packages"
+            times["consumer"].append(start_consumer(place, dsn, topic))
+    bare = "imports"
     return [
         Figure(
             "start",
@@ -41,7 +41,7 @@ def measure(place: Place) -> list[Figure]:
             times["api"],
             Limit(limits["api"], bare),
             target=Target(most=1.5),
-            note=f"{len(packages['api'])} packages",
+            note=f"beside a bare interpreter importing the same {len(packages['api'])} packages",
         ),
         Figure(
             "start",
@@ -56,28 +56,15 @@ def measure(place: Place) -> list[Figure]:
     ]
 
 
-def memory_figures(place: Place) -> list[Figure]:
-    """What each kind of process held at the end of a run, at most."""
-    return [
-        Figure(
-            "memory",
-            f"{kind}, resident after the runs",
-            "MB",
-            [held["rss"]],
-            target=Target(most=120),
-            note=f"its share of shared pages counted once: {held.get('pss', 0):.0f} MB",
-        )
-        for kind, held in sorted(place.memory.items())
-    ]
-
-
-def _start_api(place: Place, dsn: str, topic: str) -> float:
+def start_api(place: Place, dsn: str, topic: str) -> float:
+    """The seconds until it is ready."""
     environment = place.environment(dsn, topic, ORDERS_HTTP_PORT=str(free_port()))
     with running(place, "api", environment) as made:
         return made.wait_until(lambda: is_ready(made.port), "ready")
 
 
-def _start_consumer(place: Place, dsn: str, topic: str) -> float:
+def start_consumer(place: Place, dsn: str, topic: str) -> float:
+    """The seconds until it is given partitions."""
     with consumer(place, dsn, topic) as made:
         return made.wait_until(lambda: is_assigned(made), "given partitions")
 

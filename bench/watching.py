@@ -75,7 +75,7 @@ def pace(made: Running, dsn: str, uids: Sequence[str], messages: int, *, base: i
     cpu = 0.0
     is_stored = "SELECT 1 FROM orders WHERE order_uid = %s"
     deadline = time.perf_counter() + _MOST_SECONDS
-    with psycopg.connect(dsn, autocommit=True) as connection, _committed(made) as committed:
+    with psycopg.connect(dsn, autocommit=True) as connection, committed(made) as group:
         watched = uids[0] if uids else ""
         is_done = not uids
         while True:
@@ -87,7 +87,7 @@ def pace(made: Running, dsn: str, uids: Sequence[str], messages: int, *, base: i
                 cpu = cpu_seconds([made.process.pid]) - cpu
                 is_done |= watched == uids[-1]
                 watched = "" if is_done else uids[-1]
-            offsets = committed()
+            offsets = sum(group.each())
             if offsets:
                 commits.see(time.perf_counter(), offsets)
             if is_done and offsets >= messages:
@@ -100,7 +100,8 @@ def pace(made: Running, dsn: str, uids: Sequence[str], messages: int, *, base: i
 
 
 @contextmanager
-def _committed(made: Running) -> Iterator["_Committed"]:
+def committed(made: Running) -> Iterator["Committed"]:
+    """Looks at the offsets of this consumer's group."""
     environment = made.environment
     client = Consumer(
         {
@@ -112,20 +113,22 @@ def _committed(made: Running) -> Iterator["_Committed"]:
     )
     try:
         partitions = int(environment["ORDERS_KAFKA_PARTITIONS"])
-        yield _Committed(client, environment["ORDERS_KAFKA_TOPIC"], partitions)
+        yield Committed(client, environment["ORDERS_KAFKA_TOPIC"], partitions)
     finally:
         client.close()
 
 
-class _Committed:
+class Committed:
+    """How many messages of the topic the group has dealt with."""
+
     def __init__(self, client: Consumer, topic: str, partitions: int) -> None:
         self._client = client
         self._asked = [TopicPartition(topic, number) for number in range(partitions)]
 
-    def __call__(self) -> int:
-        """How many messages of the topic the group has dealt with."""
+    def each(self) -> list[int]:
+        """In each partition."""
         try:
             found = self._client.committed(self._asked, 5.0)
         except KafkaException:  # who looks after the group is not chosen yet
-            return 0
-        return sum(max(0, place.offset) for place in found)
+            return [0] * len(self._asked)
+        return [max(0, place.offset) for place in found]

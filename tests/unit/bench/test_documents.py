@@ -76,7 +76,7 @@ def test_files_hold_the_rows(tmp_path: Path) -> None:
 
 
 def test_many_orders_have_what_must_be_their_own(tmp_path: Path) -> None:
-    files = write_many(50, tmp_path, templates=20)
+    files = write_many(50, tmp_path)
     lines = {table: files[table].read_text().splitlines() for table in COLUMNS}
     for table in ("orders", "delivery", "payments"):
         assert [line.split("\t")[0] for line in lines[table]] == [uid_of(n) for n in range(50)]

@@ -45,7 +45,13 @@ def serving() -> Iterator[int]:
             thread.join()
 
 
-def load(folder: Path, targets: list[str], bodies: list[bytes] | None, status: int = 200) -> Any:
+def load(
+    folder: Path,
+    targets: list[str],
+    bodies: list[bytes] | None,
+    status: int = 200,
+    rate: float = 0.0,
+) -> Any:
     (folder / "targets").write_text("\n".join(targets))
     if bodies:
         (folder / "bodies").write_bytes(b"\n".join(bodies))
@@ -59,6 +65,7 @@ def load(folder: Path, targets: list[str], bodies: list[bytes] | None, status: i
                 seconds=0.1,
                 warm_up=0.02,
                 connections=3,
+                rate=rate,
             )
         )
 
@@ -71,6 +78,21 @@ def test_right_answers_are_counted(tmp_path: Path, bodies: list[bytes] | None) -
     assert 0 < found["p50"] <= found["p99"]
     assert found["rate"] > 0
     assert found["cpu"] > 0
+
+
+def test_no_more_is_asked_than_the_rate_says(tmp_path: Path) -> None:
+    found = load(tmp_path, list(BODIES), list(BODIES.values()), rate=100)
+    assert not found["failures"]
+    # In 0.12 s and for as long as the machine kept the generator from its work.
+    assert 0 < found["requests"] <= found["asked"]
+    assert found["rate"] <= 1.5 * 100
+
+
+def test_waiting_for_a_connection_counts(tmp_path: Path) -> None:
+    # Asked for far more than the server can do: each request waits longer than the one before.
+    found = load(tmp_path, list(BODIES), None, rate=1e6)
+    assert not found["failures"]
+    assert found["p50"] > 3 / found["rate"]
 
 
 def test_an_answer_that_was_asked_for_may_be_404(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from bench.report import BEGIN, END, as_json, between_marks, grouped, markdown, 
 
 FIGURES = [
     Figure("hot", "GET & go", "requests/s", [8_000.0], Limit([10_000.0], "it"), target=Target(0.8)),
+    Figure("hot", "GET & go", "requests/s", [8_000.0], Limit([2_000.0], "another")),
     Figure("hot", "p99", "ms", [31.0], target=Target(most=20), note="a note"),
     Figure("scaling", "two", "orders/s", [3.0], Limit([2.0], "one")),
 ]
@@ -57,18 +58,24 @@ def test_the_table_shows_met_and_missed_targets() -> None:
 
 
 def test_figures_of_one_row_stand_together() -> None:
-    first, second, third = FIGURES
-    assert grouped([first, third, second]) == [first, second, third]
+    first, *others, last = FIGURES
+    assert grouped([first, last, *others]) == FIGURES
 
 
 def test_the_page_holds_a_row_for_each_figure_and_its_note() -> None:
     text = markdown(FIGURES, ABOUT)
-    assert "| hot | GET & go | 10,000 | 8,000 | requests/s | 0.80 | ≥ 0.8 | met |" in text
-    assert "| scaling | two | 2 | 3 | orders/s | 1.50 |  |  |" in text
+    assert "| hot | GET & go | 8,000 | requests/s | it | 10,000 | 0.80 | ≥ 0.8 | met |" in text
+    assert "|  |  |  |  | another | 2,000 | 4.00 |  |  |" in text
+    assert "| scaling | two | 3 | orders/s | one | 2 | 1.50 |  |  |" in text
     assert "- hot, p99: a note." in text
-    assert "- hot, GET & go: beside it." in text
     assert "2 cores (some), 24 GiB" in text
     assert "](" not in text
+    assert "Without" not in text
+
+
+def test_the_page_says_what_was_left_out() -> None:
+    text = markdown(FIGURES, ABOUT | {"skipped": {"net/http in Go": "there is no Go toolchain"}})
+    assert "Without net/http in Go: there is no Go toolchain." in text
 
 
 def test_the_page_shows_the_picture_that_lies_beside_it() -> None:
@@ -87,7 +94,7 @@ def test_a_page_keeps_what_stands_around_the_table() -> None:
 def test_json_holds_all_samples() -> None:
     found = json.loads(json.dumps(as_json(FIGURES, ABOUT)))
     assert found["machine"]["cores"] == 2
-    first, second, _ = found["figures"]
+    first, _, second, _ = found["figures"]
     assert (first["product"], first["limit"], first["ratio"]) == ([8_000.0], [10_000.0], 0.8)
     assert first["met"] is True
     assert (second["limit"], second["ratio"], second["met"]) == ([], None, False)

@@ -24,7 +24,7 @@ def test_the_wheel_holds_every_file_of_both_packages(tmp_path: Path) -> None:
     assert {".sql", ".lua", ".py", ".typed"} <= {Path(name).suffix or name for name in held}
 
 
-@pytest.mark.parametrize("name", ["dev", "run", "runtime", "tracing", "build"])
+@pytest.mark.parametrize("name", ["dev", "run", "runtime", "tracing", "build", "plain-service"])
 def test_locks_hold_hashes_and_no_address(name: str) -> None:
     lock = (ROOT / "requirements" / f"{name}.lock").read_text()
     pins = re.findall(r"^[a-z0-9].*$", lock, re.MULTILINE)
