@@ -12,7 +12,7 @@ from bench.documents import Made, digests, make, rows, uid_of, write_many
 from bench.figures import Figure, Limit, Target
 from bench.place import Place, check
 from bench.product import Running, api, consumer, get
-from bench.reads import in_pairs, targets
+from bench.reads import in_pairs, read_each, targets
 from bench.starting import start_api, start_consumer
 from bench.watching import pace
 
@@ -135,8 +135,8 @@ def _newest(place: Place, dsn: str) -> list[str]:
 def _reads(place: Place, stack: ExitStack, amount: int, dsn: str) -> dict[str, dict[str, Any]]:
     """What to load which API with, by the name of the figure.
 
-    One API is as users have it. The other holds no orders by itself, or it would be asked for half
-    of a few thousand orders and hardly any of a million, whatever becomes of the database.
+    One API is as users have it: it has read all orders before, and holds as many of them as it may.
+    The other holds none by itself, so that each request comes to the database.
     """
     running = stack.enter_context(api(place, dsn))
     without = stack.enter_context(api(place, dsn, ORDERS_CACHE_LOCAL_BYTES="0"))
@@ -150,7 +150,8 @@ def _reads(place: Place, stack: ExitStack, amount: int, dsn: str) -> dict[str, d
         return {"port": running.port, "targets": file}
 
     every_one = of("all", every)
-
+    place.say(f"reading each of {len(every):,} orders once")
+    read_each(place, running, targets=every_one["targets"])
     first, second = _page_targets(running)
     return {
         "hot GET": of("hot", every[:1]),

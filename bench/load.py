@@ -39,6 +39,7 @@ class Spec(NamedTuple):
         connections: kept alive, each with one request at a time.
         rate: requests a second in all; 0: each connection asks again at once. A request that should
             have been sent and had to wait for a connection has its waiting in its time.
+        once: each target is asked for once, in their order, and then it ends; without ``warm_up``.
         seed: of the choice.
     """
 
@@ -51,6 +52,7 @@ class Spec(NamedTuple):
     warm_up: float = 1.0
     connections: int = 64
     rate: float = 0.0
+    once: bool = False
     seed: int = 1
 
 
@@ -86,6 +88,7 @@ class _Run:
         self._latencies: list[float] = []
         self._failures: list[str] = []
         self._asked = 0
+        self._most = len(self._targets) if spec.once else sys.maxsize
         self._free: list[_Connection] = []
         self._due = 0.0
 
@@ -121,7 +124,7 @@ class _Run:
         """Take answers in, and ask again, until then or until too much goes wrong."""
         clock, latencies = time.perf_counter, self._latencies
         now = clock()
-        while now < until and len(self._failures) < _FAILURES:
+        while now < until and len(self._failures) < _FAILURES and len(latencies) < self._most:
             wait = _PATIENCE_SECONDS
             if self._spec.rate:
                 wait = self._ask_due()
@@ -166,8 +169,11 @@ class _Run:
         return _PATIENCE_SECONDS
 
     def _ask(self, connection: _Connection) -> None:
+        asked = self._asked if self._spec.once else int(self._chance() * len(self._targets))
+        if asked == self._most:
+            return  # all have been asked for
+        connection.asked = asked
         self._asked += 1
-        connection.asked = asked = int(self._chance() * len(self._targets))
         request = b"GET " + self._targets[asked] + self._rest
         connection.began = time.perf_counter()
         connection.socket.send(request)

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from bench.bare import ASGI, GO, RSGI
 from bench.place import ROOT
 from bench.plain import PLAIN
+from bench.reads import HOT
 from bench.report import between_marks, number
 
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
@@ -101,6 +102,7 @@ _RUSSIAN = {
     GO: "net/http на Go",
     ASGI: "пустое приложение ASGI",
     RSGI: "пустое приложение RSGI",
+    HOT: "GET одного и того же",
     "the same without": "без чтения",
     "10,000 orders": "при 10 000 заказов",
     "of": "×",

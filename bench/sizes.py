@@ -14,8 +14,9 @@ class Sizes(NamedTuple):
         backlog: orders that wait when the consumer starts.
         plain: orders that wait when the plain Python service starts.
         mixed: orders that wait when reads and ingest share the machine.
-        few: orders of the smaller uniform reads.
-        many: orders of the larger ones, and of the whole list.
+        few: orders of the smallest uniform reads.
+        several: orders of those in between.
+        many: orders of the largest ones, and of the whole list.
         small: orders of the smaller database of the growth.
         large: orders of the larger one.
         huge: orders of the largest one, beside a tenth of them.
@@ -32,6 +33,7 @@ class Sizes(NamedTuple):
     plain: int
     mixed: int
     few: int
+    several: int
     many: int
     small: int
     large: int
@@ -50,6 +52,7 @@ FULL = Sizes(
     plain=600,
     mixed=200_000,
     few=5_000,
+    several=20_000,
     many=100_000,
     small=10_000,
     large=1_000_000,
@@ -67,6 +70,7 @@ QUICK = Sizes(
     plain=150,
     mixed=40_000,
     few=2_000,
+    several=4_000,
     many=10_000,
     small=5_000,
     large=20_000,

@@ -46,11 +46,7 @@ def serving() -> Iterator[int]:
 
 
 def load(
-    folder: Path,
-    targets: list[str],
-    bodies: list[bytes] | None,
-    status: int = 200,
-    rate: float = 0.0,
+    folder: Path, targets: list[str], bodies: list[bytes] | None, status: int = 200, **more: Any
 ) -> Any:
     (folder / "targets").write_text("\n".join(targets))
     if bodies:
@@ -62,10 +58,7 @@ def load(
                 str(folder / "targets"),
                 str(folder / "bodies") if bodies else "",
                 status=status,
-                seconds=0.1,
-                warm_up=0.02,
-                connections=3,
-                rate=rate,
+                **({"seconds": 0.1, "warm_up": 0.02, "connections": 3} | more),
             )
         )
 
@@ -93,6 +86,24 @@ def test_waiting_for_a_connection_counts(tmp_path: Path) -> None:
     found = load(tmp_path, list(BODIES), None, rate=1e6)
     assert not found["failures"]
     assert found["p50"] > 3 / found["rate"]
+
+
+@pytest.mark.parametrize("connections", [1, 3, 10])
+def test_each_target_is_asked_for_once(tmp_path: Path, connections: int) -> None:
+    """Of eight only the last two are wrong."""
+    targets, bodies = list(BODIES) * 4, list(BODIES.values()) * 4
+    once: dict[str, Any] = {
+        "once": True,
+        "seconds": 60.0,
+        "warm_up": 0.0,
+        "connections": connections,
+    }
+    found = load(tmp_path, targets, bodies, **once)
+    assert (found["asked"], found["requests"], found["failures"]) == (8, 8, [])
+    failures = load(tmp_path, targets, [*bodies[:6], b"1", b"2"], **once)["failures"]
+    assert sorted(failure.partition(":")[0] for failure in failures) == [
+        repr(target.encode()) for target in BODIES
+    ]
 
 
 def test_an_answer_that_was_asked_for_may_be_404(tmp_path: Path) -> None:
