@@ -1,6 +1,9 @@
 """The cache in the process: bounded in bytes, right whatever becomes of the shared one."""
 
 import asyncio
+import gc
+import subprocess
+import sys
 import tracemalloc
 from collections.abc import AsyncIterator, Collection, Mapping
 
@@ -171,6 +174,14 @@ class TestRoom:
             tracemalloc.stop()
         assert ROOM * 0.8 < after - before < ROOM * 1.05
 
+    async def test_the_garbage_collector_has_nothing_to_traverse(self, shared: SharedCache) -> None:
+        cache = BoundedLocalCache(shared, ROOM, CAPACITY)
+        before = len(gc.get_objects())
+        for i in range(500):
+            cache.keep({str(i): b"%d" % i})
+            cache.peek(str(i))
+        assert len(gc.get_objects()) - before < 50
+
     @given(
         st.lists(st.tuples(st.sampled_from("abcdefgh"), st.integers(0, 3000)), max_size=60),
     )
@@ -310,3 +321,20 @@ async def test_lines_of_a_flush_are_not_those_of_a_request() -> None:
     await settle()
     await cache.close()
     assert seen == [{}]
+
+
+def test_the_application_has_made_it_when_a_worker_freezes_what_is_loaded() -> None:
+    """Made later, its table would be traversed by each full collection, however large it is."""
+    program = """
+import gc
+from orders.adapters.read_path.local_cache import BoundedLocalCache
+from orders.config import Settings
+from orders.entrypoints.http import asgi
+
+app = asgi.create(Settings(postgres_dsn="host=db.invalid", kafka_bootstrap="b:1"))
+print([type(each).__name__ for each in gc.get_objects() if isinstance(each, BoundedLocalCache)])
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert run.stdout.strip() == "['BoundedLocalCache']"

@@ -17,8 +17,9 @@ from orders.domain.order.tombstones import RecentTombstones, Tombstone
 from orders.domain.ports import Cache, CachedDocument, LocalCache
 from orders.metrics import LOOKUPS
 
-OVERHEAD = 400
-"""Bytes of memory that an entry takes besides its uid and its document."""
+OVERHEAD = 330
+"""Bytes of memory that an entry takes besides its uid and its document: its digest, its places in
+the table and in the order of use, and what the allocator adds."""
 
 _MAX_SHARE = 1 / 8
 """A document that takes more than this share of the memory is not kept."""
@@ -49,7 +50,8 @@ class ReadCache(Protocol):
 
 
 class _Entry(CachedDocument, gc=False):
-    size: int
+    # Without a reference to anything but bytes and numbers, so that the garbage collector has no
+    # entry to traverse however many there are.
     generation: int  # the generation in which it was last used
 
 
@@ -151,19 +153,19 @@ class BoundedLocalCache(LocalCache, ReadCache):
 
     def _drop(self, uid: str) -> None:
         if former := self._entries.pop(uid, None):
-            self._bytes -= former.size
+            self._bytes -= _size(uid, former.document)
 
     def _keep(self, uid: str, document: bytes) -> bool:
         """Keep a document as the most recently used; False if it is too large."""
         self._drop(uid)
-        size = getsizeof(uid) + getsizeof(document) + OVERHEAD
+        size = _size(uid, document)
         if size > self._max_bytes * _MAX_SHARE:
             return False
-        self._entries[uid] = _Entry(document, b"", size, self._generation)
+        self._entries[uid] = _Entry(document, b"", self._generation)
         self._bytes += size
         while self._bytes > self._max_bytes:
-            _, oldest = self._entries.popitem(last=False)
-            self._bytes -= oldest.size
+            oldest, entry = self._entries.popitem(last=False)
+            self._bytes -= _size(oldest, entry.document)
         return True
 
     def _schedule_flush(self) -> None:
@@ -208,3 +210,7 @@ class BoundedLocalCache(LocalCache, ReadCache):
             used.append(uid)
         used.reverse()
         return used
+
+
+def _size(uid: str, document: bytes) -> int:
+    return getsizeof(uid) + getsizeof(document) + OVERHEAD
