@@ -217,6 +217,24 @@ class TestRoom:
             cache.peek(str(i))
         assert len(gc.get_objects()) - before < 50
 
+    async def test_what_was_forgotten_takes_no_memory(self, shared: SharedCache) -> None:
+        cache = BoundedLocalCache(shared, ROOM, CAPACITY)
+
+        def forget_some(first: int) -> None:
+            for i in range(first, first + 20_000):
+                cache.keep({f"{i}": b"x"}, as_of=i)
+                cache.forget([Tombstone(f"{i}", i + 1)], i)
+
+        forget_some(0)  # by now as many tombstones are remembered as there will be
+        tracemalloc.start()
+        try:
+            forget_some(20_000)
+            after, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        # Ten thousand tombstones with their uids, in the place of those from before.
+        assert after < 10_000 * 250
+
     @given(
         st.lists(st.tuples(st.sampled_from("abcdefgh"), st.integers(0, 3000)), max_size=60),
     )

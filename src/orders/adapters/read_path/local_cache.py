@@ -26,7 +26,7 @@ _MAX_SHARE = 1 / 8
 """A document that takes more than this share of the memory is not kept."""
 
 MOST_SPARED = 1_000
-"""Used entries that are passed over at a time: passing over a million would take 0.2 s."""
+"""Used entries that are queued again at a time: with a million of them it would take 0.2 s."""
 
 _FLUSH_INTERVAL = 0.25
 
@@ -56,14 +56,14 @@ class ReadCache(Protocol):
 class _Entry(CachedDocument, gc=False):
     # Without a reference to anything but bytes and numbers, so that the garbage collector has no
     # entry to traverse however many there are.
-    generation: int  # in which it was used last; 0: not since it came or was passed over
+    generation: int  # in which it was used last; 0: not since it was queued
 
 
 class BoundedLocalCache(LocalCache, ReadCache):
     """Keeps the documents used lately, up to a number of bytes.
 
-    The oldest gives way (CLOCK): one that was used since it came to the front of the queue goes to
-    the back instead. So a hit does not write to other entries, most of which the CPU's caches lack.
+    The first in the queue gives way, unless it was used since it was queued: then it is queued
+    again (CLOCK). So a hit does not write to other entries, which the CPU's caches may lack.
 
     Orders never change, so entries become stale only if they are forgotten. Uses here are reported
     to ``shared`` in flushes: at once after a pause, then a few times a second. A flush touches the
@@ -141,6 +141,10 @@ class BoundedLocalCache(LocalCache, ReadCache):
             self._bytes = 0
         for tombstone in tombstones:
             self._drop(tombstone.order_uid)
+        if len(self._queue) > 2 * len(self._entries) + MOST_SPARED:
+            left = [uid for uid in dict.fromkeys(self._queue) if uid in self._entries]
+            self._queue.clear()
+            self._queue.extend(left)
 
     def without_forgotten(self, documents: Mapping[str, bytes], as_of: int) -> Mapping[str, bytes]:
         """See ``ReadCache.without_forgotten``."""
@@ -187,7 +191,7 @@ class BoundedLocalCache(LocalCache, ReadCache):
         return True
 
     def _evict(self) -> None:
-        """Drop the oldest entry that was not used; where many were used, one of them."""
+        """Drop the first entry that was not used; where very many were used, one of them."""
         uid = ""
         for _ in range(MOST_SPARED):
             uid = self._queue.popleft()
