@@ -117,7 +117,7 @@ def _choose_dead_letters(settings: Settings, backend: str) -> str:
 
 
 def _choose_local_cache(settings: Settings) -> str:
-    return "bounded" if settings.cache_local_bytes else "none"
+    return "bounded" if settings.local_cache_bytes else "none"
 
 
 def _tracing(settings: Settings, process: str, backend: str) -> Any:
@@ -276,7 +276,7 @@ class Container(containers.DeclarativeContainer):
         bounded=providers.Singleton(
             BoundedLocalCache,
             cache,
-            max_bytes=settings.provided.cache_local_bytes,
+            max_bytes=settings.provided.local_cache_bytes,
             capacity=settings.provided.cache_capacity,
         ),
         none=providers.Singleton(NoLocalCache, cache),

@@ -18,10 +18,16 @@ from dotenv.parser import parse_stream
 from msgspec import Meta, Struct
 
 from orders import addresses
+from orders.usable_memory import usable_memory
 
 PREFIX = "ORDERS_"
 REPLAYS = ".replays"
 """The topic of replays has the name of that of dead letters, and this."""
+
+LOCAL_SHARE = 8
+"""The local caches of all workers together take one in so many parts of the usable memory."""
+LEAST_LOCAL_BYTES = 64 * 2**20
+"""What the local cache of a worker takes at least."""
 
 _Count = Annotated[int, Meta(ge=1, extra={"rule": "must be a whole number of 1 or more"})]
 _Text = Annotated[str, Meta(min_length=1)]
@@ -75,10 +81,13 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = None
     cache_capacity: Annotated[_Count, _about("orders in the cache")] = 200
     cache_local_bytes: Annotated[
-        int,
-        Meta(ge=0, extra={"rule": "must be a whole number of 0 or more"}),
-        _about("memory of the local cache of each API process, bytes; 0: no local cache"),
-    ] = 8_388_608
+        Annotated[int, Meta(ge=0)] | None,
+        Meta(extra={"rule": "must be a whole number of 0 or more"}),
+        _about(
+            "memory of the local cache of each API worker, bytes; 0: no local cache; not set: by "
+            "the memory that the API may use"
+        ),
+    ] = None
     cache_prefix: Annotated[
         str,
         Meta(pattern=r"^[^{}]+$", extra={"rule": "must not be empty nor hold { or }"}),
@@ -264,6 +273,13 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         | None,
         _about("key by which the audit log hashes order_uids; not set: in plain", secret=True),
     ] = None
+
+    @property
+    def local_cache_bytes(self) -> int:
+        """``cache_local_bytes``; if it is not set, the worker's part of a share of the memory."""
+        if self.cache_local_bytes is not None:
+            return self.cache_local_bytes
+        return max(LEAST_LOCAL_BYTES, usable_memory() // LOCAL_SHARE // self.http_workers)
 
     @property
     def allowed_hosts(self) -> tuple[str, ...]:

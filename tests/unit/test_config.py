@@ -38,10 +38,11 @@ def test_the_documented_defaults() -> None:
     assert defaults["ORDERS_RANDOM_MAX"] == "1000"
     assert defaults["ORDERS_MIGRATE_ON_START"] == "true"
     assert defaults["ORDERS_LOG_FORMAT"] == "auto"
-    assert [n for n, d in defaults.items() if d is None][:4] == [
+    assert [n for n, d in defaults.items() if d is None][:5] == [
         "ORDERS_POSTGRES_DSN",
         "ORDERS_POSTGRES_READ_DSN",
         "ORDERS_REDIS_URL",
+        "ORDERS_CACHE_LOCAL_BYTES",
         "ORDERS_KAFKA_BOOTSTRAP",
     ]
 

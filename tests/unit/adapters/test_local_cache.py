@@ -1,6 +1,9 @@
 """The cache in the process: bounded in bytes, right whatever becomes of the shared one."""
 
 import asyncio
+import gc
+import subprocess
+import sys
 import tracemalloc
 from collections.abc import AsyncIterator, Collection, Mapping
 
@@ -11,10 +14,11 @@ from structlog.contextvars import bound_contextvars, get_contextvars
 from structlog.testing import capture_logs
 
 from orders.adapters.memory.cache import MemoryCache
-from orders.adapters.read_path.local_cache import OVERHEAD, BoundedLocalCache
+from orders.adapters.read_path.local_cache import MOST_SPARED, OVERHEAD, BoundedLocalCache
 from orders.adapters.read_path.order_reader import CachedOrderReader
 from orders.domain.errors import Unavailable
 from orders.domain.order.document import hex_digest
+from orders.domain.order.tombstones import Tombstone
 from orders.domain.ports import OrderReader
 from orders.domain.use_cases.look_up_order import LookUpOrder
 from tests.contracts.cache import document, documents, uids_in
@@ -128,17 +132,51 @@ class TestHits:
 
 
 class TestRoom:
-    async def test_what_was_used_least_recently_gives_way(self, shared: SharedCache) -> None:
+    async def test_the_oldest_gives_way_unless_it_was_used(self, shared: SharedCache) -> None:
         each = 1000 + OVERHEAD
         cache = BoundedLocalCache(shared, 10 * each, CAPACITY)
         for i in range(10):
             await cache.put({str(i): b"x" * 900})
-        assert all(cache.peek(str(i)) for i in range(10))
-        cache.peek("0")
+        assert cache.peek("0")
         await cache.put({"new": b"x" * 900})
         assert cache.peek("0")
         assert not cache.peek("1")
         assert cache.peek("2")
+
+    async def test_what_is_used_again_and_again_stays(self, shared: SharedCache) -> None:
+        cache = BoundedLocalCache(shared, 10 * (1000 + OVERHEAD), CAPACITY)
+        await cache.put({"hot": b"x" * 900})
+        for i in range(100):
+            assert cache.peek("hot")
+            cache.keep({str(i): b"x" * 900})
+        assert cache.peek("99")
+        assert not cache.peek("1")
+
+    async def test_where_all_were_used_one_gives_way_at_once(self, shared: SharedCache) -> None:
+        number = 5 * MOST_SPARED
+        cache = BoundedLocalCache(shared, number * (100 + OVERHEAD), CAPACITY)
+        for i in range(number):
+            cache.keep({str(i): b""})
+        held = sum(cache.peek(str(i)) is not None for i in range(number))
+        assert held > 3 * MOST_SPARED
+        cache.keep({"new": b"x" * 50})
+        assert cache.peek("new")
+        left = [str(i) for i in range(number) if cache.peek(str(i))]
+        assert held - len(left) <= 2
+        assert "0" in left, "those that were passed over stay"
+
+    async def test_what_was_forgotten_and_came_again(self, shared: SharedCache) -> None:
+        cache = BoundedLocalCache(shared, 10 * (1000 + OVERHEAD), CAPACITY)
+        for round_ in range(20):
+            cache.keep({"a": b"x" * 900}, as_of=round_)
+            assert cache.peek("a")
+            cache.forget([Tombstone("a", round_ + 1)], round_)
+            assert not cache.peek("a")
+        cache.keep({"a": b"x" * 900}, as_of=20)
+        for i in range(30):
+            cache.keep({str(i): b"x" * 900}, as_of=20)
+        assert not cache.peek("a")
+        assert [str(i) for i in range(30) if cache.peek(str(i))] == [str(i) for i in range(20, 30)]
 
     async def test_a_document_that_is_too_large_goes_only_to_the_shared_cache(
         self, shared: SharedCache
@@ -170,6 +208,32 @@ class TestRoom:
         finally:
             tracemalloc.stop()
         assert ROOM * 0.8 < after - before < ROOM * 1.05
+
+    async def test_the_garbage_collector_has_nothing_to_traverse(self, shared: SharedCache) -> None:
+        cache = BoundedLocalCache(shared, ROOM, CAPACITY)
+        before = len(gc.get_objects())
+        for i in range(500):
+            cache.keep({str(i): b"%d" % i})
+            cache.peek(str(i))
+        assert len(gc.get_objects()) - before < 50
+
+    async def test_what_was_forgotten_takes_no_memory(self, shared: SharedCache) -> None:
+        cache = BoundedLocalCache(shared, ROOM, CAPACITY)
+
+        def forget_some(first: int) -> None:
+            for i in range(first, first + 20_000):
+                cache.keep({f"{i}": b"x"}, as_of=i)
+                cache.forget([Tombstone(f"{i}", i + 1)], i)
+
+        forget_some(0)  # by now as many tombstones are remembered as there will be
+        tracemalloc.start()
+        try:
+            forget_some(20_000)
+            after, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        # Ten thousand tombstones with their uids, in the place of those from before.
+        assert after < 10_000 * 250
 
     @given(
         st.lists(st.tuples(st.sampled_from("abcdefgh"), st.integers(0, 3000)), max_size=60),
@@ -231,6 +295,18 @@ class TestFlush:
         assert await shared.holds("97", "98", "99")
         assert shared.touched == [["97", "98", "99"]]
         assert shared.given == [["97", "98", "99"]]
+
+    async def test_of_many_uses_the_last_ones_are_flushed_however_often_they_were(
+        self, cache: BoundedLocalCache, shared: SharedCache
+    ) -> None:
+        cache.keep(documents(*map(str, range(100))))
+        for uid in map(str, range(100)):
+            cache.peek("1")
+            cache.peek(uid)
+        await until(lambda: len(shared.touched) > 0)
+        (touched,) = shared.touched
+        assert len(touched) == CAPACITY
+        assert {"1", "99"} <= set(touched)
 
     async def test_unused_documents_are_not_flushed_again(
         self, cache: BoundedLocalCache, shared: SharedCache
@@ -310,3 +386,20 @@ async def test_lines_of_a_flush_are_not_those_of_a_request() -> None:
     await settle()
     await cache.close()
     assert seen == [{}]
+
+
+def test_the_application_has_made_it_when_a_worker_freezes_what_is_loaded() -> None:
+    """Made later, its table would be traversed by each full collection, however large it is."""
+    program = """
+import gc
+from orders.adapters.read_path.local_cache import BoundedLocalCache
+from orders.config import Settings
+from orders.entrypoints.http import asgi
+
+app = asgi.create(Settings(postgres_dsn="host=db.invalid", kafka_bootstrap="b:1"))
+print([type(each).__name__ for each in gc.get_objects() if isinstance(each, BoundedLocalCache)])
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert run.stdout.strip() == "['BoundedLocalCache']"

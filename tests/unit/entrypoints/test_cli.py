@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from structlog.testing import capture_logs
 
 from orders.domain.intake.reading import read
 from orders.entrypoints.cli.main import main
+from orders.usable_memory import usable_memory
 
 
 @pytest.fixture(autouse=True)
@@ -67,6 +69,32 @@ def test_missing_settings_end_with_2_and_are_all_named(name: str) -> None:
     assert ended.exit_code == 2
     assert "ORDERS_POSTGRES_DSN: is required" in ended.stderr
     assert "ORDERS_KAFKA_BOOTSTRAP: is required" in ended.stderr
+
+
+def test_the_api_says_at_its_start_how_large_its_local_caches_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def serve(*_: object, **__: object) -> int:
+        return 0
+
+    def start_logging(*_: object) -> None:
+        pass  # else no line is captured
+
+    monkeypatch.setattr("orders.entrypoints.cli.api.serve", serve)
+    monkeypatch.setattr("orders.entrypoints.cli.api.start_logging", start_logging)
+    environment = {
+        "ORDERS_POSTGRES_DSN": "host=h",
+        "ORDERS_KAFKA_BOOTSTRAP": "h:1",
+        "ORDERS_HTTP_WORKERS": "2",
+    }
+    expected = {"event": "local cache sized", "log_level": "info", "workers": 2}
+    expected |= {"memory": usable_memory()}
+    share = max(64 * 2**20, usable_memory() // 16)
+    for given, size in (("", share), ("12345", 12345), ("0", 0)):
+        with capture_logs() as lines:
+            ended = run("api", ORDERS_CACHE_LOCAL_BYTES=given, **environment)
+        assert ended.exit_code == 0
+        assert lines == [expected | {"bytes": size}]
 
 
 def test_config_prints_what_is_set_and_hides_secrets() -> None:

@@ -49,9 +49,9 @@ def test_all_well(finds: Callable[[list[Finding]], None]) -> None:
     ended = run()
     assert ended.exit_code == 0
     lines = ended.stdout.splitlines()
-    assert len(lines) == 3
-    assert [line.split()[:2] for line in lines] == [["✓", "ok"], ["✓", "ok"], ["!", "warning"]]
-    assert lines[2].endswith("rather big → think about it")
+    assert len(lines) == 4
+    assert [line.split()[:2] for line in lines] == [["✓", "ok"]] * 3 + [["!", "warning"]]
+    assert lines[3].endswith("rather big → think about it")
 
 
 def test_a_database_on_which_no_process_starts(finds: Callable[[list[Finding]], None]) -> None:
@@ -135,6 +135,33 @@ def lines_about_access(**environment: str) -> list[str]:
     return [
         f"{each['state']} {each['text']}" for each in found if each["what"] in {"access", "tls"}
     ]
+
+
+def local_cache_line(**environment: str) -> str:
+    found = json.loads(run("--json", **environment).stdout)["findings"]
+    (line,) = [each for each in found if each["what"] == "local cache"]
+    return f"{line['state']} {line['text']} {line.get('advice')}"
+
+
+def test_the_size_of_the_local_cache(
+    finds: Callable[[list[Finding]], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finds([])
+    memory = 512 * 2**20
+    for module in ("orders.config", "orders.entrypoints.cli.doctor"):
+        monkeypatch.setattr(f"{module}.usable_memory", lambda: memory)
+    assert local_cache_line().startswith("ok up to 64 MiB in each API worker (1); the API may use")
+    assert "512 MiB" in local_cache_line()
+    assert local_cache_line(ORDERS_HTTP_WORKERS="2").startswith("ok")
+    crowded = local_cache_line(ORDERS_HTTP_WORKERS="4")
+    assert crowded.startswith("warning up to 64 MiB in each API worker (4)")
+    assert "set ORDERS_CACHE_LOCAL_BYTES" in crowded
+    assert local_cache_line(ORDERS_CACHE_LOCAL_BYTES=str(400 * 2**20)).startswith("warning")
+    memory = 128 * 2**20
+    assert local_cache_line().startswith("warning")
+    assert local_cache_line(ORDERS_CACHE_LOCAL_BYTES="0").startswith("warning")
+    memory = 8 * 2**30
+    assert local_cache_line(ORDERS_HTTP_WORKERS="4").startswith("ok up to 256 MiB")
 
 
 def test_an_open_api_is_a_problem(finds: Callable[[list[Finding]], None], tmp_path: Path) -> None:

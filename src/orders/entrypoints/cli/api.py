@@ -13,6 +13,7 @@ from orders.entrypoints.http.access import checks
 from orders.entrypoints.http.asgi import create, create_in_memory
 from orders.entrypoints.http.server import serve
 from orders.entrypoints.startup import EXIT_CONFIG, NEEDED, settings_or_exit, start_logging
+from orders.usable_memory import usable_memory
 
 log = structlog.get_logger("orders.http")
 
@@ -45,6 +46,12 @@ def api(*, memory: bool) -> None:
         log.warning("anybody may read and send orders", host=settings.http_host, advice=_ADVICE)
     if settings.http_session_secret is None:  # one for all workers
         settings = msgspec.structs.replace(settings, http_session_secret=token_hex())
+    log.info(
+        "local cache sized",
+        bytes=settings.local_cache_bytes,
+        workers=settings.http_workers,
+        memory=usable_memory(),
+    )
     application = partial(create_in_memory if memory else create, settings)
     raise SystemExit(
         serve(

@@ -15,13 +15,17 @@ from orders.domain.use_cases.inspect_system import InspectSystem, SystemReport, 
 from orders.entrypoints import logs
 from orders.entrypoints.http.access import checks
 from orders.entrypoints.startup import EXIT_CONFIG, EXIT_FAILED, NEEDED
+from orders.usable_memory import usable_memory
 
 _SIGNS: dict[FindingState, tuple[str, str]] = {
     "ok": ("✓", "green"),
     "warning": ("!", "yellow"),
     "problem": ("✗", "bold red"),
 }
-_PART = "configuration"
+_PART, _LOCAL_CACHE = "configuration", "local cache"
+_MIB = 2**20
+_MAIN, _WORKER = 50 * _MIB, 100 * _MIB
+"""What the main process and a worker of the API take besides its cache (docs/performance.md)."""
 
 
 @click.command()
@@ -77,7 +81,19 @@ def _configuration() -> tuple[Settings | None, list[Finding]]:
         faults = [Finding(_PART, name, "problem", text, advice) for name, _, text in parts]
         return None, [*faults, *unrecognized]
     valid = Finding(_PART, "settings", "ok", "all valid")
-    return settings, [valid, *checks.findings(settings), *unrecognized]
+    return settings, [valid, *checks.findings(settings), _of_local_cache(settings), *unrecognized]
+
+
+def _of_local_cache(settings: Settings) -> Finding:
+    workers, each, memory = settings.http_workers, settings.local_cache_bytes, usable_memory()
+    text = (
+        f"up to {each / _MIB:,.0f} MiB in each API worker ({workers}); the API may use "
+        f"{memory / _MIB:,.0f} MiB, if it runs with the same limits as this command"
+    )
+    if _MAIN + workers * (_WORKER + each) <= memory:
+        return Finding(_PART, _LOCAL_CACHE, "ok", text)
+    advice = "raise the limit, lower ORDERS_HTTP_WORKERS, or set ORDERS_CACHE_LOCAL_BYTES"
+    return Finding(_PART, _LOCAL_CACHE, "warning", text, advice)
 
 
 def _show(report: SystemReport, *, as_json: bool) -> None:
