@@ -5,6 +5,7 @@ import itertools
 import random
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from kafka.errors import KafkaError, LeaderNotAvailableError
@@ -43,9 +44,11 @@ async def test_an_error_now_and_then_costs_no_message(
     chance = random.Random(7)
     raised = 0
 
-    def sometimes(partition: TopicPartition, fetched: MemoryRecords) -> Iterator[Record]:
+    def sometimes(
+        partition: TopicPartition, fetched: MemoryRecords, start: int
+    ) -> Iterator[Record]:
         nonlocal raised
-        records = list(read_records(partition, fetched))
+        records = list(read_records(partition, fetched, start))
         if chance.random() < 0.3:
             raised += 1
             raise error
@@ -74,8 +77,8 @@ async def test_a_batch_that_stays_unreadable_ends_reading_but_not_its_neighbours
 ) -> None:
     good = record_batches._records
 
-    def failing(batch: DefaultRecordBatch) -> list[Record]:
-        records = good(batch)
+    def failing(batch: DefaultRecordBatch, *more: Any) -> list[Record]:
+        records = good(batch, *more)
         if any(record.value == b"broken" for record in records):
             raise ValueError
         return records
@@ -108,8 +111,8 @@ async def test_what_stands_before_it_is_waited_for_while_it_is_being_stored(
 ) -> None:
     failed = threading.Event()
 
-    def failing(partition: TopicPartition, fetched: MemoryRecords) -> Iterator[Record]:
-        records = list(read_records(partition, fetched))
+    def failing(partition: TopicPartition, fetched: MemoryRecords, start: int) -> Iterator[Record]:
+        records = list(read_records(partition, fetched, start))
         good = list(itertools.takewhile(lambda record: record.value != b"broken", records))
         if not good:
             failed.set()

@@ -14,7 +14,7 @@ from tests.unit.domain.order.reference import REFERENCE
 def test_very_many_values_are_one_fault(items: str) -> None:
     text = '{"order_uid": "x", "items": [' + ",".join([items] * (MAX_VALUES + 1)) + "]}"
     [refused] = read(text.encode()).refused
-    assert refused.code == "invalid"
+    assert refused.code == "excessive"
     assert [str(fault) for fault in refused.faults] == [
         "$: must not have more than 1,000,000 values"
     ]

@@ -352,9 +352,13 @@ class ExtendedConsumer(KafkaConsumer):  # type: ignore[misc]
         """Have the topics asked for by the next poll; the future of that."""
         return self._client.cluster.request_update()
 
-    def read_with(self, read: Callable[[TopicPartition, MemoryRecords], Any]) -> None:
-        """Have fetches unpacked by ``read``."""
-        self._fetcher._unpack_message_set = read  # noqa: SLF001
+    def read_with(self, read: Callable[[TopicPartition, MemoryRecords, int], Any]) -> None:
+        """Have fetches unpacked by ``read``, which also gets the offset to start from."""
+
+        def unpack(partition: TopicPartition, fetched: MemoryRecords) -> Any:
+            return read(partition, fetched, self._subscription.assignment[partition].position)
+
+        self._fetcher._unpack_message_set = unpack  # noqa: SLF001
 
     def wrap_fetcher(
         self,
