@@ -7,6 +7,7 @@ grammar of RFC 8259.
 """
 
 import re
+from collections.abc import Sequence
 from itertools import accumulate
 
 from msgspec import Struct
@@ -23,6 +24,10 @@ _BEGINNING = re.compile(_SCALAR + rb"|[\[{]")
 _NEXT_KEY = re.compile(_KEY)
 # All scalar members of an object but the last in one match: that is most of a document.
 _FLAT_MEMBERS = re.compile(rb"(?:(?:" + _SCALAR + rb")" + _WS + rb"," + _WS + _KEY + rb")*+")
+
+SCANNED_VALUES = 10_000
+BYTES_OF_VALUE = 8
+"""Fewer than a value of an order has, on average and with its name."""
 
 _ARRAY, _OBJECT, _COMMA = b"[", b"{", b","
 _CLOSERS = {_ARRAY: b"]", _OBJECT: b"}"}
@@ -41,6 +46,14 @@ class MalformedError(ValueError):
         self.position = position
 
 
+class TooManyValuesError(ValueError):
+    """The text has more than ``most`` values, each of which would take about a microsecond."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"more than {most} values")
+        self.most = most
+
+
 class Scan(Struct, frozen=True):
     """The result of a scan.
 
@@ -52,18 +65,18 @@ class Scan(Struct, frozen=True):
     spans: list[tuple[int, int]]
 
 
-def has_more_values(data: bytes, most: int) -> bool:
+def has_more_values(data: bytes, most: int, separators: Sequence[bytes] = _SEPARATORS) -> bool:
     """Whether ``data`` has more than ``most`` values, where each comma and bracket counts as one.
 
     This takes milliseconds, whatever ``data`` is.
     """
-    if _count(data) <= most:
+    if _count(data, separators) <= most:
         return False
-    return _count(_STRINGS.sub(b"", data)) > most
+    return _count(_STRINGS.sub(b"", data), separators) > most
 
 
-def _count(data: bytes) -> int:
-    return sum(data.count(separator) for separator in _SEPARATORS)
+def _count(data: bytes, separators: Sequence[bytes]) -> int:
+    return sum(map(data.count, separators))
 
 
 def depth(data: bytes) -> int:
@@ -77,7 +90,12 @@ def scan(data: bytes) -> Scan:
 
     Raises:
         MalformedError: ``data`` is not JSON.
+        TooManyValuesError: it has more commas than ``SCANNED_VALUES``, and than one in
+            ``BYTES_OF_VALUE``.
     """
+    most = max(SCANNED_VALUES, len(data) // BYTES_OF_VALUE)
+    if has_more_values(data, most, (_COMMA,)):
+        raise TooManyValuesError(most)
     walk = _Walk(data)
     start, end = walk.to_the_end()
     kind = data[start : start + 1]

@@ -16,7 +16,13 @@ from msgspec import Struct
 from orders.domain.intake.diagnosis import MAX_DEPTH, diagnose, read_leniently
 from orders.domain.intake.diagnosis import MAX_FAULTS as MAX_FAULTS_OF_ONE
 from orders.domain.intake.faults import Fault
-from orders.domain.intake.json_scan import MalformedError, depth, has_more_values, scan
+from orders.domain.intake.json_scan import (
+    MalformedError,
+    TooManyValuesError,
+    depth,
+    has_more_values,
+    scan,
+)
 from orders.domain.order.document import in_utc
 from orders.domain.order.model import Order
 
@@ -49,6 +55,7 @@ _SCALAR_NAMES = {b'"': "str", b"t": "bool", b"f": "bool"}
 _decode: Callable[[bytes], Order | list[Order]] = msgspec.json.Decoder(Order | list[Order]).decode
 
 _decode_elements = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_decode_whole = msgspec.json.Decoder(msgspec.Raw).decode
 
 ReadingCode = Literal["undecodable", "invalid", "excessive", "empty"]
 
@@ -167,6 +174,8 @@ def _read_tolerantly(
         return Reading((Accepted(0, order),))
     try:
         kind, parts = _split(text)
+    except TooManyValuesError as error:
+        return refused_as_one(value, f"must not have more than {error.most:,} values")
     except MalformedError as error:
         at = error.position + len(value) - len(text)
         return _whole(value, "undecodable", f"must be JSON (byte {at})")
@@ -214,9 +223,13 @@ def _split(text: bytes) -> tuple[bytes, Iterator[bytes]]:
 
     Raises:
         MalformedError: ``text`` is not JSON.
+        TooManyValuesError: it would take too long to tell.
     """
     try:
-        return b"[", map(bytes, _decode_elements(text))
+        if text.lstrip(_JSON_BLANKS).startswith(b"["):
+            return b"[", map(bytes, _decode_elements(text))
+        whole = bytes(_decode_whole(text))
+        return whole[:1], iter((whole,))
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         found = scan(text)  # slower, but accepts all JSON
         return found.kind, (text[start:end] for start, end in found.spans)
