@@ -11,7 +11,12 @@ from kafka.record.util import calc_crc32c
 from kafka.structs import TopicPartition
 
 from orders.adapters.kafka.wire import record_batches
-from orders.adapters.kafka.wire.record_batches import Record, UnreadableBatch, read_records
+from orders.adapters.kafka.wire.record_batches import (
+    Allowance,
+    Record,
+    UnreadableBatch,
+    read_records,
+)
 from orders.domain.intake.messages import Headers
 
 PARTITION = TopicPartition("orders", 3)
@@ -52,7 +57,7 @@ def resealed(batch: bytes, attributes: int | None = None) -> bytes:
 
 
 def read(*batches: bytes) -> list[Record]:
-    return list(read_records(PARTITION, MemoryRecords(b"".join(batches))))
+    return list(read_records(PARTITION, MemoryRecords(b"".join(batches)), 0, left=Allowance()))
 
 
 def one(value: bytes = b"v", headers: Headers = ()) -> Record:
@@ -156,7 +161,7 @@ def from_fetches(fetched: bytes, start: int = 0) -> list[list[Record]]:
     found: list[list[Record]] = []
     while records := [
         record
-        for record in read_records(PARTITION, MemoryRecords(fetched), start)
+        for record in read_records(PARTITION, MemoryRecords(fetched), start, left=Allowance())
         if record.offset >= start
     ]:
         found.append(records)
@@ -209,3 +214,14 @@ def test_a_part_of_a_batch_that_compaction_has_thinned_out(monkeypatch: pytest.M
     two_of_ten = resealed(two_of_ten[:23] + struct.pack(">i", 9) + two_of_ten[27:])
     offsets = [[record.offset for record in records] for records in from_fetches(two_of_ten, 100)]
     assert offsets == [[100], [101], [109]]
+
+
+def test_all_partitions_of_a_poll_share_its_allowance(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(record_batches, "READ_BYTES", 2_500)
+    left = Allowance()
+    fetched = b"".join(batch_of([one(b" " * 1_000)], 4, base_offset=n) for n in range(2))
+    found = [
+        len(list(read_records(TopicPartition("orders", n), MemoryRecords(fetched), 0, left=left)))
+        for n in range(3)
+    ]
+    assert found == [2, 1, 0]

@@ -18,7 +18,12 @@ from orders.adapters.kafka.consumer import fetches
 from orders.adapters.kafka.consumer.offset_tracker import OffsetTracker
 from orders.adapters.kafka.message_source import KafkaMessageSource
 from orders.adapters.kafka.wire import record_batches
-from orders.adapters.kafka.wire.record_batches import Record, UnreadableBatch, read_records
+from orders.adapters.kafka.wire.record_batches import (
+    Allowance,
+    Record,
+    UnreadableBatch,
+    read_records,
+)
 from orders.domain.intake.messages import Batch
 from tests.contracts.message_source import messages_of, nothing_comes, receive, values_of
 from tests.integration.kafka.opened import opened
@@ -48,13 +53,13 @@ async def test_an_error_now_and_then_costs_no_message(
         partition: TopicPartition, fetched: MemoryRecords, start: int
     ) -> Iterator[Record]:
         nonlocal raised
-        records = list(read_records(partition, fetched, start))
+        records = list(read_records(partition, fetched, start, left=Allowance()))
         if chance.random() < 0.3:
             raised += 1
             raise error
         return iter(records)
 
-    monkeypatch.setattr(fetches, "read_records", sometimes)
+    monkeypatch.setattr(fetches, "reader_of_poll", lambda: sometimes)
     monkeypatch.setattr("orders.adapters.kafka.consumer.client_retries._TRIES", 1_000)
     values = [b"%05d" % n for n in range(3_000)]
     async with opened(KafkaMessageSource(topics, fetch_max_bytes=5_000)) as source:
@@ -112,14 +117,14 @@ async def test_what_stands_before_it_is_waited_for_while_it_is_being_stored(
     failed = threading.Event()
 
     def failing(partition: TopicPartition, fetched: MemoryRecords, start: int) -> Iterator[Record]:
-        records = list(read_records(partition, fetched, start))
+        records = list(read_records(partition, fetched, start, left=Allowance()))
         good = list(itertools.takewhile(lambda record: record.value != b"broken", records))
         if not good:
             failed.set()
             raise UnreadableBatch(partition.topic, partition.partition, 0, "a trial")
         return iter(good)
 
-    monkeypatch.setattr(fetches, "read_records", failing)
+    monkeypatch.setattr(fetches, "reader_of_poll", lambda: failing)
     monkeypatch.setattr("orders.adapters.kafka.consumer.client_retries._TRIES", 1)
     values = [b"%05d" % n for n in range(2_100)]  # more than a batch
     await asyncio.to_thread(other_client.send_many, topics.topic, values, partition=0)

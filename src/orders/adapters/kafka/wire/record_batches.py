@@ -5,11 +5,12 @@ messages, fails on header names that are not UTF-8, and decompresses without a b
 that real batches exceed.
 
 A fetch of some kilobytes can unpack to gigabytes, and a megabyte of unpacked records can take a
-hundred as objects. So a fetch is read up to a bound, and the next fetch begins where that ended,
-also in the midst of a batch.
+hundred as objects. So the fetches of a poll are read up to a bound, and the next fetch begins where
+that ended, also in the midst of a batch.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 from kafka.record.default_records import DefaultRecordBatch
@@ -23,9 +24,9 @@ from orders.domain.errors import OrdersError
 from orders.domain.intake.messages import Headers
 
 READ_BYTES = 16 * 1024 * 1024
-"""Unpacked bytes after which no further batch of a fetch is read."""
+"""Unpacked bytes after which no further batch is read in a poll."""
 READ_OBJECTS = 50_000
-"""Records and headers after which no further record of a fetch is read."""
+"""Records and headers after which no further record is read in a poll."""
 MAX_HEADERS = 10_000
 """A record with more headers is read as one without any."""
 
@@ -78,19 +79,34 @@ class Record(NamedTuple):
     is_message: bool = True
 
 
+class Allowance:
+    """What may still be read in a poll, of whatever partitions."""
+
+    def __init__(self) -> None:
+        self.bytes = READ_BYTES
+        self.objects = READ_OBJECTS
+
+    def __bool__(self) -> bool:
+        return self.bytes > 0 and self.objects > 0
+
+
+def reader_of_poll() -> Callable[[TopicPartition, MemoryRecords, int], Iterator[Record]]:
+    """Return ``read_records`` with a new allowance."""
+    return partial(read_records, left=Allowance())
+
+
 def read_records(
-    partition: TopicPartition, fetched: MemoryRecords, start: int = 0
+    partition: TopicPartition, fetched: MemoryRecords, start: int, *, left: Allowance
 ) -> Iterator[Record]:
     """Read the records of a fetch of one partition, oldest first, from offset ``start`` on.
 
-    They end at ``READ_BYTES`` or ``READ_OBJECTS``, and in front of a batch other than the first
-    that cannot be decoded. The next fetch starts there.
+    They end where nothing is ``left``, and in front of a batch other than the first that cannot be
+    decoded. The next fetch starts there.
 
     Raises:
         UnreadableBatch: the first batch cannot be decoded.
     """
     is_first = True
-    left = _Allowance()
     while left:
         offset = following = None
         try:
@@ -113,46 +129,31 @@ def read_records(
     skip_rest(fetched)
 
 
-class _Allowance:
-    """What may still be read of a fetch."""
-
-    def __init__(self) -> None:
-        self.bytes = READ_BYTES
-        self.objects = READ_OBJECTS
-
-    def __bool__(self) -> bool:
-        return self.bytes > 0 and self.objects > 0
-
-
 def _records(
-    batch: DefaultRecordBatch | LegacyRecordBatch, start: int, left: _Allowance
+    batch: DefaultRecordBatch | LegacyRecordBatch, start: int, left: Allowance
 ) -> list[Record]:
     if isinstance(batch, LegacyRecordBatch):
         raise UnpackError("its format is older than version 2")
     if not batch.validate_crc():
         raise UnpackError("its checksum is wrong")
-    attributes = batch.attributes
-    unpacked = unpack(attributes & _CODEC_MASK, packed_records(batch))
+    unpacked = unpack(batch.attributes & _CODEC_MASK, packed_records(batch))
+    records = list(_read(batch, unpacked, start, left))
     left.bytes -= len(unpacked)
-    records = []
-    for record in _read(batch, unpacked, attributes, start):
-        records.append(record)
-        left.objects -= 1 + len(record.headers)
-        if left.objects <= 0:
-            return records
     last = batch.base_offset + batch.last_offset_delta
-    if not records or records[-1].offset < last:
+    if left.objects > 0 and (not records or records[-1].offset < last):
         records.append(Record(last, batch.max_timestamp, None, None, (), is_message=False))
     return records
 
 
 def _read(
-    batch: DefaultRecordBatch, buffer: bytes, attributes: int, start: int
+    batch: DefaultRecordBatch, buffer: bytes, start: int, left: Allowance
 ) -> Iterator[Record]:
     """Read the records of a decompressed batch; IndexError or ValueError if it is corrupt.
 
-    Those before the offset ``start`` are left out.
+    Those before the offset ``start`` are left out, and those beyond what is ``left``.
     """
+    attributes, objects = batch.attributes, left.objects
+    first = start - batch.base_offset
     base_offset, base_timestamp = batch.base_offset, batch.first_timestamp
     fixed_timestamp = batch.max_timestamp if attributes & _LOG_APPEND_TIME else None
     is_message = not attributes & _CONTROL
@@ -162,14 +163,14 @@ def _read(
         end = at + length
         timestamp_delta, at = _varint(buffer, at + 1)  # after one byte of attributes, unused
         offset_delta, at = _varint(buffer, at)
-        if base_offset + offset_delta < start:
+        if offset_delta < first and end >= at:
             at = end
             continue
         key, at = _bytes(buffer, at)
         value, at = _bytes(buffer, at)
         header_count, at = _varint(buffer, at)
         headers = []
-        if header_count > MAX_HEADERS:
+        if header_count > MAX_HEADERS and end >= at:
             at, header_count = end, 0
         for _ in range(header_count):
             name, at = _bytes(buffer, at)
@@ -185,6 +186,11 @@ def _read(
             tuple(headers),
             is_message,
         )
+        objects -= 1 + header_count
+        if objects <= 0:
+            left.objects = 0
+            return
+    left.objects = objects
     if at != len(buffer):
         raise ValueError("bytes are left over after the last record")
 
