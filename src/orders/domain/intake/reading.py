@@ -32,9 +32,6 @@ bound, a message of many tiny values would take minutes to diagnose, and gigabyt
 
 MIN_ORDER_BYTES = 128
 """Less than the shortest order has."""
-MAX_ELEMENTS = 20_000
-"""The most elements of an array, valid ones included: each takes some 4 KB of memory until it is
-stored, and a record batch of a megabyte can hold 300,000 small orders."""
 MAX_REFUSED = 10_000
 """The most elements of an array that are refused one by one, each a dead letter; in one with fewer
 than ``MIN_ORDER_BYTES`` for each, ``MAX_REFUSED_SMALL``. So a message of some kilobytes that
@@ -96,9 +93,8 @@ def read(
 ) -> Reading:
     """Read a message with an order or an array of orders. Never raises because of ``value``.
 
-    An array with too many elements, or too many refused ones, is refused as a whole, unless
-    ``enough`` is given: then the rest of it is not read after so many faults. That is for callers
-    that take all or nothing.
+    An array with too many refused elements is refused as a whole, unless ``enough`` is given: then
+    the rest of it is not read after so many faults. That is for callers that take all or nothing.
     ``of_one`` is the most faults of one element.
     """
     if value is None:
@@ -111,8 +107,6 @@ def read(
     except UnicodeDecodeError as error:
         at = error.start + len(value) - len(text)
         return _whole(value, "undecodable", f"must be UTF-8 (byte {at})")
-    if enough is None and _has_too_many_elements(text):
-        return refused_as_one(value, f"must not have more than {MAX_ELEMENTS:,} elements")
     return _read_typed(text) or _read_tolerantly(value, text, enough, of_one)
 
 
@@ -166,15 +160,6 @@ def _may_lack_a_colon(text: bytes, orders: list[Order]) -> bool:
     return False
 
 
-def _has_too_many_elements(text: bytes) -> bool:
-    if len(text) <= MAX_ELEMENTS * MIN_ORDER_BYTES:
-        return False
-    try:
-        return len(_decode_elements(text)) > MAX_ELEMENTS
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        return False  # no array, or one that the tolerant path has to split
-
-
 def refused_as_one(value: bytes, rule: str) -> Reading:
     """Return the reading of a message whose elements are too many to be refused one by one."""
     return _whole(value, "excessive", rule)
@@ -219,8 +204,6 @@ def _read_elements(
     refused: list[Refused] = []
     number_of_faults = 0
     for index, raw in enumerate(parts):
-        if index >= MAX_ELEMENTS and enough is None:
-            return refused_as_one(value, f"must not have more than {MAX_ELEMENTS:,} elements")
         verdict = diagnose(raw, min(of_one, max(1, MAX_FAULTS - number_of_faults)))
         if isinstance(verdict, Order):
             accepted.append(Accepted(index, verdict))

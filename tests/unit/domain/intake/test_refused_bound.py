@@ -9,7 +9,6 @@ import pytest
 from orders.domain.intake import diagnosis, reading
 from orders.domain.intake.messages import DeadLetter, Message, Origin
 from orders.domain.intake.reading import (
-    MAX_ELEMENTS,
     MAX_REFUSED,
     MAX_REFUSED_SMALL,
     MIN_ORDER_BYTES,
@@ -77,26 +76,6 @@ def test_what_could_be_orders_is_refused_one_by_one() -> None:
     assert {refused.code for refused in found.refused} == {"invalid"}
     assert len(found.refused) == MAX_REFUSED
     assert_refused_as_one(array(*[bad] * (MAX_REFUSED + 1)), MAX_REFUSED)
-
-
-def test_of_valid_orders_an_array_may_have_many() -> None:
-    shortest = json.dumps(SHORTEST, separators=(",", ":")).encode()
-    assert len(read(array(*[shortest] * MAX_ELEMENTS)).accepted) == MAX_ELEMENTS
-    value = array(*[shortest] * (MAX_ELEMENTS + 1))
-    [refused] = read(value).refused
-    assert (refused.code, refused.raw) == ("excessive", value)
-    assert [str(fault) for fault in refused.faults] == [
-        "$: must not have more than 20,000 elements"
-    ]
-    assert len(read(value, enough=1_000).accepted) == MAX_ELEMENTS + 1
-
-
-def test_with_an_element_that_has_to_be_scanned_likewise(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "MAX_ELEMENTS", 10)
-    surrogate = json.dumps(changed("entry", "\ud800")).encode()
-    assert len(read(array(*[GOOD] * 9, surrogate)).accepted) == 9
-    [refused] = read(array(*[GOOD] * 10, surrogate)).refused
-    assert refused.code == "excessive"
 
 
 def test_the_rest_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
