@@ -14,6 +14,10 @@ from drills.stored import instant
 DEEPEST = 500
 """Arrays and objects that may lie within each other in one order."""
 
+MIN_REFUSED, BYTES_OF_REFUSED, MAX_REFUSED = 20, 128, 10_000
+"""Elements of an array that are refused one by one: so many, more if it has so many bytes for each,
+and never more than the last. Beyond that all of it is refused as one."""
+
 _BOM = b"\xef\xbb\xbf"
 _MAX_FAULTS = 6
 """So many faults of one order are looked for in a text that may be cut."""
@@ -49,7 +53,11 @@ def _of_json(value: bytes, whole: Part, elements: list[Part]) -> list[Expected]:
     if whole.value is None:
         return [bad(value, "empty", detail=r"^\$: .*null")]
     if isinstance(whole.value, list):
-        return [_judged(part, part.raw, f"$[{i}]") for i, part in enumerate(elements)]
+        each = [_judged(part, part.raw, f"$[{i}]") for i, part in enumerate(elements)]
+        most = min(max(MIN_REFUSED, len(value) // BYTES_OF_REFUSED), MAX_REFUSED)
+        if sum(isinstance(one, Bad) for one in each) > most:
+            return [bad(value, "excessive", detail=rf"^\$: .*{most:,} invalid elements$")]
+        return each
     if isinstance(whole.value, dict):
         return [_judged(whole, value, "$")]
     name = _name(whole.value).replace("int", "number").replace("float", "number")

@@ -50,10 +50,16 @@ def poison_elements(stage: Stage) -> None:
             for index, (raw, detail) in enumerate(elements)
         ]
         _send_array(stage, parts, b"")
-        # So small that there are very many: each is a dead letter all the same.
-        many = 80_000 if stage.long else 10_000
-        one = bad(b"1", "invalid", detail=r"^\$\[[0-9]+\]: expected object, got int$")
-        stage.traffic.send(b"[" + b",".join([b"1"] * many) + b"]", [one] * many)
+        stage.say("arrays with very many bad elements")
+        many = 7_000 if stage.long else 2_000
+        raw = b'{"a":"' + b"x" * 128 + b'"}'
+        one = bad(raw, "invalid", detail=r"^\$\[[0-9]+\]\.order_uid: is required; ")
+        stage.traffic.send(b"[" + b",".join([raw] * many) + b"]", [one] * many)
+        # So small that there are more of them than are refused one by one.
+        [order] = stage.traffic.orders(1)
+        value = b"[" + b",".join([json.dumps(order).encode(), *[b"1"] * 400_000]) + b"]"
+        detail = r"^\$: must not have more than [0-9,]+ invalid elements$"
+        stage.traffic.send(value, [bad(value, "excessive", detail=detail)])
         stage.traffic.send_orders(50)
 
 

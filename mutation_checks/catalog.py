@@ -352,6 +352,20 @@ MUTATION_CHECKS = (
         "tests/unit/domain/intake/test_value_bound.py::test_very_many_values_are_one_fault",
     ),
     MutationCheck(
+        "an array of junk is one dead letter",
+        "domain/intake/reading.py",
+        "if enough is None and len(refused) > most:",
+        "if False:",
+        "tests/unit/domain/intake/test_refused_bound.py::test_a_small_array_may_have_some",
+    ),
+    MutationCheck(
+        "a poll has a bound on what it unpacks",
+        "adapters/kafka/wire/record_batches.py",
+        "        if objects <= 0:\n",
+        "        if False:\n",
+        f"{_KAFKA}test_record_batches.py::test_a_batch_of_very_many_records_is_read_in_parts",
+    ),
+    MutationCheck(
         "what a replica lacks is asked of the primary",
         "adapters/read_path/replica_reads.py",
         "missing = [uid for uid in order_uids if uid not in found]",

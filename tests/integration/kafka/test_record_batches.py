@@ -10,7 +10,13 @@ from kafka.record.memory_records import MemoryRecords
 from kafka.record.util import calc_crc32c
 from kafka.structs import TopicPartition
 
-from orders.adapters.kafka.wire.record_batches import Record, UnreadableBatch, read_records
+from orders.adapters.kafka.wire import record_batches
+from orders.adapters.kafka.wire.record_batches import (
+    Allowance,
+    Record,
+    UnreadableBatch,
+    read_records,
+)
 from orders.domain.intake.messages import Headers
 
 PARTITION = TopicPartition("orders", 3)
@@ -51,7 +57,7 @@ def resealed(batch: bytes, attributes: int | None = None) -> bytes:
 
 
 def read(*batches: bytes) -> list[Record]:
-    return list(read_records(PARTITION, MemoryRecords(b"".join(batches))))
+    return list(read_records(PARTITION, MemoryRecords(b"".join(batches)), 0, left=Allowance()))
 
 
 def one(value: bytes = b"v", headers: Headers = ()) -> Record:
@@ -148,3 +154,74 @@ def test_old_record_formats_are_refused_by_name() -> None:
     old[16] = 1
     with pytest.raises(UnreadableBatch, match="format"):
         read(bytes(old))
+
+
+def from_fetches(fetched: bytes, start: int = 0) -> list[list[Record]]:
+    """The records of each fetch, where every one starts at the end of the one before."""
+    found: list[list[Record]] = []
+    while records := [
+        record
+        for record in read_records(PARTITION, MemoryRecords(fetched), start, left=Allowance())
+        if record.offset >= start
+    ]:
+        found.append(records)
+        start = records[-1].offset + 1
+    return found
+
+
+@pytest.mark.parametrize("codec", [0, 4])
+def test_a_batch_of_very_many_records_is_read_in_parts(
+    monkeypatch: pytest.MonkeyPatch, codec: int
+) -> None:
+    monkeypatch.setattr(record_batches, "READ_OBJECTS", 10)
+    many = batch_of([one(b"%d" % n) for n in range(25)], codec, base_offset=100)
+    later = batch_of([one(b"25")], codec, base_offset=125)
+    found = from_fetches(many + later, 100)
+    assert [len(records) for records in found] == [10, 10, 6]
+    every = [record for records in found for record in records]
+    assert [record.offset for record in every] == list(range(100, 126))
+    assert [record.value for record in every] == [b"%d" % n for n in range(26)]
+
+
+def test_headers_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(record_batches, "READ_OBJECTS", 10)
+    several = tuple(("h", b"%d" % n) for n in range(7))
+    found = from_fetches(batch_of([one(headers=several)] * 3 + [one(headers=several * 5)] * 2))
+    assert [len(records) for records in found] == [2, 2, 1]
+    assert found[1][1].headers == several * 5
+
+
+def test_a_record_with_too_many_headers_is_read_without_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(record_batches, "MAX_HEADERS", 3)
+    header = ("h", b"")
+    found = read(batch_of([one(headers=(header,) * n) for n in (3, 4, 0)]))
+    assert [len(record.headers) for record in found] == [3, 0, 0]
+    assert [record.value for record in found] == [b"v"] * 3
+
+
+def test_few_batches_are_unpacked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(record_batches, "READ_BYTES", 2_500)
+    batches = [batch_of([one(b" " * 1_000)], 4, base_offset=n) for n in range(7)]
+    found = from_fetches(batches[0] + b"".join(batches[1:]))
+    assert [record.offset for record in found[0]] == [0, 1, 2]
+
+
+def test_a_part_of_a_batch_that_compaction_has_thinned_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(record_batches, "READ_OBJECTS", 1)
+    two_of_ten = batch_of([one(), one()], base_offset=100)
+    two_of_ten = resealed(two_of_ten[:23] + struct.pack(">i", 9) + two_of_ten[27:])
+    offsets = [[record.offset for record in records] for records in from_fetches(two_of_ten, 100)]
+    assert offsets == [[100], [101], [109]]
+
+
+def test_all_partitions_of_a_poll_share_its_allowance(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(record_batches, "READ_BYTES", 2_500)
+    left = Allowance()
+    fetched = b"".join(batch_of([one(b" " * 1_000)], 4, base_offset=n) for n in range(2))
+    found = [
+        len(list(read_records(TopicPartition("orders", n), MemoryRecords(fetched), 0, left=left)))
+        for n in range(3)
+    ]
+    assert found == [2, 1, 0]

@@ -5,6 +5,7 @@ import itertools
 import random
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from kafka.errors import KafkaError, LeaderNotAvailableError
@@ -17,7 +18,12 @@ from orders.adapters.kafka.consumer import fetches
 from orders.adapters.kafka.consumer.offset_tracker import OffsetTracker
 from orders.adapters.kafka.message_source import KafkaMessageSource
 from orders.adapters.kafka.wire import record_batches
-from orders.adapters.kafka.wire.record_batches import Record, UnreadableBatch, read_records
+from orders.adapters.kafka.wire.record_batches import (
+    Allowance,
+    Record,
+    UnreadableBatch,
+    read_records,
+)
 from orders.domain.intake.messages import Batch
 from tests.contracts.message_source import messages_of, nothing_comes, receive, values_of
 from tests.integration.kafka.opened import opened
@@ -43,15 +49,17 @@ async def test_an_error_now_and_then_costs_no_message(
     chance = random.Random(7)
     raised = 0
 
-    def sometimes(partition: TopicPartition, fetched: MemoryRecords) -> Iterator[Record]:
+    def sometimes(
+        partition: TopicPartition, fetched: MemoryRecords, start: int
+    ) -> Iterator[Record]:
         nonlocal raised
-        records = list(read_records(partition, fetched))
+        records = list(read_records(partition, fetched, start, left=Allowance()))
         if chance.random() < 0.3:
             raised += 1
             raise error
         return iter(records)
 
-    monkeypatch.setattr(fetches, "read_records", sometimes)
+    monkeypatch.setattr(fetches, "reader_of_poll", lambda: sometimes)
     monkeypatch.setattr("orders.adapters.kafka.consumer.client_retries._TRIES", 1_000)
     values = [b"%05d" % n for n in range(3_000)]
     async with opened(KafkaMessageSource(topics, fetch_max_bytes=5_000)) as source:
@@ -74,8 +82,8 @@ async def test_a_batch_that_stays_unreadable_ends_reading_but_not_its_neighbours
 ) -> None:
     good = record_batches._records
 
-    def failing(batch: DefaultRecordBatch) -> list[Record]:
-        records = good(batch)
+    def failing(batch: DefaultRecordBatch, *more: Any) -> list[Record]:
+        records = good(batch, *more)
         if any(record.value == b"broken" for record in records):
             raise ValueError
         return records
@@ -108,15 +116,15 @@ async def test_what_stands_before_it_is_waited_for_while_it_is_being_stored(
 ) -> None:
     failed = threading.Event()
 
-    def failing(partition: TopicPartition, fetched: MemoryRecords) -> Iterator[Record]:
-        records = list(read_records(partition, fetched))
+    def failing(partition: TopicPartition, fetched: MemoryRecords, start: int) -> Iterator[Record]:
+        records = list(read_records(partition, fetched, start, left=Allowance()))
         good = list(itertools.takewhile(lambda record: record.value != b"broken", records))
         if not good:
             failed.set()
             raise UnreadableBatch(partition.topic, partition.partition, 0, "a trial")
         return iter(good)
 
-    monkeypatch.setattr(fetches, "read_records", failing)
+    monkeypatch.setattr(fetches, "reader_of_poll", lambda: failing)
     monkeypatch.setattr("orders.adapters.kafka.consumer.client_retries._TRIES", 1)
     values = [b"%05d" % n for n in range(2_100)]  # more than a batch
     await asyncio.to_thread(other_client.send_many, topics.topic, values, partition=0)

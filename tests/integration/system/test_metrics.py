@@ -71,6 +71,7 @@ def test_what_became_of_each_order_and_what_is_left(running: System) -> None:
         "unchanged": 1,
         "conflict": 1,
         "invalid": 1,
+        "excessive": 0,
         "undecodable": 1,
         "empty": 1,
         "rejected": 0,

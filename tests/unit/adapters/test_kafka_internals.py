@@ -74,7 +74,10 @@ RELIED_ON: dict[Any, str] = {
     MemoryRecords: "8687cff1bf9c",
 }
 """What our module calls, replaces or copies, and the digest of its source."""
-OWN = {"_advertised", "_describe", "_describe_login", "_failing", "_unread_alert"}
+OWN = {
+    *("_advertised", "_describe", "_describe_login", "_failing", "_unread_alert"),
+    *("_new_read", "_read", "_unpack"),
+}
 """Private names of the module's own."""
 EXTENSION_POINTS = {
     "ConsumerRebalanceListener",

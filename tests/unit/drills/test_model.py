@@ -120,6 +120,19 @@ class TestAgainstTheProduct:
                     )
                     assert dead_letter.value == wanted.raw
 
+    @pytest.mark.parametrize("size", [1, 200])
+    def test_they_agree_on_how_many_bad_elements_are_too_many(self, size: int) -> None:
+        good, junk = json.dumps(documents(0)[0]).encode(), b'"' + b"x" * size + b'"'
+        for amount in (19, 20, 21, 40, 2_000, 10_001):
+            value = b"[" + b",".join([good, *[junk] * amount]) + b"]"
+            expected, found = expectations(value), prepared(value)
+            assert len(expected) == len(found.candidates) + len(found.dead_letters)
+            for wanted, dead_letter in zip(
+                [one for one in expected if isinstance(one, Bad)], found.dead_letters, strict=True
+            ):
+                assert wanted.is_true(dead_letter.code, dead_letter.detail)
+                assert dead_letter.value == wanted.raw
+
     def test_the_same_number_makes_the_same_messages(self) -> None:
         made = documents(1)  # with dates of now
         assert messages(made, 30, 5) == messages(made, 30, 5)

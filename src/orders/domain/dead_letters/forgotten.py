@@ -1,8 +1,9 @@
 """Leaves out dead letters of orders that were forgotten."""
 
 import re
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import aclosing, suppress
+from itertools import islice
 
 import msgspec
 from msgspec import Struct
@@ -12,6 +13,8 @@ from orders.domain.ports import DeadLetterReader, Entry, Erasure
 
 _CHUNK = 500
 _CHUNK_BYTES = 4 * 1024 * 1024
+_MAX_NAMED = 10_000
+_UIDS_AT_ONCE = 1_000
 
 
 class _Named(Struct):
@@ -26,21 +29,25 @@ _UID = re.compile(rb'"order_uid"\s*:\s*("(?:[^"\\]|\\.)*")')
 def order_uids_in(dead_letter: DeadLetter) -> frozenset[str]:
     """Return the order_uids that the payload of a dead letter names, also if it is no valid JSON.
 
-    If it names none, the key is taken for one.
+    If it names none, the key is taken for one. If it names more than ``_MAX_NAMED``, none are
+    returned: whoever may write to the topic can send millions of them.
     """
     value = dead_letter.value or b""
     try:
         return frozenset({_decode(value).order_uid})
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        found = frozenset(_texts(_UID.findall(value)))
+        texts = list(islice(_texts(_UID.finditer(value)), _MAX_NAMED + 1))
+        if len(texts) > _MAX_NAMED:
+            return frozenset()
+        found = frozenset(texts)
     key = dead_letter.message.key
     return found or (frozenset({key.decode(errors="replace")}) if key else frozenset())
 
 
-def _texts(literals: Sequence[bytes]) -> Iterator[str]:
+def _texts(literals: Iterable[re.Match[bytes]]) -> Iterator[str]:
     for literal in literals:
         with suppress(msgspec.DecodeError, UnicodeDecodeError):
-            yield _decode_text(literal)
+            yield _decode_text(literal[1])
 
 
 async def without_forgotten(
@@ -54,7 +61,10 @@ async def without_forgotten(
         Unavailable: the store is down.
     """
     named = [order_uids_in(dead_letter) for dead_letter in dead_letters]
-    forgotten = await erasure.forgotten_among(frozenset().union(*named))
+    uids = iter(frozenset().union(*named))
+    forgotten: set[str] = set()
+    while some := list(islice(uids, _UIDS_AT_ONCE)):  # each query has a bounded time
+        forgotten |= await erasure.forgotten_among(some)
     return [
         dead_letter
         for dead_letter, uids in zip(dead_letters, named, strict=True)

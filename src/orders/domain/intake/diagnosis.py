@@ -75,10 +75,10 @@ def read_leniently(raw: bytes) -> Order | None:
         return None
 
 
-def diagnose(raw: bytes) -> Order | tuple[Fault, ...]:
-    """Return the order in ``raw``, which is JSON in UTF-8, or its faults.
+def diagnose(raw: bytes, most: int = MAX_FAULTS) -> Order | tuple[Fault, ...]:
+    """Return the order in ``raw``, which is JSON in UTF-8, or its faults: ``most`` at most.
 
-    There is at least one fault, and at most ``MAX_FAULTS`` are returned.
+    There is at least one fault.
     """
     if order := read_leniently(raw):
         return order
@@ -86,7 +86,7 @@ def diagnose(raw: bytes) -> Order | tuple[Fault, ...]:
         return (Fault((), "must not be nested so deep"),)
     # json accepts what msgspec refuses: lone surrogates and any number.
     value = _renamed(json.loads(raw, parse_int=_int))
-    faults = tuple(islice(_object_faults(value, _ORDER, ()), MAX_FAULTS))
+    faults = tuple(islice(_object_faults(value, _ORDER, ()), most))
     # Without a fault, the decoder has refused something in an unknown field.
     order = None if faults else _convert(_only_ours(_completed(value), _ORDER))
     return order or faults or (Fault((), "must be an order"),)

@@ -24,13 +24,27 @@ _NEXT_KEY = re.compile(_KEY)
 # All scalar members of an object but the last in one match: that is most of a document.
 _FLAT_MEMBERS = re.compile(rb"(?:(?:" + _SCALAR + rb")" + _WS + rb"," + _WS + _KEY + rb")*+")
 
+SCANNED_VALUES = 10_000
+BYTES_OF_VALUE = 8
+"""Fewer than a value of an order has, on average and with its name."""
+
 _ARRAY, _OBJECT, _COMMA = b"[", b"{", b","
 _CLOSERS = {_ARRAY: b"]", _OBJECT: b"}"}
 
 
-_STRINGS = re.compile(_STRING)
-_SEPARATORS = (b",", b"[", b"{")
-_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_SEPARATORS = b",[{"
+
+
+def _all_but(characters: bytes) -> bytes:
+    """Return the pattern of a text without these characters, other than in strings."""
+    return rb'(?:[^"' + re.escape(characters) + rb"]++|" + _STRING + rb'|")'
+
+
+_NO_BRACKETS = re.compile(_all_but(b"[]{}") + rb"++")
+_TO_NEXT = {
+    separators: re.compile(_all_but(separators) + rb"*+[" + re.escape(separators) + rb"]")
+    for separators in (_SEPARATORS, _COMMA)
+}
 
 
 class MalformedError(ValueError):
@@ -39,6 +53,14 @@ class MalformedError(ValueError):
     def __init__(self, position: int) -> None:
         super().__init__(f"not JSON (byte {position})")
         self.position = position
+
+
+class TooManyValuesError(ValueError):
+    """The text has more than ``most`` values, each of which would take about a microsecond."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"more than {most} values")
+        self.most = most
 
 
 class Scan(Struct, frozen=True):
@@ -52,23 +74,27 @@ class Scan(Struct, frozen=True):
     spans: list[tuple[int, int]]
 
 
-def has_more_values(data: bytes, most: int) -> bool:
+def has_more_values(data: bytes, most: int, separators: bytes = _SEPARATORS) -> bool:
     """Whether ``data`` has more than ``most`` values, where each comma and bracket counts as one.
 
-    This takes milliseconds, whatever ``data`` is.
+    This takes a fraction of a second and no memory, whatever ``data`` is.
     """
-    if _count(data) <= most:
+    if sum([data.count(separator) for separator in separators]) <= most:
         return False
-    return _count(_STRINGS.sub(b"", data)) > most
-
-
-def _count(data: bytes) -> int:
-    return sum(data.count(separator) for separator in _SEPARATORS)
+    if b'"' not in data:
+        return True
+    to_next, at = _TO_NEXT[separators], 0
+    for _ in range(most + 1):
+        found = to_next.match(data, at)
+        if found is None:
+            return False
+        at = found.end()
+    return True
 
 
 def depth(data: bytes) -> int:
     """Return the nesting depth of ``data``, which is JSON."""
-    brackets = _STRINGS.sub(b"", data).translate(None, _NO_BRACKETS)
+    brackets = _NO_BRACKETS.sub(b"", data)
     return max(accumulate(1 if bracket in b"[{" else -1 for bracket in brackets), default=0)
 
 
@@ -77,7 +103,12 @@ def scan(data: bytes) -> Scan:
 
     Raises:
         MalformedError: ``data`` is not JSON.
+        TooManyValuesError: it has more commas than ``SCANNED_VALUES``, and than one in
+            ``BYTES_OF_VALUE``.
     """
+    most = max(SCANNED_VALUES, len(data) // BYTES_OF_VALUE)
+    if has_more_values(data, most, _COMMA):
+        raise TooManyValuesError(most)
     walk = _Walk(data)
     start, end = walk.to_the_end()
     kind = data[start : start + 1]

@@ -6,7 +6,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-ErrorCode = Literal["undecodable", "invalid", "conflict", "rejected", "empty"]
+ErrorCode = Literal["undecodable", "invalid", "excessive", "conflict", "rejected", "empty"]
 
 Headers = tuple[tuple[str, bytes], ...]
 
@@ -106,10 +106,10 @@ class DeadLetter(Struct, frozen=True):
         """The payload of a message that is read in the same way as this dead letter was.
 
         An element that is itself an array or null would be read differently on its own, so it is
-        wrapped in an array. This never applies to a whole message: arrays are split into elements,
-        and a lone null is ``empty``.
+        wrapped in an array. This never applies to a whole message: the elements of an array are
+        refused one by one, or all of it is ``excessive``, and a lone null is ``empty``.
         """
         value = self.value
-        if value is None or self.code in ("undecodable", "empty"):
+        if value is None or self.code in ("undecodable", "excessive", "empty"):
             return value
         return b"[" + value + b"]" if value.lstrip(b" \t\n\r")[:1] in (b"[", b"n") else value

@@ -5,9 +5,8 @@ refuses takes the tolerant path: each element by itself, with all of its faults.
 accepts absent or null texts, and the old name of ``oof_shard``.
 """
 
-import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC
 from typing import Literal
 
@@ -15,14 +14,32 @@ import msgspec
 from msgspec import Struct
 
 from orders.domain.intake.diagnosis import MAX_DEPTH, diagnose, read_leniently
+from orders.domain.intake.diagnosis import MAX_FAULTS as MAX_FAULTS_OF_ONE
 from orders.domain.intake.faults import Fault
-from orders.domain.intake.json_scan import MalformedError, depth, has_more_values, scan
+from orders.domain.intake.json_scan import (
+    MalformedError,
+    TooManyValuesError,
+    depth,
+    has_more_values,
+    scan,
+)
 from orders.domain.order.document import in_utc
 from orders.domain.order.model import Order
 
 MAX_VALUES = 1_000_000
 """The most values in a message that has faults: arrays of orders of 10 MB have fewer. Without this
 bound, a message of many tiny values would take minutes to diagnose, and gigabytes of memory."""
+
+MIN_ORDER_BYTES = 128
+"""Less than the shortest order has."""
+MAX_REFUSED = 10_000
+"""The most elements of an array that are refused one by one, each a dead letter; in one with fewer
+than ``MIN_ORDER_BYTES`` for each, ``MAX_REFUSED_SMALL``. So a message of some kilobytes that
+decompresses to an array of junk does not become hundreds of thousands of dead letters
+(docs/adr/0038-junk-is-one-dead-letter.md)."""
+MAX_REFUSED_SMALL = 20
+MAX_FAULTS = 100_000
+"""Faults of an array after which only the first fault of each element is looked for."""
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _JSON_BLANKS = b" \t\n\r"
@@ -38,8 +55,9 @@ _SCALAR_NAMES = {b'"': "str", b"t": "bool", b"f": "bool"}
 _decode: Callable[[bytes], Order | list[Order]] = msgspec.json.Decoder(Order | list[Order]).decode
 
 _decode_elements = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_decode_whole = msgspec.json.Decoder(msgspec.Raw).decode
 
-ReadingCode = Literal["undecodable", "invalid", "empty"]
+ReadingCode = Literal["undecodable", "invalid", "excessive", "empty"]
 
 
 class Accepted(Struct, frozen=True, gc=False):
@@ -52,7 +70,8 @@ class Accepted(Struct, frozen=True, gc=False):
 class Refused(Struct, frozen=True):
     """An element that is not a valid order: its original bytes and its faults.
 
-    It is the whole message if that is not an array or cannot be split into elements.
+    It is the whole message if that is not an array, cannot be split into elements, or is
+    ``excessive``.
     """
 
     index: int
@@ -69,10 +88,14 @@ class Reading(Struct, frozen=True, gc=False):
     is_array: bool = False
 
 
-def read(value: bytes | None, enough: float = math.inf) -> Reading:
+def read(
+    value: bytes | None, enough: int | None = None, of_one: int = MAX_FAULTS_OF_ONE
+) -> Reading:
     """Read a message with an order or an array of orders. Never raises because of ``value``.
 
-    After ``enough`` faults the rest of an array is not read: for callers that take all or nothing.
+    An array with too many refused elements is refused as a whole, unless ``enough`` is given: then
+    the rest of it is not read after so many faults. That is for callers that take all or nothing.
+    ``of_one`` is the most faults of one element.
     """
     if value is None:
         return _whole(b"", "empty", "must not be a tombstone")
@@ -84,7 +107,7 @@ def read(value: bytes | None, enough: float = math.inf) -> Reading:
     except UnicodeDecodeError as error:
         at = error.start + len(value) - len(text)
         return _whole(value, "undecodable", f"must be UTF-8 (byte {at})")
-    return _read_typed(text) or _read_tolerantly(value, text, enough)
+    return _read_typed(text) or _read_tolerantly(value, text, enough, of_one)
 
 
 def elements(value: bytes) -> list[bytes]:
@@ -93,7 +116,7 @@ def elements(value: bytes) -> list[bytes]:
     If the message is not an array, this is the message itself.
     """
     kind, parts = _split(value.removeprefix(_BYTE_ORDER_MARK))
-    return parts if kind == b"[" else [value]
+    return list(parts) if kind == b"[" else [value]
 
 
 def _read_typed(text: bytes) -> Reading | None:
@@ -137,50 +160,79 @@ def _may_lack_a_colon(text: bytes, orders: list[Order]) -> bool:
     return False
 
 
-def _read_tolerantly(value: bytes, text: bytes, enough: float = math.inf) -> Reading:
+def refused_as_one(value: bytes, rule: str) -> Reading:
+    """Return the reading of a message whose elements are too many to be refused one by one."""
+    return _whole(value, "excessive", rule)
+
+
+def _read_tolerantly(
+    value: bytes, text: bytes, enough: int | None = None, of_one: int = MAX_FAULTS_OF_ONE
+) -> Reading:
     if has_more_values(text, MAX_VALUES):
-        return _whole(value, "invalid", f"must not have more than {MAX_VALUES:,} values")
+        return refused_as_one(value, f"must not have more than {MAX_VALUES:,} values")
     if text.lstrip(_JSON_BLANKS).startswith(b"{") and (order := read_leniently(text)):
         return Reading((Accepted(0, order),))
     try:
         kind, parts = _split(text)
+    except TooManyValuesError as error:
+        return refused_as_one(value, f"must not have more than {error.most:,} values")
     except MalformedError as error:
         at = error.position + len(value) - len(text)
         return _whole(value, "undecodable", f"must be JSON (byte {at})")
+    if kind == b"[":
+        return _read_elements(value, parts, enough, of_one)
+    return _read_one(value, kind, next(parts), of_one)
+
+
+def _read_one(value: bytes, kind: bytes, text: bytes, of_one: int) -> Reading:
     if kind == b"n":
         return _whole(value, "empty", "must not be null")
-    if kind not in (b"[", b"{"):
+    if kind != b"{":
         got = _SCALAR_NAMES.get(kind, "number")
         return _whole(value, "invalid", f"expected object or array, got {got}")
-    is_array = kind == b"["
+    verdict = diagnose(text, of_one)
+    if isinstance(verdict, Order):
+        return Reading((Accepted(0, verdict),))
+    return Reading((), (Refused(0, value, "invalid", verdict),))
+
+
+def _read_elements(
+    value: bytes, parts: Iterator[bytes], enough: int | None, of_one: int
+) -> Reading:
+    most = min(max(MAX_REFUSED_SMALL, len(value) // MIN_ORDER_BYTES), MAX_REFUSED)
     accepted: list[Accepted] = []
     refused: list[Refused] = []
+    number_of_faults = 0
     for index, raw in enumerate(parts):
-        verdict = diagnose(raw)
+        verdict = diagnose(raw, min(of_one, max(1, MAX_FAULTS - number_of_faults)))
         if isinstance(verdict, Order):
             accepted.append(Accepted(index, verdict))
-        elif is_array:
-            faults = tuple(fault.under(index) for fault in verdict)
-            refused.append(Refused(index, raw, "invalid", faults))
-            enough -= len(faults)
-            if enough <= 0:
-                break
-        else:
-            refused.append(Refused(index, value, "invalid", verdict))
-    return Reading(tuple(accepted), tuple(refused), is_array)
+            continue
+        faults = tuple([fault.under(index) for fault in verdict])
+        refused.append(Refused(index, raw, "invalid", faults))
+        number_of_faults += len(faults)
+        if enough is None and len(refused) > most:
+            return refused_as_one(value, f"must not have more than {most:,} invalid elements")
+        if enough is not None and number_of_faults >= enough:
+            break
+    return Reading(tuple(accepted), tuple(refused), is_array=True)
 
 
-def _split(text: bytes) -> tuple[bytes, list[bytes]]:
+def _split(text: bytes) -> tuple[bytes, Iterator[bytes]]:
     """Return the first byte of the top-level value, and its elements or the value itself.
 
     Raises:
         MalformedError: ``text`` is not JSON.
+        TooManyValuesError: it would take too long to tell.
     """
     try:
-        return b"[", [bytes(raw) for raw in _decode_elements(text)]
+        if text.lstrip(_JSON_BLANKS).startswith(b"["):
+            return b"[", map(bytes, _decode_elements(text))
+        whole = bytes(_decode_whole(text))
+        return whole[:1], iter((whole,))
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         found = scan(text)  # slower, but accepts all JSON
-        return found.kind, [text[start:end] for start, end in found.spans]
+        return found.kind, (text[start:end] for start, end in found.spans)
 
 
 def _utc(order: Order) -> Order:

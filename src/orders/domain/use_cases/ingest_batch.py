@@ -18,7 +18,7 @@ from orders.domain.dead_letters.headers import failures_before
 from orders.domain.errors import Unavailable
 from orders.domain.intake.faults import Fault
 from orders.domain.intake.messages import DeadLetter, ErrorCode, Message, Origin
-from orders.domain.intake.reading import elements, read
+from orders.domain.intake.reading import Reading, elements, read, refused_as_one
 from orders.domain.order.document import encode
 from orders.domain.order.model import Order
 from orders.domain.ports import Cache, DeadLetters, Erasure, OrderRepository
@@ -26,8 +26,15 @@ from orders.domain.ports import Cache, DeadLetters, Erasure, OrderRepository
 DETAIL_MAX_LENGTH = 1000
 """The longest detail of a dead letter, in characters."""
 
+DETAIL_MAX_FAULTS = 64
+"""Faults that are looked for in an order: more than fit into the detail of its dead letter."""
+
 DEAD_LETTER_CHUNK = 1_000
-"""Dead letters per ``put``, whose time is limited; a message may have half a million of them."""
+"""Dead letters per ``put``, whose time is limited; a batch may have tens of thousands of them."""
+
+MAX_REPEATED_BYTES = 64 * 1024 * 1024
+"""The most bytes that keys and headers of the dead letters of one array may have, if all of its
+elements become dead letters: each has the key and all headers of the message."""
 
 
 class Candidate(Struct, frozen=True, gc=False):
@@ -93,7 +100,10 @@ class IngestBatch:
         candidates: list[Candidate] = []
         dead_letters: list[DeadLetter] = []
         for message in messages:
-            reading = read(message.value)
+            reading = read(message.value, of_one=DETAIL_MAX_FAULTS)
+            if reading.is_array and _repeated_bytes(message, reading) > MAX_REPEATED_BYTES:
+                rule = "must not have so many elements with headers and a key of this size"
+                reading = refused_as_one(message.value or b"", rule)
             candidates += [
                 Candidate(accepted.order, message, accepted.index, reading.is_array)
                 for accepted in reading.accepted
@@ -202,6 +212,13 @@ class IngestBatch:
     ) -> DeadLetter:
         attempt = failures_before(message.headers) + 1
         return DeadLetter(message, index, value, code, detail, self._now(), attempt)
+
+
+def _repeated_bytes(message: Message, array: Reading) -> int:
+    """Return how many bytes of key and headers the dead letters of all elements would have."""
+    headers = sum([len(name) + len(content) for name, content in message.headers])
+    size = len(message.key or b"") + headers
+    return size * (len(array.accepted) + len(array.refused))
 
 
 def _chunks(dead_letters: Sequence[DeadLetter]) -> Iterator[Sequence[DeadLetter]]:

@@ -1,6 +1,7 @@
 """Which orders a dead letter names, and that those of forgotten ones are left out."""
 
 import json
+from collections.abc import Collection
 
 import pytest
 
@@ -49,6 +50,29 @@ async def test_only_those_whose_orders_are_all_forgotten_are_left_out() -> None:
     gone = [named(b'{"order_uid":"a"}'), named(b'[{"order_uid":"a"},{"order_uid":"b"}]')]
     kept = [named(b'[{"order_uid":"a"},{"order_uid":"c"}]'), named(b"?"), named(b"{}", b"c")]
     assert await without_forgotten([*gone, *kept], erasure) == kept
+
+
+async def test_very_many_names_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forgotten, "_MAX_NAMED", 2)
+    assert order_uids_in(named(b'[{"order_uid":"a"},{"order_uid":"b"}]')) == {"a", "b"}
+    assert order_uids_in(named(b'[{"order_uid":"a"},{"order_uid":"b"},{"order_uid":"c"}]')) == set()
+    assert order_uids_in(named(b'[{"order_uid":"a"}' + b',{"order_uid":"a"}' * 2 + b"]")) == set()
+
+
+async def test_few_orders_are_asked_for_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forgotten, "_UIDS_AT_ONCE", 2)
+    asked: list[int] = []
+
+    class Counting(MemoryErasure):
+        async def forgotten_among(self, order_uids: Collection[str]) -> frozenset[str]:
+            asked.append(len(order_uids))
+            return await super().forgotten_among(order_uids)
+
+    erasure = Counting(MemoryOrderRepository())
+    await erasure.forget(["0", "4"])
+    all_named = [named(b'{"order_uid":"%d"}' % n) for n in range(5)]
+    assert await without_forgotten(all_named, erasure) == all_named[1:4]
+    assert sorted(asked) == [1, 2, 2]
 
 
 async def test_a_reader_without_them(monkeypatch: pytest.MonkeyPatch) -> None:

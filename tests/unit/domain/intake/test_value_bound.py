@@ -5,7 +5,7 @@ import json
 import pytest
 
 from orders.domain.intake import reading
-from orders.domain.intake.json_scan import has_more_values
+from orders.domain.intake.json_scan import BYTES_OF_VALUE, SCANNED_VALUES, has_more_values
 from orders.domain.intake.reading import MAX_VALUES, read
 from tests.unit.domain.order.reference import REFERENCE
 
@@ -14,10 +14,31 @@ from tests.unit.domain.order.reference import REFERENCE
 def test_very_many_values_are_one_fault(items: str) -> None:
     text = '{"order_uid": "x", "items": [' + ",".join([items] * (MAX_VALUES + 1)) + "]}"
     [refused] = read(text.encode()).refused
-    assert refused.code == "invalid"
+    assert refused.code == "excessive"
     assert [str(fault) for fault in refused.faults] == [
         "$: must not have more than 1,000,000 values"
     ]
+
+
+@pytest.mark.parametrize("junk", [b'"\\ud800"', b"[" * 2_000 + b"]" * 2_000, b"x"])
+def test_what_has_to_be_scanned_may_have_fewer(junk: bytes) -> None:
+    """Each of its values takes a microsecond."""
+    value = b"[" + b",".join([junk, *[b"1"] * 300_000]) + b"]"
+    [refused] = read(value).refused
+    assert (refused.code, refused.raw) == ("excessive", value)
+    most = len(value) // BYTES_OF_VALUE
+    assert [str(fault) for fault in refused.faults] == [
+        f"$: must not have more than {most:,} values"
+    ]
+
+
+def test_an_order_that_has_to_be_scanned_has_not_so_many() -> None:
+    dense = REFERENCE | {"entry": "\ud800", "unknown": [1] * (SCANNED_VALUES - 200)}
+    [refused] = read(json.dumps(dense).encode()).refused
+    assert (refused.code, len(refused.faults)) == ("invalid", 1)
+    many = [REFERENCE] * 5_000
+    found = read(json.dumps([*many, REFERENCE | {"entry": "\ud800"}]).encode())
+    assert (len(found.accepted), len(found.refused)) == (5_000, 1)
 
 
 def test_commas_and_brackets_in_texts_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -253,7 +253,7 @@ class TestBadMessages:
             setting.repository, setting.dead_letters, setting.cache, 3, erasure=setting.erasure
         )
         amount = 2 * DEAD_LETTER_CHUNK + 1
-        report = await setting.take([1] * amount, document("good"))
+        report = await setting.take([{"a": "x" * 128}] * amount, document("good"))
         assert report.dead == {"invalid": amount}
         assert [dead_letter.index for dead_letter in setting.recorded] == list(range(amount))
 

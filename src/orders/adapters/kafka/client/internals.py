@@ -74,6 +74,8 @@ kafka.sasl.scram.log = logging.getLogger(kafka.sasl.scram.__name__)
 
 _CLOSED = re.compile("reset|disconnected|broken pipe|ECONNRESET|EPIPE", re.IGNORECASE)
 
+_Read = Callable[[TopicPartition, MemoryRecords, int], Any]
+
 _READS = BrokerConnection.DEFAULT_CONFIG["sock_chunk_buffer_count"]
 
 
@@ -352,9 +354,21 @@ class ExtendedConsumer(KafkaConsumer):  # type: ignore[misc]
         """Have the topics asked for by the next poll; the future of that."""
         return self._client.cluster.request_update()
 
-    def read_with(self, read: Callable[[TopicPartition, MemoryRecords], Any]) -> None:
-        """Have fetches unpacked by ``read``."""
-        self._fetcher._unpack_message_set = read  # noqa: SLF001
+    def read_with(self, new_read: Callable[[], _Read]) -> None:
+        """Have the fetches of each poll unpacked by what ``new_read`` then returns.
+
+        That also gets the offset to start from. What it does not return is fetched again.
+        """
+        self._new_read, self._read = new_read, new_read()
+        self._fetcher._unpack_message_set = self._unpack  # noqa: SLF001
+
+    def poll(self, *arguments: Any, **options: Any) -> Any:
+        """As the base, with a new reader."""
+        self._read = self._new_read()
+        return super().poll(*arguments, **options)
+
+    def _unpack(self, partition: TopicPartition, fetched: MemoryRecords) -> Any:
+        return self._read(partition, fetched, self._subscription.assignment[partition].position)
 
     def wrap_fetcher(
         self,

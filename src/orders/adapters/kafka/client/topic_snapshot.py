@@ -14,7 +14,7 @@ from kafka.structs import TopicPartition
 from orders.adapters.kafka.client.failures import reason_of
 from orders.adapters.kafka.client.internals import ExtendedConsumer
 from orders.adapters.kafka.client.settings import KafkaSettings, client_options
-from orders.adapters.kafka.wire.record_batches import Record, read_records
+from orders.adapters.kafka.wire.record_batches import Record, reader_of_poll
 from orders.domain.errors import Unavailable
 
 T = TypeVar("T")
@@ -139,7 +139,7 @@ def _offset_ranges(consumer: KafkaConsumer, topic: str) -> dict[int, OffsetRange
 def _new_consumer(settings: KafkaSettings) -> KafkaConsumer:
     consumer = ExtendedConsumer(**(client_options(settings) | _OPTIONS))
     # As in the consumer of orders: the client's own reader fails on some valid records.
-    consumer.read_with(read_records)
+    consumer.read_with(reader_of_poll)
     return consumer
 
 

@@ -15,7 +15,7 @@ from kafka.errors import (
 from kafka.structs import TopicPartition
 
 from orders.adapters.kafka.client.internals import ExtendedConsumer
-from orders.adapters.kafka.wire.record_batches import UnreadableBatch, read_records
+from orders.adapters.kafka.wire.record_batches import UnreadableBatch, reader_of_poll
 
 OnJump = Callable[[TopicPartition, int, int], None]
 """Called with a position that the log does not hold, and the one where reading resumes."""
@@ -41,7 +41,7 @@ def read_fetches(consumer: ExtendedConsumer, on_jump: OnJump) -> None:
         if position is not None and resumed is not None:
             on_jump(partition, position, resumed)
 
-    consumer.read_with(read_records)
+    consumer.read_with(reader_of_poll)
     consumer.wrap_fetcher(parse, reset)
 
 

@@ -3,9 +3,14 @@
 Replaces the client's own reader, which does not verify checksums, returns control records as
 messages, fails on header names that are not UTF-8, and decompresses without a bound, or with one
 that real batches exceed.
+
+A fetch of some kilobytes can unpack to gigabytes, and a megabyte of unpacked records can take a
+hundred as objects. So the fetches of a poll are read up to a bound, and the next fetch begins where
+that ended, also in the midst of a batch.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 from kafka.record.default_records import DefaultRecordBatch
@@ -17,6 +22,13 @@ from orders.adapters.kafka.client.internals import packed_records, record_count,
 from orders.adapters.kafka.wire.codecs import UnpackError, unpack
 from orders.domain.errors import OrdersError
 from orders.domain.intake.messages import Headers
+
+READ_BYTES = 16 * 1024 * 1024
+"""Unpacked bytes after which no further batch is read in a poll."""
+READ_OBJECTS = 50_000
+"""Records and headers after which no further record is read in a poll."""
+MAX_HEADERS = 10_000
+"""A record with more headers is read as one without any."""
 
 _CODEC_MASK = 0x07
 _LOG_APPEND_TIME = 0x08
@@ -67,17 +79,35 @@ class Record(NamedTuple):
     is_message: bool = True
 
 
-def read_records(partition: TopicPartition, fetched: MemoryRecords) -> Iterator[Record]:
-    """Read all records of a fetch of one partition, oldest first.
+class Allowance:
+    """What may still be read in a poll, of whatever partitions."""
 
-    If a batch other than the first cannot be decoded, the records end in front of it, and the next
-    fetch starts with it.
+    def __init__(self) -> None:
+        self.bytes = READ_BYTES
+        self.objects = READ_OBJECTS
+
+    def __bool__(self) -> bool:
+        return self.bytes > 0 and self.objects > 0
+
+
+def reader_of_poll() -> Callable[[TopicPartition, MemoryRecords, int], Iterator[Record]]:
+    """Return ``read_records`` with a new allowance."""
+    return partial(read_records, left=Allowance())
+
+
+def read_records(
+    partition: TopicPartition, fetched: MemoryRecords, start: int, *, left: Allowance
+) -> Iterator[Record]:
+    """Read the records of a fetch of one partition, oldest first, from offset ``start`` on.
+
+    They end where nothing is ``left``, and in front of a batch other than the first that cannot be
+    decoded. The next fetch starts there.
 
     Raises:
         UnreadableBatch: the first batch cannot be decoded.
     """
     is_first = True
-    while True:
+    while left:
         offset = following = None
         try:
             batch = fetched.next_batch()
@@ -86,7 +116,7 @@ def read_records(partition: TopicPartition, fetched: MemoryRecords) -> Iterator[
             if isinstance(batch, DefaultRecordBatch):
                 offset = batch.base_offset
                 following = offset + max(0, batch.last_offset_delta) + 1
-            records = _records(batch)
+            records = _records(batch, start, left)
         except Exception as error:  # any byte may be wrong, and each decoder fails in its own way
             skip_rest(fetched)
             if not is_first:
@@ -96,24 +126,34 @@ def read_records(partition: TopicPartition, fetched: MemoryRecords) -> Iterator[
             raise UnreadableBatch(*place, reason, following) from error
         yield from records
         is_first = False
+    skip_rest(fetched)
 
 
-def _records(batch: DefaultRecordBatch | LegacyRecordBatch) -> list[Record]:
+def _records(
+    batch: DefaultRecordBatch | LegacyRecordBatch, start: int, left: Allowance
+) -> list[Record]:
     if isinstance(batch, LegacyRecordBatch):
         raise UnpackError("its format is older than version 2")
     if not batch.validate_crc():
         raise UnpackError("its checksum is wrong")
-    attributes = batch.attributes
-    unpacked = unpack(attributes & _CODEC_MASK, packed_records(batch))
-    records = list(_read(batch, unpacked, attributes))
+    unpacked = unpack(batch.attributes & _CODEC_MASK, packed_records(batch))
+    records = list(_read(batch, unpacked, start, left))
+    left.bytes -= len(unpacked)
     last = batch.base_offset + batch.last_offset_delta
-    if not records or records[-1].offset < last:
+    if left.objects > 0 and (not records or records[-1].offset < last):
         records.append(Record(last, batch.max_timestamp, None, None, (), is_message=False))
     return records
 
 
-def _read(batch: DefaultRecordBatch, buffer: bytes, attributes: int) -> Iterator[Record]:
-    """Read the records of a decompressed batch; IndexError or ValueError if it is corrupt."""
+def _read(
+    batch: DefaultRecordBatch, buffer: bytes, start: int, left: Allowance
+) -> Iterator[Record]:
+    """Read the records of a decompressed batch; IndexError or ValueError if it is corrupt.
+
+    Those before the offset ``start`` are left out, and those beyond what is ``left``.
+    """
+    attributes, objects = batch.attributes, left.objects
+    first = start - batch.base_offset
     base_offset, base_timestamp = batch.base_offset, batch.first_timestamp
     fixed_timestamp = batch.max_timestamp if attributes & _LOG_APPEND_TIME else None
     is_message = not attributes & _CONTROL
@@ -123,10 +163,15 @@ def _read(batch: DefaultRecordBatch, buffer: bytes, attributes: int) -> Iterator
         end = at + length
         timestamp_delta, at = _varint(buffer, at + 1)  # after one byte of attributes, unused
         offset_delta, at = _varint(buffer, at)
+        if offset_delta < first and end >= at:
+            at = end
+            continue
         key, at = _bytes(buffer, at)
         value, at = _bytes(buffer, at)
         header_count, at = _varint(buffer, at)
         headers = []
+        if header_count > MAX_HEADERS and end >= at:
+            at, header_count = end, 0
         for _ in range(header_count):
             name, at = _bytes(buffer, at)
             content, at = _bytes(buffer, at)
@@ -141,6 +186,11 @@ def _read(batch: DefaultRecordBatch, buffer: bytes, attributes: int) -> Iterator
             tuple(headers),
             is_message,
         )
+        objects -= 1 + header_count
+        if objects <= 0:
+            left.objects = 0
+            return
+    left.objects = objects
     if at != len(buffer):
         raise ValueError("bytes are left over after the last record")
 

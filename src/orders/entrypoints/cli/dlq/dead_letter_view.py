@@ -128,7 +128,7 @@ def _payload_lines(shown: ShownDeadLetter, *, unmask: bool) -> list[str]:
 
 
 def _masked_or_none(shown: ShownDeadLetter) -> Any:
-    if shown.code_now in ("undecodable", "empty"):
+    if shown.code_now in ("undecodable", "excessive", "empty"):
         return None
     try:
         return masked(shown.dead_letter.value or b"")

@@ -6,6 +6,11 @@ from typing import Any
 import msgspec
 
 from orders.config import Settings
+from orders.domain.intake.reading import (
+    MAX_REFUSED,
+    MAX_REFUSED_SMALL,
+    MIN_ORDER_BYTES,
+)
 from orders.entrypoints.http.docs.asyncapi.examples import examples
 from orders.entrypoints.http.docs.asyncapi.headers import (
     REQUEST_ID,
@@ -139,6 +144,10 @@ def _messages(settings: Settings) -> dict[str, Any]:
             "title": "Several orders",
             "summary": "Each element is stored or becomes a dead letter by itself; an empty array "
             "is ignored.",
+            "description": f"An array with more than {MAX_REFUSED_SMALL} invalid elements becomes "
+            "one dead letter as a whole (`excessive`), and none of its elements is stored, if they "
+            f"are also more than one for each {MIN_ORDER_BYTES} bytes of the message, or more than "
+            f"{MAX_REFUSED:,}.",
             "contentType": _JSON,
             "headers": ref("MessageHeaders"),
             "payload": array_of("NewOrder"),
@@ -157,7 +166,7 @@ def _messages(settings: Settings) -> dict[str, Any]:
         },
         _DEAD_LETTER: {
             "title": "A dead letter",
-            "summary": "An undecodable message as a whole, or a single element of an array: the "
+            "summary": "A message as a whole, or a single element of an array: the "
             "original bytes, key, timestamp and headers, then the headers with the reason.",
             "contentType": "application/octet-stream",
             "correlationId": _CORRELATION,

@@ -7,6 +7,7 @@ import msgspec
 
 from orders.domain.dead_letters.headers import headers_of
 from orders.domain.intake.messages import DeadLetter, ErrorCode, Message, Origin
+from orders.domain.intake.reading import MAX_REFUSED_SMALL
 from orders.entrypoints.http.docs.asyncapi.headers import REQUEST_ID as REQUEST_ID_HEADER
 from orders.entrypoints.http.docs.openapi.examples import ORDER_JSON, REQUEST_ID
 
@@ -33,6 +34,11 @@ SENT = (
         "$[0].payment.amount: expected int, got str",
     ),
     Sent(b'{"order_uid": "b563feb7b2b84b6test"', "undecodable", "$: must be JSON (byte 35)"),
+    Sent(
+        msgspec.json.encode([1] * (MAX_REFUSED_SMALL + 1)),
+        "excessive",
+        f"$: must not have more than {MAX_REFUSED_SMALL} invalid elements",
+    ),
     Sent(
         msgspec.json.encode(_changed(entry="another")),
         "conflict",
@@ -69,4 +75,4 @@ def _payload(sent: Sent) -> Any:
         document = msgspec.json.decode(sent.value)
     except msgspec.DecodeError:
         return sent.value.decode()
-    return document[0] if isinstance(document, list) else document
+    return document[0] if sent.code == "invalid" else document

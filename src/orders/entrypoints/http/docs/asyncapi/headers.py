@@ -59,7 +59,8 @@ class DeadLetterHeaders(Struct, frozen=True):
     code: Annotated[
         ErrorCode,
         Meta(
-            description="undecodable: not JSON in UTF-8; invalid: breaks rules; conflict: another "
+            description="undecodable: not JSON in UTF-8; invalid: breaks rules; excessive: has "
+            "too many invalid elements or values to be judged one by one; conflict: another "
             "order with this order_uid is stored; rejected: the database refuses it; empty: it "
             "has no content."
         ),
@@ -81,7 +82,7 @@ class DeadLetterHeaders(Struct, frozen=True):
         name=names.SOURCE_OFFSET
     )
     source_index: Annotated[
-        _Number, Meta(description="Index in its array; 0 if it is not an array.")
+        _Number, Meta(description="Index in its array; 0 if it is the message as a whole.")
     ] = field(name=names.SOURCE_INDEX)
     source_timestamp: Annotated[
         str,
