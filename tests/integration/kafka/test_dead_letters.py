@@ -13,6 +13,7 @@ from orders.adapters.kafka.client.producer import KafkaProducerClient
 from orders.adapters.kafka.client.settings import KafkaSettings
 from orders.adapters.kafka.dead_letter_reader import KafkaDeadLetterReader
 from orders.adapters.kafka.dead_letters import KafkaDeadLetters
+from orders.adapters.memory.replay_journal import MemoryJournalStore, MemoryReplayJournal
 from orders.domain.dead_letters.index import index_dead_letters
 from orders.domain.errors import Unavailable
 from orders.domain.intake.messages import DeadLetter, Message, Origin
@@ -200,7 +201,8 @@ async def test_copies_in_a_topic_that_sets_its_own_time_are_one_dead_letter(
     try:
         for _ in range(2):
             await KafkaDeadLetters(client, kafka_settings).put([dead_letter()])
-        index = await index_dead_letters(KafkaDeadLetterReader(kafka_settings))
+        journal = MemoryReplayJournal(MemoryJournalStore())
+        index = await index_dead_letters(KafkaDeadLetterReader(kafka_settings), journal)
     finally:
         await client.close()
     [summary] = index.dead_letters.values()

@@ -9,6 +9,8 @@ import re
 from datetime import datetime
 from typing import get_args
 
+from msgspec.structs import replace
+
 from orders.domain.intake.messages import (
     MAX_ATTEMPT,
     DeadLetter,
@@ -32,7 +34,8 @@ ATTEMPT = "orders-attempt"
 """On a dead letter: the number of this failure. On a message: how often it has failed before."""
 REPLAY_OF = "orders-replay-of"
 """On a message: the root of the dead letter that was replayed. If the message fails again, its dead
-letter keeps this header, and so is the same dead letter with a higher attempt."""
+letter keeps this header, and so is the same dead letter with a higher attempt, if its content is
+that of the root: any producer can send this header."""
 
 OWN = frozenset(
     {
@@ -125,12 +128,24 @@ def failures_before(headers: Headers) -> int:
 
 
 def root_of(dead_letter: DeadLetter) -> Identity:
-    """Return the identity of the first source message, which all attempts have in common."""
+    """Return the identity of the first source message, which all attempts have in common.
+
+    Of a record as it was read, that is what its message claims; see ``DeadLetterIndex.settle``.
+    """
     root = replayed_identity(dead_letter.message.headers)
     if root is None or dead_letter.index == 0:
         return root or dead_letter.identity
     # The message as a whole was undecodable before; now single elements of it fail.
     return Identity(root.origin, dead_letter.index) if root.index == 0 else dead_letter.identity
+
+
+def as_settled(dead_letter: DeadLetter, root: Identity, attempt: int) -> DeadLetter:
+    """Return it with this attempt, and without its claim to be a replay unless ``root`` is that."""
+    message = dead_letter.message
+    if root_of(dead_letter) != root:
+        own = tuple(header for header in message.headers if header[0] != REPLAY_OF)
+        message = replace(message, headers=own)
+    return replace(dead_letter, message=message, attempt=attempt)
 
 
 def headers_of_replay(dead_letter: DeadLetter) -> Headers:

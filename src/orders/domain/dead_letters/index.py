@@ -3,13 +3,17 @@
 A root can have several records: copies, and further attempts after replays that failed again. It
 can also have several messages, since a topic that was deleted and recreated starts at offset 0
 again; these differ in their bytes or in the timestamp of the first attempt.
+
+Anybody who may write to the source topic may send the headers of a replay. So these are only a
+claim, which ``DeadLetterIndex.settle`` compares with the other records and with the journal.
 """
 
+import asyncio
 import re
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -17,7 +21,7 @@ from msgspec.structs import replace
 from orders.domain.dead_letters.headers import replayed_identity, root_of
 from orders.domain.errors import NotFound
 from orders.domain.intake.messages import DeadLetter, ErrorCode, Identity
-from orders.domain.ports import DeadLetterReader, Entry, ReplayNote
+from orders.domain.ports import DeadLetterReader, Entry, ReplayJournal, ReplayNote
 
 MAX_ATTEMPTS = 3
 """A dead letter that has failed this often is not replayed by default."""
@@ -49,15 +53,27 @@ class DeadLetterSummary(Struct, frozen=True, gc=False):
     copies: int = 1
 
 
-class DeadLetterIndex(Struct):
+class _Claim(NamedTuple):
+    """A record of a message that says of which ``root`` it is a replay; ``identity`` is its own."""
+
+    root: Identity
+    identity: Identity
+    summary: DeadLetterSummary
+
+
+class DeadLetterIndex:
     """All dead letters by root, and the number of records that were not recognized.
 
-    ``dead_letters`` has the latest attempt of each root, ``earlier`` has the others.
+    ``dead_letters`` has the latest attempt of each root, ``earlier`` has the others. Both lack
+    replays until ``settle``, which also sets ``notes``, those of the journal.
     """
 
-    dead_letters: dict[Identity, DeadLetterSummary]
-    unrecognized: int = 0
-    earlier: dict[Identity, list[DeadLetterSummary]] = {}
+    def __init__(self) -> None:
+        self.dead_letters: dict[Identity, DeadLetterSummary] = {}
+        self.earlier: dict[Identity, list[DeadLetterSummary]] = {}
+        self.notes: Mapping[Identity, ReplayNote] = {}
+        self.unrecognized = 0
+        self._claims: list[_Claim] = []
 
     def add(self, entry: Entry) -> None:
         """Add a record."""
@@ -66,6 +82,27 @@ class DeadLetterIndex(Struct):
             self.unrecognized += 1
             return
         root, summary = root_of(dead_letter), summary_of(entry.place, dead_letter)
+        if replayed_identity(dead_letter.message.headers):
+            self._claims.append(_Claim(root, dead_letter.identity, summary))
+        else:
+            self._add(root, summary)
+
+    def settle(self, notes: Mapping[Identity, ReplayNote]) -> None:
+        """Find the roots and attempts of replays, once all records are added.
+
+        A record with another content than that of its root is a dead letter of its own. If the
+        root's own record is gone, that of the earliest failure decides the content.
+        """
+        self.notes = notes
+        contents = {claim.identity: claim.summary.content for claim in self._claims}
+        self._claims.sort(key=lambda claim: (claim.summary.failed_at, claim.summary.place))
+        for root, identity, summary in self._claims:
+            known = self._contents(root) | ({contents[root]} if root in contents else set())
+            found = identity if known and summary.content not in known else root
+            self._add(found, _counted(summary, notes.get(found)))
+        self._claims.clear()
+
+    def _add(self, root: Identity, summary: DeadLetterSummary) -> None:
         known = self.dead_letters.get(root)
         if known is None:
             self.dead_letters[root] = summary
@@ -73,6 +110,10 @@ class DeadLetterIndex(Struct):
         self.dead_letters[root], *others = with_copy([known, *self.earlier.get(root, ())], summary)
         if others:
             self.earlier[root] = others
+
+    def _contents(self, root: Identity) -> set[int]:
+        latest = self.dead_letters.get(root)
+        return {one.content for one in (latest, *self.earlier.get(root, ())) if one}
 
     @property
     def hidden(self) -> int:
@@ -155,13 +196,30 @@ def state_of(dead_letter: DeadLetterSummary, note: ReplayNote | None, max_attemp
     return "waiting" if dead_letter.attempt < max_attempts else "exhausted"
 
 
+def _counted(claimed: DeadLetterSummary, note: ReplayNote | None) -> DeadLetterSummary:
+    """Give an attempt that no noted replay can have led to the number that one can have led to."""
+    most = note.attempt + 1 if note else 1
+    if claimed.attempt <= most:
+        return claimed
+    attempt = most if note and claimed.failed_at > note.replayed_at else 1
+    return replace(claimed, attempt=attempt, fingerprint=hash((attempt, None, claimed.content)))
+
+
 async def index_dead_letters(
-    reader: DeadLetterReader, progress: Progress = lambda _done, _total: None
+    reader: DeadLetterReader,
+    journal: ReplayJournal,
+    progress: Progress = lambda _done, _total: None,
 ) -> DeadLetterIndex:
-    """Read all dead letters. Raises what ``read_all`` raises."""
-    index = DeadLetterIndex({})
-    async for entry in read_all(reader, progress):
-        index.add(entry)
+    """Read all dead letters and the journal. Raises what ``read_all`` raises."""
+    index = DeadLetterIndex()
+
+    async def add_all() -> None:
+        async for entry in read_all(reader, progress):
+            index.add(entry)
+
+    # Concurrently, since an operator waits.
+    notes, _ = await asyncio.gather(journal.read(), add_all())
+    index.settle(notes)
     return index
 
 
@@ -213,7 +271,7 @@ def summary_of(place: tuple[int, int], dead_letter: DeadLetter) -> DeadLetterSum
     message = dead_letter.message
     # A replay that is sent twice fails twice, with two timestamps, and is still one attempt.
     sent_at = None if replayed_identity(message.headers) else message.timestamp
-    content = hash((dead_letter.value or b"").strip())
+    content = hash(((dead_letter.value or b"").strip(), message.key))
     return DeadLetterSummary(
         place,
         hash((dead_letter.attempt, sent_at, content)),

@@ -7,7 +7,6 @@ from msgspec import Struct, field
 
 from orders.domain.dead_letters.index import (
     MAX_ATTEMPTS,
-    DeadLetterIndex,
     Progress,
     State,
     index_dead_letters,
@@ -71,10 +70,9 @@ class DeleteDeadLetters:
             NotFound: the topic does not exist.
             Unavailable: the brokers are unreachable, or refuse it.
         """
-        notes = await self._journal.read()
-        index: DeadLetterIndex = await index_dead_letters(self._remembered, progress)
+        index = await index_dead_letters(self._remembered, self._journal, progress)
         states = {
-            summary.place: (root, state_of(summary, notes.get(root), max_attempts))
+            summary.place: (root, state_of(summary, index.notes.get(root), max_attempts))
             for root, summary in index.dead_letters.items()
         }
         report = DeletionReport()

@@ -86,13 +86,10 @@ class ListDeadLetters:
             NotFound: the topic does not exist.
             Unavailable: the brokers are unreachable.
         """
-        # Concurrently, since an operator waits.
-        notes, index = await asyncio.gather(
-            self._journal.read(), index_dead_letters(self._reader, progress)
-        )
+        index = await index_dead_letters(self._reader, self._journal, progress)
         found = []
         for identity, dead_letter in index.dead_letters.items():
-            note = notes.get(identity)
+            note = index.notes.get(identity)
             state = state_of(dead_letter, note, max_attempts)
             if (not states or state in states) and selection.takes(identity, dead_letter):
                 replayed_at = note.replayed_at if note and state == "replayed" else None
@@ -112,7 +109,7 @@ class ListDeadLetters:
         if not total:
             return DeadLetterCounts() if total == 0 else None
         notes: Mapping[Identity, ReplayNote] = {}
-        index = DeadLetterIndex({})
+        index = DeadLetterIndex()
         read = 0
         is_complete = False
         with suppress(TimeoutError):
@@ -122,6 +119,7 @@ class ListDeadLetters:
                     index.add(entry)
                     read += 1
                 is_complete = True
+        index.settle(notes)
         waiting: Counter[ErrorCode] = Counter()
         exhausted = 0
         for identity, dead_letter in index.dead_letters.items():

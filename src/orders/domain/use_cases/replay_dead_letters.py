@@ -12,7 +12,7 @@ from typing import Literal
 
 from msgspec import Struct, field
 
-from orders.domain.dead_letters.headers import root_of
+from orders.domain.dead_letters.headers import as_settled, root_of
 from orders.domain.dead_letters.index import (
     MAX_ATTEMPTS,
     DeadLetterSummary,
@@ -32,6 +32,9 @@ FAILING_CODES: frozenset[ErrorCode] = frozenset({"undecodable", "empty"})
 """Codes that fail again under any rules, and are replayed only if named."""
 
 Phase = Literal["reading", "sending"]
+
+_Wanted = dict[tuple[int, int], tuple[Identity, int]]
+"""Roots and attempts of the records to send, by their positions."""
 
 
 class ReplayRequest(Struct, frozen=True, kw_only=True):
@@ -119,11 +122,10 @@ class ReplayDeadLetters:
 
     async def _choose(
         self, request: ReplayRequest, report: ReplayReport, progress: Progress
-    ) -> set[tuple[int, int]]:
-        """Return the positions of the records to send."""
-        notes = await self._journal.read()
+    ) -> _Wanted:
+        """Return the records to send."""
         index = await index_dead_letters(
-            self._reader, lambda done, total: progress("reading", done, total)
+            self._reader, self._journal, lambda done, total: progress("reading", done, total)
         )
         report.unrecognized = index.unrecognized
         report.unknown = tuple(
@@ -131,13 +133,13 @@ class ReplayDeadLetters:
             for reference in request.selection.references
             if not any(map(reference.names, index.dead_letters))
         )
-        wanted = set()
+        wanted: _Wanted = {}
         for root in sorted(index.dead_letters):
             dead_letter = index.dead_letters[root]
             if request.selection.takes(root, dead_letter) and self._is_wanted(
-                root, dead_letter, notes.get(root), request, report
+                root, dead_letter, index.notes.get(root), request, report
             ):
-                wanted.add(dead_letter.place)
+                wanted[dead_letter.place] = root, dead_letter.attempt
                 if request.dry_run:
                     report.sent[dead_letter.code] += 1
         return wanted
@@ -178,7 +180,7 @@ class ReplayDeadLetters:
         report.remaining -= len(chunk)
         return sent
 
-    async def _chunks(self, wanted: set[tuple[int, int]]) -> AsyncIterator[list[DeadLetter]]:
+    async def _chunks(self, wanted: _Wanted) -> AsyncIterator[list[DeadLetter]]:
         """Read the topic again and yield chunks, so that only one chunk is in memory."""
         chunk: list[DeadLetter] = []
         size = 0
@@ -190,7 +192,7 @@ class ReplayDeadLetters:
             if chunk and (len(chunk) == CHUNK_RECORDS or size + length > CHUNK_BYTES):
                 yield chunk
                 chunk, size = [], 0
-            chunk.append(dead_letter)
+            chunk.append(as_settled(dead_letter, *wanted[entry.place]))
             size += length
         if chunk:
             yield chunk

@@ -1,20 +1,18 @@
 """Shows one dead letter, and how the current rules judge it."""
 
+from contextlib import aclosing
 from datetime import datetime
 
 from msgspec import Struct
 
-from orders.domain.dead_letters.headers import root_of
+from orders.domain.dead_letters.headers import as_settled
 from orders.domain.dead_letters.index import (
     MAX_ATTEMPTS,
-    DeadLetterSummary,
     Progress,
     Reference,
     State,
-    read_all,
+    index_dead_letters,
     state_of,
-    summary_of,
-    with_copy,
 )
 from orders.domain.errors import Invalid, NotFound
 from orders.domain.intake.faults import Fault
@@ -23,8 +21,6 @@ from orders.domain.intake.reading import ReadingCode, read
 from orders.domain.ports import DeadLetterReader, ReplayJournal
 
 _NAMED = 5
-
-_Place = tuple[int, int]
 
 
 class ShownDeadLetter(Struct, frozen=True):
@@ -64,25 +60,17 @@ class ShowDeadLetter:
             Invalid: there are several; the text lists some.
             Unavailable: the brokers are unreachable.
         """
-        notes = await self._journal.read()
-        found: dict[Identity, tuple[list[DeadLetterSummary], dict[_Place, DeadLetter]]] = {}
-        async for entry in read_all(self._reader, progress):
-            dead_letter = entry.dead_letter
-            if dead_letter and reference.names(root := root_of(dead_letter)):
-                new = summary_of(entry.place, dead_letter)
-                known, contents = found.get(root, ([], {}))
-                messages = with_copy(known, new)
-                contents = {**contents, new.place: dead_letter}
-                found[root] = (messages, {each.place: contents[each.place] for each in messages})
+        index = await index_dead_letters(self._reader, self._journal, progress)
+        found = [root for root in index.dead_letters if reference.names(root)]
         if not found:
             raise NotFound("there is no such dead letter")
         if len(found) > 1:
             some = ", ".join(map(str, sorted(found)[:_NAMED]))
             raise Invalid(f"{len(found)} dead letters match this reference; the first are {some}")
-        [(root, ([summary, *_], dead_letters))] = found.items()
-        dead_letter = dead_letters[summary.place]
-        note = notes.get(root)
+        [root] = found
+        summary, note = index.dead_letters[root], index.notes.get(root)
         state = state_of(summary, note, max_attempts)
+        dead_letter = as_settled(await self._read(summary.place), root, summary.attempt)
         reading = read(dead_letter.as_message)
         return ShownDeadLetter(
             root,
@@ -94,3 +82,10 @@ class ShowDeadLetter:
             tuple(fault for refused in reading.refused for fault in refused.faults),
             len(reading.accepted),
         )
+
+    async def _read(self, place: tuple[int, int]) -> DeadLetter:
+        async with aclosing(self._reader.read()) as entries:  # type: ignore[type-var]
+            async for entry in entries:
+                if entry.place == place and entry.dead_letter:
+                    return entry.dead_letter
+        raise NotFound("the dead letter was deleted in the meantime")

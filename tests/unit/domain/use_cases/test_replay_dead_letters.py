@@ -299,6 +299,7 @@ class TestWhatFailsAgain:
         written = [dead_letter(1), failed_again(10, 1, 2), failed_again(99, 1, 2),
                    failed_again(11, 1, 3)]  # fmt: skip
         setting = Setting(*(written[number] for number in order))
+        setting.store.notes[dead_letter(1).identity] = ReplayNote(START + timedelta(days=1), 2)
         report = await setting.replay(max_attempts=4)
         assert report == ReplayReport(Counter({"invalid": 1}))
         assert dict(setting.messages[0].headers)["orders-attempt"] == b"3"
@@ -312,6 +313,7 @@ class TestWhatFailsAgain:
 
     async def test_what_has_failed_too_often_stays_so(self) -> None:
         setting = Setting(dead_letter(1), failed_again(10, 1, 2), failed_again(11, 1, 3))
+        setting.store.notes[dead_letter(1).identity] = ReplayNote(START + timedelta(days=1), 2)
         assert (await setting.replay(include_replayed=True)).exhausted == [dead_letter(1).identity]
         assert not setting.messages
 
