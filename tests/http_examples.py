@@ -119,6 +119,11 @@ WITHOUT_BROKER = (
     Scenario("postRandom", 503, "unavailable"),
     Scenario("getRandom", 503, "unavailable"),
 )
+WITHOUT_RIGHTS = tuple(
+    Scenario(operation, 500, "misconfigured", stored=False)
+    for operation in ("getOrder", "listOrders", "postOrders", "postRandom", "getRandom")
+)
+"""With users that lack a right; see tests/integration/system/test_least_rights.py."""
 FAILING = tuple(
     Scenario(operation, 500, "internal", stored=False)
     for operation in ("getOrder", "listOrders", "postOrders", "postRandom", "getRandom", "ready")
@@ -132,6 +137,7 @@ _NO_ACCESS_CONTROL = (
 NOT_TO_BE_HAD = {
     ("deleteOrder", 204, ""): _NO_ACCESS_CONTROL,
     ("deleteOrder", 500, "internal"): _NO_ACCESS_CONTROL,
+    ("deleteOrder", 500, "misconfigured"): _NO_ACCESS_CONTROL,
     ("deleteOrder", 503, "unavailable"): _NO_ACCESS_CONTROL,
     ("live", 500, "internal"): "it checks nothing, so nothing can fail in it",
     ("postOrders", 400, "incomplete-body"): _BOUNDS,

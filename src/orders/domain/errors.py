@@ -78,6 +78,12 @@ class Unavailable(OrdersError):
         self.found = found
 
 
+class Misconfigured(Unavailable):
+    """A server denies this process a right that it needs; it passes when an operator grants it."""
+
+    code = "misconfigured"
+
+
 class Degraded(OrdersError):
     """A dependency works, but an operator should know something about it."""
 

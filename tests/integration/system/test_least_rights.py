@@ -27,12 +27,13 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 )
 from psycopg.conninfo import make_conninfo
 
-from orders.adapters.kafka.client.producer import KafkaProducerClient
+from orders.adapters.kafka.client.producer import KafkaProducerClient, Outgoing
 from orders.adapters.kafka.client.topics import TopicAdmin
 from orders.adapters.kafka.inspection import KafkaInspection
 from orders.adapters.kafka.message_source import KafkaMessageSource
 from orders.bootstrap import to_kafka_settings
 from orders.config import Settings, load
+from orders.domain.errors import Misconfigured
 from tests.builders import order_bytes
 from tests.integration.kafka.opened import opened
 from tests.integration.kafka.sasl_broker import SaslBroker
@@ -431,10 +432,31 @@ async def test_no_right_can_be_spared(
             producer = KafkaProducerClient(settings, ensures="source")
             async with opened(producer):
                 await until(lambda: says(producer, f"the user has no right to {reason}"))
+                with pytest.raises(Misconfigured, match=f"the user has no right to {reason}"):
+                    await producer.send("orders", [Outgoing(b"{}", b"k")])
         else:
             source = KafkaMessageSource(settings)
             async with opened(source):
                 await until(lambda: says(source, f"the user has no right to {reason}"))
+
+
+async def test_a_right_that_is_taken_away_is_no_outage(broker: SaslBroker, tmp_path: Path) -> None:
+    (taken,) = [
+        acl
+        for acl in documented_acls(tmp_path)
+        if (acl.principal, acl.operation) == ("User:orders-api", AclOperation.WRITE)
+    ]
+    producer = KafkaProducerClient(
+        to_kafka_settings(load(login(broker, "orders-api"), dotenv=None)), ensures="source"
+    )
+    async with opened(producer):
+        await producer.send("orders", [Outgoing(b"{}", b"k")])
+        with (
+            without(broker, taken),
+            pytest.raises(Misconfigured, match="the user has no right to topic orders"),
+        ):
+            await producer.send("orders", [Outgoing(b"{}", b"k")])
+        await producer.send("orders", [Outgoing(b"{}", b"k")])
 
 
 @contextmanager

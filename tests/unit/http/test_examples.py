@@ -3,6 +3,7 @@
 import random
 from datetime import datetime
 from typing import Any
+from unittest.mock import patch
 
 import msgspec
 import pytest
@@ -12,7 +13,7 @@ from orders.adapters.memory.order_repository import MemoryOrderRepository
 from orders.adapters.random_orders.order_generator import RandomOrderGenerator
 from orders.adapters.read_path.no_cache import NoCache, NoLocalCache
 from orders.config import Settings
-from orders.domain.errors import DamagedOrder
+from orders.domain.errors import DamagedOrder, Misconfigured
 from orders.domain.order.document import encode
 from orders.domain.use_cases.look_up_order import LookUpOrder
 from orders.entrypoints.http.docs.openapi.examples import ORDER, RANDOM_ORDER_JSON, REQUEST_ID
@@ -52,6 +53,7 @@ def test_every_answer_that_is_shown_is_tried() -> None:
         *http_examples.ANSWERED,
         *http_examples.FAILING,
         http_examples.DAMAGED,
+        *http_examples.WITHOUT_RIGHTS,
         *http_examples.WITHOUT_CACHE,
         *http_examples.WITHOUT_DATABASE,
         *http_examples.WITHOUT_BROKER,
@@ -76,6 +78,27 @@ async def test_what_nobody_has_foreseen_is_as_shown(scenario: Scenario) -> None:
     async with Api().client(**FAILING) as client:
         method, url, headers, content = http_examples.request(DOCUMENT, scenario)
         answer = await client.request(method, url, headers=headers, content=content)
+    http_examples.assert_as_shown(DOCUMENT, scenario, answer)
+
+
+@pytest.mark.parametrize("scenario", http_examples.WITHOUT_RIGHTS, ids=name_of)
+async def test_a_missing_right_is_as_shown(scenario: Scenario) -> None:
+    async def may_not_read(*_: object) -> Any:
+        raise Misconfigured("PostgreSQL denies this user SELECT on table orders")
+
+    async def may_not_send(*_: object) -> Any:
+        text = "the brokers did not acknowledge: the user has no right to topic orders"
+        raise Misconfigured(text)
+
+    api = Api()
+    with (
+        patch.object(api.repository, "get", may_not_read),
+        patch.object(api.repository, "page", may_not_read),
+        patch.object(api.publisher, "publish", may_not_send),
+    ):
+        async with api.client() as client:
+            method, url, headers, content = http_examples.request(DOCUMENT, scenario)
+            answer = await client.request(method, url, headers=headers, content=content)
     http_examples.assert_as_shown(DOCUMENT, scenario, answer)
 
 

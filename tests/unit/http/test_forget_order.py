@@ -2,15 +2,20 @@
 
 import hashlib
 import hmac
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import msgspec
 import pytest
+import structlog
 
+from orders.adapters.memory.erasure import MemoryErasure
+from orders.domain.errors import Misconfigured
 from orders.domain.order.document import encode
+from orders.domain.use_cases.forget_orders import ForgetOrders
 from orders.entrypoints.http.access.scopes import ADMIN, READ, SCOPES, WRITE, ScopeName
 from tests.http_examples import CROSS_SITE
 from tests.unit.http.access.access_harness import bearer, new_key, protected
@@ -27,13 +32,13 @@ def api() -> Api:
 
 @asynccontextmanager
 async def client_with_key(
-    api: Api, folder: Path, *scopes: ScopeName
+    api: Api, folder: Path, *scopes: ScopeName, **others: Any
 ) -> AsyncIterator[httpx.AsyncClient]:
-    """A client whose key has these scopes."""
+    """A client whose key has these scopes; ``others`` as in ``Api.client``."""
     path = folder / "keys.json"
     _, key = new_key(path, *scopes)
     api.settings = protected(path)
-    async with api.client() as client:
+    async with api.client(**others) as client:
         client.headers.update(bearer(key))
         yield client
 
@@ -105,6 +110,25 @@ class TestForgetting:
         problem(await client.delete("/orders/uid"), 503, "unavailable")
         api.repository.available = True
         assert (await client.delete("/orders/uid")).status_code == 204
+
+    async def test_a_missing_right_is_logged_and_invites_no_retry(
+        self, api: Api, tmp_path: Path
+    ) -> None:
+        class Denied(MemoryErasure):
+            async def forget(self, order_uids: Collection[str]) -> int:
+                raise Misconfigured("PostgreSQL denies this user UPDATE on table orders")
+
+        denied = ForgetOrders(Denied(api.repository), api.follow)
+        async with client_with_key(api, tmp_path, ADMIN, forget=denied) as client:
+            with structlog.testing.capture_logs() as lines:
+                answer = await client.delete("/orders/uid")
+        problem(answer, 500, "misconfigured")
+        assert "retry-after" not in answer.headers
+        (line,) = [line for line in lines if line["event"] == "this service lacks a right"]
+        assert (line["log_level"], line["reason"]) == (
+            "error",
+            "PostgreSQL denies this user UPDATE on table orders",
+        )
 
 
 class TestAudit:

@@ -11,7 +11,7 @@ from msgspec import Struct
 from orders.adapters.postgres.schema import Applied, pending, read_applied
 from orders.adapters.postgres.session import Session
 from orders.adapters.postgres.tables import FORGOTTEN_AT, TABLES
-from orders.domain.errors import Unavailable, UnknownSchema
+from orders.domain.errors import Misconfigured, Unavailable, UnknownSchema
 
 READ = ("SELECT",)
 """The rights that serving orders needs."""
@@ -53,7 +53,7 @@ _SCHEMAS = """
 """
 
 
-class MissingRights(Unavailable):
+class MissingRights(Misconfigured):
     """Rights that this user does not have; an operator may grant them at any time."""
 
     def __init__(self, rights: Sequence[str]) -> None:

@@ -17,7 +17,13 @@ from orders.adapters.postgres.errors import is_access_fault, sanitize, translate
 from orders.adapters.postgres.peer import Peer
 from orders.adapters.postgres.schema import newer_schema
 from orders.adapters.postgres.session import Pooler, Session, Timeouts
-from orders.domain.errors import Degraded, OrdersError, Unavailable, UnsuitableDatabase
+from orders.domain.errors import (
+    Degraded,
+    Misconfigured,
+    OrdersError,
+    Unavailable,
+    UnsuitableDatabase,
+)
 from orders.domain.ports import Dependency
 from orders.metrics import POOL, POOL_WAITING
 
@@ -168,7 +174,8 @@ class PostgresDatabase(Dependency):
             async with self.connection(self.timeouts.check) as session:
                 await requires(session)
         except OrdersError as failure:  # of any kind: it may be repaired while this process runs
-            return Unavailable(str(failure))
+            kind = Misconfigured if isinstance(failure, Misconfigured) else Unavailable
+            return kind(str(failure))
         return None
 
     def _note_engine(self, citus_version: str | None, missing_settings: str) -> None:

@@ -9,7 +9,7 @@ import re
 import psycopg
 from psycopg.errors import DataError, InternalError_, QueryCanceled, UniqueViolation
 
-from orders.domain.errors import OrdersError, Unavailable
+from orders.domain.errors import Misconfigured, OrdersError, Unavailable
 
 ORDERS_KEY = "orders_pkey"
 
@@ -21,6 +21,7 @@ _TRANSIENT = frozenset(
         "25P04",
     }
 )
+_NO_RIGHT = "42501"
 _LOCK_TIMEOUT, _LOCK_TIMEOUT_TEXT = "55P03", "canceling statement due to lock timeout"
 _ROW_CLASSES = frozenset({"22", "23", "44", "54", "P0"})
 _ACCESS_CLASSES = frozenset({"0A", "0L", "0P", "28", "3D", "3F", "42"})
@@ -31,13 +32,14 @@ def translated(error: psycopg.Error) -> OrdersError:
 
     Unavailable for whatever may pass, or may be repaired while this process runs: no SQLSTATE (no
     connection), the classes 08, 40, 53, 55, 57 and 58, a read-only server, missing tables and
-    rights.
+    rights; of rights alone ``Misconfigured``.
     """
     state = _state(error)
     if state is None:
         return Unavailable("the connection to PostgreSQL failed")
     if is_access_fault(error):
-        return Unavailable(f"PostgreSQL refuses it: {condition(state)}")
+        kind = Misconfigured if state == _NO_RIGHT else Unavailable
+        return kind(f"PostgreSQL refuses it: {condition(state)}")
     if state in _TRANSIENT or state[:2] in _TRANSIENT_CLASSES:
         return Unavailable(f"PostgreSQL cannot do it now: {condition(state)}")
     return OrdersError(f"PostgreSQL refuses it: {condition(state)}")

@@ -62,7 +62,8 @@ class ReplicaReads(OrderRepository):
         try:
             return found | await self._primary.get(missing)
         except Unavailable as failure:
-            raise Unavailable(str(failure), failure.since, {**found, **failure.found}) from failure
+            failure.found = {**found, **failure.found}
+            raise
 
     async def page(self, query: OrderQuery, limit: int, after: Cursor | None = None) -> Page:
         """See ``OrderRepository.page``."""

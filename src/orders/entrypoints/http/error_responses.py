@@ -1,8 +1,8 @@
-"""Turns an exception into a response, and logs those that were not foreseen."""
+"""Turns an exception into a response, and logs those that an operator must know of."""
 
 import structlog
 
-from orders.domain.errors import NotFound, Unavailable
+from orders.domain.errors import Misconfigured, NotFound, Unavailable
 from orders.entrypoints.http import request_id as ids
 from orders.entrypoints.http.asgi_types import Scope
 from orders.entrypoints.http.orders.order_path import order_uid_in
@@ -25,6 +25,8 @@ def error_response(error: Exception, scope: Scope) -> RawResponse:
     """
     if not is_foreseen(error):
         log.error("unforeseen error", exc_info=error)
+    elif isinstance(error, Misconfigured):
+        log.error("this service lacks a right", reason=str(error))
     problem, headers = problem_and_headers(error, ids.of(scope))
     if not is_wanted(scope["headers"]):
         return encoded(problem, *headers)

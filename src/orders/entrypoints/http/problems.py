@@ -12,6 +12,7 @@ from orders.domain.errors import (
     Abandoned,
     DamagedOrder,
     Invalid,
+    Misconfigured,
     NotFound,
     TooLarge,
     Unavailable,
@@ -77,6 +78,7 @@ UNDECODABLE = ProblemType("undecodable", 422, "The document is not JSON in UTF-8
 RATE_LIMITED = ProblemType("rate-limited", 429, "Too many requests of one client")
 DAMAGED = ProblemType("damaged", 500, "The stored order is incomplete")
 INTERNAL = ProblemType("internal", 500, "Something went wrong here")
+MISCONFIGURED = ProblemType("misconfigured", 500, "This service lacks a right that it needs")
 UNAVAILABLE = ProblemType("unavailable", 503, "A server that is needed is down")
 OVERLOADED = ProblemType("overloaded", 503, "Too many requests at a time")
 
@@ -89,7 +91,7 @@ PROBLEM_TYPES = (
     *(INVALID_REQUEST, INCOMPLETE_BODY, UNAUTHORIZED, CROSS_SITE, FORBIDDEN, ORDER_NOT_FOUND),
     *(UNKNOWN_PATH, METHOD_NOT_ALLOWED, NOT_ACCEPTABLE, SLOW_BODY, TOO_LARGE),
     *(UNSUPPORTED_ENCODING, MISDIRECTED, INVALID, UNDECODABLE, RATE_LIMITED, DAMAGED, INTERNAL),
-    *(UNAVAILABLE, OVERLOADED),
+    *(MISCONFIGURED, UNAVAILABLE, OVERLOADED),
 )
 """All problem types of this service, by status."""
 
@@ -99,6 +101,7 @@ _OF_DOMAIN: dict[type[Exception], ProblemType] = {
     TooLarge: TOO_LARGE,
     Undecodable: UNDECODABLE,
     Invalid: INVALID,
+    Misconfigured: MISCONFIGURED,
     Unavailable: UNAVAILABLE,
     Abandoned: INCOMPLETE_BODY,
 }

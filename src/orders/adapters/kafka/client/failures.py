@@ -207,6 +207,11 @@ def _topics_in(error: TopicAuthorizationFailedError) -> list[str]:
     return sorted(name for name in names if len(name) > 1)
 
 
+def is_missing_right(error: BaseException) -> bool:
+    """Whether the brokers deny a right, so that nothing changes until an operator grants it."""
+    return not isinstance(error, OrdersError) and describe_failure(error).advice == _GRANT
+
+
 def reason_of(error: BaseException) -> str:
     """The cause alone, for the log and for health."""
     return str(error) if isinstance(error, OrdersError) else describe_failure(error).reason

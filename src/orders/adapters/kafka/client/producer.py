@@ -24,13 +24,13 @@ from kafka.errors import (
 )
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_random_exponential
 
-from orders.adapters.kafka.client.failures import reason_of
+from orders.adapters.kafka.client.failures import is_missing_right, reason_of
 from orders.adapters.kafka.client.internals import ExtendedProducer
 from orders.adapters.kafka.client.loop_callbacks import call_in_loop
 from orders.adapters.kafka.client.settings import KafkaSettings, client_options
 from orders.adapters.kafka.client.topics import TopicAdmin, TopicLimits
 from orders.adapters.kafka.wire.codecs import MAX_UNPACKED
-from orders.domain.errors import OrdersError, TooLarge, Unavailable
+from orders.domain.errors import Misconfigured, OrdersError, TooLarge, Unavailable
 from orders.domain.ports import Dependency
 
 SEND_TIMEOUT = 6.0
@@ -116,6 +116,7 @@ class KafkaProducerClient(Dependency):
         self._producer: Any = None
         self._failure: str | None = None
         self._connecting = "no broker has answered yet"
+        self._lacks_right = False
         self.limits = TopicLimits()
 
     async def open(self) -> None:
@@ -147,6 +148,7 @@ class KafkaProducerClient(Dependency):
         Raises:
             TooLarge: a message is larger than the topic accepts.
             MessageRefused: sending them as they are cannot help; some may have been sent.
+            Misconfigured: a right is missing.
             Unavailable: not all were acknowledged within ``SEND_TIMEOUT``; some may have been
                 sent all the same.
         """
@@ -159,13 +161,14 @@ class KafkaProducerClient(Dependency):
             async with asyncio.timeout(SEND_TIMEOUT):
                 await job.acknowledged
         except TimeoutError:
-            raise Unavailable(self._with_cause("the brokers did not acknowledge in time")) from None
+            raise self._unavailable("the brokers did not acknowledge in time") from None
         except (MessageSizeTooLargeError, RecordListTooLargeError) as error:
             raise TooLarge("a message is larger than the topic takes") from error
         except _REFUSALS as error:
             raise MessageRefused(f"a message is refused: {reason_of(error)}") from error
         except (KafkaError, AssertionError) as error:
-            raise Unavailable(f"the brokers did not acknowledge: {reason_of(error)}") from error
+            kind = Misconfigured if is_missing_right(error) else Unavailable
+            raise kind(f"the brokers did not acknowledge: {reason_of(error)}") from error
         finally:
             job.is_over = True
 
@@ -188,13 +191,14 @@ class KafkaProducerClient(Dependency):
             async with asyncio.timeout(CHECK_TIMEOUT):
                 await answered
         except (TimeoutError, KafkaError, OSError):
-            raise Unavailable(self._with_cause("the brokers do not answer")) from None
+            raise self._unavailable("the brokers do not answer") from None
 
-    def _with_cause(self, what: str) -> str:
+    def _unavailable(self, what: str) -> Unavailable:
         if self._producer is None:
-            return f"{what}: {self._connecting}"
+            kind = Misconfigured if self._lacks_right else Unavailable
+            return kind(f"{what}: {self._connecting}")
         failure = self._producer.failure
-        return f"{what}: {failure.reason}" if failure else what
+        return Unavailable(f"{what}: {failure.reason}" if failure else what)
 
     def _check_open(self) -> None:
         if self._thread is None:
@@ -244,6 +248,7 @@ class KafkaProducerClient(Dependency):
         if reason != self._connecting:
             _log.warning("producer tries again", reason=reason, error=type(error).__name__)
             self._connecting = reason
+            self._lacks_right = is_missing_right(error)
 
     def _sleep(self, seconds: float) -> None:
         self._is_closing.wait(seconds)

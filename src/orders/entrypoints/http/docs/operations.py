@@ -21,6 +21,7 @@ from orders.entrypoints.http.problems import (
     INTERNAL,
     INVALID,
     INVALID_REQUEST,
+    MISCONFIGURED,
     NO_ACCESS_CONTROL,
     NOT_ACCEPTABLE,
     ORDER_NOT_FOUND,
@@ -70,6 +71,13 @@ def _list_parameters() -> tuple[dict[str, Any], ...]:
 
 _CROSS_SITE = (CROSS_SITE, "pages of other sites may not send or delete orders", ())
 _NO_DATABASE = (UNAVAILABLE, "no connection to PostgreSQL: nothing listens at its address", ())
+_MAY_NOT_READ = (MISCONFIGURED, "PostgreSQL denies this user SELECT on table orders", ())
+_MAY_NOT_FORGET = (MISCONFIGURED, "PostgreSQL denies this user UPDATE on table orders", ())
+_MAY_NOT_SEND = (
+    MISCONFIGURED,
+    "the brokers did not acknowledge: the user has no right to topic orders",
+    (),
+)
 UNEXPECTED = (INTERNAL, "the request id leads to what the log knows about it", ())
 _NO_BROKER = (
     UNAVAILABLE,
@@ -126,6 +134,7 @@ GET_ORDER = Operation(
             (NOT_ACCEPTABLE, "offered: application/json", ()),
             (DAMAGED, "the stored order is incomplete: it has no row in payments", ()),
             UNEXPECTED,
+            _MAY_NOT_READ,
             _NO_DATABASE,
         ),
     },
@@ -153,6 +162,7 @@ DELETE_ORDER = Operation(
             (ORDER_NOT_FOUND, "an order_uid cannot contain U+0000", ()),
             (UNKNOWN_PATH, "a slash in an order_uid is written %2F", ()),
             UNEXPECTED,
+            _MAY_NOT_FORGET,
             _NO_DATABASE,
         ),
     },
@@ -184,6 +194,8 @@ LIST_ORDERS = Operation(
                 (ProblemError("must be a number from 1 to 1000", parameter="limit"),),
             ),
             (NOT_ACCEPTABLE, "offered: application/json and application/x-ndjson", ()),
+            UNEXPECTED,
+            _MAY_NOT_READ,
             _NO_DATABASE,
         ),
     },
@@ -233,6 +245,8 @@ POST_ORDERS = Operation(
                 "the document is not JSON in UTF-8",
                 (ProblemError("must be JSON (byte 14)", pointer=""),),
             ),
+            UNEXPECTED,
+            _MAY_NOT_SEND,
             _NO_BROKER,
             (OVERLOADED, "too many large bodies at a time", ()),
         ),
@@ -272,6 +286,8 @@ def random_orders(method: str, most: int, more: str = "") -> Operation:
                     (ProblemError(f"must be a number from 1 to {most}", parameter="amount"),),
                 ),
                 _CROSS_SITE,
+                UNEXPECTED,
+                _MAY_NOT_SEND,
                 _NO_BROKER,
             ),
         },
