@@ -49,14 +49,14 @@ class TestPostgresOrderRepository(OrderRepositoryContract):
     def test_any_orders(self, dsn: str) -> None:
         check_any_orders(lambda: opened(dsn))
 
-
-async def test_a_page_of_large_orders_ends_early_and_leads_to_the_next(database_dsn: str) -> None:
-    size = PAGE_BYTES // 3
-    orders = [
-        order_of(f"large-{n}", NOON + timedelta(seconds=n), internal_signature="x" * size)
-        for n in range(4)
-    ] + [order_of("huge", NOON - timedelta(days=1), internal_signature="x" * (PAGE_BYTES + 1))]
-    async with opened(database_dsn) as repository:
+    async def test_a_page_of_large_orders_ends_early_and_leads_to_the_next(
+        self, repository: OrderRepository
+    ) -> None:
+        size = PAGE_BYTES // 3
+        orders = [
+            order_of(f"large-{n}", NOON + timedelta(seconds=n), internal_signature="x" * size)
+            for n in range(4)
+        ] + [order_of("huge", NOON - timedelta(days=1), internal_signature="x" * (PAGE_BYTES + 1))]
         await repository.save_many(orders)
         pages: list[list[str]] = []
         after = None
@@ -64,7 +64,7 @@ async def test_a_page_of_large_orders_ends_early_and_leads_to_the_next(database_
             page = await repository.page(OrderQuery(), 1000, after)
             pages.append(uids(page.orders))
             after = page.next
-    assert pages == [["large-3", "large-2", "large-1"], ["large-0", "huge"]]
+        assert pages == [["large-3", "large-2", "large-1"], ["large-0", "huge"]]
 
 
 class Retrying(PostgresOrderRepository):

@@ -5,6 +5,7 @@ What cannot be read of one order does not fail the others.
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
+from itertools import accumulate
 from typing import NamedTuple
 
 import psycopg
@@ -16,7 +17,9 @@ from psycopg.rows import TupleRow
 from orders.adapters.postgres.errors import is_row_fault, is_worker_down
 from orders.adapters.postgres.read_sql import (
     DISTRIBUTED_DOCUMENTS,
+    DISTRIBUTED_SIZES,
     DOCUMENTS,
+    PAGE_BYTES,
     UIDS_BY_WORKER,
     Query,
     keys_query,
@@ -109,14 +112,19 @@ async def _read(session: Session, order_uids: Sequence[str], documents: Document
 async def read_page(session: Session, query: OrderQuery, limit: int, after: Cursor | None) -> Page:
     """Read at most ``limit`` orders after ``after``, damaged ones as well.
 
-    Fewer if they are large (``PAGE_BYTES``); on Citus, that bound does not hold.
+    Fewer if they are large (``PAGE_BYTES``).
     """
     async with session.cursor(binary=True) as cursor:
         # One more than requested shows whether there is a next page.
         if session.citus_version:
             keys = await _select(cursor, keys_query(query, limit + 1, after))
             uids = [uid for uid, _ in keys[:limit]]
-            await cursor.execute(DISTRIBUTED_DOCUMENTS, {"order_uids": uids}, prepare=True)
+            # Before any document reaches this process.
+            await cursor.execute(DISTRIBUTED_SIZES, {"order_uids": uids}, prepare=True)
+            sizes: dict[str, int] = dict(await cursor.fetchall())
+            ends = list(accumulate(sizes.get(uid, 0) for uid in uids))
+            limit = 1 + sum(end < PAGE_BYTES for end in ends[:-1])
+            await cursor.execute(DISTRIBUTED_DOCUMENTS, {"order_uids": uids[:limit]}, prepare=True)
             documents: dict[str, bytes] = dict(await cursor.fetchall())
             rows = [
                 (*key, documents[key[0]])

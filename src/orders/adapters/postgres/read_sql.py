@@ -76,18 +76,27 @@ DOCUMENTS = (
 )
 """Selects order_uid and document of orders; ``order_uids`` is a list of distinct ones."""
 
-# Citus plans no lateral join with a function. The condition on every table lets it leave out the
-# shards that hold none of the orders: otherwise even one order is asked of all of them.
-DISTRIBUTED_DOCUMENTS = (
-    sql.SQL(
-        "SELECT document.order_uid, row_to_json(document) FROM ("
-        "SELECT {} FROM orders o WHERE o.order_uid = ANY(%(order_uids)s::text[])"
-        ") AS document"
+
+def _distributed(column: sql.SQL) -> bytes:
+    # Citus plans no lateral join with a function. The condition on every table lets it leave out
+    # the shards that hold none of the orders: otherwise even one order is asked of all of them.
+    among = sql.SQL("AND t.order_uid = ANY(%(order_uids)s::text[])")
+    return (
+        sql.SQL(
+            "SELECT document.order_uid, {} FROM ("
+            "SELECT {} FROM orders o WHERE o.order_uid = ANY(%(order_uids)s::text[])"
+            ") AS document"
+        )
+        .format(column, _fields(among))
+        .as_bytes()
     )
-    .format(_fields(sql.SQL("AND t.order_uid = ANY(%(order_uids)s::text[])")))
-    .as_bytes()
-)
+
+
+DISTRIBUTED_DOCUMENTS = _distributed(sql.SQL("row_to_json(document)"))
 """Does the same as ``DOCUMENTS`` where the tables are distributed."""
+
+DISTRIBUTED_SIZES = _distributed(sql.SQL("pg_column_size(row_to_json(document))"))
+"""Selects the sizes of these documents."""
 
 UIDS_BY_WORKER = b"""
     SELECT array_agg(uid) FROM unnest(%(order_uids)s::text[]) AS uid
