@@ -9,7 +9,7 @@ from orders.domain.order.document import hex_digest
 from orders.domain.use_cases.look_up_order import LookUpOrder
 from orders.entrypoints.audit import Audit
 from orders.entrypoints.http import request_id as ids
-from orders.entrypoints.http.access.principal import require, sender
+from orders.entrypoints.http.access.principal import require
 from orders.entrypoints.http.access.scopes import ANY_KEY, NOTHING, READ, Requirement
 from orders.entrypoints.http.asgi_types import ASGIApp, Receive, Scope, Send
 from orders.entrypoints.http.docs.openapi.operation import RoutedOperation
@@ -26,7 +26,8 @@ from orders.entrypoints.http.negotiation import acceptable
 from orders.entrypoints.http.orders.forget_order import ForgetOrder
 from orders.entrypoints.http.orders.order_path import PREFIX, decoded, raw_path
 from orders.entrypoints.http.origin_checks import AllowedHosts
-from orders.entrypoints.http.problems import UNKNOWN_PATH, HTTPProblem, code_of
+from orders.entrypoints.http.problems import UNKNOWN_PATH, HTTPProblem
+from orders.entrypoints.http.request_audit import record
 from orders.entrypoints.http.responses import JSON, NO_STORE, RawResponse
 
 PATH_TEMPLATE = "/orders/{order_uid}"
@@ -189,10 +190,9 @@ class GetOrder:
     def _record(
         self, scope: Scope, order_uid: str, error: Exception | None, request_id: bytes
     ) -> None:
-        if self._audit is not None and order_uid and scope["method"] in {"GET", "HEAD"}:
-            outcome = "ok" if error is None else code_of(error)
-            given = request_id.decode()
-            self._audit.record("read", (order_uid,), sender(scope), outcome, request_id=given)
+        if self._audit is not None and order_uid and scope["method"] != "DELETE":
+            ids.attach(scope, request_id.decode())  # an order of the local cache has none
+            record(self._audit, "read", scope, (order_uid,), error)
 
 
 def _order_uid(scope: Scope, segment: bytes) -> str:
