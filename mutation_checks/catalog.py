@@ -227,6 +227,22 @@ MUTATION_CHECKS = (
         "::TestWhatFailsAgain::test_a_replay_sent_twice_of_a_bad_message_is_one_dead_letter",
     ),
     MutationCheck(
+        "a message with other content is no replay of a dead letter, and hides none",
+        "domain/dead_letters/index.py",
+        "identity if known and summary.content not in known else root",
+        "root",
+        "tests/unit/domain/use_cases/test_forged_replays.py"
+        "::test_other_content_is_a_dead_letter_of_its_own",
+    ),
+    MutationCheck(
+        "an attempt that no replay can have led to is not counted",
+        "domain/dead_letters/index.py",
+        "if claimed.attempt <= most:",
+        "if True:",
+        "tests/unit/domain/use_cases/test_forged_replays.py"
+        "::test_no_attempt_of_equal_content_prevents_a_replay",
+    ),
+    MutationCheck(
         "dead letters are kept for ever",
         "adapters/kafka/client/topics.py",
         '"retention.ms": str(self._settings.dlq_retention_ms)',
