@@ -4,8 +4,10 @@ import gc
 import os
 import signal
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import click
 
@@ -69,7 +71,15 @@ _COMMANDS = {
 }
 
 
-_SERVICES = (["api"], ["consumer"])
+_UNUSED = {
+    "api": ("opentelemetry", "rich", "snappy", "werkzeug", "zstandard"),
+    "consumer": ("opentelemetry", "rich", "snappy", "werkzeug", "yaml", "zstandard"),
+}
+"""What libraries of the services import if it is installed, for features that no service uses.
+
+With it a process would take up to 10 MB more (docs/performance.md). Tracing imports opentelemetry
+later, if it is on.
+"""
 
 
 class _LazyGroup(click.Group):
@@ -89,7 +99,8 @@ class _LazyGroup(click.Group):
         # share their memory pages.
         gc.disable()
         try:
-            command: click.Command = getattr(import_module(module), name)
+            with _hidden(_UNUSED.get(cmd_name, ())):
+                command: click.Command = getattr(import_module(module), name)
         except ModuleNotFoundError as error:
             if (error.name or "").partition(".")[0] != "orders_dev":
                 raise
@@ -107,6 +118,18 @@ class _LazyGroup(click.Group):
         del ctx
         with formatter.section("Commands"):
             formatter.write_dl([(name, found.summary) for name, found in _COMMANDS.items()])
+
+
+@contextmanager
+def _hidden(packages: Sequence[str]) -> Iterator[None]:
+    """Have ``packages`` appear not to be installed, unless they have been imported already."""
+    hidden: dict[str, Any] = dict.fromkeys(name for name in packages if name not in sys.modules)
+    sys.modules.update(hidden)
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]
 
 
 @click.group(
@@ -128,7 +151,7 @@ def main() -> None:
 
 def run() -> None:
     """Run the command; the entry point of the process."""
-    if sys.argv[1:2] in _SERVICES:
+    if sys.argv[1:2] and sys.argv[1] in _UNUSED:
         # During the imports there is nothing to finish; a service sets its own handlers
         # afterwards.
         for number in (signal.SIGTERM, signal.SIGINT):

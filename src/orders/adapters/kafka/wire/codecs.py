@@ -7,9 +7,7 @@ the batches that brokers take (zstd: 1 MiB).
 import zlib
 from collections.abc import Callable
 
-import cramjam
 import lz4.frame  # type: ignore[import-untyped]
-import zstandard
 
 MAX_UNPACKED = 64 * 1024 * 1024
 """The most bytes that one record batch may decompress to. By default brokers accept 1 MB packed."""
@@ -73,6 +71,8 @@ def _snappy(packed: bytes, limit: int) -> bytes:
 
 
 def _snappy_block(packed: bytes, limit: int) -> bytes:
+    import cramjam  # noqa: PLC0415 (2 MB that few topics need)
+
     if cramjam.snappy.decompress_raw_len(packed) > limit:
         raise _too_large()
     return bytes(cramjam.snappy.decompress_raw(packed))
@@ -91,6 +91,8 @@ def _lz4(packed: bytes, limit: int) -> bytes:
 
 
 def _zstd(packed: bytes, limit: int) -> bytes:
+    import zstandard  # noqa: PLC0415 (likewise)
+
     # A reader: frames may not state their size, and there may be several.
     reader = zstandard.ZstdDecompressor().stream_reader(packed, read_across_frames=True)
     unpacked = bytearray()

@@ -3,15 +3,16 @@
 from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
 from secrets import token_hex
-
-from limits import parse_many
+from typing import TYPE_CHECKING
 
 from orders.config import Settings
 from orders.entrypoints.http.access.clients import TrustedProxies, group, parse_networks
 from orders.entrypoints.http.access.credentials import Authenticator, Denied, Grant
 from orders.entrypoints.http.access.keys import Keys
-from orders.entrypoints.http.access.limiting import Concurrency, Rates
 from orders.entrypoints.http.access.sessions import Sessions
+
+if TYPE_CHECKING:
+    from orders.entrypoints.http.access.limiting import Concurrency, Rates
 
 
 class Access:
@@ -32,10 +33,9 @@ class Access:
             secret = settings.http_session_secret or token_hex()
             self.sessions = Sessions(secret.encode(), self.authenticator)
         self.proxies = TrustedProxies(parse_networks(settings.http_trusted_proxies or ""))
-        rates, most = settings.http_rate_limit, settings.http_concurrency_limit
-        self.rates = None if rates is None else Rates("requests", parse_many(rates))
-        self.concurrency = None if most is None else Concurrency(most)
-        self._failures = Rates("failed logins", parse_many(settings.http_failure_limit))
+        self.rates = _rates("requests", settings.http_rate_limit)
+        self.concurrency = _concurrency(settings.http_concurrency_limit)
+        self._failures = self.authenticator and _rates("failed logins", settings.http_failure_limit)
         self.is_limited = self.rates is not None or self.concurrency is not None
         self.is_needed = (
             self.is_protected or self.is_limited or settings.http_trusted_proxies is not None
@@ -60,7 +60,8 @@ class Access:
         try:
             return await authenticator.verify(credential)
         except Denied:
-            self._failures.count(group(client))
+            if self._failures is not None:
+                self._failures.count(group(client))
             raise
 
     def running(self) -> AbstractAsyncContextManager[None]:
@@ -68,11 +69,31 @@ class Access:
         return nullcontext() if self.authenticator is None else self.authenticator.running()
 
 
+# The library of limits, like that of tokens, is loaded only where it is used.
+
+
+def _rates(what: str, limits: str | None) -> "Rates | None":
+    if limits is None:
+        return None
+    from limits import parse_many  # noqa: PLC0415
+
+    from orders.entrypoints.http.access.limiting import Rates  # noqa: PLC0415
+
+    return Rates(what, parse_many(limits))
+
+
+def _concurrency(most: int | None) -> "Concurrency | None":
+    if most is None:
+        return None
+    from orders.entrypoints.http.access.limiting import Concurrency  # noqa: PLC0415
+
+    return Concurrency(most)
+
+
 def _authenticator(settings: Settings) -> Authenticator | None:
     if settings.http_auth == "keys":
         return Keys(Path(settings.http_keys_file or ""))
     if settings.http_auth == "jwt":
-        # Imported here: cryptography is loaded only where it is used.
         from orders.entrypoints.http.access.signing_keys import SigningKeys  # noqa: PLC0415
         from orders.entrypoints.http.access.tokens import Tokens  # noqa: PLC0415
 
