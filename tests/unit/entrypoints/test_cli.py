@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,25 @@ def test_help_loads_no_command() -> None:
     ask += "; print(sorted({'litestar', 'kafka', 'psycopg', 'redis', 'rich'} & sys.modules.keys()))"
     shown = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True)
     assert shown.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(
+    ("name", "others"),
+    [
+        ("api", set[str]()),
+        ("consumer", {"anyio", "granian", "litestar", "uvloop", "yaml"}),
+    ],
+)
+def test_a_service_imports_only_what_it_uses(name: str, others: set[str]) -> None:
+    unused = others | {"cramjam", "cryptography.x509", "jwt", "limits", "opentelemetry", "rich"}
+    unused |= {"snappy", "werkzeug", "zstandard"}
+    for each in unused:
+        assert find_spec(each), "it is installed, so it would be imported"
+    ask = "import sys; from orders.entrypoints.cli.main import main"
+    ask += f"; main.get_command(None, {name!r}); print(sorted({unused} & sys.modules.keys()))"
+    ask += "; import rich.console, opentelemetry.sdk.trace"  # for who needs them later
+    shown = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True)
+    assert shown.stdout == "[]\n"
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import structlog
 from orders.bootstrap import Container, open_all
 from orders.config import Settings
 from orders.domain.use_cases.check_readiness import Readiness
+from orders.entrypoints.consumer.allocator import trim_heap
 from orders.entrypoints.consumer.stop_signals import stop_signals
 from orders.entrypoints.health_server import serve_health_checks
 from orders.entrypoints.health_watch import SERVERS, watch_health
@@ -51,6 +52,7 @@ async def _work(settings: Settings, container: Container, stop: asyncio.Event) -
             *container.consumer_resources(),
         ),
         watch_health(container.consumer_readiness(), SERVERS),
+        in_background(trim_heap()),
     ):
         log.info("started", topic=settings.kafka_topic, group=settings.kafka_group)
         migrating = migrate_patiently(container.migrator(), apply=settings.migrate_on_start)

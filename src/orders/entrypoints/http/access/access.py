@@ -35,7 +35,8 @@ class Access:
         self.proxies = TrustedProxies(parse_networks(settings.http_trusted_proxies or ""))
         self.rates = _rates("requests", settings.http_rate_limit)
         self.concurrency = _concurrency(settings.http_concurrency_limit)
-        self._failures = self.authenticator and _rates("failed logins", settings.http_failure_limit)
+        failures = settings.http_failure_limit if self.is_protected else None
+        self._failures = _rates("failed logins", failures)
         self.is_limited = self.rates is not None or self.concurrency is not None
         self.is_needed = (
             self.is_protected or self.is_limited or settings.http_trusted_proxies is not None
