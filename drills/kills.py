@@ -16,7 +16,7 @@ def kills_at_random(stage: Stage) -> None:
     back to more of it.
     """
     kills, amount = (50, 20_000) if stage.long else (5, 2_000)
-    names = ["static"] * 3 + ["dynamic"]  # others wait for a dynamic one's session to end: 10 s
+    names = ["static"] * 3 + ["dynamic"]  # others wait for a dynamic one's session to end
     stage.consumers.start("static", static=True)
     stage.consumers.start("dynamic")
     stage.wait_for_topics()

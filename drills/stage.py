@@ -19,7 +19,7 @@ from drills.topics import OFFSETS_TOPIC, Topics
 from drills.traffic import Traffic
 from drills.waiting import wait_until
 
-SESSION_SECONDS = 10.0
+SESSION_SECONDS = 6.0
 """The session timeout of our consumers."""
 SETTLE_SECONDS = SESSION_SECONDS + 30.0
 """Within which nothing is left to do, once everything is up again."""

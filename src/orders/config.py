@@ -113,8 +113,15 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = "forever"
     kafka_instance_id: Annotated[
         Annotated[str, _kafka_name(249)] | None,
-        _about("static group membership: faster restarts, slower takeover"),
+        _about("static group membership: faster restarts, no takeover by others during them"),
     ] = None
+    kafka_session_timeout: Annotated[
+        Annotated[
+            int,
+            Meta(ge=1, le=300, extra={"rule": "must be a whole number of seconds from 1 to 300"}),
+        ],
+        _about("seconds after which others take over from a consumer that is silent"),
+    ] = 6
     kafka_security_protocol: Annotated[
         Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"],
         Meta(extra=_choice("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")),

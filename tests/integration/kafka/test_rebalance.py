@@ -6,9 +6,11 @@ from contextlib import suppress
 
 import msgspec
 import pytest
+from kafka.protocol.group import LeaveGroupRequest
 
-from orders.adapters.kafka.client.settings import KafkaSettings
+from orders.adapters.kafka.client.settings import KafkaSettings, admin_client
 from orders.adapters.kafka.consumer import consumer_thread
+from orders.adapters.kafka.consumer.consumer_thread import InstanceReplaced
 from orders.adapters.kafka.message_source import KafkaMessageSource
 from orders.domain.errors import Unavailable
 from orders.domain.intake.messages import Batch, Origin
@@ -92,7 +94,7 @@ async def test_a_batch_in_progress_is_committed_before_its_partitions_are_revoke
     async with opened(first):
         in_hand = await receive(first, 60)
         async with opened(second):
-            await asyncio.sleep(3)  # less than it holds on to its partitions for
+            await asyncio.sleep(1.5)  # less than it holds on to its partitions for
             assert not await works(second)
             for batch in in_hand:
                 await first.commit(batch)
@@ -227,6 +229,64 @@ async def test_a_static_member_has_its_partitions_back_at_once(
         batches = await receive(source, 9)
         assert values_of(batches) == values
         await source.commit(batches[-1])
+    positions = await asyncio.to_thread(other_client.committed, topics.group, topics.topic, 3)
+    assert sum(max(0, position) for position in positions) == 9
+
+
+@pytest.mark.parametrize("learns_by", ["heartbeat", "commit"])
+async def test_a_static_member_ends_when_another_has_taken_its_place(
+    topics: KafkaSettings, other_client: OtherClient, learns_by: str
+) -> None:
+    static = msgspec.structs.replace(topics, instance_id="one")
+    interval = {"heartbeat": 500, "commit": 3_000}[learns_by]
+    first = KafkaMessageSource(static, heartbeat_interval_ms=interval)
+    second = KafkaMessageSource(static)
+    await asyncio.to_thread(other_client.send_many, topics.topic, [b"%d" % n for n in range(9)])
+    async with opened(first):
+        in_hand = await receive(first, 9)
+        async with opened(second):
+            again = await receive(second, 9)
+            if learns_by == "commit":
+                for batch in in_hand:
+                    with pytest.raises(Unavailable):
+                        await first.commit(batch)
+            with pytest.raises(InstanceReplaced, match="ORDERS_KAFKA_INSTANCE_ID"):
+                async with asyncio.timeout(10):
+                    await first.receive()
+            with pytest.raises(Unavailable):
+                await first.check()
+            for batch in again:
+                await second.commit(batch)
+            assert await works(second)
+    positions = await asyncio.to_thread(other_client.committed, topics.group, topics.topic, 3)
+    assert sum(max(0, position) for position in positions) == 9
+
+
+def remove_static_member(settings: KafkaSettings) -> None:
+    """Have the brokers forget a member, as they do after its session timeout."""
+    with admin_client(settings, request_timeout_ms=10_000) as admin:
+        node = admin._find_coordinator_ids([settings.group])[settings.group]
+        request = LeaveGroupRequest[3](settings.group, [("", settings.instance_id)])
+        left = admin._send_request_to_node(node, request)
+        admin._wait_for_futures([left])
+        assert left.value.error_code == 0
+
+
+async def test_a_static_member_that_was_silent_for_too_long_joins_again(
+    topics: KafkaSettings, other_client: OtherClient
+) -> None:
+    static = msgspec.structs.replace(topics, instance_id="one")
+    values = [b"%d" % n for n in range(9)]
+    await asyncio.to_thread(other_client.send_many, topics.topic, values)
+    async with opened(KafkaMessageSource(static)) as source:
+        in_hand = await receive(source, 9)
+        await asyncio.to_thread(remove_static_member, static)
+        with pytest.raises(Unavailable):
+            await source.commit(in_hand[-1])
+        again = await receive(source, 9)
+        assert values_of(again) == values
+        for batch in again:
+            await source.commit(batch)
     positions = await asyncio.to_thread(other_client.committed, topics.group, topics.topic, 3)
     assert sum(max(0, position) for position in positions) == 9
 

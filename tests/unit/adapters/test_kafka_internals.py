@@ -15,12 +15,14 @@ from kafka.conn import BrokerConnection
 from kafka.consumer.fetcher import Fetcher
 from kafka.consumer.group import KafkaConsumer
 from kafka.consumer.subscription_state import SubscriptionState, TopicPartitionState
+from kafka.coordinator.base import BaseCoordinator
 from kafka.coordinator.consumer import ConsumerCoordinator
 from kafka.coordinator.heartbeat import Heartbeat
 from kafka.producer.kafka import KafkaProducer
 from kafka.producer.sender import Sender
 from kafka.protocol.api import Request, Response
 from kafka.protocol.frame import KafkaBytes
+from kafka.protocol.group import HeartbeatRequest_v2, HeartbeatResponse_v2
 from kafka.protocol.parser import KafkaProtocol
 from kafka.record.default_records import DefaultRecordBatch
 from kafka.record.memory_records import MemoryRecords
@@ -61,6 +63,12 @@ RELIED_ON: dict[Any, str] = {
     Request: "18932635d123",
     Response: "f22f28236144",
     KafkaConsumer.__init__: "9be637b4216b",
+    HeartbeatRequest_v2: "51c982b57dde",
+    HeartbeatResponse_v2: "d5924db4b3ea",
+    BaseCoordinator._send_heartbeat_request: "4c56b1a5a803",
+    BaseCoordinator._handle_heartbeat_response: "c163a0afa559",
+    ConsumerCoordinator._send_offset_commit_request: "c649542ef6b0",
+    ConsumerCoordinator._handle_offset_commit_response: "5ea69bca2209",
     ConsumerCoordinator.fetch_committed_offsets: "ab62b4a997c7",
     Heartbeat: "0c5e8d641912",
     SubscriptionState.__init__: "fb47106bfb66",
@@ -75,8 +83,8 @@ RELIED_ON: dict[Any, str] = {
 }
 """What our module calls, replaces or copies, and the digest of its source."""
 OWN = {
-    *("_advertised", "_describe", "_describe_login", "_failing", "_unread_alert"),
-    *("_new_read", "_read", "_unpack"),
+    *("_advertised", "_commit_answered", "_describe", "_describe_login", "_failing"),
+    *("_heartbeat_answered", "_new_read", "_read", "_unpack", "_unread_alert"),
 }
 """Private names of the module's own."""
 EXTENSION_POINTS = {

@@ -25,12 +25,8 @@ _DEFAULTS: dict[str, Any] = {
     # poll() unpacks a whole fetch anyway. If it did not return all of it, a pause would make the
     # client drop the rest and skip to the end of the batch.
     "max_poll_records": _UNLIMITED,
-    # The thread polls all the time, so a member that has not polled for 30 s is stuck. A request
-    # may take longer: joining the group waits for its slowest member.
-    "session_timeout_ms": 10_000,
-    "heartbeat_interval_ms": 3_000,
+    # The thread polls all the time, so a member that has not polled for 30 s is stuck.
     "max_poll_interval_ms": 30_000,
-    "request_timeout_ms": 40_000,
     # Fewer system calls for large fetches.
     "sock_chunk_bytes": 256 * 1024,
 }
@@ -49,7 +45,7 @@ def new_consumer(
     Raises:
         KafkaError: no broker answers.
     """
-    options = client_options(settings) | _DEFAULTS
+    options = client_options(settings) | _DEFAULTS | session_options(settings.session_timeout)
     options |= {"group_id": settings.group, "partition_assignment_strategy": new_assignors()}
     if settings.instance_id:
         # A static member does not leave the group: it keeps its partitions across a restart.
@@ -58,3 +54,16 @@ def new_consumer(
     read_fetches(consumer, on_jump)
     consumer.subscribe([settings.topic], listener=listener)
     return consumer
+
+
+def session_options(seconds: int) -> dict[str, int]:
+    """Return the options that follow from the session timeout."""
+    session_ms = seconds * 1_000
+    return {
+        "session_timeout_ms": session_ms,
+        # One may be lost. The others learn of a rebalance by their next one.
+        "heartbeat_interval_ms": session_ms // 3,
+        # Joining the group waits for its slowest member, so for max_poll_interval_ms. The client
+        # demands that a request may take longer than a session.
+        "request_timeout_ms": max(40_000, session_ms + 10_000),
+    }

@@ -15,6 +15,7 @@ from kafka.errors import (
     IllegalSaslStateError,
     InconsistentGroupProtocolError,
     InvalidReplicationFactorError,
+    InvalidSessionTimeoutError,
     InvalidTimestampError,
     InvalidTopicError,
     KafkaConfigurationError,
@@ -157,6 +158,11 @@ _OF_TYPES: dict[type[BaseException], Failure] = {
     InconsistentGroupProtocolError: Failure(
         "the group has members that use another assignor",
         "set another ORDERS_KAFKA_GROUP, or stop those members",
+    ),
+    InvalidSessionTimeoutError: Failure(
+        "the brokers do not accept the session timeout",
+        "set ORDERS_KAFKA_SESSION_TIMEOUT between the brokers' group.min.session.timeout.ms and "
+        "group.max.session.timeout.ms",
     ),
     InvalidReplicationFactorError: Failure(
         "there are fewer brokers than replicas are asked for", "lower ORDERS_KAFKA_REPLICATION"

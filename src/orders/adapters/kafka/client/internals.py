@@ -9,6 +9,7 @@ changes the client for the whole process:
 - Connections keep why they failed. The client itself raises NoBrokersAvailable whatever the cause
   is, logs tracebacks at each attempt, and lets some errors of a single connection escape from
   unrelated calls.
+- A static member learns that another has replaced it. The client itself would take its place again.
 """
 
 import logging
@@ -30,17 +31,20 @@ from kafka.conn import BrokerConnection, ConnectionStates
 from kafka.errors import (
     AuthenticationFailedError,
     BrokerResponseError,
+    CommitFailedError,
     KafkaConnectionError,
     KafkaError,
     KafkaProtocolError,
     NoBrokersAvailable,
     NodeNotReadyError,
     UnknownError,
+    UnknownMemberIdError,
     UnrecognizedBrokerVersion,
     for_code,
 )
 from kafka.protocol.api import Request, Response
 from kafka.protocol.frame import KafkaBytes
+from kafka.protocol.group import HeartbeatRequest_v2
 from kafka.protocol.types import Array, Int16, Int32, Int64, Schema, String
 from kafka.record.default_records import DefaultRecordBatch
 from kafka.record.memory_records import MemoryRecords
@@ -68,6 +72,8 @@ MAX_SCRAM_ITERATIONS = 1_000_000
 """Kafka's own limit is 16,384. A million take about half a second."""
 
 _METADATA_WAIT_MS = 5_000
+_FENCED_INSTANCE_ID = 82
+"""The error code for a static member that another has replaced; the client does not know it."""
 
 # It writes to the root logger, whose level is not the client's.
 kafka.sasl.scram.log = logging.getLogger(kafka.sasl.scram.__name__)
@@ -305,6 +311,47 @@ class BoundedAdmin(KafkaAdminClient):  # type: ignore[misc]
 class ExtendedConsumer(KafkaConsumer):  # type: ignore[misc]
     """Gives access to what the client keeps to itself."""
 
+    is_replaced = False
+    """Whether another consumer has joined with the same instance id. For any thread."""
+
+    def __init__(self, *topics: str, **options: Any) -> None:
+        super().__init__(*topics, **options)
+        if self.config["group_instance_id"]:
+            coordinator = self._coordinator
+            coordinator._handle_heartbeat_response = partial(  # noqa: SLF001
+                self._heartbeat_answered,
+                coordinator._handle_heartbeat_response,  # noqa: SLF001
+            )
+            coordinator._handle_offset_commit_response = partial(  # noqa: SLF001
+                self._commit_answered,
+                coordinator._handle_offset_commit_response,  # noqa: SLF001
+            )
+
+    def _heartbeat_answered(
+        self, handle: Callable[..., None], future: Any, sent: float, response: Any
+    ) -> None:
+        self.is_replaced |= response.error_code == _FENCED_INSTANCE_ID
+        handle(future, sent, response)
+
+    def _commit_answered(
+        self,
+        handle: Callable[..., None],
+        offsets: Any,
+        future: Any,
+        sent: float,
+        response: Any,
+    ) -> None:
+        """Leave it to the next heartbeat whether this member was replaced, or has to join again.
+
+        Commits do not carry the instance id. The client would join at once, and so take the place
+        of the one that has replaced it.
+        """
+        codes = {code for _, partitions in response.topics for _, code in partitions}
+        if UnknownMemberIdError.errno in codes:
+            future.failure(CommitFailedError())
+        else:
+            handle(offsets, future, sent, response)
+
     @property
     def failure(self) -> Failure | None:
         """See ``ReportingClient.failure``."""
@@ -422,6 +469,8 @@ def skip_rest(fetched: MemoryRecords) -> None:
     fetched._remaining_bytes = 0  # noqa: SLF001
 
 
+# The client sends the fields of version 3, so brokers skip the instance id in them.
+HeartbeatRequest_v2.API_VERSION = 3
 kafka.client_async.BrokerConnection = _ReportingConnection
 kafka.protocol.parser.KafkaBytes = _BoundedFrame
 kafka.sasl.scram.ScramClient = _BoundedScram

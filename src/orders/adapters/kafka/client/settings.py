@@ -17,8 +17,8 @@ class KafkaSettings(Struct, frozen=True, kw_only=True):
     By ``client_id`` the brokers tell processes apart in their logs, quotas and metrics.
     ``bootstrap`` is a comma-separated list of host:port. ``partitions`` and ``replication`` are
     those of topics that are created. With an ``instance_id`` the consumer is a static member of its
-    group: it keeps its partitions across a restart, and others take over only after the session
-    timeout.
+    group: it keeps its partitions across a restart, and others take over only after
+    ``session_timeout``, in seconds.
     """
 
     client_id: str
@@ -30,6 +30,7 @@ class KafkaSettings(Struct, frozen=True, kw_only=True):
     partitions: int
     replication: int
     instance_id: str | None
+    session_timeout: int
     security_protocol: str
     sasl_mechanism: str | None
     sasl_username: str | None

@@ -26,10 +26,11 @@ from orders.adapters.kafka.consumer.offset_tracker import AckToken, OffsetTracke
 from orders.adapters.kafka.consumer.rebalance_listener import RebalanceListener
 from orders.adapters.kafka.consumer.record_buffer import RecordBuffer
 from orders.adapters.kafka.wire.record_batches import Record, UnreadableBatch
+from orders.domain.errors import OrdersError
 from orders.domain.intake.messages import Batch
 
 REVOKE_WAIT = 5.0
-"""Seconds that a rebalance waits for batches that are being processed."""
+"""The most seconds that a rebalance waits for batches that are being processed."""
 
 _IDLE_POLL_MS = 100
 _BUSY_POLL_MS = 20  # a commit is expected, and commands are served between polls only
@@ -44,6 +45,23 @@ _log = structlog.get_logger(__name__)
 
 class _ClosingError(Exception):
     """The thread was asked to stop."""
+
+
+class InstanceReplaced(OrdersError):
+    """Another consumer has joined with this one's instance id; the group knows only that one."""
+
+    code = "instance-replaced"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "another consumer has joined with the same ORDERS_KAFKA_INSTANCE_ID and has taken "
+            "the place of this one: give each consumer its own"
+        )
+
+
+def revoke_wait(session_timeout: float) -> float:
+    """Seconds that a rebalance waits for batches; the client sends no heartbeat meanwhile."""
+    return min(REVOKE_WAIT, session_timeout / 2)
 
 
 class HealthProblem(NamedTuple):
@@ -185,6 +203,8 @@ class ConsumerThread(threading.Thread):
                 raise
             self._buffer.add(fetched)
             self._listener.raise_failure()
+            if self._consumer.is_replaced:
+                raise InstanceReplaced
             self._deliver()
             self._commits.commit_remaining()
 
@@ -324,7 +344,7 @@ class ConsumerThread(threading.Thread):
     def _revoked(self) -> None:
         """Wait until delivered batches are committed, at most ``REVOKE_WAIT`` seconds."""
         self._buffer.clear()
-        deadline = time.monotonic() + REVOKE_WAIT
+        deadline = time.monotonic() + revoke_wait(self._settings.session_timeout)
         while (
             (self._tracker.unprocessed or self._commits.in_flight)
             and time.monotonic() < deadline
