@@ -6,8 +6,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,24 @@ class Consumers:
             f"{name} has partitions",
             pause=0.02,
         )
+
+    def partitions(self, name: str = "one") -> list[int]:
+        """What the one that was started last by this name was given last; none: nothing yet."""
+        given = [
+            line["partitions"]
+            for line in self._lines(name, self._log_begins[name])
+            if line.get("event") == "partitions assigned"
+        ]
+        return given[-1] if given else []
+
+    def wait_for_all_partitions(self, names: Sequence[str], amount: int) -> None:
+        """Wait until these share the partitions, and each has some."""
+
+        def are_shared() -> bool:
+            given = [self.partitions(name) for name in names]
+            return all(given) and sorted(chain(*given)) == list(range(amount))
+
+        wait_until(are_shared, 60, f"{', '.join(names)} share the partitions")
 
     def sum_in_log(self, number: str, name: str = "one") -> int:
         """The sum of a number over all lines of its log."""

@@ -1,5 +1,6 @@
 """Group 1: the consumer is killed."""
 
+import statistics
 import time
 
 from drills.drill import drill
@@ -7,6 +8,8 @@ from drills.expectations import bad
 from drills.stage import SESSION_SECONDS, Stage
 from drills.waiting import wait_until
 
+_ASSIGNED = '"event":"partitions assigned"'
+_TAKEOVER_SECONDS = SESSION_SECONDS + 20.0
 PLACES = ("before-save", "after-save", "before-dead-letters", "after-dead-letters", "before-commit")
 
 
@@ -65,4 +68,53 @@ def kills_between_the_steps(stage: Stage) -> None:
     stage.consumers.start(static=True)
 
 
-DRILLS = (kills_at_random, kills_between_the_steps)
+@drill(1, "what a killed consumer had is taken over")
+def takeover(stage: Stage) -> None:
+    """By the other one, by itself once it is restarted, and by itself as a static member."""
+    for name in ("static", "other"):
+        stage.consumers.start(name, static=name == "static")
+    stage.wait_for_topics()
+    stage.consumers.wait_for_all_partitions(["static", "other"], stage.partitions)
+    rebalances = stage.consumers.log("other").count(_ASSIGNED)
+    _takeovers(stage, "static", "its own restart, as a static member", static=True)
+    assert stage.consumers.log("other").count(_ASSIGNED) == rebalances, "there was a rebalance"
+    stage.consumers.stop("static")
+    stage.consumers.start("one")
+    stage.consumers.wait_for_all_partitions(["one", "other"], stage.partitions)
+    _takeovers(stage, "one", "its own restart")
+    _takeovers(stage, "one", "the other one", restart=False)
+
+
+def _takeovers(
+    stage: Stage, name: str, by: str, *, static: bool = False, restart: bool = True
+) -> None:
+    """Kill it again and again, and time it until an order of a partition of its own is stored."""
+    seconds, since_started = [], []
+    for _ in range(10 if stage.long else 1):
+        partition = stage.rng.choice(stage.consumers.partitions(name))
+        time.sleep(stage.chance(0.0, SESSION_SECONDS / 3))  # since its last heartbeat
+        stage.consumers.kill(name)
+        began = started = time.monotonic()
+        [order] = stage.traffic.send_orders(1, partition=partition)
+        if restart:
+            stage.consumers.start(name, static=static)
+            stage.consumers.wait_for_start(name)
+            started = time.monotonic()
+        uid = str(order["order_uid"])
+        wait_until(lambda: stage.is_stored(uid), _TAKEOVER_SECONDS, "it is taken over")  # noqa: B023
+        seconds.append(time.monotonic() - began)
+        since_started.append(time.monotonic() - started)
+        if not restart:
+            stage.consumers.start(name)
+        stage.consumers.wait_for_all_partitions([name, "other"], stage.partitions)
+    stage.say(
+        f"taken over by {by}: {_summary(seconds)}"
+        + (f"; from its start, without imports: {_summary(since_started)}" if restart else "")
+    )
+
+
+def _summary(seconds: list[float]) -> str:
+    return f"{statistics.median(seconds):.2f} s ({min(seconds):.2f} to {max(seconds):.2f})"
+
+
+DRILLS = (kills_at_random, kills_between_the_steps, takeover)

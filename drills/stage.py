@@ -90,6 +90,12 @@ class Stage:
             [(amount,)] = connection.execute("SELECT count(*) FROM orders")
             return int(amount)
 
+    def is_stored(self, order_uid: str) -> bool:
+        """Whether the database holds this order."""
+        with psycopg.connect(self.dsn) as connection:
+            query = "SELECT 1 FROM orders WHERE order_uid = %s"
+            return connection.execute(query, [order_uid]).fetchone() is not None
+
     def wait_for_stored(self, amount: int, seconds: float) -> None:
         """Wait until the database holds at least so many orders."""
         wait_until(lambda: self.stored() >= amount, seconds, f"{amount} orders are stored")
