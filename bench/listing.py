@@ -126,7 +126,7 @@ def _copy(place: Place, dsn: str) -> float:
 
 
 def _workers(running: Running) -> list[int]:
-    return [pid for kind, pid in running.pids().items() if "worker" in kind]
+    return [pid for kind, pid in running.pids().items() if kind != "api main"]
 
 
 def _peak_from_now(running: Running) -> float:

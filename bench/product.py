@@ -86,12 +86,12 @@ class Running:
                     yield found
 
     def pids(self) -> dict[str, int]:
-        """Its processes by their kind: itself, and its children."""
+        """Its processes by their kind: itself, and its workers if those are processes."""
         own = self.process.pid
-        if self.command != "api":
-            return {self.command: own}
         # A helper of Python's multiprocessing is no process that serves.
         workers = [pid for pid in children(own) if "resource_tracker" not in _command_line(pid)]
+        if not workers:
+            return {self.command: own}
         return {"api main": own} | {f"api worker {n}": pid for n, pid in enumerate(workers, 1)}
 
     def stop(self) -> None:
