@@ -13,7 +13,6 @@ from bench.place import Place, check
 from bench.product import api, consumer, is_assigned, is_ready, running
 from tests.integration.system.processes import free_port
 
-_MEMORY = {"api": 90, "consumer": 110}
 _IMPORTED = re.compile(r"^import time:\s+\d+ \|\s+\d+ \|\s*(\S+)$", re.MULTILINE)
 
 

@@ -85,6 +85,7 @@ RELIED_ON: dict[Any, str] = {
 OWN = {
     *("_advertised", "_commit_answered", "_describe", "_describe_login", "_failing"),
     *("_heartbeat_answered", "_new_read", "_read", "_unpack", "_unread_alert"),
+    "_until_next_heartbeat",
 }
 """Private names of the module's own."""
 EXTENSION_POINTS = {
@@ -160,3 +161,27 @@ def test_the_end_of_a_partition_may_be_asked_for_at_any_moment() -> None:
     consumer._subscription.assignment[partition].highwater = 7
     assert consumer.end(partition) == 7
     consumer.close()
+
+
+def test_members_send_their_heartbeats_at_the_same_moments(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1_000.0
+    monkeypatch.setattr("time.time", lambda: now)
+    heartbeats = [
+        Heartbeat(group_id="g", heartbeat_interval_ms=2_100, session_timeout_ms=6_000)
+        for _ in range(2)
+    ]
+    found = []
+    for heartbeat in heartbeats:
+        now += 1.3  # they join one after the other
+        heartbeat.reset_timeouts()
+        for _ in range(3):
+            wait = internals._until_next_heartbeat(heartbeat)
+            assert 0 < wait <= 2.1
+            now += wait + 0.05
+            assert internals._until_next_heartbeat(heartbeat) == 0
+            heartbeat.sent_heartbeat()
+            found.append((now - 0.05) / 2.1)
+    assert all(abs(moment - round(moment)) < 1e-6 for moment in found)
+    heartbeats[0].fail_heartbeat()
+    heartbeats[0].last_send = now
+    assert internals._until_next_heartbeat(heartbeats[0]) == pytest.approx(0.1)

@@ -308,6 +308,21 @@ class BoundedAdmin(KafkaAdminClient):  # type: ignore[misc]
                         raise for_code(error_code)(topic)
 
 
+def _until_next_heartbeat(heartbeat: Any) -> float:
+    """Seconds until the next multiple of the interval by the clock; until a retry after a failure.
+
+    So all members of the group send theirs at the same moments. The brokers notice that one is dead
+    a session timeout after such a moment, and the others hear of it at the next one. The client
+    sends them at any time, so they would hear of it half an interval later on average.
+    """
+    now = time.time()
+    last = max(heartbeat.last_send, heartbeat.last_reset)
+    if heartbeat.heartbeat_failed:
+        return max(0.0, last + heartbeat.config["retry_backoff_ms"] / 1_000 - now)
+    interval = heartbeat.config["heartbeat_interval_ms"] / 1_000
+    return max(0.0, (last // interval + 1) * interval - now)
+
+
 class ExtendedConsumer(KafkaConsumer):  # type: ignore[misc]
     """Gives access to what the client keeps to itself."""
 
@@ -316,8 +331,10 @@ class ExtendedConsumer(KafkaConsumer):  # type: ignore[misc]
 
     def __init__(self, *topics: str, **options: Any) -> None:
         super().__init__(*topics, **options)
+        coordinator = self._coordinator
+        heartbeat = coordinator.heartbeat
+        heartbeat.time_to_next_heartbeat = partial(_until_next_heartbeat, heartbeat)
         if self.config["group_instance_id"]:
-            coordinator = self._coordinator
             coordinator._handle_heartbeat_response = partial(  # noqa: SLF001
                 self._heartbeat_answered,
                 coordinator._handle_heartbeat_response,  # noqa: SLF001
