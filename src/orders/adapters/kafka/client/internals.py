@@ -316,10 +316,11 @@ def _until_next_heartbeat(heartbeat: Any) -> float:
     sends them at any time, so they would hear of it half an interval later on average.
     """
     now = time.time()
-    last = max(heartbeat.last_send, heartbeat.last_reset)
+    last: float = max(heartbeat.last_send, heartbeat.last_reset)
     if heartbeat.heartbeat_failed:
-        return max(0.0, last + heartbeat.config["retry_backoff_ms"] / 1_000 - now)
-    interval = heartbeat.config["heartbeat_interval_ms"] / 1_000
+        backoff: float = heartbeat.config["retry_backoff_ms"] / 1_000
+        return max(0.0, last + backoff - now)
+    interval: float = heartbeat.config["heartbeat_interval_ms"] / 1_000
     return max(0.0, (last // interval + 1) * interval - now)
 
 
