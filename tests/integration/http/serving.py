@@ -54,6 +54,8 @@ class Scripted(MemoryOrderRepository):
             return {uid: b'{"read":%d}' % self.pages_read}
         if uid == "set apart":
             return {uid: b'{"objects":%d}' % gc.get_freeze_count()}
+        if uid == "huge":
+            return {uid: b'{"order_uid":"%s"}' % (b"x" * 8_000_000)}
         if uid.startswith("echo "):
             return {uid: msgspec.json.encode({"order_uid": uid})}
         return await super().get(order_uids)
@@ -69,6 +71,11 @@ class Scripted(MemoryOrderRepository):
             orders = tuple([StoredOrder("big", when, self.document)] * limit)
             last = LONG if query.customer_id == "long" else MANY_PAGES
             return Page(orders, Cursor(when, "big") if self.pages_read < last else None)
+        if query.customer_id == "large":
+            self.pages_read += 1
+            await asyncio.sleep(0.01)  # as a database does
+            document = encode(order("big", entry="x" * 7000))
+            return Page(tuple([StoredOrder("big", order().date_created, document)] * limit))
         return await super().page(query, limit, after)
 
 

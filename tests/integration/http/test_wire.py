@@ -30,6 +30,7 @@ OPERATIONS = [
 ]
 NDJSON = {"Accept": "application/x-ndjson"}
 ORDERS_IN_LONG = FIRST_CHUNK + (LONG - 1) * CHUNK
+PAGE = "/orders?customer_id=large&limit=1000"
 FLAT = 32
 """MB that a worker may grow by while it sends lists, however long they are."""
 
@@ -192,14 +193,36 @@ def test_who_takes_nothing_is_cut_off(tmp_path: Path) -> None:
         assert "unforeseen" not in server.log
 
 
-def ask_and_not_read(server: ServerProcess) -> socket.socket:
+@pytest.mark.parametrize("target", [PAGE, "/orders/huge"])
+def test_who_takes_nothing_of_one_response_is_cut_off(tmp_path: Path, target: str) -> None:
+    with (
+        ServerProcess(tmp_path, "impatient") as server,
+        ask_and_not_read(server, target) as reader,
+    ):
+        server.wait_until(lambda: "the client has stopped reading" in server.log, 20, "given up")
+        server.wait_until(lambda: not holds(server, reader), 10, "its connection is gone")
+
+
+def test_of_many_who_take_nothing_of_a_page_few_are_waited_for(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path) as server, ExitStack() as open_sockets:
+        for _ in range(30):
+            open_sockets.enter_context(ask_and_not_read(server, PAGE))
+
+        def are_given_up() -> bool:
+            assert server.http.get(PAGE).status_code == 200  # who reads is served meanwhile
+            return server.log.count("the client has stopped reading") >= 10
+
+        server.wait_until(are_given_up, 20, "all but those within the bound are given up")
+
+
+def ask_and_not_read(
+    server: ServerProcess, target: str = "/orders?customer_id=endless"
+) -> socket.socket:
     reader = socket.socket()
     reader.settimeout(20)
     reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
     reader.connect(("127.0.0.1", server.port))
-    reader.sendall(
-        b"GET /orders?customer_id=endless HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n"
-    )
+    reader.sendall(f"GET {target} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n".encode())
     return reader
 
 

@@ -54,7 +54,7 @@ def test_help_loads_no_command() -> None:
     ("name", "others"),
     [
         ("api", set[str]()),
-        ("consumer", {"anyio", "granian", "litestar", "uvloop", "yaml"}),
+        ("consumer", {"anyio", "litestar", "uvicorn", "uvloop", "yaml"}),
     ],
 )
 def test_a_service_imports_only_what_it_uses(name: str, others: set[str]) -> None:

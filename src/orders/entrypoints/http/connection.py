@@ -62,6 +62,10 @@ class Connection(HttpToolsProtocol):
     If the application has a method ``at_once``, that is asked first for the response to a GET. If
     it returns None, the application is called as usual. This takes a third of the time that uvicorn
     takes for a request, with a task, an event and much else (docs/performance.md).
+
+    Attributes:
+        unread: bytes of responses that the client has not taken, at the last ``check``.
+        seconds_unread: for how long it has taken nothing of them.
     """
 
     def __init__(
@@ -80,8 +84,8 @@ class Connection(HttpToolsProtocol):
         self._bounds = bounds
         self._header_bytes = 0
         self._seconds_idle = 0
-        self._seconds_unread = 0
-        self._unread = 0
+        self.unread = 0
+        self.seconds_unread = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to serve the connection, unless there are too many."""
@@ -133,7 +137,7 @@ class Connection(HttpToolsProtocol):
 
     def resume_writing(self) -> None:
         """Go on with a response that waited for its reader."""
-        self._unread = 0
+        self.unread = 0
         super().resume_writing()
 
     def check(self) -> None:
@@ -142,11 +146,15 @@ class Connection(HttpToolsProtocol):
         if self._seconds_idle > self._bounds.idle_timeout and self.cycle.response_complete:
             self.transport.close()
         unread = self.transport.get_write_buffer_size()
-        self._seconds_unread = self._seconds_unread + 1 if unread >= self._unread > 0 else 0
-        self._unread = unread
-        if self._seconds_unread > self._bounds.reader_timeout:
-            log.info("connection aborted", reason="the client has stopped reading")
-            self.transport.abort()
+        self.seconds_unread = self.seconds_unread + 1 if unread >= self.unread > 0 else 0
+        self.unread = unread
+        if self.seconds_unread > self._bounds.reader_timeout:
+            self.give_up()
+
+    def give_up(self) -> None:
+        """Abort the connection of a client that does not read."""
+        log.info("connection aborted", reason="the client has stopped reading")
+        self.transport.abort()
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is not HTTP."""

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from multiprocessing.connection import wait
+from operator import attrgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import FrameType
@@ -40,6 +41,9 @@ READER_TIMEOUT = 60.0
 
 _CLOSING_SECONDS = 1.5
 """How long a process may take to close what it has opened, after its last request."""
+_MOST_UNREAD = 64 * 2**20
+"""Bytes of responses that wait for their clients in a process; beyond that, clients that have taken
+nothing for a second or more are disconnected."""
 _OTHER_FILES = 256
 """Open files of a process besides its connections."""
 _STOP = signal.SIGTERM, signal.SIGINT
@@ -152,9 +156,20 @@ class _Server(uvicorn.Server):
     async def on_tick(self, counter: int) -> bool:
         """Check the connections once a second; returns whether to stop."""
         if counter % _TICKS_PER_SECOND == 0:
-            for connection in tuple(self.server_state.connections):
-                cast("Connection", connection).check()
+            self._check_connections()
         return await super().on_tick(counter)
+
+    def _check_connections(self) -> None:
+        connections = cast("list[Connection]", list(self.server_state.connections))
+        for connection in connections:
+            connection.check()
+        excess = sum(each.unread for each in connections) - _MOST_UNREAD
+        if excess > 0:
+            for connection in sorted(connections, key=attrgetter("seconds_unread"), reverse=True):
+                if excess <= 0 or connection.seconds_unread == 0:
+                    break
+                excess -= connection.unread
+                connection.give_up()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
