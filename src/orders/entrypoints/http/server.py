@@ -159,6 +159,15 @@ class _Server(uvicorn.Server):
             self._check_connections()
         return await super().on_tick(counter)
 
+    async def _wait_tasks_to_complete(self) -> None:
+        """Wait for the requests in progress; uvicorn would answer 500 to those that are late."""
+        try:
+            await super()._wait_tasks_to_complete()
+        except asyncio.CancelledError:
+            for connection in self.server_state.connections:
+                connection.transport.abort()
+            raise
+
     def _check_connections(self) -> None:
         connections = cast("list[Connection]", list(self.server_state.connections))
         for connection in connections:

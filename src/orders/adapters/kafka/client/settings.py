@@ -72,15 +72,15 @@ def new_client_id(process: str) -> str:
 def client_options(settings: KafkaSettings) -> dict[str, Any]:
     """The options that consumer, producer and admin client share.
 
-    Metadata is refreshed every 30 s, so that new partitions are noticed soon. The client also waits
-    for the first back-off after a connection is made, so a start takes several of them.
+    Metadata is refreshed every 30 s, so that new partitions are noticed soon. With a shorter
+    back-off a broker that refuses a login is found to be silent instead.
     """
     options: dict[str, Any] = {
         "bootstrap_servers": [host.strip() for host in settings.bootstrap.split(",")],
         "client_id": settings.client_id,
         "kafka_client": ReportingClient,
         "metadata_max_age_ms": 30_000,
-        "reconnect_backoff_ms": 20,
+        "reconnect_backoff_ms": 100,
         "reconnect_backoff_max_ms": 2_000,
         "retry_backoff_ms": 100,
         "security_protocol": settings.security_protocol,
