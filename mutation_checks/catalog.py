@@ -24,15 +24,22 @@ _REPOSITORY = f"{_POSTGRES}test_order_repository.py::TestPostgresOrderRepository
 MUTATION_CHECKS = (
     MutationCheck(
         "a batch is one transaction",
-        "adapters/postgres/order_repository.py",
+        "adapters/postgres/writing.py",
         """\
-                    async with session.transaction():
-                        await copy_orders(session, batch)
+    async with session.transaction():
+        await copy_orders(session, batch)
 """,
         """\
-                    await copy_orders(session, batch)
+    await copy_orders(session, batch)
 """,
-        f"{_POSTGRES}test_saving.py::test_a_crash_in_the_midst_of_copy_leaves_nothing",
+        f"{_POSTGRES}test_saving.py::test_a_crash_in_the_midst_of_a_write_leaves_nothing",
+    ),
+    MutationCheck(
+        "one statement for all tables writes them in their order",
+        "adapters/postgres/writing.py",
+        " WHERE (SELECT count(*) FROM {}) >= 0",
+        "",
+        f"{_POSTGRES}test_saving.py::test_tables_are_written_one_after_another",
     ),
     MutationCheck(
         "another writer of the same order is no error (idempotent path)",

@@ -10,6 +10,7 @@ from orders.adapters.postgres.database import PostgresDatabase
 from orders.adapters.postgres.order_repository import PostgresOrderRepository
 from orders.adapters.postgres.session import Timeouts
 from orders.adapters.postgres.tables import TABLES
+from orders.adapters.postgres.writing import FEW
 from orders.domain.errors import OrdersError, Unavailable
 from orders.domain.order.document import encode
 from tests.contracts.order_repository import (
@@ -28,7 +29,7 @@ GATE = 4711
 CLOSE_GATE = f"SELECT pg_advisory_lock({GATE})"
 OPEN_GATE = f"SELECT pg_advisory_unlock({GATE})"
 
-# Rows of items wait at a gate that the test opens and shuts: a write in the midst of its COPY.
+# Rows of items wait at a gate that the test opens and shuts: a write in the midst of its write.
 GATE_TRIGGER = f"""
     CREATE FUNCTION wait_at_gate() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
@@ -56,10 +57,28 @@ COUNT_TRIGGER = """
     CREATE TRIGGER count_attempt BEFORE INSERT ON orders
     FOR EACH STATEMENT EXECUTE FUNCTION count_attempt()
 """
+RECORD_TRIGGER = """
+    CREATE TABLE record (number serial, name text);
+    CREATE FUNCTION record() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        INSERT INTO record (name) VALUES (TG_TABLE_NAME);
+        RETURN NEW;
+    END $$;
+"""
+RECORDED = "SELECT name FROM record GROUP BY name ORDER BY min(number)"
+TURNS = """
+    SELECT count(*) FROM (
+        SELECT name IS DISTINCT FROM lag(name) OVER (ORDER BY number) AS changes FROM record
+    ) AS rows WHERE changes
+"""
 AT_GATE = """
     SELECT pid FROM pg_stat_activity
     WHERE datname = current_database() AND wait_event = 'advisory' AND pid <> pg_backend_pid()
 """
+
+
+few_and_many = pytest.mark.parametrize("size", [FEW, FEW + 1])
+"""The sizes between which the way of writing changes."""
 
 
 async def pid_at_gate(admin: Admin) -> int:
@@ -141,32 +160,34 @@ async def test_another_unique_key_is_a_refusal_and_not_a_known_order(
     assert "one_email" in result.rejected["second"]
 
 
+@few_and_many
 async def test_an_error_that_nobody_foresaw_is_raised_and_nothing_is_stored(
-    order_repository: PostgresOrderRepository, admin: Admin
+    order_repository: PostgresOrderRepository, admin: Admin, size: int
 ) -> None:
     await admin.execute("ALTER TABLE items DROP COLUMN brand")
     with pytest.raises(Unavailable, match="column brand of table items is missing"):
-        await order_repository.save_many(numbered(3))
-    await admin.execute("ALTER TABLE items ADD COLUMN brand integer NOT NULL DEFAULT 0")
+        await order_repository.save_many(numbered(size))
+    await admin.execute("ALTER TABLE items ADD COLUMN brand text NOT NULL DEFAULT ''")
     await admin.execute("""
         CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS
         $$ BEGIN RAISE EXCEPTION 'secret' USING ERRCODE = 'XX000'; END $$;
         CREATE TRIGGER fail BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION fail()
     """)
     with pytest.raises(OrdersError, match="XX000") as raised:
-        await order_repository.save_many(numbered(3))
+        await order_repository.save_many(numbered(size))
     assert raised.value.code == "internal"
     assert isinstance(raised.value.__cause__, psycopg.Error)
     assert "secret" not in f"{raised.value} {raised.value.__cause__}"
     assert await counts(admin) == [0] * 4
 
 
-async def test_a_crash_in_the_midst_of_copy_leaves_nothing(
-    order_repository: PostgresOrderRepository, admin: Admin
+@few_and_many
+async def test_a_crash_in_the_midst_of_a_write_leaves_nothing(
+    order_repository: PostgresOrderRepository, admin: Admin, size: int
 ) -> None:
     await admin.execute(GATE_TRIGGER)
     await admin.execute(CLOSE_GATE)
-    batch = numbered(50)
+    batch = numbered(size)
     saving = asyncio.create_task(order_repository.save_many(batch))
     pid = await pid_at_gate(admin)
     assert await order_repository.get(uids(batch)) == {}, "seen before it was whole"
@@ -179,15 +200,16 @@ async def test_a_crash_in_the_midst_of_copy_leaves_nothing(
     await assert_holds(order_repository, batch)
 
 
+@few_and_many
 async def test_orders_appear_whole_or_not_at_all(
-    order_repository: PostgresOrderRepository, admin: Admin
+    order_repository: PostgresOrderRepository, admin: Admin, size: int
 ) -> None:
     await admin.execute(GATE_TRIGGER)
     await admin.execute(CLOSE_GATE)
-    batch = numbered(5)
+    batch = numbered(size)
     saving = asyncio.create_task(order_repository.save_many(batch))
     await pid_at_gate(admin)
-    assert await order_repository.latest(9) == []
+    assert await order_repository.latest(99) == []
     await admin.execute(OPEN_GATE)
     assert (await saving).saved == set(uids(batch))
     await assert_holds(order_repository, batch)
@@ -290,6 +312,23 @@ async def test_orders_that_vanish_while_they_are_judged_end_in_a_retry(
     """)
     with pytest.raises(Unavailable, match="deleted"):
         await order_repository.save_many([order_of("uid"), order_of("other")])
+
+
+@few_and_many
+async def test_tables_are_written_one_after_another(
+    order_repository: PostgresOrderRepository, admin: Admin, size: int
+) -> None:
+    # Two writers of the same orders would otherwise wait for each other.
+    await admin.execute(RECORD_TRIGGER)
+    for table in TABLES:
+        await admin.execute(
+            f"CREATE TRIGGER record BEFORE INSERT ON {table.name}"
+            " FOR EACH ROW EXECUTE FUNCTION record()"
+        )
+    await order_repository.save_many(numbered(size))
+    names = [name for (name,) in await (await admin.execute(RECORDED)).fetchall()]
+    assert names == [table.name for table in TABLES]
+    assert await (await admin.execute(TURNS)).fetchone() == (len(TABLES),)
 
 
 async def test_writers_of_shuffled_batches_do_not_deadlock(

@@ -14,7 +14,7 @@ from orders.adapters.postgres.errors import (
     sanitize,
     translated,
 )
-from orders.adapters.postgres.writing import copy_orders
+from orders.adapters.postgres.writing import write_orders
 from orders.domain.errors import Invalid, Unavailable
 from orders.domain.order.document import StoredOrder
 from orders.domain.order.model import Order
@@ -54,8 +54,7 @@ class PostgresOrderRepository(OrderRepository):
             whole = True
             if not self._expect_duplicates:
                 try:
-                    async with session.transaction():
-                        await copy_orders(session, batch)
+                    await write_orders(session, batch)
                 except Exception as error:
                     if not (may_be_row_fault(error) or is_too_long(error)):
                         raise
