@@ -13,7 +13,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from orders.adapters.postgres.database import PostgresDatabase
 from orders.adapters.postgres.order_repository import PostgresOrderRepository
-from orders.adapters.postgres.session import Timeouts
+from orders.adapters.postgres.session import Session, Timeouts
 from orders.domain.errors import Unavailable
 from orders.domain.order.document import encode
 from tests.contracts.order_repository import numbered, order_of
@@ -204,6 +204,16 @@ async def test_read_only_sessions_are_closed(
         assert len((await repository.save_many(numbered(3))).saved) == 3
     finally:
         await database.close()
+
+
+async def test_a_session_is_no_younger_than_the_settings_that_the_server_read_for_it(
+    database_dsn: str,
+) -> None:
+    async with await Session.connect(database_dsn) as session:
+        statement = "SELECT extract(epoch FROM backend_start)::float8 FROM pg_stat_activity"
+        cursor = await session.execute(f"{statement} WHERE pid = pg_backend_pid()")
+        [started] = await cursor.fetchone() or [0.0]
+        assert time.time() - (time.monotonic() - session.connecting_since) < started
 
 
 async def test_more_calls_than_connections(order_repository: PostgresOrderRepository) -> None:

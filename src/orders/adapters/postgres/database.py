@@ -235,7 +235,7 @@ class PostgresDatabase(Dependency):
             is_doubtful = session.answered_at < self._doubted_at
             session.abort_after(self.timeouts.check if is_doubtful else abort_after)
             try:
-                usable = session.ready_since >= not_before and await session.is_usable(
+                usable = session.connecting_since >= not_before and await session.is_usable(
                     ask=is_doubtful
                 )
             except BaseException:

@@ -79,7 +79,7 @@ class Session(AsyncConnection[TupleRow]):
     """
 
     abort_reason: str | None = None
-    ready_since = answered_at = 0.0
+    connecting_since = answered_at = 0.0
     """Monotonic time; ``answered_at`` is the last time that it was asked whether it works."""
     citus_version: str | None = None
     """If the database has the extension Citus, so that its tables may be distributed."""
@@ -113,6 +113,7 @@ class Session(AsyncConnection[TupleRow]):
         if pooler != "session":
             # The next transaction may run on a connection without the prepared statement.
             kwargs["prepare_threshold"] = None
+        began = time.monotonic()  # the server may read its settings at any time from now on
         try:
             given = conninfo_to_dict(conninfo)
             session = await super().connect(
@@ -123,6 +124,7 @@ class Session(AsyncConnection[TupleRow]):
                 fallback_application_name=application_name,
                 **kwargs,
             )
+            session.connecting_since = began
             try:
                 await session.configure(timeouts, pooler)
             except BaseException:
@@ -202,7 +204,7 @@ class Session(AsyncConnection[TupleRow]):
         """
         self._require_utf8()
         self.adapters.register_loader("json", BytesLoader)
-        self.ready_since = self.answered_at = time.monotonic()
+        self.answered_at = time.monotonic()
         self.abort_after(timeouts.connect)
         is_pooled = await self.is_pooled() if pooler is None else pooler == "transaction"
         settings = _settings(timeouts)
