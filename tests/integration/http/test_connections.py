@@ -106,6 +106,17 @@ def test_what_is_not_http_is_told_so(server: ServerProcess, method: bytes) -> No
     assert b"\r\nconnection: close\r\n" in answer
 
 
+def test_a_response_to_a_connection_that_has_ended_is_no_fault(server: ServerProcess) -> None:
+    post = b"POST /orders" + _HOST + b"Content-Length: 3\r\n\r\nabc"
+    before = server.log.count('"/orders"')
+    for _ in range(100):
+        with connect(server) as connection:
+            connection.sendall(post + post + b"this is not HTTP\r\n\r\n")
+            connection.recv(10)
+    server.wait_until(lambda: server.log.count('"/orders"') >= before + 100, 10, "all are logged")
+    assert "unforeseen" not in server.log
+
+
 def test_who_leaves_while_an_order_is_looked_up_is_no_fault(server: ServerProcess) -> None:
     with connect(server) as connection:
         connection.sendall(get(b"takes%20a%20moment"))

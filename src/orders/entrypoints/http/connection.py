@@ -90,6 +90,7 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to serve the connection, unless there are too many."""
         super().connection_made(transport)
+        self._responses = cast("asyncio.Transport", _Responses(transport))
         if len(self.connections) > self._bounds.max_connections:
             self._refuse(HTTPProblem(OVERLOADED, "too many connections at a time"))
 
@@ -120,6 +121,7 @@ class Connection(HttpToolsProtocol):
                 self._send(response, keep_alive=self.parser.should_keep_alive() and not is_old)
                 return
         super().on_headers_complete()
+        self.cycle.transport = self._responses
 
     def on_response_complete(self) -> None:
         """Go on with the next request.
@@ -178,6 +180,19 @@ class Connection(HttpToolsProtocol):
         self.transport.write(b"".join(parts))
         if not keep_alive:
             self.transport.close()
+
+
+class _Responses:
+    """A transport that drops what is written after its end; uvloop's raises RuntimeError."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self.close = transport.close
+        self.is_closing = transport.is_closing
+
+    def write(self, data: bytes) -> None:
+        if not self._transport.is_closing():
+            self._transport.write(data)
 
 
 def _never(scope: Scope) -> None:
