@@ -19,7 +19,7 @@ from orders.entrypoints.http.access.limiting import BoundedCounters, Rates
 from orders.entrypoints.http.orders.get_order import GetOrder
 from orders.entrypoints.http.problems import HTTPProblem
 from tests.unit.http.access.access_harness import app, bearer, client_from, new_key, protected
-from tests.unit.http.harness import SETTINGS, Api, problem
+from tests.unit.http.harness import SETTINGS, Api, order, problem
 
 
 @pytest.fixture
@@ -52,6 +52,23 @@ async def test_a_client_beyond_its_rate_waits(clock: Callable[[float], None]) ->
         assert (await client.get("/health/live")).status_code == 200
         clock(1060.0)
         assert (await client.get("/orders/uid")).status_code == 404
+
+
+async def test_each_request_counts_once_however_it_is_answered(
+    clock: Callable[[float], None],
+) -> None:
+    api = Api(is_cached=True)
+    await api.store(order("cached"))
+    settings = limited(http_rate_limit="4/minute", http_concurrency_limit=1)
+    served = app(settings, api)
+    async with client_from(served) as client:
+        for uid, status in (("cached", 200), ("missing", 404), ("cached", 200), ("missing", 404)):
+            assert (await client.get(f"/orders/{uid}")).status_code == status
+        assert served.answered_at_once == 2
+        problem(await client.get("/orders/cached"), 429, "rate-limited")
+        problem(await client.get("/orders/missing"), 429, "rate-limited")
+        clock(1060.0)
+        assert (await client.get("/orders/cached")).status_code == 200
 
 
 async def test_several_rates_hold_at_once(clock: Callable[[float], None]) -> None:
@@ -237,4 +254,4 @@ async def test_login_and_header_share_the_limit(path: Path) -> None:
 
 
 async def test_without_any_limit_there_is_no_door() -> None:
-    assert isinstance(Api().app(), GetOrder)
+    assert isinstance(Api().app().app, GetOrder)

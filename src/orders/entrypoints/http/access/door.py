@@ -48,13 +48,14 @@ class AccessDoor:
         try:
             if self._identify(scope) is not None:
                 return None
+            self._count(scope)
             self._enter(scope)
         except Exception:  # noqa: BLE001 (it is raised again when the application is called)
             return None
-        found = self._app.at_once(scope)
-        if found is not None:
+        try:
+            return self._app.at_once(scope)
+        finally:
             self._leave(scope)
-        return found
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request within the limits of its client."""
@@ -70,7 +71,8 @@ class AccessDoor:
                 credential = self._identify(scope)
                 if credential is not None:
                     await self._verify(credential, scope)
-                self._enter(scope)
+                self._count(scope)
+            self._enter(scope)
         except Exception as error:  # noqa: BLE001 (each has a response)
             await self._refuse(error, began, scope, receive, send)
             return
@@ -117,16 +119,19 @@ class AccessDoor:
         else:
             attach_principal(scope, grant.principal)
 
-    def _enter(self, scope: Scope) -> None:
-        """Count the request; raises HTTPProblem if it is one too many."""
-        access, who = self._access, ""
-        if access.is_limited:
+    def _count(self, scope: Scope) -> None:
+        """Count the request for its client; raises HTTPProblem if there are too many of it."""
+        who = ""
+        if self._access.is_limited:
             who = _name(principal_of(scope), client_of(scope))
-        if access.rates is not None:
-            access.rates.count(who)
-        if access.concurrency is not None:
-            access.concurrency.enter(who)
+        if self._access.rates is not None:
+            self._access.rates.count(who)
         scope[_COUNTED_AS] = who
+
+    def _enter(self, scope: Scope) -> None:
+        """Count the request as running; raises HTTPProblem if it is one too many at a time."""
+        if self._access.concurrency is not None:
+            self._access.concurrency.enter(scope[_COUNTED_AS])
 
     def _leave(self, scope: Scope) -> None:
         if self._access.concurrency is not None:

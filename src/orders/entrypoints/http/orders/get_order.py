@@ -58,6 +58,8 @@ _REQUIRES: dict[str, Requirement] = {
     "OPTIONS": ANY_KEY,
     "DELETE": NOTHING,  # ``ForgetOrder`` checks it, and records a refusal
 }
+_NOT_CACHED = "orders.not_cached"
+"""The key in the scope of a request that ``at_once`` has asked the local cache for, in vain."""
 _SLASH = ord("/")  # finding a number in bytes is faster than finding bytes
 _ALLOW = (b"allow", _METHODS.encode())
 
@@ -108,6 +110,7 @@ class GetOrder:
             order_uid = self._checked(scope, given, path)
             cached = self._look_up.peek(order_uid)
             if cached is None:
+                scope[_NOT_CACHED] = True
                 return None
             found = self._found(scope, given, cached.document, cached.digest, request_id)
         except Exception:  # noqa: BLE001 (the application raises it again)
@@ -131,7 +134,7 @@ class GetOrder:
             if scope["method"] in _WITHOUT_BODY:
                 response = await self._without_body(scope, order_uid, request_id)
             else:
-                cached = self._look_up.peek(order_uid)
+                cached = None if _NOT_CACHED in scope else self._look_up.peek(order_uid)
                 if cached is not None:
                     body, digest = cached.document, cached.digest
                 else:
