@@ -113,12 +113,15 @@ def _run(
     # traverse it.
     gc.collect()
     gc.freeze()
+    code = 0
+    runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
     try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(server(app).serve([listener]))
+        runner.run(server(app).serve([listener]))
     except SystemExit as end:
-        return cast("int", end.code)
-    return 0
+        code = cast("int", end.code)
+    _exit_after(_CLOSING_SECONDS, code)  # tasks that are cancelled may go on waiting
+    runner.close()
+    return code
 
 
 class _Server(uvicorn.Server):
@@ -192,9 +195,7 @@ class _Server(uvicorn.Server):
         del sig, frame
         if not self.should_exit:
             self.should_exit = True
-            limit = threading.Timer(self._grace + _CLOSING_SECONDS, os._exit, (0,))
-            limit.daemon = True
-            limit.start()
+            _exit_after(self._grace + _CLOSING_SECONDS, 0)
 
 
 class _Lifespan(LifespanOn):
@@ -256,6 +257,13 @@ def _work(
     end_with_parent(parent, grace)
     worker_metrics.share(folder)
     sys.exit(run(bind()))
+
+
+def _exit_after(seconds: float, code: int) -> None:
+    """End the process by then, if it has not ended by itself."""
+    limit = threading.Timer(seconds, os._exit, (code,))
+    limit.daemon = True
+    limit.start()
 
 
 def _allow_files(number: int) -> None:
