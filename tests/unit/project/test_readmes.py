@@ -6,8 +6,6 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from bench import readme
 from bench.bare import GO
 from bench.plain import PLAIN
@@ -62,7 +60,6 @@ def test_they_fit_on_two_screens() -> None:
         assert len(text.splitlines()) <= 100
 
 
-@pytest.mark.xfail(reason="docs/bench.json is of a run before these rows: make bench-docs")
 def test_all_figures_that_are_shown_were_measured() -> None:
     assert len(readme.chosen(RESULTS)) == len(readme.SHOWN)
 
