@@ -37,18 +37,11 @@ SHOWN = (
         "orders stored, one a message",
         "запись, по одному заказу в сообщении",
     ),
-    Shown("ingest", "arrays of 100", "the same, in arrays of 100", "то же, массивами по 100"),
     Shown(
         "hot",
         "GET of one order, 64 connections",
         "GET of one order, 64 connections",
         "GET одного заказа, 64 соединения",
-    ),
-    Shown(
-        "uniform",
-        "GET uniformly over 5,000 orders",
-        "GET of any of 5,000 orders",
-        "GET любого из 5 000 заказов",
     ),
     Shown(
         "uniform",
