@@ -3,6 +3,7 @@
 import re
 import socket
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -90,11 +91,107 @@ def test_a_body_of_a_read_is_ignored(server: ServerProcess) -> None:
     assert answers.endswith(encode(series(9)[8]))
 
 
+_CHUNKED = b"POST /orders" + _HOST + b"Transfer-Encoding: chunked\r\n\r\n3\r\n[]\n\r\n0\r\n"
+
+
 def test_trailers_are_ignored(server: ServerProcess) -> None:
-    chunked = b"POST /orders" + _HOST + b"Transfer-Encoding: chunked\r\n\r\n3\r\n[]\n\r\n0\r\n"
-    trailers = b"".join(b"X-%d: y\r\n" % number for number in range(20_000))
-    answers = exchange(server, chunked, trailers, b"\r\n", get(b"o8", _LAST))
+    trailers = b"".join(b"X-%d: y\r\n" % number for number in range(100))
+    answers = exchange(server, _CHUNKED, trailers, b"\r\n", get(b"o8", _LAST))
     assert answers.endswith(encode(series(9)[8]))
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        pytest.param(b"GET /" + _HOST + b"ab:\r\n" * 101 + b"\r\n", id="many headers"),
+        pytest.param(b"GET /" + _HOST + b"x: %b\r\n\r\n" % (b"y" * 40_000), id="long header"),
+        pytest.param(b"GET /" + _HOST + b"x: " + b"y" * 40_000, id="unfinished header"),
+        pytest.param(_CHUNKED + b"ab:\r\n" * 101 + b"\r\n", id="many trailers"),
+        pytest.param(_CHUNKED + b"x: " + b"y" * 99_000, id="unfinished trailer"),
+        pytest.param(_CHUNKED[:-3] + b"2;" + b"y" * 99_000, id="unfinished chunk header"),
+    ],
+)
+def test_headers_and_trailers_are_bounded(server: ServerProcess, sent: bytes) -> None:
+    answer = exchange(server, sent)
+    assert answer.startswith(b"HTTP/1.1 431 Request Header Fields Too Large\r\n")
+    assert answer.count(b"HTTP/1.1 ") == 1
+
+
+def test_the_length_of_a_path_is_bounded(server: ServerProcess) -> None:
+    assert exchange(server, get(b"y" * 40_000)).startswith(b"HTTP/1.1 414 ")
+
+
+@pytest.mark.parametrize("length", [1_000, 100_000])
+def test_a_body_is_not_taken_for_headers(server: ServerProcess, length: int) -> None:
+    body = b"[" + b" " * length + b"]"
+    post = b"POST /orders" + _HOST + b"Content-Length: %d\r\n\r\n" % len(body)
+    whole = post + body + get(b"o8", _LAST)
+    for split in range(len(post + body) - 5, len(whole), 7):
+        answers = exchange(server, whole[:split], whole[split:])
+        assert re.findall(rb"HTTP/1.1 (\d+) ", answers) == [b"422", b"200"]
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"this is not HTTP\r\n\r\n", b"400"),
+        (b"GET /" + _HOST + b"ab:\r\n" * 101 + b"\r\n", b"431"),
+        (_CHUNKED[:-3] + b"no number\r\n\r\n", b"400"),
+        (get(b"o7") * 50, b"400"),
+    ],
+)
+@pytest.mark.parametrize("first", [b"orders/takes%20a%20moment", b"orders?customer_id=long"])
+def test_a_refusal_waits_for_earlier_responses(
+    server: ServerProcess, first: bytes, sent: bytes, status: bytes
+) -> None:
+    answers = exchange(server, b"GET /" + first + _HOST + b"\r\n" + get(b"o8") + sent)
+    statuses = re.findall(rb"HTTP/1.1 (\d+) ", answers)
+    assert statuses[0] == (b"200" if b"?" in first else b"404")
+    assert statuses[1] == b"200"
+    assert statuses[-1] == status
+    assert statuses.count(status) == 1
+    assert b"\r\nconnection: close\r\n" in answers[answers.rindex(b"HTTP/1.1 ") :]
+
+
+def test_a_fault_in_a_body_that_is_being_read_ends_its_request(server: ServerProcess) -> None:
+    with connect(server) as connection:
+        connection.sendall(_CHUNKED[:-3])
+        connection.sendall(b"no number\r\n")
+        answer = connection.makefile("rb").read()
+    assert re.findall(rb"HTTP/1.1 (\d+) ", answer) == [b"400"]
+
+
+def test_a_request_to_upgrade_is_served_without(server: ServerProcess) -> None:
+    upgrade = _HOST + b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
+    post = b"POST /orders" + upgrade + b"Content-Length: 2\r\n\r\n[]"
+    requests = get(b"o7", upgrade + b"\r\n") + post + get(b"o8", _LAST)
+    for sent in ([requests], [requests[i : i + 1] for i in range(len(requests))]):
+        answers = exchange(server, *sent)
+        assert re.findall(rb"HTTP/1.1 (\d+) ", answers) == [b"200", b"422", b"200"]
+        assert answers.endswith(encode(series(9)[8]))
+
+
+@pytest.mark.parametrize(
+    ("request_line", "status"),
+    [
+        (b"CONNECT example.com:443 HTTP/1.1", b"501"),
+        (b"GET /orders/o7 HTTP/2.0", b"505"),
+        (b"GET /orders/o7#part HTTP/1.1", b"400"),
+        (b"GET /orders?limit=1#part HTTP/1.1", b"400"),
+    ],
+)
+def test_what_is_not_spoken_here_is_refused(
+    server: ServerProcess, request_line: bytes, status: bytes
+) -> None:
+    answer = exchange(server, request_line + b"\r\nHost: test\r\n\r\nmore")
+    assert re.findall(rb"HTTP/1.1 (\d+) ", answer) == [status]
+    assert b"\r\nconnection: close\r\n" in answer
+
+
+def test_refusals_are_counted(server: ServerProcess) -> None:
+    exchange(server, b"this is not HTTP\r\n\r\n")
+    found = server.http.get("/metrics").text
+    assert 'duration_seconds_count{method="other",route="unknown",status="400"}' in found
 
 
 @pytest.mark.parametrize("method", [b"EHLO", b"M" * 5_000])
@@ -123,6 +220,16 @@ def test_who_leaves_while_an_order_is_looked_up_is_no_fault(server: ServerProces
     assert server.http.get("/orders/takes a moment").status_code == 404
     assert server.http.get("/orders/o7").status_code == 200
     assert "unforeseen" not in server.log
+
+
+def test_what_many_connections_leave_unfinished_takes_little_memory(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path) as server, ExitStack() as stack:
+        before = memory(server)
+        for sent in (b"GET /" + _HOST + b"a:\r\n" * 99, get(b"slow") + get(b"o7") * 19):
+            for _ in range(150):
+                stack.enter_context(connect(server)).sendall(sent)
+        assert server.http.get("/orders/o7").status_code == 200
+        assert memory(server) - before < 24
 
 
 @pytest.mark.parametrize("uid", [b"o7", b"echo%20a"], ids=["cached", "looked up"])

@@ -1,5 +1,6 @@
 """The API on memory twins, with what tests turn and look at."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -34,6 +35,7 @@ from orders.entrypoints.http.app import create_app, create_framework_app
 from orders.entrypoints.http.docs.openapi.document import openapi_document
 from orders.entrypoints.http.docs.openapi.examples import ORDER
 from orders.entrypoints.http.orders import get_order
+from orders.entrypoints.http.responses import RawResponse
 from orders.entrypoints.http.use_cases import UseCases
 
 SETTINGS = Settings(random_max=20, http_max_body=50_000)
@@ -58,13 +60,17 @@ class Served:
         self.answered_at_once = 0
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "http" and scope["method"] == "GET" and "raw_path" in scope:
-            response = self.app.at_once(scope)
-            if response is not None:
-                self.answered_at_once += 1
-                await response(scope, receive, send)
-                return
-        await self.app(scope, receive, send)
+        response: Any = None
+        if scope["type"] == "http" and scope["method"] == "GET":
+            response = self.app.respond(scope)
+        if response is None:
+            await self.app(scope, receive, send)
+            return
+        if isinstance(response, RawResponse):
+            self.answered_at_once += 1
+        else:
+            response = await asyncio.create_task(response)
+        await response(scope, receive, send)
 
 
 @dataclass

@@ -1,11 +1,11 @@
-"""One connection of HTTP/1.1: uvicorn's, with bounds, and with less work for a quick response."""
+"""One connection of HTTP/1.1: uvicorn's, with bounds, and with less work for reads of orders."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterable
 from http import HTTPStatus
-from types import SimpleNamespace
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, NoReturn, cast
 
+import httptools
 import structlog
 from litestar.exceptions import HTTPException
 from uvicorn.config import Config
@@ -23,21 +23,25 @@ from orders.entrypoints.http.problems import (
     HTTPProblem,
     problem_response,
 )
-from orders.entrypoints.http.responses import RawResponse
+from orders.entrypoints.http.responses import Header, RawResponse
+from orders.metrics import REQUESTS
 
-_HEADER_BYTES = 65_536
-"""Bytes that the headers of a request may have. Thousands of connections may be open, and whoever
-opens them has shown no key."""
-_MOST_WAITING = 100
-"""Requests of one connection that wait for responses to earlier ones; each takes some 3 KB."""
+_HEADER_BYTES = 32_768
+"""Bytes that a path, and the headers or the trailers of a request, may have. Thousands of
+connections may be open, and whoever opens them has shown no key."""
+_HEADERS = 100
+"""Headers, or trailers, of a request: each takes far more memory than the four bytes of ``a:``."""
+_MOST_WAITING = 20
+"""Requests of one connection that wait for responses to earlier ones."""
+_WAITING_BYTES = 10_000
+"""Memory that each of them takes, with as many headers as it may have."""
 _NOT_HTTP = (
     "this is not HTTP/1.1, its path has characters that are not percent-encoded, or it is one of "
     f"more than {_MOST_WAITING} requests that have not waited for a response"
 )
-_NO_REQUEST = cast(
-    "RequestResponseCycle", SimpleNamespace(response_complete=True, message_event=asyncio.Event())
-)
-"""The request of a connection that has had none that was left to uvicorn."""
+_NOT_PLAIN = frozenset({b"content-length", b"expect", b"transfer-encoding", b"upgrade"})
+"""Headers with which something may follow the headers."""
+_VERSIONS = frozenset({"1.0", "1.1"})
 
 log = structlog.get_logger("orders.http")
 
@@ -53,19 +57,35 @@ class Bounds(NamedTuple):
     """Others are refused."""
 
 
-_AtOnce = Callable[[Scope], RawResponse | None]
+Respond = Callable[[Scope], RawResponse | Coroutine[Any, Any, RawResponse] | None]
+"""See ``Connection``."""
+
+
+class _Read:
+    """A request that ``respond`` serves, with what uvicorn looks at in a request."""
+
+    disconnected = False
+    message_event = asyncio.Event()  # nobody waits for it
+    more_body = False
+    response_started = False
+
+    def __init__(self, *, keep_alive: bool, response_complete: bool = False) -> None:
+        self.keep_alive = keep_alive
+        self.response_complete = response_complete
 
 
 class Connection(HttpToolsProtocol):
     """Serves the requests of one connection, one after the other.
 
-    If the application has a method ``at_once``, that is asked first for the response to a GET. If
-    it returns None, the application is called as usual. This takes a third of the time that uvicorn
-    takes for a request, with a task, an event and much else (docs/performance.md).
+    If the application has a method ``respond``, that is called first for a GET without a body. It
+    returns the response, a coroutine that returns it, or None: then the application is called as
+    usual. This takes a third of the time that uvicorn takes for a request, with a task, an event
+    and much else (docs/performance.md).
 
     Attributes:
-        unread: bytes of responses that the client has not taken, at the last ``check``.
-        seconds_unread: for how long it has taken nothing of them.
+        held: bytes that wait for the client, at the last ``check``: responses that it has not
+            taken, headers that are not complete, requests that wait for responses.
+        seconds_stalled: for how long they have not become fewer.
     """
 
     def __init__(
@@ -76,52 +96,104 @@ class Connection(HttpToolsProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
         *,
         bounds: Bounds,
+        on_too_many: Callable[[], None],
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self.cycle = _NO_REQUEST
+        self.cycle = cast("RequestResponseCycle", _NO_REQUEST)
         self.headers = []
-        self._at_once: _AtOnce = getattr(self.app, "at_once", _never)
+        self._respond: Respond = getattr(self.app, "respond", _never)
         self._bounds = bounds
-        self._header_bytes = 0
+        self._on_too_many = on_too_many
+        self._is_plain = True  # the request has none of ``_NOT_PLAIN``
+        self._unfinished = 0  # bytes since something was complete
+        self._fault: Exception | None = None  # what has stopped the parser
+        self._refusal: RawResponse | None = None  # to be sent after the responses that are due
         self._seconds_idle = 0
-        self.unread = 0
-        self.seconds_unread = 0
+        self.held = 0
+        self.seconds_stalled = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to serve the connection, unless there are too many."""
         super().connection_made(transport)
         self._responses = cast("asyncio.Transport", _Responses(transport))
         if len(self.connections) > self._bounds.max_connections:
+            self._on_too_many()
             self._refuse(HTTPProblem(OVERLOADED, "too many connections at a time"))
 
     def data_received(self, data: bytes) -> None:
-        """Serve the requests in what has arrived; refuses headers that are too long."""
-        self._header_bytes += len(data)
-        super().data_received(data)
-        scope = cast("Scope | None", self.scope)
-        if scope is None or "method" in scope:  # all headers are complete
-            self._header_bytes = 0
-            self.headers.clear()  # trailers
-        elif self._header_bytes > _HEADER_BYTES and not self.transport.is_closing():
-            self._refuse(HTTPException(status_code=HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE))
+        """Serve the requests in what has arrived."""
+        if len(data) > _HEADER_BYTES:  # else what is not complete in it could be as long
+            for start in range(0, len(data), _HEADER_BYTES):
+                self.data_received(data[start : start + _HEADER_BYTES])
+            return
+        self._unfinished += len(data)
+        while data and self._refusal is None:
+            try:
+                self.parser.feed_data(data)
+                break
+            except httptools.HttpParserUpgrade as upgrade:
+                data = self._without_upgrade() + data[upgrade.args[0] :]
+            except httptools.HttpParserError:
+                self._refuse(self._fault or HTTPProblem(INVALID_REQUEST, _NOT_HTTP))
+                return
+        if self._unfinished > _HEADER_BYTES:
+            self._refuse(_problem(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE))
+
+    def on_url(self, url: bytes) -> None:
+        """Take a part of the path and query."""
+        self.url += url
+        if len(self.url) > _HEADER_BYTES:
+            self._stop(HTTPStatus.REQUEST_URI_TOO_LONG)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header or trailer."""
+        if len(self.headers) >= _HEADERS:
+            self._stop(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+        name = name.lower()
+        if name in _NOT_PLAIN:
+            self._is_plain = False
+            if name == b"expect":
+                self.expect_100_continue = value.lower() == b"100-continue"
+        self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """Begin to serve a request."""
-        if len(self.pipeline) >= _MOST_WAITING:
-            raise ValueError("too many requests without waiting for a response")
-        self._header_bytes = 0
+        method = self.parser.get_method()
+        version = self.parser.get_http_version()
+        if not self._is_plain and self.parser.should_upgrade():
+            return  # it comes again without that
+        if version not in _VERSIONS:
+            self._stop(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED)
+        if b"#" in self.url:
+            raise ValueError("a fragment is not sent")
+        if self._unfinished > _HEADER_BYTES and _size(self.headers) > _HEADER_BYTES:
+            self._stop(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+        self._unfinished = 0
         self.headers = []  # those of the request stay in its scope; trailers may follow
         is_free = self.cycle.response_complete and not self.flow.write_paused
-        if is_free and self.parser.get_method() == b"GET":
-            self.scope["method"] = "GET"
-            self.scope["raw_path"] = self.url.partition(b"?")[0]
-            response = self._at_once(self.scope)
-            if response is not None:
-                is_old = self.parser.get_http_version() == "1.0"
-                self._send(response, keep_alive=self.parser.should_keep_alive() and not is_old)
-                return
+        if method == b"GET" and self._is_plain and is_free and self._serve_read(version):
+            return
+        if method == b"CONNECT":
+            self._stop(HTTPStatus.NOT_IMPLEMENTED)
+        if len(self.pipeline) >= _MOST_WAITING:
+            raise ValueError("too many requests without waiting for a response")
         super().on_headers_complete()
         self.cycle.transport = self._responses
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of the body."""
+        self._unfinished = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Let the request know that it has arrived as a whole."""
+        if not self._is_plain and self.parser.should_upgrade():
+            return
+        self._unfinished = 0
+        self._is_plain = True
+        self.cycle.more_body = False
+        if not self.cycle.response_complete:
+            self.cycle.message_event.set()
 
     def on_response_complete(self) -> None:
         """Go on with the next request.
@@ -134,12 +206,14 @@ class Connection(HttpToolsProtocol):
             return
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
-        if not self.pipeline:
+        elif self._refusal is not None:
+            self._send(self._refusal, keep_alive=False)
+        if not self.pipeline and self._refusal is None:
             self.flow.resume_reading()
 
     def resume_writing(self) -> None:
         """Go on with a response that waited for its reader."""
-        self.unread = 0
+        self.held = 0
         super().resume_writing()
 
     def check(self) -> None:
@@ -147,25 +221,87 @@ class Connection(HttpToolsProtocol):
         self._seconds_idle += 1
         if self._seconds_idle > self._bounds.idle_timeout and self.cycle.response_complete:
             self.transport.close()
-        unread = self.transport.get_write_buffer_size()
-        self.seconds_unread = self.seconds_unread + 1 if unread >= self.unread > 0 else 0
-        self.unread = unread
-        if self.seconds_unread > self._bounds.reader_timeout:
+        held = self.transport.get_write_buffer_size() + self._unfinished
+        held += _WAITING_BYTES * len(self.pipeline)
+        self.seconds_stalled = self.seconds_stalled + 1 if held >= self.held > 0 else 0
+        self.held = held
+        if self.seconds_stalled > self._bounds.reader_timeout:
             self.give_up()
 
     def give_up(self) -> None:
-        """Abort the connection of a client that does not read."""
-        log.info("connection aborted", reason="the client has stopped reading")
+        """Abort the connection of a client that others would have to wait for."""
+        log.info("connection aborted", reason="the client has stopped reading or sending")
         self.transport.abort()
 
-    def send_400_response(self, msg: str) -> None:
-        """Answer what is not HTTP."""
-        del msg
-        self._refuse(HTTPProblem(INVALID_REQUEST, _NOT_HTTP))
+    def _without_upgrade(self) -> bytes:
+        """Return the head of a request to upgrade without that, for a new parser.
+
+        Only HTTP/1.1 is spoken here, and clients that offer more expect to be served all the same.
+        The old parser would not read the body.
+        """
+        parts = [self.parser.get_method(), b" ", self.url]
+        parts += b" HTTP/", self.parser.get_http_version().encode(), b"\r\n"
+        for name, value in self.headers:
+            if name != b"upgrade":
+                parts += name, b": ", value, b"\r\n"
+        self.parser = httptools.HttpRequestParser(self)
+        self._is_plain = True
+        return b"".join((*parts, b"\r\n"))
+
+    def _stop(self, status: HTTPStatus) -> NoReturn:
+        """Make the parser stop, from one of its callbacks."""
+        self._fault = _problem(status)
+        raise self._fault
 
     def _refuse(self, error: Exception) -> None:
-        """Answer what does not become a request, and close the connection."""
-        self._send(problem_response(error, request_id=""), keep_alive=False)
+        """Answer what does not become a request, after the responses that are due, and close."""
+        if self.transport.is_closing() or self._refusal is not None:
+            return
+        refusal = problem_response(error, request_id="")
+        REQUESTS.series("unknown", "other", refusal.status).observe(0)
+        if self.pipeline and self.cycle.more_body:
+            self.pipeline.popleft()  # it is this request that is at fault
+        elif self.cycle.more_body and self.cycle.response_started:
+            self.transport.close()
+            return
+        elif self.cycle.more_body or self.cycle.response_complete:
+            self._send(refusal, keep_alive=False)
+            return
+        self._refusal = refusal
+        self.flow.pause_reading()
+
+    def _serve_read(self, version: str) -> bool:
+        """Serve a GET by ``respond``; returns False if that does not serve it."""
+        self.scope["method"] = "GET"
+        self.scope["raw_path"] = self.url.partition(b"?")[0]
+        response = self._respond(self.scope)
+        keep_alive = version == "1.1" and self.parser.should_keep_alive()
+        if isinstance(response, RawResponse):
+            self._send(response, keep_alive=keep_alive)
+        elif response is not None:
+            self._send_later(response, keep_alive=keep_alive)
+        return response is not None
+
+    def _send_later(self, response: Coroutine[Any, Any, RawResponse], *, keep_alive: bool) -> None:
+        read = _Read(keep_alive=keep_alive)
+        self.cycle = cast("RequestResponseCycle", read)
+        task = self.loop.create_task(self._send_when_ready(response, read))
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    async def _send_when_ready(
+        self, response: Coroutine[Any, Any, RawResponse], read: _Read
+    ) -> None:
+        try:
+            found = await response
+        except Exception:
+            log.exception("unforeseen error")
+            self.transport.abort()
+            return
+        read.response_complete = True
+        if not self.transport.is_closing():
+            self._send(found, keep_alive=read.keep_alive)
+            self.on_response_complete()
 
     def _send(self, response: RawResponse, *, keep_alive: bool) -> None:
         self._seconds_idle = 0
@@ -195,5 +331,16 @@ class _Responses:
             self._transport.write(data)
 
 
+_NO_REQUEST = _Read(keep_alive=True, response_complete=True)
+
+
 def _never(scope: Scope) -> None:
-    """Stand in for the ``at_once`` of an application that has none."""
+    """Stand in for the ``respond`` of an application that has none."""
+
+
+def _size(headers: Iterable[Header]) -> int:
+    return sum(len(name) + len(value) for name, value in headers)
+
+
+def _problem(status: HTTPStatus) -> HTTPException:
+    return HTTPException(status_code=status)

@@ -41,9 +41,9 @@ READER_TIMEOUT = 60.0
 
 _CLOSING_SECONDS = 1.5
 """How long a process may take to close what it has opened, after its last request."""
-_MOST_UNREAD = 64 * 2**20
-"""Bytes of responses that wait for their clients in a process; beyond that, clients that have taken
-nothing for a second or more are disconnected."""
+_MOST_HELD = 64 * 2**20
+"""Bytes that wait for their clients in a process (``Connection.held``); beyond that, clients that
+have done nothing about it for a second or more are disconnected."""
 _OTHER_FILES = 256
 """Open files of a process besides its connections."""
 _STOP = signal.SIGTERM, signal.SIGINT
@@ -133,7 +133,9 @@ class _Server(uvicorn.Server):
         certificate, key = tls or (None, None)
         config = uvicorn.Config(
             app,
-            http=partial(Connection, bounds=bounds),  # type: ignore[arg-type]
+            http=partial(  # type: ignore[arg-type]
+                Connection, bounds=bounds, on_too_many=self._count_refused
+            ),
             ws="none",
             lifespan="on",
             log_config=None,
@@ -148,6 +150,7 @@ class _Server(uvicorn.Server):
         config.lifespan_class = _Lifespan
         super().__init__(config)
         self._grace = grace
+        self._refused = 0
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Open the application and listen."""
@@ -175,13 +178,19 @@ class _Server(uvicorn.Server):
         connections = cast("list[Connection]", list(self.server_state.connections))
         for connection in connections:
             connection.check()
-        excess = sum(each.unread for each in connections) - _MOST_UNREAD
+        excess = sum(each.held for each in connections) - _MOST_HELD
         if excess > 0:
-            for connection in sorted(connections, key=attrgetter("seconds_unread"), reverse=True):
-                if excess <= 0 or connection.seconds_unread == 0:
+            for connection in sorted(connections, key=attrgetter("seconds_stalled"), reverse=True):
+                if excess <= 0 or connection.seconds_stalled == 0:
                     break
-                excess -= connection.unread
+                excess -= connection.held
                 connection.give_up()
+        if self._refused:
+            log.warning("connections refused", number=self._refused, reason="there are too many")
+            self._refused = 0
+
+    def _count_refused(self) -> None:
+        self._refused += 1
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -1,7 +1,9 @@
 """The one door to all routes: authenticates requests, and holds clients to their limits."""
 
 import hashlib
+from collections.abc import Coroutine
 from time import perf_counter
+from typing import Any
 
 from orders.entrypoints.http import request_id as ids
 from orders.entrypoints.http.access.access import Access
@@ -19,7 +21,7 @@ from orders.entrypoints.http.asgi_types import Receive, Scope, Send
 from orders.entrypoints.http.error_responses import error_response
 from orders.entrypoints.http.middleware import begin_request, complete_headers, record_request
 from orders.entrypoints.http.orders.get_order import GetOrder
-from orders.entrypoints.http.orders.order_path import PREFIX
+from orders.entrypoints.http.orders.order_path import has_order_uid, raw_path
 from orders.entrypoints.http.responses import RawResponse
 
 UNLIMITED = frozenset({"/health/live", "/health/ready", "/metrics"})
@@ -41,21 +43,24 @@ class AccessDoor:
         self._access = access
         self._ids = new_ids
 
-    def at_once(self, scope: Scope) -> RawResponse | None:
-        """As ``GetOrder.at_once``, for a client that is known already."""
-        if not scope["raw_path"].startswith(PREFIX):
+    def respond(self, scope: Scope) -> RawResponse | Coroutine[Any, Any, RawResponse] | None:
+        """As ``GetOrder.respond``."""
+        if not has_order_uid(raw_path(scope)):
             return None
+        began = perf_counter()
         try:
-            if self._identify(scope) is not None:
-                return None
-            self._count(scope)
-            self._enter(scope)
-        except Exception:  # noqa: BLE001 (it is raised again when the application is called)
-            return None
-        try:
-            return self._app.at_once(scope)
-        finally:
+            credential = self._identify(scope)
+            if credential is None:
+                self._enter(scope)
+        except Exception as error:  # noqa: BLE001 (each has a response)
+            return self._refused(error, began, scope)
+        if credential is not None:
+            return self._respond_later(credential, began, scope)
+        response = self._app.respond(scope)
+        if isinstance(response, RawResponse):
             self._leave(scope)
+            return response
+        return self._leave_after(response, scope)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request within the limits of its client."""
@@ -67,17 +72,33 @@ class AccessDoor:
             return
         began = perf_counter()
         try:
-            if _COUNTED_AS not in scope:  # else ``at_once`` has done it
-                credential = self._identify(scope)
-                if credential is not None:
-                    await self._verify(credential, scope)
-                self._count(scope)
+            credential = self._identify(scope)
+            if credential is not None:
+                await self._verify(credential, scope)
             self._enter(scope)
         except Exception as error:  # noqa: BLE001 (each has a response)
-            await self._refuse(error, began, scope, receive, send)
+            response = await self._refused(error, began, scope)
+            await response(scope, receive, send)
             return
         try:
             await self._app(scope, receive, send)
+        finally:
+            self._leave(scope)
+
+    async def _respond_later(self, credential: bytes, began: float, scope: Scope) -> RawResponse:
+        try:
+            await self._verify(credential, scope)
+            self._enter(scope)
+        except Exception as error:  # noqa: BLE001 (each has a response)
+            return await self._refused(error, began, scope)
+        return await self._leave_after(self._app.respond(scope), scope)
+
+    async def _leave_after(
+        self, response: RawResponse | Coroutine[Any, Any, RawResponse] | None, scope: Scope
+    ) -> RawResponse:
+        assert response is not None, "there is an order_uid"
+        try:
+            return response if isinstance(response, RawResponse) else await response
         finally:
             self._leave(scope)
 
@@ -119,33 +140,28 @@ class AccessDoor:
         else:
             attach_principal(scope, grant.principal)
 
-    def _count(self, scope: Scope) -> None:
-        """Count the request for its client; raises HTTPProblem if there are too many of it."""
-        who = ""
-        if self._access.is_limited:
-            who = _name(principal_of(scope), client_of(scope))
-        if self._access.rates is not None:
-            self._access.rates.count(who)
-        scope[_COUNTED_AS] = who
-
     def _enter(self, scope: Scope) -> None:
-        """Count the request as running; raises HTTPProblem if it is one too many at a time."""
-        if self._access.concurrency is not None:
-            self._access.concurrency.enter(scope[_COUNTED_AS])
+        """Count the request for its client; raises HTTPProblem if there are too many of it."""
+        access, who = self._access, ""
+        if access.is_limited:
+            who = _name(principal_of(scope), client_of(scope))
+        if access.rates is not None:
+            access.rates.count(who)
+        if access.concurrency is not None:
+            access.concurrency.enter(who)
+        scope[_COUNTED_AS] = who
 
     def _leave(self, scope: Scope) -> None:
         if self._access.concurrency is not None:
             self._access.concurrency.leave(scope[_COUNTED_AS])
 
-    async def _refuse(
-        self, error: Exception, began: float, scope: Scope, receive: Receive, send: Send
-    ) -> None:
+    async def _refused(self, error: Exception, began: float, scope: Scope) -> RawResponse:
         request_id = self._ids.taken_or_made(scope["headers"])
         begin_request(scope, request_id)
         found = error_response(error, scope)
-        headers = complete_headers(found.headers, request_id)
-        await RawResponse(found.status, headers, found.body)(scope, receive, send)
         record_request(scope, found.status, began, request_id)
+        headers = complete_headers(found.headers, request_id)
+        return RawResponse(found.status, headers, found.body)
 
 
 def _name(principal: Principal | None, address: str) -> str:

@@ -1,6 +1,8 @@
 """All methods of /orders/{order_uid}: the bytes of one order, or its deletion."""
 
+from collections.abc import Coroutine
 from time import perf_counter
+from typing import Any
 
 from litestar.exceptions import MethodNotAllowedException
 
@@ -24,7 +26,7 @@ from orders.entrypoints.http.middleware import (
 )
 from orders.entrypoints.http.negotiation import acceptable
 from orders.entrypoints.http.orders.forget_order import ForgetOrder
-from orders.entrypoints.http.orders.order_path import PREFIX, decoded, raw_path
+from orders.entrypoints.http.orders.order_path import PREFIX, decoded, has_order_uid, raw_path
 from orders.entrypoints.http.origin_checks import AllowedHosts
 from orders.entrypoints.http.problems import UNKNOWN_PATH, HTTPProblem
 from orders.entrypoints.http.request_audit import record
@@ -50,7 +52,7 @@ _REVALIDATED = (
 _ACCEPT_JSON = frozenset({b"*/*", b"application/json"})
 """The usual values of Accept, which need not be parsed."""
 _OFFERED = (JSON.decode(),)
-_WITHOUT_BODY = frozenset({"DELETE", "OPTIONS"})
+_READS = frozenset({"GET", "HEAD"})
 _METHODS = "DELETE, GET, HEAD, OPTIONS"
 _REQUIRES: dict[str, Requirement] = {
     "GET": READ,
@@ -58,8 +60,6 @@ _REQUIRES: dict[str, Requirement] = {
     "OPTIONS": ANY_KEY,
     "DELETE": NOTHING,  # ``ForgetOrder`` checks it, and records a refusal
 }
-_NOT_CACHED = "orders.not_cached"
-"""The key in the scope of a request that ``at_once`` has asked the local cache for, in vain."""
 _SLASH = ord("/")  # finding a number in bytes is faster than finding bytes
 _ALLOW = (b"allow", _METHODS.encode())
 
@@ -95,66 +95,73 @@ class GetOrder:
         self._forget = forget
         self._audit = audit
 
-    def at_once(self, scope: Scope) -> RawResponse | None:
-        """Return the response to a read of an order that this process has cached.
+    def respond(self, scope: Scope) -> RawResponse | Coroutine[Any, Any, RawResponse] | None:
+        """Return the response to a request, or a coroutine that waits for it.
 
-        None: call the application instead, which waits for the order, or refuses the request.
+        There is no need to wait for an order that this process has cached. The coroutine needs a
+        task, or another context, of its own. None: the path is not below /orders/.
         """
-        path: bytes = scope["raw_path"]
-        if not path.startswith(PREFIX):
+        path = raw_path(scope)
+        if not has_order_uid(path):
             return None
         began = perf_counter()
         given = dict(scope["headers"])  # without repetitions, which few requests have
-        request_id = self._request_id(scope, given)
-        try:
-            order_uid = self._checked(scope, given, path)
-            cached = self._look_up.peek(order_uid)
-            if cached is None:
-                scope[_NOT_CACHED] = True
-                return None
-            found = self._found(scope, given, cached.document, cached.digest, request_id)
-        except Exception:  # noqa: BLE001 (the application raises it again)
-            return None
-        self._record(scope, order_uid, None, request_id)
-        record_request(scope, found.status, began, request_id)
-        return found
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a request; an error becomes a problem response."""
-        path = raw_path(scope) if scope["type"] == "http" else b""
-        if not path.startswith(PREFIX) or path == PREFIX:
-            await self._app(scope, receive, send)
-            return
-        began = perf_counter()
-        given = dict(scope["headers"])
-        request_id = self._request_id(scope, given)
+        own = self._ids
+        request_id = own.taken_or_made(scope["headers"]) if ids.HEADER in given else own.new()
         order_uid, failure = "", None
         try:
             order_uid = self._checked(scope, given, path)
-            if scope["method"] in _WITHOUT_BODY:
-                response = await self._without_body(scope, order_uid, request_id)
-            else:
-                cached = None if _NOT_CACHED in scope else self._look_up.peek(order_uid)
-                if cached is not None:
-                    body, digest = cached.document, cached.digest
-                else:
-                    begin_request(scope, request_id)
-                    body = await self._look_up(order_uid)
-                    digest = hex_digest(body)
-                response = self._found(scope, given, body, digest, request_id)
+            cached = self._look_up.peek(order_uid) if scope["method"] in _READS else None
+            if cached is not None:
+                found = self._found(scope, given, cached.document, cached.digest, request_id)
+                self._record(scope, order_uid, None, request_id)
+                record_request(scope, found.status, began, request_id)
+                return found
         except Exception as error:  # noqa: BLE001 (each has a response)
-            begin_request(scope, request_id)
+            failure = error
+        return self._respond_later(scope, order_uid, failure, request_id, began)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request; an error becomes a problem response."""
+        response = self.respond(scope) if scope["type"] == "http" else None
+        if response is None:
+            await self._app(scope, receive, send)
+            return
+        if not isinstance(response, RawResponse):
+            response = await response
+        await response(scope, receive, send)
+
+    async def _respond_later(
+        self,
+        scope: Scope,
+        order_uid: str,
+        failure: Exception | None,
+        request_id: bytes,
+        began: float,
+    ) -> RawResponse:
+        begin_request(scope, request_id)
+        try:
+            if failure is not None:
+                raise failure  # noqa: TRY301 (it has the response of any other)
+            response = await self._waited_for(scope, order_uid, request_id)
+        except Exception as error:  # noqa: BLE001 (each has a response)
             failure, found = error, error_response(error, scope)
             response = RawResponse(
                 found.status, complete_headers(found.headers, request_id), found.body
             )
         self._record(scope, order_uid, failure, request_id)
-        await response(scope, receive, send)
         record_request(scope, response.status, began, request_id)
+        return response
 
-    def _request_id(self, scope: Scope, given: dict[bytes, bytes]) -> bytes:
-        own = self._ids
-        return own.taken_or_made(scope["headers"]) if ids.HEADER in given else own.new()
+    async def _waited_for(self, scope: Scope, order_uid: str, request_id: bytes) -> RawResponse:
+        own, method = (ids.HEADER, request_id), scope["method"]
+        if method == "OPTIONS":
+            return RawResponse(204, (_ALLOW, *NO_PAGE, own))
+        if method == "DELETE":
+            await self._forget(order_uid, scope)
+            return RawResponse(204, (NO_STORE, *NO_PAGE, own))
+        body = await self._look_up(order_uid)
+        return self._found(scope, dict(scope["headers"]), body, hex_digest(body), request_id)
 
     def _checked(self, scope: Scope, given: dict[bytes, bytes], path: bytes) -> str:
         """Return the order_uid of a request that is allowed."""
@@ -180,15 +187,6 @@ class GetOrder:
             return RawResponse(304, ((b"etag", tag), *self._cacheable, own))
         length = (b"content-length", b"%d" % len(body))
         return RawResponse(200, (length, (b"etag", tag), _TYPE, *self._cacheable, own), body)
-
-    async def _without_body(self, scope: Scope, order_uid: str, request_id: bytes) -> RawResponse:
-        """Serve DELETE and OPTIONS."""
-        own = (ids.HEADER, request_id)
-        if scope["method"] == "OPTIONS":
-            return RawResponse(204, (_ALLOW, *NO_PAGE, own))
-        begin_request(scope, request_id)
-        await self._forget(order_uid, scope)
-        return RawResponse(204, (NO_STORE, *NO_PAGE, own))
 
     def _record(
         self, scope: Scope, order_uid: str, error: Exception | None, request_id: bytes

@@ -21,6 +21,11 @@ def raw_path(scope: Mapping[str, Any]) -> bytes:
     return quote(scope["path"], errors="surrogateescape").encode() if raw is None else raw
 
 
+def has_order_uid(path: bytes) -> bool:
+    """Whether this raw path is below /orders/."""
+    return path.startswith(PREFIX) and path != PREFIX
+
+
 def decoded(segment: bytes) -> str:
     """Decode a segment of a raw path.
 
