@@ -21,7 +21,10 @@ START_SECONDS = 20.0
 
 
 class ServerProcess:
-    """``program`` in one scenario, in a process group of its own, logging to a file."""
+    """``program`` in one scenario, in a process group of its own, logging to a file.
+
+    ``tls``: files of the certificate and of its key.
+    """
 
     def __init__(
         self,
@@ -32,15 +35,17 @@ class ServerProcess:
         grace: int = 3,
         port: int | None = None,
         program: Path = PROGRAM,
+        tls: tuple[str, str] | None = None,
     ) -> None:
         self.port = port or free_port()
         self._log = folder / f"{scenario}-{self.port}-{time.monotonic_ns()}.log"
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.http = httpx.Client(base_url=self.url, timeout=20)
+        self.url = f"http{'s' if tls else ''}://127.0.0.1:{self.port}"
+        self.http = httpx.Client(base_url=self.url, timeout=20, verify=not tls)
+        files = {"TLS_CERTIFICATE": tls[0], "TLS_KEY": tls[1]} if tls else {}
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
                 [sys.executable, program, str(self.port), str(workers), str(grace), scenario],
-                env=os.environ | {"PYTHONPATH": SOURCES},
+                env=os.environ | {"PYTHONPATH": SOURCES} | files,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
@@ -68,7 +73,7 @@ class ServerProcess:
     def answers(self) -> bool:
         assert self.process.poll() is None, self.log
         try:
-            return httpx.get(self.url + "/health/live", timeout=2).status_code == 200
+            return self.http.get("/health/live", timeout=2).status_code == 200
         except httpx.TransportError:
             return False
 

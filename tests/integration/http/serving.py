@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -113,6 +114,7 @@ def create() -> Any:
 if __name__ == "__main__":
     port, workers, grace, os.environ["SCENARIO"] = sys.argv[1:]
     logs.configure("info", "json", process="api")
+    certificate, tls_key = os.environ.get("TLS_CERTIFICATE"), os.environ.get("TLS_KEY")
     sys.exit(
         serve(
             create,
@@ -121,5 +123,6 @@ if __name__ == "__main__":
             int(workers),
             int(grace),
             reader_timeout=1 if sys.argv[-1] == "impatient" else READER_TIMEOUT,
+            tls=(Path(certificate), Path(tls_key)) if certificate and tls_key else None,
         )
     )

@@ -2,6 +2,7 @@
 
 import re
 import socket
+import ssl
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from orders.domain.order.document import encode
 from tests.integration.http.server_process import ServerProcess
+from tests.integration.kafka.certificates import Authority
 from tests.unit.http.harness import series
 
 _HOST = b" HTTP/1.1\r\nHost: test\r\n"
@@ -241,6 +243,18 @@ def test_who_sends_requests_and_reads_no_answer_is_cut_off(tmp_path: Path, uid: 
             connection.sendall(get(uid) * PIPELINED)
         assert memory(server) - before < 32
         assert server.http.get("/orders/o7").status_code == 200
+
+
+def test_who_does_not_read_by_tls_is_cut_off(tmp_path: Path) -> None:
+    blindly = ssl._create_unverified_context()
+    files = Authority(tmp_path / "authority").issue_files()
+    with ServerProcess(tmp_path, "impatient", tls=files) as server:
+        with blindly.wrap_socket(connect(server)) as connection:
+            connection.sendall(get(b"huge"))
+            aborted = '"event":"connection aborted"'
+            server.wait_until(lambda: aborted in server.log, 20, "it is aborted")
+        answer = server.http.get("/orders/huge")
+        assert len(answer.content) > 8_000_000
 
 
 def memory(server: ServerProcess) -> int:

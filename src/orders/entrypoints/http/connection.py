@@ -35,6 +35,8 @@ _MOST_WAITING = 20
 """Requests of one connection that wait for responses to earlier ones."""
 _WAITING_BYTES = 10_000
 """Memory that each of them takes, with as many headers as it may have."""
+_WRITTEN_BYTES = 65_536
+"""Bytes that are written at a time."""
 _NOT_HTTP = (
     "this is not HTTP/1.1, its path has characters that are not percent-encoded, or it is one of "
     f"more than {_MOST_WAITING} requests that have not waited for a response"
@@ -313,13 +315,19 @@ class Connection(HttpToolsProtocol):
         if not keep_alive:
             parts.append(b"connection: close\r\n")
         parts += b"\r\n", response.body
-        self.transport.write(b"".join(parts))
+        whole = b"".join(parts)
+        transport = self.transport if len(whole) <= _WRITTEN_BYTES else self._responses
+        transport.write(whole)
         if not keep_alive:
             self.transport.close()
 
 
 class _Responses:
-    """A transport that drops what is written after its end; uvloop's raises RuntimeError."""
+    """A transport that drops what is written after its end; uvloop's raises RuntimeError.
+
+    Written as a whole, a long response would all be in the buffer of the connection below TLS,
+    whose size uvloop does not tell.
+    """
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
@@ -328,7 +336,8 @@ class _Responses:
 
     def write(self, data: bytes) -> None:
         if not self._transport.is_closing():
-            self._transport.write(data)
+            for start in range(0, len(data), _WRITTEN_BYTES):
+                self._transport.write(data[start : start + _WRITTEN_BYTES])
 
 
 _NO_REQUEST = _Read(keep_alive=True, response_complete=True)

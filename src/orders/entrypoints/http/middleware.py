@@ -12,7 +12,7 @@ from structlog.contextvars import bind_contextvars
 
 from orders.domain.errors import OrdersError
 from orders.entrypoints.http import request_id as ids
-from orders.entrypoints.http.access.principal import has_sent_key, logged_about
+from orders.entrypoints.http.access.principal import is_anonymous, logged_about
 from orders.entrypoints.http.asgi_types import ASGIApp, Message, Receive, Scope, Send
 from orders.entrypoints.http.error_responses import error_response
 from orders.entrypoints.http.origin_checks import AllowedHosts
@@ -34,8 +34,8 @@ _METHODS = frozenset(HTTPMethod)
 _HEALTH = "/health/"
 _FIRST_ERROR = 400
 _NOT_FOUND = 404
-_UNAUTHORIZED = 401
 _TOO_MANY_REQUESTS = 429
+_FIRST_SERVER_ERROR = 500
 
 _kinds: "dict[tuple[str | None, str, int], _Kind]" = {}
 
@@ -130,7 +130,7 @@ def record_request(scope: Scope, status: int, began: float, request_id: bytes, *
             _kinds[key] = kind
     kind.durations.observe(seconds)
     quiet = kind.is_quiet and not more
-    if status == _UNAUTHORIZED and not has_sent_key(scope):
+    if _FIRST_ERROR <= status < _FIRST_SERVER_ERROR and is_anonymous(scope):
         quiet = True  # anybody could fill the log
     if quiet and not _stdlib_log.isEnabledFor(logging.DEBUG):
         return  # on the hot path: structlog would build the line before it drops it

@@ -216,6 +216,17 @@ async def guessed(path: Path) -> AsyncIterator[tuple[httpx.AsyncClient, str, Any
         yield client, key, served
 
 
+@pytest.mark.parametrize("given", ["Basic x", "Bearer", "Bearer x y"])
+async def test_what_is_no_key_at_all_is_limited_like_a_wrong_one(path: Path, given: str) -> None:
+    served = app(protected(path, http_failure_limit="3/minute"))
+    async with client_from(served) as client:
+        statuses = [
+            (await client.get("/orders", headers={"Authorization": given})).status_code
+            for _ in range(5)
+        ]
+    assert statuses == [401, 401, 401, 429, 429]
+
+
 async def test_guessing_ends_soon(guessed: tuple[httpx.AsyncClient, str, Any]) -> None:
     client, key, served = guessed
     with structlog.testing.capture_logs() as lines:

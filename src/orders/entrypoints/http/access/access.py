@@ -61,9 +61,13 @@ class Access:
         try:
             return await authenticator.verify(credential)
         except Denied:
-            if self._failures is not None:
-                self._failures.count(group(client))
+            self.count_failure(client)
             raise
+
+    def count_failure(self, client: str) -> None:
+        """Count what is not a valid key or token; raises HTTPProblem if there were too many."""
+        if self._failures is not None:
+            self._failures.count(group(client))
 
     def running(self) -> AbstractAsyncContextManager[None]:
         """Keep up with changes of keys inside the block."""

@@ -117,6 +117,7 @@ class AccessDoor:
             credential = bearer(scope["headers"])
         except Denied as denied:
             attach_denial(scope, denied.reason)
+            access.count_failure(client_of(scope))
             return None
         if credential is None:
             assert access.sessions is not None, "there are sessions with each authenticator"
@@ -126,7 +127,9 @@ class AccessDoor:
             if grant is None:
                 return credential
             principal = grant.principal
-        if principal is not None:
+        if principal is None:
+            attach_denial(scope, "missing")
+        else:
             attach_principal(scope, principal)
         return None
 

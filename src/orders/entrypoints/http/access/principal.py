@@ -63,9 +63,9 @@ def attach_denial(scope: Scope, denial: Denial) -> None:
     scope[_DENIAL] = denial
 
 
-def has_sent_key(scope: Scope) -> bool:
-    """Whether a request that has no principal has sent a key or token."""
-    return _DENIAL in scope
+def is_anonymous(scope: Scope) -> bool:
+    """Whether a request that would need a key or token has sent none."""
+    return bool(scope.get(_DENIAL) == "missing")
 
 
 def logged_about(scope: Scope) -> dict[str, str]:
