@@ -24,8 +24,7 @@ class LookUpOrder:
             NotFound: there is none.
             Unavailable: the store is down, and no cache holds it.
         """
-        found = await self._orders.get((order_uid,))
-        try:
-            return found[order_uid]
-        except KeyError:
-            raise NotFound(NO_ORDER) from None
+        found = (await self._orders.get((order_uid,))).get(order_uid)
+        if found is None:
+            raise NotFound(NO_ORDER)
+        return found

@@ -287,9 +287,7 @@ class Connection(HttpToolsProtocol):
     def _send_later(self, response: Coroutine[Any, Any, RawResponse], *, keep_alive: bool) -> None:
         read = _Read(keep_alive=keep_alive)
         self.cycle = cast("RequestResponseCycle", read)
-        task = self.loop.create_task(self._send_when_ready(response, read))
-        self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
+        self.tasks.add(self.loop.create_task(self._send_when_ready(response, read)))
 
     async def _send_when_ready(
         self, response: Coroutine[Any, Any, RawResponse], read: _Read
@@ -300,6 +298,8 @@ class Connection(HttpToolsProtocol):
             log.exception("unforeseen error")
             self.transport.abort()
             return
+        finally:
+            self.tasks.discard(cast("asyncio.Task[None]", asyncio.current_task()))
         read.response_complete = True
         if not self.transport.is_closing():
             self._send(found, keep_alive=read.keep_alive)

@@ -143,7 +143,12 @@ class GetOrder:
         try:
             if failure is not None:
                 raise failure  # noqa: TRY301 (it has the response of any other)
-            response = await self._waited_for(scope, order_uid, request_id)
+            if scope["method"] in _READS:
+                body = await self._look_up(order_uid)
+                given = dict(scope["headers"])
+                response = self._found(scope, given, body, hex_digest(body), request_id)
+            else:
+                response = await self._without_body(scope, order_uid, request_id)
         except Exception as error:  # noqa: BLE001 (each has a response)
             failure, found = error, error_response(error, scope)
             response = RawResponse(
@@ -153,15 +158,13 @@ class GetOrder:
         record_request(scope, response.status, began, request_id)
         return response
 
-    async def _waited_for(self, scope: Scope, order_uid: str, request_id: bytes) -> RawResponse:
-        own, method = (ids.HEADER, request_id), scope["method"]
-        if method == "OPTIONS":
+    async def _without_body(self, scope: Scope, order_uid: str, request_id: bytes) -> RawResponse:
+        """Serve DELETE and OPTIONS."""
+        own = (ids.HEADER, request_id)
+        if scope["method"] == "OPTIONS":
             return RawResponse(204, (_ALLOW, *NO_PAGE, own))
-        if method == "DELETE":
-            await self._forget(order_uid, scope)
-            return RawResponse(204, (NO_STORE, *NO_PAGE, own))
-        body = await self._look_up(order_uid)
-        return self._found(scope, dict(scope["headers"]), body, hex_digest(body), request_id)
+        await self._forget(order_uid, scope)
+        return RawResponse(204, (NO_STORE, *NO_PAGE, own))
 
     def _checked(self, scope: Scope, given: dict[bytes, bytes], path: bytes) -> str:
         """Return the order_uid of a request that is allowed."""
