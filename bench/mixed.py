@@ -117,6 +117,7 @@ def _reads_alone(place: Place, work: _Work) -> Found:
     """With a consumer that has nothing to do."""
     empty = place.produce(())
     with place.database(like=work.model) as dsn, api(place, dsn) as running:
+        running.give_weight()
         prefix = running.environment["ORDERS_CACHE_PREFIX"]
         with consumer(place, dsn, empty, ORDERS_CACHE_PREFIX=prefix) as taking:
             taking.wait_until(lambda: is_assigned(taking), "given partitions")
@@ -142,6 +143,7 @@ def _take_in(
     """
     count = "SELECT count(*) FROM orders"
     with place.database(like=work.model) as dsn, api(place, dsn) as running:
+        running.give_weight()
         place.settle(dsn)
         base = place.ask(dsn, count)
         prefix = running.environment["ORDERS_CACHE_PREFIX"]
