@@ -1,13 +1,14 @@
 """The request context: request id, security headers and the log line of each request."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from http import HTTPMethod
 from time import perf_counter
-from typing import NamedTuple, NoReturn
+from typing import NoReturn
 
 import structlog
 from litestar.exceptions import LitestarException
+from msgspec import Struct
 from structlog.contextvars import bind_contextvars
 
 from orders.domain.errors import OrdersError
@@ -19,7 +20,7 @@ from orders.entrypoints.http.origin_checks import AllowedHosts
 from orders.entrypoints.http.problems import UNKNOWN_PATH, HTTPProblem
 from orders.entrypoints.http.responses import Header
 from orders.entrypoints.http.routes import has_effect
-from orders.metrics import REQUESTS, Series
+from orders.metrics import REQUESTS
 
 _POLICY = b"content-security-policy"
 _SECURITY: tuple[Header, ...] = (
@@ -40,7 +41,7 @@ _FIRST_SERVER_ERROR = 500
 _kinds: "dict[tuple[str | None, str, int], _Kind]" = {}
 
 _log = structlog.get_logger("orders.http")
-_stdlib_log = logging.getLogger("orders.http")
+_is_logged = logging.getLogger("orders.http").isEnabledFor
 
 
 class TransferBroken(Exception):
@@ -107,19 +108,21 @@ def complete_headers(headers: Iterable[Header], request_id: bytes) -> tuple[Head
     return (*headers, *security, (ids.HEADER, request_id))
 
 
-class _Kind(NamedTuple):
+class _Kind(Struct, frozen=True, gc=False):
     """What requests of a route, a method and a status have in common."""
 
     method: str
     route: str
-    durations: Series
+    observe: Callable[[float], None]
     is_quiet: bool
 
 
-def record_request(scope: Scope, status: int, began: float, request_id: bytes, **more: str) -> None:
+def record_request(
+    scope: Scope, status: int, began: float, request_id: bytes, broken_off: str = ""
+) -> None:
     """Count a request, and log it by its route: path and query may hold personal data.
 
-    ``began`` is a value of ``perf_counter``.
+    ``began`` is a value of ``perf_counter``; ``broken_off``: why the response could not be finished.
     """
     seconds = perf_counter() - began
     key = scope.get("path_template"), scope["method"], status
@@ -128,11 +131,11 @@ def record_request(scope: Scope, status: int, began: float, request_id: bytes, *
         kind = _kind_of(scope, status)
         if scope["method"] in _METHODS:  # of others there may be any number
             _kinds[key] = kind
-    kind.durations.observe(seconds)
-    quiet = kind.is_quiet and not more
-    if _FIRST_ERROR <= status < _FIRST_SERVER_ERROR and is_anonymous(scope):
-        quiet = True  # anybody could fill the log
-    if quiet and not _stdlib_log.isEnabledFor(logging.DEBUG):
+    kind.observe(seconds)
+    quiet = kind.is_quiet and not broken_off
+    if not quiet and status < _FIRST_SERVER_ERROR and is_anonymous(scope):
+        quiet = status >= _FIRST_ERROR  # anybody could fill the log
+    if quiet and not _is_logged(logging.DEBUG):
         return  # on the hot path: structlog would build the line before it drops it
     (_log.debug if quiet else _log.info)(
         "request",
@@ -142,7 +145,7 @@ def record_request(scope: Scope, status: int, began: float, request_id: bytes, *
         ms=round(seconds * 1000, 1),
         request_id=request_id.decode(),
         **logged_about(scope),
-        **more,
+        **({"broken_off": broken_off} if broken_off else {}),
     )
 
 
@@ -153,7 +156,7 @@ def _kind_of(scope: Scope, status: int) -> _Kind:
     is_normal = status < _FIRST_ERROR or (status == _NOT_FOUND and "path_template" in scope)
     # A client that is limited has a line of its own, and must not fill the log.
     is_quiet = (is_normal and not has_effect(scope)) or status == _TOO_MANY_REQUESTS
-    return _Kind(method, route, REQUESTS.series(route, method, status), is_quiet)
+    return _Kind(method, route, REQUESTS.series(route, method, status).observe, is_quiet)
 
 
 def _break_off(
