@@ -122,7 +122,7 @@ def record_request(
 ) -> None:
     """Count a request, and log it by its route: path and query may hold personal data.
 
-    ``began`` is a value of ``perf_counter``; ``broken_off``: why the response could not be finished.
+    ``began`` is a value of ``perf_counter``. ``broken_off``: why the response is not finished.
     """
     seconds = perf_counter() - began
     key = scope.get("path_template"), scope["method"], status
