@@ -14,8 +14,8 @@ INTEGRATION ?= tests/integration
 help: ## list what make can do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
-run: $(RUN_READY) ## start all of it on real servers; Ctrl-C stops it, the data stays in .orders/
-	@exec $(BIN)/orders dev
+run: $(RUN_READY) ## start all of it on real servers; Ctrl-C stops it, the data stays in .orders/ (DEMO=2: two made-up orders a second)
+	@exec $(BIN)/orders dev $(if $(DEMO),--demo $(DEMO))
 
 test: unit properties integration ## every test: unit, properties, then integration on real servers
 

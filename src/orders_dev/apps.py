@@ -16,17 +16,21 @@ from orders_dev.process import ChildProcess, Launch
 
 #: In the order in which they are started.
 NAMES = ("consumer", "api")
+#: Sends made-up orders, if asked for.
+DEMO = "generate"
 #: Longer than the processes themselves take at most to finish their work.
 STOP_STEPS = (StopStep(signal.SIGTERM, 25.0),)
 _TIMEOUT_SECONDS = 2.0
 _OK = 200
 
 
-def app(name: str, environment: Mapping[str, str], logs: Path, records: Path) -> ChildProcess:
-    """Make the process `orders NAME`, not started yet, in the current folder."""
+def app(
+    name: str, environment: Mapping[str, str], logs: Path, records: Path, *options: str
+) -> ChildProcess:
+    """Make the process `orders NAME OPTIONS`, not started yet, in the current folder."""
     launch = Launch(
         name=f"orders {name}",
-        argv=(sys.executable, "-m", "orders", name),
+        argv=(sys.executable, "-m", "orders", name, *options),
         folder=Path.cwd(),
         log=logs / f"{name}.log",
         environment={**environment, "PYTHONUNBUFFERED": "1"},
@@ -37,7 +41,7 @@ def app(name: str, environment: Mapping[str, str], logs: Path, records: Path) ->
 
 def end_orphans(records: Path) -> None:
     """End the processes that a killed run has left, and no others."""
-    for name in NAMES:
+    for name in (*NAMES, DEMO):
         reclaim(_record(name, records), STOP_STEPS)
 
 

@@ -30,7 +30,13 @@ DEFAULT_DATA = Path(".orders")
     help="Folder for all data; created if missing.",
 )
 @click.option("--reset", is_flag=True, help="Delete the data of earlier runs first.")
-def dev(data: Path, *, reset: bool) -> None:
+@click.option(
+    "--demo",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="RATE",
+    help="Send as many made-up orders a second.",
+)
+def dev(data: Path, *, reset: bool, demo: float | None) -> None:
     """Run the whole system on this machine, on real servers.
 
     Starts PostgreSQL, Valkey and Apache Kafka as ordinary processes (no Docker, no root, nothing
@@ -44,6 +50,7 @@ def dev(data: Path, *, reset: bool) -> None:
     Examples:
       orders dev
       orders dev --data /tmp/try --reset
+      orders dev --demo 2
       ORDERS_HTTP_PORT=9000 orders dev
     """
     settings = settings_or_exit()
@@ -58,7 +65,7 @@ def dev(data: Path, *, reset: bool) -> None:
         # Imported here: it does not load on every platform.
         from orders_dev.local_system import run  # noqa: PLC0415
 
-        run(settings, data, console, stop, reset=reset)
+        run(settings, data, console, stop, reset=reset, demo=demo)
     except (DevError, OSError) as failure:
         error = failure if isinstance(failure, DevError) else of_system(failure)
         stderr = Console(stderr=True)

@@ -24,7 +24,13 @@ from orders_dev.supervisor import Supervisor
 
 
 def run(
-    settings: Settings, path: Path, console: Console, stop: threading.Event, *, reset: bool
+    settings: Settings,
+    path: Path,
+    console: Console,
+    stop: threading.Event,
+    *,
+    reset: bool,
+    demo: float | None,
 ) -> None:
     """Run the whole system on the data folder `path` until `stop` is set.
 
@@ -34,6 +40,7 @@ def run(
         console: for output to the user.
         stop: stops it, also while it is starting.
         reset: whether to delete the data of earlier runs first.
+        demo: made-up orders to send a second; None for none.
 
     Raises:
         UsageError: the folder is in use or contains other files, or the port that the user has
@@ -60,7 +67,7 @@ def run(
             console.print(sentence, highlight=False)
         data.remember_ports(server_ports)
         stack = DevStack.on(data, server_ports, http_port)
-        Supervisor(data, settings, os.environ, console, stop).run(stack)
+        Supervisor(data, settings, os.environ, console, stop, demo=demo).run(stack)
     finally:
         claims.release()
         data.release()

@@ -36,6 +36,7 @@ class Supervisor:
         environment: the environment for the children.
         console: for output to the user.
         stop: set from outside to stop everything.
+        demo: made-up orders to send a second; None for none.
     """
 
     def __init__(
@@ -45,16 +46,20 @@ class Supervisor:
         environment: Mapping[str, str],
         console: Console,
         stop: threading.Event,
+        *,
+        demo: float | None = None,
     ) -> None:
         self._data = data
         self._settings = settings
         self._environment = environment
         self._console = console
         self._stop = stop
+        self._demo = demo
         self._servers: list[Server] = []
         self._apps: list[ChildProcess] = []
         self._follower = LogFollower(
-            {name: data.logs / f"{name}.log" for name in apps.NAMES}, self._show_log_line
+            {name: data.logs / f"{name}.log" for name in (*apps.NAMES, apps.DEMO)},
+            self._show_log_line,
         )
 
     def run(self, stack: DevStack) -> None:
@@ -128,6 +133,11 @@ class Supervisor:
             if not self._settings.kafka_bootstrap:
                 bootstrap, group = stack.kafka.bootstrap, self._settings.kafka_group
                 self._wait_for("The consumer", lambda: apps.has_joined(bootstrap, group))
+        if self._demo:
+            rate = f"--rate={self._demo}"
+            demo = apps.app(apps.DEMO, environment, self._data.logs, self._data.path, rate)
+            demo.start()
+            self._apps.append(demo)
 
     def _wait_for(self, what: str, ready: Callable[[], bool]) -> None:
         deadline = time.monotonic() + _READY_SECONDS

@@ -51,13 +51,13 @@ def family(pid: int) -> set[int]:
 class Dev:
     """One `orders dev` in a session of its own, its terminal's text in a file."""
 
-    def __init__(self, folder: Path, **environment: str) -> None:
+    def __init__(self, folder: Path, *options: str, **environment: str) -> None:
         self.folder = folder
         self.out = folder / f"terminal-{time.monotonic_ns()}.txt"
         clean = {name: value for name, value in os.environ.items() if "ORDERS_" not in name}
         with self.out.open("wb") as out:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "orders", "dev", "--data", "data"],
+                [sys.executable, "-m", "orders", "dev", "--data", "data", *options],
                 cwd=folder,
                 env={**clean, "COLUMNS": "200", **environment},
                 stdin=subprocess.DEVNULL,
@@ -135,9 +135,9 @@ def start(awkward_folder: Path) -> Iterator[Callable[..., Dev]]:
     """Starts `orders dev` in a folder; all that still runs in the end is killed."""
     started: list[Dev] = []
 
-    def start(**environment: str) -> Dev:
+    def start(*options: str, **environment: str) -> Dev:
         environment.setdefault("ORDERS_HTTP_PORT", str(ports.choose()))
-        started.append(Dev(awkward_folder, **environment))
+        started.append(Dev(awkward_folder, *options, **environment))
         return started[-1]
 
     yield start
@@ -260,3 +260,18 @@ def test_all_invalid_settings_are_reported(start: Callable[..., Dev]) -> None:
     assert "ORDERS_HTTP_PORT" in dev.text
     assert "ORDERS_CACHE_CAPACITY" in dev.text
     assert not (dev.folder / "data").exists()
+
+
+def test_made_up_orders_arrive_at_a_rate(start: Callable[..., Dev]) -> None:
+    dev = start("--demo", "20")
+    dev.wait_until_up(START_SECONDS)
+
+    def newest() -> Any:
+        with urllib.request.urlopen(f"{dev.url}/orders?limit=1000", timeout=10) as answer:
+            return json.load(answer)
+
+    wait_until(lambda: len(newest()) > 20, 20, "orders arrive")
+    dev.process.send_signal(signal.SIGINT)
+    assert dev.wait_until_ended() == 0
+    dev.assert_nothing_left()
+    assert re.search(r"generate +\| sent \d+ orders to topic orders", dev.text)

@@ -80,7 +80,8 @@ def test_every_command_has_help_with_an_example(name: str) -> None:
 
 def test_wrong_usage_ends_with_2() -> None:
     assert run("nonsense").exit_code == 2
-    assert run("generate", "0").exit_code == 2
+    for wrong in (["0"], [], ["--stdout"], ["3", "--stdout", "--rate", "1"], ["--rate", "0"]):
+        assert run("generate", *wrong).exit_code == 2
 
 
 @pytest.mark.parametrize("name", ["api", "consumer"])
