@@ -11,6 +11,8 @@ from typing import Any, Protocol
 
 from dependency_injector import containers, providers
 
+from orders.adapters.files.order_sink import CsvOrderSink, NdjsonOrderSink
+from orders.adapters.files.order_source import FileOrderSource
 from orders.adapters.kafka.client.producer import KafkaProducerClient
 from orders.adapters.kafka.client.settings import KafkaSettings, new_client_id
 from orders.adapters.kafka.consumer.commit_health import KafkaCommits
@@ -66,8 +68,10 @@ from orders.domain.dead_letters.forgotten import RememberedDeadLetters
 from orders.domain.intake.pipeline import CONCURRENT_STORES, IngestPipeline
 from orders.domain.use_cases.check_readiness import CheckReadiness
 from orders.domain.use_cases.delete_dead_letters import DeleteDeadLetters
+from orders.domain.use_cases.export_orders import ExportOrders
 from orders.domain.use_cases.follow_tombstones import FollowTombstones
 from orders.domain.use_cases.forget_orders import ForgetOrders
+from orders.domain.use_cases.import_orders import ImportOrders, SendToTopic, StoreDirectly
 from orders.domain.use_cases.inspect_dead_letters import InspectDeadLetters
 from orders.domain.use_cases.inspect_system import InspectSystem
 from orders.domain.use_cases.list_dead_letters import ListDeadLetters
@@ -303,6 +307,17 @@ class Container(containers.DeclarativeContainer):
     )
     publish_document = providers.Singleton(PublishDocument, traced_publisher)
     publish_random = providers.Singleton(PublishRandom, generator, traced_publisher)
+    import_to_topic = providers.Singleton(
+        ImportOrders, providers.Singleton(SendToTopic, traced_publisher)
+    )
+    past_replicas = providers.Selector(backend, servers=primary, memory=memory_repository)
+    import_directly = providers.Singleton(
+        ImportOrders, providers.Singleton(StoreDirectly, past_replicas)
+    )
+    export_orders = providers.Singleton(ExportOrders, past_replicas)
+    file_source = providers.Object(FileOrderSource)
+    ndjson_sink = providers.Object(NdjsonOrderSink)
+    csv_sink = providers.Object(CsvOrderSink)
     warm_up = providers.Singleton(WarmUpCache, repository, cache, settings.provided.cache_capacity)
     ingest = providers.Singleton(
         MeteredBatches,

@@ -29,6 +29,9 @@ NEEDED_BY = {
     "migrate": ("postgres_dsn",),
     "purge": ("postgres_dsn",),
     "generate": ("kafka_bootstrap",),
+    "import": ("kafka_bootstrap",),
+    "import-direct": ("postgres_dsn",),
+    "export": ("postgres_dsn",),
     "dlq": ("kafka_bootstrap",),
 }
 """The same by command."""

@@ -261,6 +261,10 @@ def test_all_of_it_works_with_the_least_rights(
         run(operator, *delete)
     assert "deleted 3 records" in run(login(broker, "orders-eraser"), *delete)
     run(login(broker, "orders-api"), "generate", "3")
+    order = str(ROOT / "tests" / "data" / "order.json")
+    run(login(broker, "orders-api"), "import", order)
+    run({"ORDERS_POSTGRES_DSN": roles.consumer}, "import", "--direct", order)
+    assert "b563feb7b2b84b6test" in run({"ORDERS_POSTGRES_DSN": roles.api}, "export")
     run(more | {"ORDERS_POSTGRES_DSN": roles.eraser}, "forget", "posted")
     wait_until(
         lambda: running.http.get("/orders/posted").status_code == 404, 5, "the API has dropped it"

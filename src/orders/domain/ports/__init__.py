@@ -15,6 +15,8 @@ from orders.domain.ports.inspection import Finding, FindingState, Inspection
 from orders.domain.ports.message_source import MessageSource
 from orders.domain.ports.order_generator import OrderGenerator
 from orders.domain.ports.order_repository import OrderReader, OrderRepository, SaveReport
+from orders.domain.ports.order_sink import OrderSink
+from orders.domain.ports.order_source import OrderSource, SourceEntry, Unreadable
 from orders.domain.ports.publisher import Publisher
 from orders.domain.ports.replay_journal import ReplayJournal, ReplayNote
 from orders.domain.ports.replay_target import ReplayTarget
@@ -36,9 +38,13 @@ __all__ = [
     "OrderGenerator",
     "OrderReader",
     "OrderRepository",
+    "OrderSink",
+    "OrderSource",
     "Publisher",
     "ReplayJournal",
     "ReplayNote",
     "ReplayTarget",
     "SaveReport",
+    "SourceEntry",
+    "Unreadable",
 ]

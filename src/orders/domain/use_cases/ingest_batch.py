@@ -23,6 +23,9 @@ from orders.domain.order.document import encode
 from orders.domain.order.model import Order
 from orders.domain.ports import Cache, DeadLetters, Erasure, OrderRepository
 
+CONFLICT = "another order with this order_uid is stored, with other content"
+"""The reason of a conflict."""
+
 DETAIL_MAX_LENGTH = 1000
 """The longest detail of a dead letter, in characters."""
 
@@ -110,7 +113,7 @@ class IngestBatch:
             ]
             for refused in reading.refused:
                 value = None if message.value is None else refused.raw
-                detail = _detail(refused.faults)
+                detail = describe(refused.faults)
                 dead_letters.append(
                     self._dead_letter(message, refused.index, value, refused.code, detail)
                 )
@@ -205,7 +208,7 @@ class IngestBatch:
                 split[message.origin] = elements(message.value or b"")
             path = (index,) if candidate.in_array else ()
             value = split[message.origin][index]
-            yield self._dead_letter(message, index, value, code, _detail([Fault(path, reason)]))
+            yield self._dead_letter(message, index, value, code, describe([Fault(path, reason)]))
 
     def _dead_letter(
         self, message: Message, index: int, value: bytes | None, code: ErrorCode, detail: str
@@ -236,10 +239,10 @@ class _Outcomes:
         self.dead: list[tuple[Candidate, ErrorCode, str]] = []
 
     def conflict(self, candidate: Candidate) -> None:
-        reason = "another order with this order_uid is stored, with other content"
-        self.dead.append((candidate, "conflict", reason))
+        self.dead.append((candidate, "conflict", CONFLICT))
 
 
-def _detail(faults: Iterable[Fault]) -> str:
+def describe(faults: Iterable[Fault]) -> str:
+    """Return the faults as text for people, of bounded length."""
     text = "; ".join(map(str, faults))
     return text if len(text) <= DETAIL_MAX_LENGTH else text[: DETAIL_MAX_LENGTH - 1] + "…"

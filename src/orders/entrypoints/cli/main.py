@@ -44,6 +44,10 @@ _COMMANDS = {
         "orders.entrypoints.cli.doctor:doctor",
         "Check the servers and topics, and say what is wrong and what to do.",
     ),
+    "export": _Lazy(
+        "orders.entrypoints.cli.export_orders:export_orders",
+        "Export stored orders to a file or to standard output.",
+    ),
     "forget": _Lazy(
         "orders.entrypoints.cli.forget:forget",
         "Delete orders for good, and keep them from coming back.",
@@ -55,6 +59,10 @@ _COMMANDS = {
     "health": _Lazy(
         "orders.entrypoints.cli.health:health",
         "Ask the API or the consumer on this machine whether it is ready.",
+    ),
+    "import": _Lazy(
+        "orders.entrypoints.cli.import_orders:import_orders",
+        "Import orders from files or from standard input.",
     ),
     "keys": _Lazy(
         "orders.entrypoints.cli.keys:keys",

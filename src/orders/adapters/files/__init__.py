@@ -1,0 +1,1 @@
+"""Orders in files: JSON lines, JSON arrays and CSV, plain or compressed."""

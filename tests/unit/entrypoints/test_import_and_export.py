@@ -1,0 +1,80 @@
+"""Wrong usage of `orders import` and `orders export`, and what they print."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from orders.domain.errors import Unavailable
+from orders.domain.use_cases.import_orders import ImportReport, RefusedOrder
+from orders.entrypoints.cli.import_orders import _refused_output, _summary
+from orders.entrypoints.cli.main import main
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["import", "none.ndjson"], "does not exist"),
+        (["import", "."], "is a directory"),
+        (["export", "--format", "csv"], "csv needs a folder"),
+        (["export", "--format", "csv", "--output", "x", "--compress", "gzip"], "no --compress"),
+        (["export", "--format", "csv", "--output", "."], "is not an empty folder"),
+        (["export", "--output", "."], "is not a file"),
+        (["export", "--output", "/dev/null"], "is not a file"),
+        (["export", "--output", "none/orders"], "there is no folder"),
+        (["export", "--created-from", "soon"], "not a time"),
+        (["export"], "ORDERS_POSTGRES_DSN: is required"),
+        (["import"], "ORDERS_KAFKA_BOOTSTRAP: is required"),
+        (["import", "--direct"], "ORDERS_POSTGRES_DSN: is required"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_wrong_usage(
+    arguments: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.chdir(tmp_path)
+    for name in ("ORDERS_POSTGRES_DSN", "ORDERS_KAFKA_BOOTSTRAP"):
+        monkeypatch.delenv(name, raising=False)
+    done = CliRunner().invoke(main, arguments)
+    assert (done.exit_code, said in done.stderr) == (2, True), done.stderr
+
+
+def test_the_summary_names_what_there_is() -> None:
+    assert _summary(ImportReport()) == "no orders"
+    refused = {"conflict": 2, "invalid": 1, "undecodable": 3}
+    report = ImportReport(stored=1_000, unchanged=5, forgotten=1, refused=refused)
+    said = "1,000 stored, 5 unchanged, 1 forgotten before, 2 in conflict, 4 refused"
+    assert _summary(report) == said
+
+
+def test_refused_orders_are_written_whole_and_printed_in_part(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "refused"
+    path.touch(0o644)
+    refused = [RefusedOrder(f"a\nb: line {n}", "invalid", "$: bad", b"{}") for n in range(12)]
+    with _refused_output(path) as on_refused:
+        on_refused(refused[:1])
+        on_refused(refused[1:])
+    assert path.stat().st_mode & 0o777 == 0o600
+    lines = list(map(json.loads, path.read_text().splitlines()))
+    assert [line["position"] for line in lines] == [one.position for one in refused]
+    assert lines[0] | {"position": ""} == {
+        "position": "",
+        "code": "invalid",
+        "reason": "$: bad",
+        "original": "{}",
+    }
+    printed = capsys.readouterr().err.splitlines()
+    assert printed[0] == "a\\u000ab: line 0: invalid: $: bad"
+    assert (len(printed), printed[-1]) == (11, "and 2 more refused orders")
+
+
+def test_a_full_disk_is_an_error_of_ours_and_a_device_keeps_its_mode() -> None:
+    mode = Path("/dev/full").stat().st_mode
+    one = RefusedOrder("line 1", "invalid", "$: bad", b"{}")
+    with _refused_output(Path("/dev/full")) as on_refused, pytest.raises(Unavailable):
+        on_refused([one])
+    assert Path("/dev/full").stat().st_mode == mode
