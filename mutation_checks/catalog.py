@@ -219,6 +219,13 @@ MUTATION_CHECKS = (
         f"{_KAFKA}test_record_batches.py::test_a_byte_that_was_changed_is_noticed",
     ),
     MutationCheck(
+        "the rest of a batch that cannot be read is a dead letter",
+        "adapters/kafka/wire/record_batches.py",
+        "    if unread:\n",
+        "    if False:\n",
+        f"{_KAFKA}test_record_batches.py::test_a_record_that_is_wrong_stands_for_those_behind_it",
+    ),
+    MutationCheck(
         "a recreated topic is read from its beginning",
         "adapters/kafka/consumer/consumer_thread.py",
         "self._must_start_over = isinstance(error, UnknownTopicOrPartitionError)",

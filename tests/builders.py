@@ -34,8 +34,9 @@ def dead_letter(
     headers: Headers = (),
     hours: float = 0,
     attempt: int = 1,
+    omitted: int = 0,
 ) -> DeadLetter:
     """Return the dead letter of an element of the message at ``offset``."""
     message = Message(Origin(topic, partition, offset), None, key, timestamp, headers)
     failed_at = START + timedelta(hours=hours)
-    return DeadLetter(message, index, value, code, detail, failed_at, attempt)
+    return DeadLetter(message, index, value, code, detail, failed_at, attempt, omitted)

@@ -1,8 +1,11 @@
 """Reading of record batches, against the client's own writer of them."""
 
+import gzip
 import struct
 
+import lz4.frame  # type: ignore[import-untyped]
 import pytest
+import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 from kafka.record.default_records import DefaultRecordBatchBuilder
@@ -12,12 +15,15 @@ from kafka.structs import TopicPartition
 
 from orders.adapters.kafka.wire import record_batches
 from orders.adapters.kafka.wire.record_batches import (
+    MAX_RECORD_BYTES,
     Allowance,
     Record,
     UnreadableBatch,
     read_records,
 )
 from orders.domain.intake.messages import Headers
+from tests.integration.kafka.raw_batches import batch as raw_batch
+from tests.integration.kafka.raw_batches import record as raw_record
 
 PARTITION = TopicPartition("orders", 3)
 _CRC_AT = 17
@@ -35,6 +41,7 @@ any_records = st.lists(
         value=st.none() | st.binary(max_size=2_000),
         headers=any_headers,
         is_message=st.just(True),
+        unread=st.none(),
     ),
     min_size=1,
     max_size=10,
@@ -225,3 +232,105 @@ def test_all_partitions_of_a_poll_share_its_allowance(monkeypatch: pytest.Monkey
         for n in range(3)
     ]
     assert found == [2, 1, 0]
+
+
+def unread_in(records: list[Record]) -> list[tuple[int, str, int]]:
+    """Offset, code and number of messages of what could not be read."""
+    return [(r.offset, r.unread.code, r.unread.messages) for r in records if r.unread]
+
+
+CODECS = {0: bytes, 1: gzip.compress, 3: lz4.frame.compress, 4: zstandard.compress}
+codecs = pytest.mark.parametrize("codec", list(CODECS))
+
+
+def crafted(records: list[bytes], codec: int) -> bytes:
+    return raw_batch(CODECS[codec](b"".join(records)), len(records), attributes=codec)
+
+
+@codecs
+def test_a_record_that_is_too_large_costs_its_neighbours_nothing(codec: int) -> None:
+    huge = b" " * (MAX_RECORD_BYTES + 1)
+    found = read(crafted([raw_record(0, b"a"), raw_record(1, huge), raw_record(2, b"b")], codec))
+    if codec:
+        assert [r.value for r in found] == [b"a", None, b"b"]
+        assert unread_in(found) == [(1, "excessive", 1)]
+    else:  # it is in memory as it is
+        assert [r.value for r in found] == [b"a", huge, b"b"]
+
+
+@codecs
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        raw_record(1, b"x", length=3),
+        raw_record(1, b"x", length=300),
+        raw_record(1, b"x", length=2**40),
+        raw_record(1, b"x", length=-5),
+        raw_record(0, b"an offset twice"),
+        raw_record(9, b"an offset outside"),
+        b"\xff" * 11,
+    ],
+)
+def test_a_record_that_is_wrong_stands_for_those_behind_it(codec: int, wrong: bytes) -> None:
+    parts = [raw_record(0, b"a"), wrong, raw_record(2, b"b"), raw_record(3, b"c")]
+    found = read(crafted(parts, codec), batch_of([one(b"later")], base_offset=4))
+    assert [(r.offset, r.value) for r in found if r.is_message and not r.unread] == [
+        (0, b"a"),
+        (4, b"later"),
+    ]
+    assert unread_in(found) == [(1, "undecodable", 3)]
+    assert [r.offset for r in found] == [0, 1, 3, 4]
+
+
+@pytest.mark.parametrize("codec", [1, 2, 3, 4])
+def test_what_was_not_packed_so_is_one_unread_record(codec: int) -> None:
+    found = read(raw_batch(b"junk", 5, attributes=codec), batch_of([one()], base_offset=5))
+    assert unread_in(found) == [(0, "undecodable", 5)]
+    assert [r.offset for r in found] == [0, 4, 5]
+
+
+def test_what_stands_behind_the_records_is_left_alone() -> None:
+    assert (
+        read(raw_batch(gzip.compress(raw_record(0, b"a")) + b"junk", 1, attributes=1))[0].value
+        == b"a"
+    )
+
+
+def test_a_batch_is_unpacked_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(record_batches, "MAX_BATCH_BYTES", 1_000_000)
+    values = [b" " * 90_000] * 20
+    found = read(crafted([raw_record(n, value) for n, value in enumerate(values)], 4))
+    [(offset, code, messages)] = unread_in(found)
+    assert 10 <= offset <= 11
+    assert (code, offset + messages) == ("excessive", 20)
+
+
+def test_no_more_records_of_a_batch_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(record_batches, "MAX_BATCH_RECORDS", 10)
+    assert unread_in(read(batch_of([one()] * 10))) == []
+    assert unread_in(read(batch_of([one()] * 15))) == [(10, "excessive", 5)]
+
+
+@codecs
+def test_a_large_batch_is_read_in_parts(monkeypatch: pytest.MonkeyPatch, codec: int) -> None:
+    monkeypatch.setattr(record_batches, "READ_BYTES", 2_000_000)
+    values = [b"%d" % n + b" " * 500_000 for n in range(20)]
+    found = from_fetches(crafted([raw_record(n, value) for n, value in enumerate(values)], codec))
+    assert [r.value for records in found for r in records] == values
+    if codec:  # else all of it is in memory
+        assert max(len(records) for records in found) <= 5
+
+
+@codecs
+def test_of_the_rest_of_a_batch_nothing_comes_twice(
+    monkeypatch: pytest.MonkeyPatch, codec: int
+) -> None:
+    monkeypatch.setattr(record_batches, "READ_OBJECTS", 2)
+    parts = [
+        *(raw_record(n, b"x") for n in range(5)),
+        raw_record(5, b"x", length=1),
+        raw_record(6, b"x"),
+    ]
+    found = from_fetches(crafted(parts, codec))
+    assert [r.offset for records in found for r in records] == [0, 1, 2, 3, 4, 5, 6]
+    assert [unread_in(records) for records in found][-1] == [(5, "undecodable", 2)]

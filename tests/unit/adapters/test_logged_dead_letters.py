@@ -6,7 +6,12 @@ import pytest
 from msgspec.structs import replace
 from structlog.testing import capture_logs
 
-from orders.adapters.logged.dead_letters import MAX_LINES, LoggedDeadLetters
+from orders.adapters.logged.dead_letters import (
+    INTERVAL,
+    MAX_LINES,
+    MAX_LINES_OF_MESSAGE,
+    LoggedDeadLetters,
+)
 from orders.adapters.memory.dead_letters import MemoryDeadLetters
 from orders.domain.errors import Unavailable
 from orders.domain.intake.messages import DeadLetter, Message, Origin
@@ -39,12 +44,28 @@ async def test_the_many_of_a_message_are_counted() -> None:
     with capture_logs() as lines:
         await LoggedDeadLetters(MemoryDeadLetters()).put([*[DEAD_LETTER] * 500, other])
     assert [line["event"] for line in lines] == [
-        *["dead letter"] * MAX_LINES,
+        *["dead letter"] * MAX_LINES_OF_MESSAGE,
         "more dead letters of a message",
         "dead letter",
     ]
-    assert lines[MAX_LINES]["count"] == 500 - MAX_LINES
-    assert (lines[MAX_LINES]["offset"], lines[-1]["offset"]) == (7, 8)
+    assert lines[MAX_LINES_OF_MESSAGE]["count"] == 500 - MAX_LINES_OF_MESSAGE
+    assert (lines[MAX_LINES_OF_MESSAGE]["offset"], lines[-1]["offset"]) == (7, 8)
+
+
+async def test_the_lines_of_many_messages_are_bounded() -> None:
+    now = 0.0
+    logged = LoggedDeadLetters(MemoryDeadLetters(), lambda: now)
+    flood = [
+        replace(DEAD_LETTER, message=replace(DEAD_LETTER.message, origin=Origin("orders", 3, n)))
+        for n in range(1_000)
+    ]
+    silent = "further dead letters are not logged for a while"
+    for now in (0.0, INTERVAL - 0.1, INTERVAL):
+        with capture_logs() as lines:
+            for _ in range(3):
+                await logged.put(flood)
+        expected = [] if now == INTERVAL - 0.1 else [*["dead letter"] * MAX_LINES, silent]
+        assert [line["event"] for line in lines] == expected
 
 
 async def test_none_is_logged_that_is_not_safe() -> None:

@@ -123,6 +123,7 @@ class TestList:
             "identity": "orders/0:17:0", "topic": "orders", "partition": 0, "offset": 17,
             "index": 0, "code": "invalid", "detail": "ы", "failed_at": "2026-01-01T12:00:00+00:00",
             "attempt": 1, "state": "waiting", "replayed_at": None, "bytes": 3,
+            "omitted": 0,
         }  # fmt: skip
         assert lines[0].isascii()
 
@@ -284,6 +285,17 @@ class TestShow:
         put(container, dead_letter(17, b"\xff\x00\x1b[2J\r\n"))
         assert dlq(container, "show", "0:17", "--raw").stdout_bytes == b"\xff\x00\x1b[2J\r\n"
 
+    def test_where_content_is_that_was_not_kept(self, container: Container) -> None:
+        put(container, dead_letter(17, None, code="undecodable", key=None, omitted=3))
+        shown = dlq(container, "show", "0:17")
+        assert shown.exit_code == 0
+        assert "It cannot be judged or replayed without its content" in shown.stdout
+        assert "on topic orders, partition 0 at offset 17 to 19, until" in shown.stdout
+        assert json.loads(dlq(container, "show", "0:17", "--json").stdout)["omitted"] == 3
+        raw = dlq(container, "show", "0:17", "--raw")
+        assert (raw.exit_code, raw.stdout) == (1, "")
+        assert "its content was not kept" in raw.stderr
+
     def test_json(self, container: Container) -> None:
         put(container, dead_letter(17, bad_document(), headers=(("x", b"Testov"),), key=b"Testov"))
         shown = dlq(container, "show", "0:17", "--json").stdout
@@ -402,11 +414,13 @@ class TestReplay:
             container,
             *(dead_letter(n, attempt=3) for n in range(8)),
             dead_letter(9, topic="elsewhere"),
+            dead_letter(10, None, omitted=2),
         )
         shown = dlq(container, "replay", "--all").stdout
         assert "8 dead letters failed 3 times or more" in shown
         assert "  orders/0:4:0\n  and 3 more" in shown
         assert "orders/0:5:0" not in shown
+        assert "1 dead letter not sent, their content was not kept" in shown
         assert "1 dead letter not sent, they are not from topic orders\n  elsewhere/0:9:0" in shown
         assert (
             "sent 8 dead letters" in dlq(container, "replay", "--all", "--max-attempts", "4").stdout

@@ -18,7 +18,7 @@ from orders.adapters.memory.erasure import MemoryErasure
 from orders.adapters.memory.order_repository import MemoryOrderRepository
 from orders.adapters.read_path.no_cache import NoCache
 from orders.config import Settings
-from orders.domain.dead_letters.headers import OWN, REPLAY_OF, headers_of
+from orders.domain.dead_letters.headers import OMITTED, OWN, REPLAY_OF, headers_of
 from orders.domain.intake.messages import DeadLetter, ErrorCode
 from orders.domain.intake.reading import read
 from orders.domain.order.document import encode
@@ -162,7 +162,7 @@ def test_every_code_of_the_domain_is_told() -> None:
 
 def test_headers_are_those_of_the_domain() -> None:
     assert set(DEAD_LETTER_HEADERS["required"]) == OWN
-    assert set(DEAD_LETTER_HEADERS["properties"]) == OWN | {REPLAY_OF, "x-request-id"}
+    assert set(DEAD_LETTER_HEADERS["properties"]) == OWN | {OMITTED, REPLAY_OF, "x-request-id"}
 
 
 @given(dead_letters())

@@ -1,12 +1,13 @@
 """Writes dead letters to their topic."""
 
+import asyncio
 from collections.abc import Iterator, Sequence
 
 import structlog
 
 from orders.adapters.kafka.client.producer import KafkaProducerClient, MessageRefused, Outgoing
 from orders.adapters.kafka.client.settings import KafkaSettings
-from orders.domain.dead_letters.headers import headers_of, substitute_key
+from orders.domain.dead_letters.headers import headers_of, substitute_key, without_content
 from orders.domain.errors import TooLarge, Unavailable
 from orders.domain.intake.messages import DeadLetter
 from orders.domain.ports import DeadLetters, Dependency
@@ -37,10 +38,40 @@ class KafkaDeadLetters(DeadLetters, Dependency):
             try:
                 await self._put_chunk(chunk)
             except TooLarge as error:
-                # It must not be dropped, so it waits until an operator raises the limit.
-                advice = f"raise max.message.bytes of {self._topic}"
-                _log.exception("dead letter too large", advice=advice)
-                raise Unavailable("a dead letter is larger than its topic accepts") from error
+                if not self._client.limits.are_suitable:
+                    # It would fit if the topic were as asked for, so it waits for an operator.
+                    advice = f"raise max.message.bytes of {self._topic}"
+                    _log.exception("dead letter too large", advice=advice)
+                    raise Unavailable("a dead letter is larger than its topic accepts") from error
+                await self._put_one_by_one(chunk)
+
+    async def _put_one_by_one(self, chunk: _Chunk) -> None:
+        """Put those without their content that do not fit, to hold up none.
+
+        Brokers judge what is compressed. A sender whose codec is better than ours can always make a
+        message that its topic takes and that of dead letters does not.
+        """
+        # The client batches them anyway, and brokers refuse a batch as a whole.
+        fits = await asyncio.gather(*(self._fits(one) for one in chunk))
+        for (dead_letter, message), did_fit in zip(chunk, fits, strict=True):
+            if not (did_fit or await self._fits((dead_letter, message))):
+                omitted = without_content(dead_letter)
+                await self._put_chunk([(omitted, _outgoing(omitted))])
+                origin = dead_letter.message.origin
+                _log.warning(
+                    "dead letter without its content",
+                    topic=origin.topic,
+                    partition=origin.partition,
+                    offset=origin.offset,
+                    index=dead_letter.index,
+                )
+
+    async def _fits(self, one: tuple[DeadLetter, Outgoing]) -> bool:
+        try:
+            await self._put_chunk([one])
+        except TooLarge:
+            return False
+        return True
 
     async def _put_chunk(self, chunk: _Chunk) -> None:
         try:

@@ -52,9 +52,15 @@ OWN = frozenset(
 )
 """Names of the headers that every dead letter has exactly once."""
 
+OMITTED = "orders-omitted"
+"""On a dead letter without key, value and original headers, which could not be kept: in how many
+messages of the source topic they are, from the source offset on."""
+
+_OURS = OWN | {OMITTED}
+
 _CODES: dict[bytes, ErrorCode] = {code.encode(): code for code in get_args(ErrorCode)}
 _TIMESTAMP = re.compile(rb"-?[0-9]{1,19}")
-_FAILURES = re.compile(rb"[1-9][0-9]{0,8}")
+_NUMBER = re.compile(rb"[1-9][0-9]{0,8}")
 
 
 def headers_of(dead_letter: DeadLetter) -> Headers:
@@ -71,8 +77,19 @@ def headers_of(dead_letter: DeadLetter) -> Headers:
         FAILED_AT: dead_letter.failed_at.isoformat().replace("+00:00", "Z"),
         ATTEMPT: str(dead_letter.attempt),
     }
+    if dead_letter.omitted:
+        ours[OMITTED] = str(dead_letter.omitted)
     added = tuple((name, text.encode()) for name, text in ours.items())
-    return (*(header for header in dead_letter.message.headers if header[0] not in OWN), *added)
+    return (*(header for header in dead_letter.message.headers if header[0] not in _OURS), *added)
+
+
+def without_content(dead_letter: DeadLetter) -> DeadLetter:
+    """Return it without key, value and headers, for a topic that does not take it with them.
+
+    Its number of attempts goes too: nobody can replay it.
+    """
+    message = replace(dead_letter.message, key=None, value=None, headers=())
+    return replace(dead_letter, message=message, value=None, attempt=1, omitted=1)
 
 
 def substitute_key(dead_letter: DeadLetter) -> bytes:
@@ -85,7 +102,7 @@ def dead_letter_in(message: Message) -> DeadLetter | None:
 
     The ``message`` of the result has no value, since only the failed element of an array is stored.
     """
-    ours = {name: content for name, content in message.headers if name in OWN}
+    ours = {name: content for name, content in message.headers if name in _OURS}
     try:
         place = b"%b/%b:%b:%b" % (
             ours[SOURCE_TOPIC],
@@ -101,7 +118,7 @@ def dead_letter_in(message: Message) -> DeadLetter | None:
         failed_at = in_utc(failed_at)
     except (KeyError, ValueError, OverflowError):
         return None
-    others = tuple(header for header in message.headers if header[0] not in OWN)
+    others = tuple(header for header in message.headers if header[0] not in _OURS)
     key = None if message.key == str(identity).encode() else message.key
     sent_at = ours.get(SOURCE_TIMESTAMP, b"")
     timestamp = int(sent_at) if _TIMESTAMP.fullmatch(sent_at) else message.timestamp
@@ -112,7 +129,8 @@ def dead_letter_in(message: Message) -> DeadLetter | None:
         code,
         ours.get(DETAIL, b"").decode(errors="replace"),
         failed_at,
-        min(max(1, _failures(ours.get(ATTEMPT, b""))), MAX_ATTEMPT),
+        min(max(1, _number(ours.get(ATTEMPT, b""))), MAX_ATTEMPT),
+        _number(ours.get(OMITTED, b"")),
     )
 
 
@@ -124,7 +142,7 @@ def failures_before(headers: Headers) -> int:
     attempts = [content for name, content in headers if name == ATTEMPT]
     if not attempts or replayed_identity(headers) is None:
         return 0
-    return min(_failures(attempts[-1]), MAX_ATTEMPT - 1)
+    return min(_number(attempts[-1]), MAX_ATTEMPT - 1)
 
 
 def root_of(dead_letter: DeadLetter) -> Identity:
@@ -150,7 +168,7 @@ def as_settled(dead_letter: DeadLetter, root: Identity, attempt: int) -> DeadLet
 
 def headers_of_replay(dead_letter: DeadLetter) -> Headers:
     """Return the headers of a replay: the original ones, the number of failures, and the root."""
-    original = (h for h in dead_letter.message.headers if h[0] not in OWN and h[0] != REPLAY_OF)
+    original = (h for h in dead_letter.message.headers if h[0] not in _OURS and h[0] != REPLAY_OF)
     attempt, root = str(dead_letter.attempt).encode(), str(root_of(dead_letter)).encode()
     return (*original, (ATTEMPT, attempt), (REPLAY_OF, root))
 
@@ -164,5 +182,5 @@ def replayed_identity(headers: Headers) -> Identity | None:
         return None
 
 
-def _failures(digits: bytes) -> int:
-    return int(digits) if _FAILURES.fullmatch(digits) else 0
+def _number(digits: bytes) -> int:
+    return int(digits) if _NUMBER.fullmatch(digits) else 0

@@ -38,7 +38,8 @@ class DeadLetterSummary(Struct, frozen=True, gc=False):
     """A dead letter without its payload; ``place`` is the position of its newest copy.
 
     Copies of one attempt have the same ``fingerprint``, and all attempts the same ``content``; both
-    are valid in this process only. ``first_failed_at`` is that of the earliest copy.
+    are valid in this process only. ``first_failed_at`` is that of the earliest copy, ``omitted`` is
+    that of the dead letter.
     """
 
     place: tuple[int, int]
@@ -50,6 +51,7 @@ class DeadLetterSummary(Struct, frozen=True, gc=False):
     attempt: int
     size: int
     first_failed_at: datetime
+    omitted: int = 0
     copies: int = 1
 
 
@@ -271,7 +273,7 @@ def summary_of(place: tuple[int, int], dead_letter: DeadLetter) -> DeadLetterSum
     message = dead_letter.message
     # A replay that is sent twice fails twice, with two timestamps, and is still one attempt.
     sent_at = None if replayed_identity(message.headers) else message.timestamp
-    content = hash(((dead_letter.value or b"").strip(), message.key))
+    content = hash(((dead_letter.value or b"").strip(), message.key, dead_letter.omitted))
     return DeadLetterSummary(
         place,
         hash((dead_letter.attempt, sent_at, content)),
@@ -282,4 +284,5 @@ def summary_of(place: tuple[int, int], dead_letter: DeadLetter) -> DeadLetterSum
         dead_letter.attempt,
         len(dead_letter.value or b""),
         dead_letter.failed_at,
+        dead_letter.omitted,
     )

@@ -54,10 +54,25 @@ class Identity(Struct, frozen=True, order=True, gc=False):
         return cls(Origin(topic, partition, offset), index)
 
 
+UnreadCode = Literal["undecodable", "excessive"]
+
+
+class Unread(Struct, frozen=True, gc=False):
+    """Why a message could not be read from its topic: ``rule`` is broken.
+
+    It stands for as many ``messages``, of which it is the first.
+    """
+
+    code: UnreadCode
+    rule: str
+    messages: int = 1
+
+
 class Message(Struct, frozen=True, gc=False):
     """A message as it was sent.
 
-    ``value`` None is a tombstone; ``timestamp`` is in milliseconds of Unix time.
+    ``value`` None is a tombstone; ``timestamp`` is in milliseconds of Unix time. Nothing else is
+    known of a message that is ``unread``.
     """
 
     origin: Origin
@@ -65,6 +80,7 @@ class Message(Struct, frozen=True, gc=False):
     key: bytes | None = None
     timestamp: int = 0
     headers: Headers = ()
+    unread: Unread | None = None
 
 
 class Batch(Struct, frozen=True):
@@ -86,6 +102,9 @@ class DeadLetter(Struct, frozen=True):
 
     ``value`` has the original bytes, ``detail`` is a text for people without values of the order,
     and ``attempt`` is 1 plus the number of replays that failed.
+
+    If ``omitted`` is not 0, key, value and headers could not be kept: only the source topic has
+    them, in as many messages from this one on.
     """
 
     message: Message
@@ -95,6 +114,7 @@ class DeadLetter(Struct, frozen=True):
     detail: str
     failed_at: datetime
     attempt: int = 1
+    omitted: int = 0
 
     @property
     def identity(self) -> Identity:

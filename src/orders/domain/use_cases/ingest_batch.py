@@ -12,12 +12,13 @@ from datetime import UTC, datetime
 from itertools import islice
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from orders.domain.dead_letters.forgotten import without_forgotten
 from orders.domain.dead_letters.headers import failures_before
 from orders.domain.errors import Unavailable
 from orders.domain.intake.faults import Fault
-from orders.domain.intake.messages import DeadLetter, ErrorCode, Message, Origin
+from orders.domain.intake.messages import DeadLetter, ErrorCode, Message, Origin, Unread
 from orders.domain.intake.reading import Reading, elements, read, refused_as_one
 from orders.domain.order.document import encode
 from orders.domain.order.model import Order
@@ -103,6 +104,9 @@ class IngestBatch:
         candidates: list[Candidate] = []
         dead_letters: list[DeadLetter] = []
         for message in messages:
+            if message.unread:
+                dead_letters.append(self._unread(message, message.unread))
+                continue
             reading = read(message.value, of_one=DETAIL_MAX_FAULTS)
             if reading.is_array and _repeated_bytes(message, reading) > MAX_REPEATED_BYTES:
                 rule = "must not have so many elements with headers and a key of this size"
@@ -209,6 +213,14 @@ class IngestBatch:
             path = (index,) if candidate.in_array else ()
             value = split[message.origin][index]
             yield self._dead_letter(message, index, value, code, describe([Fault(path, reason)]))
+
+    def _unread(self, message: Message, unread: Unread) -> DeadLetter:
+        detail = describe([Fault((), unread.rule)])
+        if unread.messages > 1:
+            last = message.origin.offset + unread.messages - 1
+            detail += f"; this stands for {unread.messages} messages, up to offset {last}"
+        made = self._dead_letter(message, 0, None, unread.code, detail)
+        return replace(made, omitted=unread.messages)
 
     def _dead_letter(
         self, message: Message, index: int, value: bytes | None, code: ErrorCode, detail: str

@@ -54,15 +54,16 @@ class ReplayReport(Struct):
     """The result of a replay.
 
     ``sent`` by code, or in a dry run what would be sent. Selected but not sent: ``exhausted``,
-    ``foreign`` (of another topic) and ``too_large`` ones, ``skipped`` ones that were replayed
-    before, and ``unnamed`` ones by code, which would fail again. ``remaining`` counts those that
-    were not reached, because of a stop or because they were deleted in the meantime. ``unknown``
-    are references to no dead letter.
+    ``foreign`` (of another topic) and ``too_large`` ones, ``omitted`` ones whose content was not
+    kept, ``skipped`` ones that were replayed before, and ``unnamed`` ones by code, which would fail
+    again. ``remaining`` counts those that were not reached, because of a stop or because they were
+    deleted in the meantime. ``unknown`` are references to no dead letter.
     """
 
     sent: Counter[ErrorCode] = field(default_factory=Counter)
     exhausted: list[Identity] = []
     foreign: list[Identity] = []
+    omitted: list[Identity] = []
     too_large: list[Identity] = []
     unknown: tuple[Reference, ...] = ()
     unnamed: Counter[ErrorCode] = field(default_factory=Counter)
@@ -153,7 +154,9 @@ class ReplayDeadLetters:
         report: ReplayReport,
     ) -> bool:
         state = state_of(dead_letter, note, request.max_attempts)
-        if state == "replayed" and not request.include_replayed:
+        if dead_letter.omitted:
+            report.omitted.append(root)
+        elif state == "replayed" and not request.include_replayed:
             report.skipped += 1
         elif dead_letter.attempt >= request.max_attempts:
             report.exhausted.append(root)

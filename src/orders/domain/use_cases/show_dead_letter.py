@@ -17,7 +17,7 @@ from orders.domain.dead_letters.index import (
 from orders.domain.errors import Invalid, NotFound
 from orders.domain.intake.faults import Fault
 from orders.domain.intake.messages import DeadLetter, Identity
-from orders.domain.intake.reading import ReadingCode, read
+from orders.domain.intake.reading import Reading, ReadingCode, read
 from orders.domain.ports import DeadLetterReader, ReplayJournal
 
 _NAMED = 5
@@ -27,7 +27,8 @@ class ShownDeadLetter(Struct, frozen=True):
     """The latest attempt of a dead letter.
 
     ``copies`` is the number of its records. ``code_now`` and ``faults`` result from reading its
-    payload by the current rules, and ``orders`` is the number of valid orders in it.
+    payload by the current rules, if it was kept, and ``orders`` is the number of valid orders in
+    it.
     """
 
     root: Identity
@@ -71,7 +72,7 @@ class ShowDeadLetter:
         summary, note = index.dead_letters[root], index.notes.get(root)
         state = state_of(summary, note, max_attempts)
         dead_letter = as_settled(await self._read(summary.place), root, summary.attempt)
-        reading = read(dead_letter.as_message)
+        reading = Reading() if dead_letter.omitted else read(dead_letter.as_message)
         return ShownDeadLetter(
             root,
             dead_letter,

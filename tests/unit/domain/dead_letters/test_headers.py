@@ -8,12 +8,14 @@ from hypothesis import strategies as st
 
 from orders.domain.dead_letters.headers import (
     ATTEMPT,
+    OMITTED,
     OWN,
     REPLAY_OF,
     dead_letter_in,
     failures_before,
     headers_of,
     replayed_identity,
+    without_content,
 )
 from orders.domain.intake.messages import DeadLetter, ErrorCode, Headers, Identity, Message, Origin
 
@@ -39,6 +41,7 @@ def dead_letters(draw: st.DrawFn) -> DeadLetter:
         draw(st.text(st.characters(exclude_categories=["Cs"]))),
         draw(st.datetimes(datetime(2, 1, 1), datetime(9998, 1, 1))).replace(tzinfo=zone),  # noqa: DTZ001
         draw(st.integers(1, 999)),
+        draw(st.integers(0, 1_000_000)),
     )
 
 
@@ -64,7 +67,7 @@ def test_a_dead_letter_is_read_as_it_was_written(dead_letter: DeadLetter) -> Non
     assert dead_letter_in(as_written(dead_letter)) == dead_letter
 
 
-@given(dead_letters(), st.sampled_from(sorted(OWN)), st.binary())
+@given(dead_letters(), st.sampled_from(sorted({*OWN, OMITTED})), st.binary())
 def test_a_message_cannot_pass_for_another_dead_letter(
     dead_letter: DeadLetter, name: str, content: bytes
 ) -> None:
@@ -80,8 +83,20 @@ def test_a_message_cannot_pass_for_another_dead_letter(
         dead_letter.detail,
         dead_letter.failed_at,
         dead_letter.attempt,
+        dead_letter.omitted,
     )
     assert dead_letter_in(as_written(forged_dead_letter)) == dead_letter
+
+
+@given(dead_letters())
+def test_without_content_it_still_says_why_and_whence(dead_letter: DeadLetter) -> None:
+    written = as_written(without_content(dead_letter))
+    assert (written.key, written.value) == (None, None)
+    assert {name for name, _ in written.headers} == OWN | {OMITTED}
+    found = dead_letter_in(written)
+    assert found
+    assert (found.identity, found.code) == (dead_letter.identity, dead_letter.code)
+    assert (found.detail, found.omitted) == (dead_letter.detail, 1)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from orders.adapters.memory.dead_letters import MemoryDeadLetters
 from orders.adapters.memory.erasure import MemoryErasure
 from orders.adapters.memory.order_repository import MemoryOrderRepository
 from orders.domain.errors import Unavailable
-from orders.domain.intake.messages import DeadLetter, Identity, Message, Origin
+from orders.domain.intake.messages import DeadLetter, Identity, Message, Origin, Unread
 from orders.domain.order.document import encode
 from orders.domain.order.model import Order
 from orders.domain.ports import SaveReport
@@ -246,6 +246,18 @@ class TestBadMessages:
         assert (dead_letter.index, dead_letter.code, dead_letter.attempt) == (0, code, 1)
         assert dead_letter.failed_at == NOW
         assert dead_letter.identity == Identity(Origin("orders", 0, 0), 0)
+
+    @pytest.mark.parametrize(
+        ("amount", "more"), [(1, ""), (3, "; this stands for 3 messages, up to offset 9")]
+    )
+    async def test_what_could_not_be_read(self, setting: Setting, amount: int, more: str) -> None:
+        unread = Unread("excessive", "must be smaller", amount)
+        message = Message(Origin("orders", 0, 7), None, timestamp=1700, unread=unread)
+        good = messages(document("good"))
+        found = await setting.ingest.store(setting.ingest.prepare([message, *good]))
+        assert found == report(2, saved=1, dead={"excessive": 1})
+        assert setting.summary == [(7, 0, "excessive", f"$: must be smaller{more}")]
+        assert (setting.recorded[0].value, setting.recorded[0].omitted) == (None, amount)
 
     async def test_however_many_they_are_they_get_through(self, setting: Setting) -> None:
         setting.dead_letters = BoundedDeadLetters()

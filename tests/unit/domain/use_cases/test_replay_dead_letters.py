@@ -175,6 +175,14 @@ class TestWhatIsSent:
         assert setting.sent == Counter([2])
         assert setting.store.notes.keys() == {dead_letter(2).identity}
 
+    async def test_what_has_no_content_is_left_alone_and_named(self) -> None:
+        omitted = dead_letter(1, value=None, headers=(), code="undecodable", omitted=2)
+        setting = Setting(omitted, dead_letter(2))
+        named = Selection(codes=frozenset({"undecodable", "invalid"}))
+        report = await setting.replay(selection=named)
+        assert report == ReplayReport(Counter({"invalid": 1}), omitted=[omitted.identity])
+        assert setting.sent == Counter([2])
+
     async def test_what_the_topic_does_not_take_is_named_and_goes_on_waiting(self) -> None:
         large = dead_letter(1, value=b"x" * MAX_MESSAGE_BYTES)
         setting = Setting(large, dead_letter(2))

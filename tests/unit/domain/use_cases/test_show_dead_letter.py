@@ -53,6 +53,11 @@ async def test_what_is_no_document(value: bytes | None, code: str) -> None:
     assert (found.code_now, len(found.faults), found.orders) == (code, 1, 0)
 
 
+async def test_nothing_is_said_of_content_that_was_not_kept() -> None:
+    found = await shown("0:1", builders.dead_letter(value=None, omitted=1))
+    assert (found.code_now, found.faults, found.orders) == (None, (), 0)
+
+
 async def test_the_newest_copy_is_shown() -> None:
     found = await shown("0:1", *(dead_letter(b"1", hours=hours) for hours in (1, 3, 2)))
     assert (found.dead_letter.failed_at, found.copies) == (START + timedelta(hours=3), 3)

@@ -29,7 +29,7 @@ from orders.adapters.kafka.client.internals import ExtendedProducer
 from orders.adapters.kafka.client.loop_callbacks import call_in_loop
 from orders.adapters.kafka.client.settings import KafkaSettings, client_options
 from orders.adapters.kafka.client.topics import TopicAdmin, TopicLimits
-from orders.adapters.kafka.wire.codecs import MAX_UNPACKED
+from orders.adapters.kafka.wire.record_batches import MAX_RECORD_BYTES
 from orders.domain.errors import Misconfigured, OrdersError, TooLarge, Unavailable
 from orders.domain.ports import Dependency
 
@@ -64,10 +64,10 @@ _DEFAULTS: dict[str, Any] = {
     "linger_ms": 1,
     "batch_size": 128 * 1024,
     "compression_type": "lz4",
-    # Brokers limit the compressed size. These limits are uncompressed, and those of what we read: a
-    # dead letter may hold all of an unpacked batch.
-    "max_request_size": MAX_UNPACKED + 1024 * 1024,
-    "buffer_memory": 2 * MAX_UNPACKED,
+    # Brokers limit the compressed size. These limits are uncompressed, and those of what we read:
+    # dead letters are read again.
+    "max_request_size": MAX_RECORD_BYTES,
+    "buffer_memory": 2 * MAX_RECORD_BYTES,
     # Before it serializes a message, the client rejects one that has neither key nor value.
     "value_serializer": lambda value: None if value is _TOMBSTONE else value,
 }

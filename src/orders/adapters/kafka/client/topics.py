@@ -40,6 +40,11 @@ class TopicLimits(Struct, frozen=True):
     source: int = DEFAULT_MAX_MESSAGE_BYTES
     dead_letters: int = 2 * DEFAULT_MAX_MESSAGE_BYTES
 
+    @property
+    def are_suitable(self) -> bool:
+        """Whether any message fits with the headers of its dead letter, packed as it was sent."""
+        return self.dead_letters >= 2 * self.source
+
 
 class TopicAdmin:
     """Creates topics. Blocking: for threads, not for an event loop."""
@@ -99,15 +104,15 @@ class TopicAdmin:
             self._create(admin, dead_letters, config | ANY_TIMESTAMP)
         except InvalidConfigurationError:
             self._create(admin, dead_letters, config)
-        dead_letters_limit = _limit(admin, dead_letters, wanted)
-        if dead_letters_limit < wanted:
+        limits = TopicLimits(source_limit, _limit(admin, dead_letters, wanted))
+        if not limits.are_suitable:
             _log.warning(
                 "topic of dead letters takes too little",
                 topic=dead_letters,
-                max_message_bytes=dead_letters_limit,
+                max_message_bytes=limits.dead_letters,
                 advice=f"set its {_MAX_MESSAGE_BYTES} to {wanted}",
             )
-        return TopicLimits(source_limit, dead_letters_limit)
+        return limits
 
     def _create(
         self,

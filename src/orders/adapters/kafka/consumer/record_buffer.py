@@ -65,7 +65,8 @@ class RecordBuffer:
 
 def _message(partition: TopicPartition, record: Record) -> Message:
     origin = Origin(partition.topic, partition.partition, record.offset)
-    return Message(origin, record.value, record.key, record.timestamp, record.headers)
+    _offset, timestamp, key, value, headers, _is_message, unread = record
+    return Message(origin, value, key, timestamp, headers, unread)
 
 
 def _size(message: Message) -> int:

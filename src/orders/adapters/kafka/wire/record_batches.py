@@ -5,8 +5,13 @@ messages, fails on header names that are not UTF-8, and decompresses without a b
 that real batches exceed.
 
 A fetch of some kilobytes can unpack to gigabytes, and a megabyte of unpacked records can take a
-hundred as objects. So the fetches of a poll are read up to a bound, and the next fetch begins where
-that ended, also in the midst of a batch.
+hundred as objects. So batches are unpacked piece by piece, and the fetches of a poll are read up to
+a bound; the next fetch begins where that ended, also in the midst of a batch.
+
+Brokers take batches that no client library writes: with records of a wrong length, with offsets
+that are not in the batch, with a checksum of lz4 that is wrong. Where the batch's own checksum is
+right, its content is as it was sent. Then what cannot be read is returned as ``unread``, and
+reading continues after it: nobody who may write to the topic can stop it.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,18 +22,27 @@ from kafka.record.default_records import DefaultRecordBatch
 from kafka.record.legacy_records import LegacyRecordBatch
 from kafka.record.memory_records import MemoryRecords
 from kafka.structs import TopicPartition
+from msgspec.structs import replace
 
 from orders.adapters.kafka.client.internals import packed_records, record_count, skip_rest
-from orders.adapters.kafka.wire.codecs import UnpackError, unpack
+from orders.adapters.kafka.wire.codecs import UnknownCodec, UnpackError, next_piece, unpack
 from orders.domain.errors import OrdersError
-from orders.domain.intake.messages import Headers
+from orders.domain.intake.messages import Headers, Unread
 
-READ_BYTES = 16 * 1024 * 1024
-"""Unpacked bytes after which no further batch is read in a poll."""
+MIB = 1024 * 1024
+READ_BYTES = 16 * MIB
+"""Unpacked bytes after which nothing more is read in a poll."""
 READ_OBJECTS = 50_000
 """Records and headers after which no further record is read in a poll."""
 MAX_HEADERS = 10_000
 """A record with more headers is read as one without any."""
+MAX_RECORD_BYTES = 64 * MIB
+"""The largest record, with key and headers. A topic takes 1 MiB packed by default, and arrays of
+orders pack to a tenth at best."""
+MAX_BATCH_BYTES = 512 * MIB
+"""The most of a batch that is unpacked. Brokers take no request above 100 MiB by default."""
+MAX_BATCH_RECORDS = 1_000_000
+"""The most records of a batch that are read. An order has some 500 bytes, see above."""
 
 _CODEC_MASK = 0x07
 _LOG_APPEND_TIME = 0x08
@@ -36,6 +50,11 @@ _CONTROL = 0x20
 
 _MORE = 0x80
 _LAST_SHIFT = 63
+_HEAD_BYTES = 32
+"""More than the attributes, timestamp and offset of a record have."""
+_TOO_LARGE = Unread(
+    "excessive", f"must not be larger than {MAX_RECORD_BYTES // MIB} MiB with key and headers"
+)
 
 
 class UnreadableBatch(OrdersError):
@@ -68,7 +87,7 @@ class Record(NamedTuple):
     """One record; not ``is_message``: only an offset to advance past.
 
     Those are the brokers' control records, and the ends of batches whose last records compaction
-    has removed.
+    has removed, or which could not be read. ``unread``: it could not be read itself.
     """
 
     offset: int
@@ -77,6 +96,7 @@ class Record(NamedTuple):
     value: bytes | None
     headers: Headers
     is_message: bool = True
+    unread: Unread | None = None
 
 
 class Allowance:
@@ -100,11 +120,11 @@ def read_records(
 ) -> Iterator[Record]:
     """Read the records of a fetch of one partition, oldest first, from offset ``start`` on.
 
-    They end where nothing is ``left``, and in front of a batch other than the first that cannot be
-    decoded. The next fetch starts there.
+    They end where nothing is ``left``, and in front of a batch other than the first that is
+    damaged. The next fetch starts there.
 
     Raises:
-        UnreadableBatch: the first batch cannot be decoded.
+        UnreadableBatch: the first batch is damaged, or of a kind that is not known.
     """
     is_first = True
     while left:
@@ -121,7 +141,8 @@ def read_records(
             skip_rest(fetched)
             if not is_first:
                 return
-            reason = str(error) if isinstance(error, UnpackError) else type(error).__name__
+            is_known = isinstance(error, (_DamagedError, UnknownCodec))
+            reason = str(error) if is_known else type(error).__name__
             place = (partition.topic, partition.partition, offset)
             raise UnreadableBatch(*place, reason, following) from error
         yield from records
@@ -129,70 +150,175 @@ def read_records(
     skip_rest(fetched)
 
 
+class _DamagedError(Exception):
+    """A batch is not as it was sent, or not of the format that brokers take."""
+
+
+class _ExcessiveError(Exception):
+    """A batch has more than is read of one."""
+
+
 def _records(
     batch: DefaultRecordBatch | LegacyRecordBatch, start: int, left: Allowance
 ) -> list[Record]:
     if isinstance(batch, LegacyRecordBatch):
-        raise UnpackError("its format is older than version 2")
+        raise _DamagedError("its format is older than version 2")
     if not batch.validate_crc():
-        raise UnpackError("its checksum is wrong")
-    unpacked = unpack(batch.attributes & _CODEC_MASK, packed_records(batch))
-    records = list(_read(batch, unpacked, start, left))
-    left.bytes -= len(unpacked)
+        raise _DamagedError("its checksum is wrong")
+    records: list[Record] = []
+    unread = None
+    try:
+        if not _read(batch, start, left, records):
+            return records
+    except _ExcessiveError as error:
+        unread = Unread("excessive", f"must not be in a record batch of {error}")
+    except (UnpackError, ValueError, IndexError) as error:
+        reason = "a length is wrong" if isinstance(error, IndexError) else error
+        unread = Unread("undecodable", f"must be in a record batch that can be read: {reason}")
     last = batch.base_offset + batch.last_offset_delta
-    if left.objects > 0 and (not records or records[-1].offset < last):
+    if unread:
+        following = records[-1].offset + 1 if records else max(start, batch.base_offset)
+        if following <= last:
+            unread = replace(unread, messages=last - following + 1)
+            is_message = not batch.attributes & _CONTROL
+            time = batch.max_timestamp
+            records.append(Record(following, time, None, None, (), is_message, unread))
+    if not records or records[-1].offset < last:
         records.append(Record(last, batch.max_timestamp, None, None, (), is_message=False))
     return records
 
 
-def _read(
-    batch: DefaultRecordBatch, buffer: bytes, start: int, left: Allowance
-) -> Iterator[Record]:
-    """Read the records of a decompressed batch; IndexError or ValueError if it is corrupt.
+def _read(  # noqa: C901, PLR0912, PLR0915 (calls would cost too much)
+    batch: DefaultRecordBatch,
+    start: int,
+    left: Allowance,
+    records: list[Record],
+) -> bool:
+    """Append the records of a batch to ``records``, without those before the offset ``start``.
 
-    Those before the offset ``start`` are left out, and those beyond what is ``left``.
+    Returns whether that were all; else it came to the end of what is ``left``.
+
+    What stands behind a record that is wrong is not read: only that one says where it begins. What
+    stands behind the last one is no concern of the brokers, nor of ours.
+
+    Raises:
+        UnpackError, ValueError, IndexError: a record is wrong.
+        _ExcessiveError: there is more than is read of a batch.
     """
-    attributes, objects = batch.attributes, left.objects
-    first = start - batch.base_offset
+    attributes, count = batch.attributes, record_count(batch)
     base_offset, base_timestamp = batch.base_offset, batch.first_timestamp
     fixed_timestamp = batch.max_timestamp if attributes & _LOG_APPEND_TIME else None
     is_message = not attributes & _CONTROL
-    at = 0
-    for _ in range(record_count(batch)):
-        length, at = _varint(buffer, at)
-        end = at + length
-        timestamp_delta, at = _varint(buffer, at + 1)  # after one byte of attributes, unused
-        offset_delta, at = _varint(buffer, at)
-        if offset_delta < first and end >= at:
-            at = end
-            continue
-        key, at = _bytes(buffer, at)
-        value, at = _bytes(buffer, at)
-        header_count, at = _varint(buffer, at)
-        headers = []
-        if header_count > MAX_HEADERS and end >= at:
-            at, header_count = end, 0
-        for _ in range(header_count):
-            name, at = _bytes(buffer, at)
-            content, at = _bytes(buffer, at)
-            headers.append(((name or b"").decode(errors="replace"), content or b""))
-        if at != end:
-            raise ValueError("a record is longer or shorter than it says")
-        yield Record(
-            base_offset + offset_delta,
-            base_timestamp + timestamp_delta if fixed_timestamp is None else fixed_timestamp,
-            key,
-            value,
-            tuple(headers),
-            is_message,
-        )
-        objects -= 1 + header_count
-        if objects <= 0:
-            left.objects = 0
-            return
-    left.objects = objects
-    if at != len(buffer):
-        raise ValueError("bytes are left over after the last record")
+    removed = batch.last_offset_delta + 1 - count  # by compaction
+    first, previous = start - base_offset, -1
+    pieces = unpack(attributes & _CODEC_MASK, packed_records(batch))
+    buffer, at = next_piece(pieces) if count > 0 else b"", 0
+    size, passed, objects = len(buffer), 0, left.objects
+    try:
+        for number in range(min(count, MAX_BATCH_RECORDS)):
+            try:
+                length, body = _varint(buffer, at)
+            except IndexError:
+                length, body = size, at + 1
+            end = body + length
+            if end > size:
+                if records:
+                    left.bytes -= at
+                    if left.bytes <= 0:
+                        return False
+                buffer, body, end = _with_record(buffer[at:], pieces)
+                size = len(buffer)
+                passed += at
+                if passed + end > MAX_BATCH_BYTES:
+                    raise _ExcessiveError(f"more than {MAX_BATCH_BYTES // MIB} MiB unpacked")
+            timestamp, at = _varint(buffer, body + 1)  # after one byte of attributes, unused
+            delta, at = _varint(buffer, at)
+            if not previous < delta <= removed + number:
+                raise ValueError("an offset is not that of its place in the batch")
+            previous = delta
+            key = value = unread = None
+            headers: Headers = ()
+            if end > size:
+                unread = _TOO_LARGE
+                buffer, at = _behind(buffer, end, pieces), 0
+                size = len(buffer)
+                passed += end
+            elif delta < first and end >= at:
+                at = end
+            else:
+                key, at = _bytes(buffer, at)
+                value, at = _bytes(buffer, at)
+                headers, at = _headers(buffer, at, end)
+                if at != end:
+                    raise ValueError("a record is longer or shorter than it says")
+            if delta < first:
+                continue
+            # Half of the time of Record(...).
+            record = tuple.__new__(
+                Record,
+                (
+                    base_offset + delta,
+                    base_timestamp + timestamp if fixed_timestamp is None else fixed_timestamp,
+                    key,
+                    value,
+                    headers,
+                    is_message,
+                    unread,
+                ),
+            )
+            records.append(record)
+            objects -= 1 + len(headers)
+            if objects <= 0:
+                return False
+    finally:
+        left.bytes -= at
+        left.objects = objects
+    if count > MAX_BATCH_RECORDS:
+        raise _ExcessiveError(f"more than {MAX_BATCH_RECORDS:,} records")
+    return True
+
+
+def _with_record(buffer: bytes, pieces: Iterator[bytes]) -> tuple[bytes, int, int]:
+    """Extend ``buffer`` by the rest of the record that it begins with.
+
+    Of one that is too large, only to its head. Also returns where its fields begin, and its end.
+    """
+    head = None
+    while head is None:
+        try:
+            head = _varint(buffer, 0)
+        except IndexError:
+            buffer += next_piece(pieces)
+    length, body = head
+    end = body + length
+    missing = (end if length <= MAX_RECORD_BYTES else body + _HEAD_BYTES) - len(buffer)
+    parts = [buffer]
+    while missing > 0:
+        parts.append(next_piece(pieces))
+        missing -= len(parts[-1])
+    return b"".join(parts), body, end
+
+
+def _behind(buffer: bytes, end: int, pieces: Iterator[bytes]) -> bytes:
+    """Return what follows ``end``, which is beyond the end of ``buffer``."""
+    while end > len(buffer):
+        end -= len(buffer)
+        buffer = next_piece(pieces)
+    return buffer[end:]
+
+
+def _headers(buffer: bytes, at: int, end: int) -> tuple[Headers, int]:
+    count, at = _varint(buffer, at)
+    if count <= 0:
+        return (), at
+    if count > MAX_HEADERS:
+        return (), max(at, end)
+    headers = []
+    for _ in range(count):
+        name, at = _bytes(buffer, at)
+        content, at = _bytes(buffer, at)
+        headers.append(((name or b"").decode(errors="replace"), content or b""))
+    return tuple(headers), at
 
 
 def _bytes(buffer: bytes, at: int) -> tuple[bytes | None, int]:

@@ -61,6 +61,7 @@ def dead_letter_as_json(shown: ShownDeadLetter, *, unmask: bool) -> dict[str, An
         "valid_now": not shown.faults and shown.orders > 0,
         "code_now": shown.code_now,
         "faults": [{"path": f.json_path, "rule": f.rule} for f in shown.faults],
+        "omitted": dead_letter.omitted,
         "bytes": None if dead_letter.value is None else len(value),
         "sha256": hashlib.sha256(value).hexdigest(),
         "masked": not unmask,
@@ -96,6 +97,8 @@ def _facts(shown: ShownDeadLetter, *, unmask: bool) -> list[tuple[str, str]]:
 
 
 def _verdict(shown: ShownDeadLetter) -> list[str]:
+    if shown.dead_letter.omitted:
+        return ["It cannot be judged or replayed without its content: have it sent again."]
     if shown.faults:
         return [
             f"By the current rules it is wrong ({shown.code_now}):",
@@ -111,6 +114,11 @@ def _verdict(shown: ShownDeadLetter) -> list[str]:
 
 def _payload_lines(shown: ShownDeadLetter, *, unmask: bool) -> list[str]:
     value = shown.dead_letter.value
+    if omitted := shown.dead_letter.omitted:
+        origin = shown.dead_letter.message.origin
+        last = f" to {origin.offset + omitted - 1}" if omitted > 1 else ""
+        place = f"partition {origin.partition} at offset {origin.offset}{last}"
+        return [f"Payload: not kept; it is on topic {origin.topic}, {place}, until that deletes it"]
     if value is None:
         return ["Payload: none (a tombstone)"]
     heading = f"Payload: {len(value)} bytes, sha256 {hashlib.sha256(value).hexdigest()}"

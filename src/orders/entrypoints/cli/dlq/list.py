@@ -157,6 +157,7 @@ def _as_json(listed: ListedDeadLetter) -> dict[str, Any]:
         "state": listed.state,
         "replayed_at": listed.replayed_at and listed.replayed_at.isoformat(),
         "bytes": summary.size,
+        "omitted": summary.omitted,
     }
 
 

@@ -138,6 +138,10 @@ def _print(report: ReplayReport, request: ReplayRequest, topic: str) -> None:
     _name(report.exhausted, f"failed {often} or more, skipped (use --max-attempts to include them)")
     _name(report.foreign, f"not sent, they are not from topic {topic}")
     _name(
+        report.omitted,
+        "not sent, their content was not kept (`orders dlq show` says where it is)",
+    )
+    _name(
         report.too_large,
         f"not sent, they exceed the size limit of topic {topic} once headers are added",
     )

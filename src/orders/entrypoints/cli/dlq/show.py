@@ -55,6 +55,10 @@ def show(
     if audit is not None:
         record(audit, "showed", [found.dead_letter], is_masked=not (unmask or raw))
     if raw:
+        if found.dead_letter.omitted:
+            raise click.ClickException(
+                "its content was not kept; without --raw, you see where it is"
+            )
         sys.stdout.buffer.write(found.dead_letter.value or b"")
         sys.stdout.buffer.flush()
     elif as_json:

@@ -106,5 +106,16 @@ class DeadLetterHeaders(Struct, frozen=True):
             description="Number of attempts: 1, and one more for each replay.",
         ),
     ] = field(name=names.ATTEMPT)
+    omitted: (
+        Annotated[
+            str,
+            Meta(
+                pattern="^[1-9][0-9]{0,8}$",
+                description="Only where the content could not be kept: how many messages this "
+                "stands for, from the source offset on.",
+            ),
+        ]
+        | UnsetType
+    ) = field(name=names.OMITTED, default=UNSET)
     request_id: _RequestId | UnsetType = field(name=REQUEST_ID, default=UNSET)
     replay_of: _ReplayOf | UnsetType = field(name=names.REPLAY_OF, default=UNSET)
