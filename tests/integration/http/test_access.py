@@ -21,6 +21,14 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 
+from orders.client import (
+    Forbidden,
+    InvalidOrders,
+    NotFound,
+    OrdersClient,
+    RateLimited,
+    Unauthorized,
+)
 from orders.entrypoints.http.access import key_file
 from orders.entrypoints.http.access.scopes import SCOPES
 from tests.integration.http.access_server import serving
@@ -29,7 +37,7 @@ from tests.integration.kafka.certificates import Authority
 from tests.integration.system.processes import SOURCES, free_port
 from tests.unit.http.access.access_harness import bearer, new_key
 from tests.unit.http.access.test_routes import OPEN, REQUIRED, operations
-from tests.unit.http.harness import problem
+from tests.unit.http.harness import order, problem
 from tests.waiting import wait_until
 
 UPGRADE = (
@@ -421,3 +429,51 @@ def test_an_open_api_says_so_at_the_start(tmp_path: Path) -> None:
         warned = [line for line in lines if line["event"] == "anybody may read and send orders"]
         assert bool(warned) is is_warned
         assert all(line["level"] == "warning" for line in warned)
+
+
+# --- the client library ------------------------------------------------------------------------
+
+
+def test_the_client_library(tmp_path: Path) -> None:
+    path, port = tmp_path / "keys.json", free_port()
+    everything, reading = new_key(path, *SCOPES)[1], new_key(path, "orders:read")[1]
+    settings = {"AUTH": "keys", "KEYS_FILE": str(path), "PORT": str(port)}
+    uids = [f"uid {number}/\u00e9" for number in range(5)] + ["."]
+    with orders_api(tmp_path, **settings):
+        url = f"http://127.0.0.1:{port}"
+        with OrdersClient(url, key=everything) as client, OrdersClient(url) as stranger:
+            wait_until(client.is_ready, 20, "it is ready")
+            orders = [order(uid, track_number="mine") for uid in uids]
+            assert client.publish(orders) == tuple(uids)
+            assert [client.wait_until_stored(uid) for uid in uids] == orders
+            listed = client.list(track_number="mine", page_size=2)
+            assert {one.order_uid for one in listed} == set(uids)
+            assert len(client.random(3)) == 3
+            with pytest.raises(InvalidOrders) as invalid:
+                client.publish([orders[0], {"order_uid": ""}])
+            assert {fault.pointer for fault in invalid.value.faults} >= {"/1/order_uid"}
+            client.forget(uids[0])
+            with pytest.raises(NotFound):
+                client.get(uids[0])
+            with pytest.raises(Unauthorized):
+                stranger.get(uids[1])
+            with OrdersClient(url, key=reading) as reader, pytest.raises(Forbidden):
+                reader.publish(orders)
+
+
+def test_the_client_library_keeps_to_a_limit(tmp_path: Path) -> None:
+    port = free_port()
+    with orders_api(tmp_path, PORT=str(port), RATE_LIMIT="2/second"):
+        with OrdersClient(f"http://127.0.0.1:{port}", attempts=20) as patient:
+            for _ in range(6):
+                with pytest.raises(NotFound):
+                    patient.get("uid")
+        with OrdersClient(f"http://127.0.0.1:{port}", attempts=1) as hasty:
+
+            def ask_often() -> None:
+                for _ in range(100):
+                    with suppress(NotFound):
+                        hasty.get("uid")
+
+            with pytest.raises(RateLimited):
+                ask_often()
