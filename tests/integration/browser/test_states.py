@@ -97,6 +97,7 @@ PAGE = {
     "json": State(with_json, '"date_created": "2021-11-26T06:22:19Z"', '"sm_id": 99'),
     "matches-track": State(search("WBILMTESTTRACK"), "По трек-номеру", "By track number"),
     "matches-customer": State(search("test"), "По ID клиента", "By customer ID"),
+    "matches-long": State(search(stock.LONG_ORDER.customer_id), "По ID клиента", "By customer ID"),
     "missing": State(search("nope"), "Заказ не найден", "Order not found"),
     "missing-spaces": State(search(" nope "), "Искать без пробелов", "without the spaces"),
     "storage": State(search("away"), "База данных недоступна", "The database is down"),
