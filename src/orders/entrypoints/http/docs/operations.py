@@ -59,7 +59,6 @@ def _list_parameters() -> tuple[dict[str, Any], ...]:
         "track_number": ORDER_JSON["track_number"],
         "created_from": "2021-11-26T00:00:00Z",
         "created_to": "2021-11-27T03:00:00+03:00",
-        "view": "summary",
         "cursor": _CURSOR,
     }
     beginning = {"limit": {"example": 20}}

@@ -497,7 +497,7 @@ async function makeOrders() {
   try {
     const orders = parse(await fetchedInTime(`/random/${text}`, { method: "POST" }));
     for (const order of orders) sent.add(order.order_uid);
-    made.replaceChildren(...orders.slice(0, SHOWN).map(linkTo));
+    made.replaceChildren(...orders.slice(0, SHOWN).map((order) => linkTo(order)));
     made.hidden = false;
     const done = orders.length > SHOWN ? "random_done_more" : "random_done";
     randomNote.textContent = phrase(done, { count: orders.length, shown: SHOWN });
