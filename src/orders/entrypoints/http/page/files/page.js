@@ -295,7 +295,8 @@ function list(section, page, signal) {
   more.onclick = async () => {
     more.disabled = true;
     try {
-      const following = await fetchedPage(page.next, { signal });
+      const inTime = AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]);
+      const following = await fetchedPage(page.next, { signal: inTime });
       if (signal.aborted) return;
       const added = list(section, { next: following.next, orders: parse(following.text) }, signal);
       added?.querySelector("a").focus(); // the button may be gone
