@@ -76,6 +76,7 @@ ANSWERED = (
     Scenario("deleteOrder", 404, "not-found", path="/orders/%00"),
     Scenario("deleteOrder", 404, "unknown-path", path="/orders/a/b"),
     Scenario("listOrders", 200, "orders"),
+    Scenario("listOrders", 200, "summaries", query={"view": "summary"}),
     Scenario("listOrders", 400, "invalid-request", query={"limit": "0"}),
     Scenario("listOrders", 406, "not-acceptable", headers={"Accept": "application/xml"}),
     Scenario("postOrders", 202, "one"),

@@ -15,7 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from orders.domain.errors import Invalid
 from orders.domain.order.document import StoredOrder, encode
 from orders.domain.order.model import Delivery, Item, Order, Payment
-from orders.domain.order.queries import Cursor, OrderQuery
+from orders.domain.order.queries import Cursor, OrderQuery, View
+from orders.domain.order.summary import encode_summary
 from orders.domain.ports import OrderRepository, SaveReport
 from tests.strategies import batches
 
@@ -460,6 +461,31 @@ class OrderRepositoryContract:
             for limit in (2, 100):
                 pages = await walk(repository, query, limit)
                 assert [order.order_uid for page in pages for order in page] == expected
+
+    async def test_summaries_are_those_of_the_orders_and_page_alike(
+        self, repository: OrderRepository
+    ) -> None:
+        orders = [
+            order_of(
+                f"uid-{n}", NOON + timedelta(seconds=n // 2), count=n, customer_id=f"c-{n % 2}"
+            )
+            for n in range(6)
+        ]
+        odd = order_of(
+            '"\\ заказ 😀', NOON + timedelta(microseconds=1), count=0, track_number="< >"
+        )
+        await repository.save_many([*orders, with_amount(odd, 2**63 - 1)])
+        stored = newest_first([*orders, with_amount(odd, 2**63 - 1)])
+        for customer_id in (None, "c-1"):
+            query = OrderQuery(customer_id=customer_id, view=View.SUMMARY)
+            expected = [
+                StoredOrder(o.order_uid, o.date_created, encode_summary(o))
+                for o in stored
+                if customer_id in {None, o.customer_id}
+            ]
+            for limit in (2, 100):
+                pages = await walk(repository, query, limit)
+                assert [line for page in pages for line in page] == expected
 
     async def test_a_cursor_and_created_to_both_hold(self, repository: OrderRepository) -> None:
         orders = [

@@ -15,7 +15,7 @@ from tests.integration.http.server_process import ServerProcess
 from tests.unit.http.harness import order
 
 REFRESH_MS = 5000
-LIST = re.compile(r"/orders\?limit=8$")
+LIST = re.compile(r"/orders\?view=summary&limit=8$")
 HIDE = """
 (hidden) => {
   Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
@@ -55,7 +55,7 @@ def refresh(page: Page, ms: int = REFRESH_MS) -> None:
 
 
 def lists_asked_for(window: Window) -> int:
-    return len([url for url in window.requests if url.endswith("/orders?limit=8")])
+    return len([url for url in window.requests if url.endswith("/orders?view=summary&limit=8")])
 
 
 def uids(page: Page) -> list[str]:

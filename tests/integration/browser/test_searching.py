@@ -1,9 +1,11 @@
 """Looking orders up: addresses, history, keyboard, any uid."""
 
 import json
+import re
 from collections.abc import Callable
 from urllib.parse import quote, unquote
 
+import httpx
 import pytest
 from playwright.sync_api import Error, Page, expect
 
@@ -243,3 +245,49 @@ def test_the_server_ends_while_it_answers(
         expect(window.heading).to_have_text("Сервер недоступен", timeout=15_000)
     with pytest.raises(Error):
         window.page.request.get(server.url)
+
+
+def test_an_order_by_its_track_number(window: Window) -> None:
+    page = window.open()
+    page.keyboard.type("ТРЕК-2021")  # the box has the focus
+    page.keyboard.press("Enter")
+    expect(window.heading).to_have_text("Найдено по запросу ТРЕК-2021")
+    section = window.result.get_by_role("region", name="По трек-номеру")
+    expect(section.get_by_role("link")).to_have_count(1)
+    expect(section).to_contain_text("ID клиента: test")
+    expect(section).to_contain_text("1249900 RUB")
+    expect(window.result.get_by_role("region", name="По ID клиента")).to_have_count(0)
+    expect(page.get_by_role("status").filter(has_text="Найдено заказов")).to_contain_text("1")
+    assert uid_asked_for(page) == "ТРЕК-2021"
+    section.get_by_role("link").press("Enter")
+    expect(window.heading).to_have_text("Заказ: заказ-7")
+    page.go_back()
+    expect(window.heading).to_have_text("Найдено по запросу ТРЕК-2021")
+
+
+def test_all_orders_of_a_customer_by_pages(window: Window, server: ServerProcess) -> None:
+    window.page.route(
+        re.compile(r"limit=50"),
+        lambda route: route.continue_(url=route.request.url.replace("limit=50", "limit=2")),
+    )
+    listed = httpx.get(f"{server.url}/orders?view=summary&limit=1000&customer_id=test").json()
+    page = window.open("test")
+    section = window.result.get_by_role("region", name="По ID клиента")
+    links, more = section.get_by_role("link"), section.get_by_role("button", name="Показать ещё")
+    expect(links).to_have_count(2)
+    more.press("Enter")
+    expect(links).to_have_count(4)
+    expect(links.nth(2)).to_be_focused()
+    uids = section.locator("a > .value").all_text_contents()
+    assert uids == [line["order_uid"] for line in listed[:4]]
+    page.route(re.compile("cursor="), lambda route: route.abort())
+    more.click()
+    expect(section.get_by_role("button")).to_have_text("Не получилось, попробовать ещё раз")
+    expect(links).to_have_count(4)
+    page.unroute(re.compile("cursor="))
+
+
+def test_a_search_that_fails_is_not_called_missing(window: Window) -> None:
+    window.page.route(re.compile("customer_id=nope"), lambda route: route.abort())
+    window.open("nope")
+    expect(window.heading).to_have_text("Сервер недоступен")

@@ -7,7 +7,7 @@ import structlog
 from orders.adapters.postgres.order_repository import PostgresOrderRepository
 from orders.domain.errors import DamagedOrder
 from orders.domain.order.document import encode
-from orders.domain.order.queries import OrderQuery
+from orders.domain.order.queries import OrderQuery, View
 from tests.contracts.order_repository import numbered
 
 EVENT = "stored order is incomplete"
@@ -31,6 +31,12 @@ async def test_is_refused_alone_and_logged_once(
         found = [*page.orders, *rest.orders]
         assert {order.order_uid for order in found} == {whole.order_uid, other.order_uid}
         assert await order_repository.latest(3) == found
+        lines_of = await order_repository.page(OrderQuery(view=View.SUMMARY), 3)
+        # Summaries do not read deliveries.
+        is_listed = damaged.order_uid in {order.order_uid for order in lines_of.orders}
+        assert (is_listed, len(lines_of.orders)) == (
+            (True, 3) if table == "delivery" else (False, 2)
+        )
     logged = [line for line in lines if line["event"] == EVENT]
     assert [(line["order_uid"], line["count"]) for line in logged] == [(damaged.order_uid, 1)]
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import psycopg
 import pytest
 
@@ -12,7 +13,7 @@ from orders.adapters.postgres import erasure
 from orders.adapters.postgres.order_repository import PostgresOrderRepository
 from orders.adapters.postgres.read_sql import DOCUMENTS, page_query
 from orders.adapters.postgres.session import PLANNING
-from orders.domain.order.queries import Cursor, OrderQuery
+from orders.domain.order.queries import Cursor, OrderQuery, View
 from tests.contracts.order_repository import numbered
 from tests.integration.postgres_fixtures import create_database, drop_database
 
@@ -116,10 +117,12 @@ def scan_of_orders(plan: Any) -> Any:
 @pytest.mark.parametrize("name", QUERIES)
 @pytest.mark.parametrize("after", [None, Cursor(MIDDLE + timedelta(minutes=30), "uid-51800")])
 @pytest.mark.parametrize("limit", [20, 501])
+@pytest.mark.parametrize("view", View)
 def test_a_page_is_one_seek(
-    connection: psycopg.Connection, name: str, after: Cursor | None, limit: int
+    connection: psycopg.Connection, name: str, after: Cursor | None, limit: int, view: View
 ) -> None:
     query, index = QUERIES[name]
+    query = msgspec.structs.replace(query, view=view)
     question = page_query(query, limit, after)
     plan = explain(connection, question.statement, question.parameters)
     scan = scan_of_orders(plan)
@@ -153,6 +156,17 @@ def test_the_last_page_costs_no_more_than_the_first(
     scan = scan_of_orders(plan)
     assert scan["Actual Rows"] == 20
     assert scan["Shared Hit Blocks"] + scan["Shared Read Blocks"] < 50
+
+
+def test_summaries_read_fewer_blocks_and_no_delivery(connection: psycopg.Connection) -> None:
+    plans = {}
+    for view in View:
+        question = page_query(OrderQuery(view=view), 51, None)
+        plans[view] = explain(connection, question.statement, question.parameters)
+    blocks = {v: p["Shared Hit Blocks"] + p["Shared Read Blocks"] for v, p in plans.items()}
+    assert blocks[View.SUMMARY] < blocks[View.FULL]
+    tables = {node.get("Relation Name") for node in nodes(plans[View.SUMMARY])}
+    assert tables == {None, "orders", "payments", "items"}
 
 
 @pytest.mark.parametrize("amount", [1, 8, 200])

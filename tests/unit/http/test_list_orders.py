@@ -111,6 +111,31 @@ async def test_filters(api: Api, client: httpx.AsyncClient) -> None:
         assert uids(await client.get("/orders", params={**params, "limit": "9"})) == expected
 
 
+async def test_summaries(api: Api, client: httpx.AsyncClient) -> None:
+    await api.store(*series(3))
+    url = "/orders?view=summary&limit=2"
+    page = await client.get(url)
+    assert page.json()[0] == {
+        "order_uid": "o2",
+        "track_number": "WBILMTESTTRACK",
+        "customer_id": "test",
+        "date_created": "2021-01-01T00:02:00Z",
+        "amount": 1817,
+        "currency": "USD",
+        "item_count": 1,
+    }
+    assert page.headers["cache-control"] == "no-store"
+    assert uids(page) == ["o2", "o1"]
+    rest = await client.get(page.links["next"]["url"])
+    assert [*rest.json()[0]] == [*page.json()[0]]
+    streamed = await client.get("/orders?view=summary", headers=NDJSON)
+    assert [json.loads(line) for line in streamed.content.splitlines()] == page.json() + rest.json()
+    assert (await client.get("/orders?view=full")).content == (await client.get("/orders")).content
+    for view in ("", "Summary", "short"):
+        answer = await client.get("/orders", params={"view": view})
+        assert faults(answer) == {"view": "must be full or summary"}
+
+
 async def test_the_span_of_time(api: Api, client: httpx.AsyncClient) -> None:
     await api.store(*series(4))  # at 00:00 to 00:03
     for query, expected in [

@@ -10,8 +10,9 @@ import msgspec
 from orders.domain.errors import Invalid, Unavailable
 from orders.domain.order.document import StoredOrder, encode
 from orders.domain.order.model import Order
-from orders.domain.order.queries import Cursor, OrderQuery, Page
+from orders.domain.order.queries import Cursor, OrderQuery, Page, View
 from orders.domain.order.rules import INT64_MAX, INT64_MIN, is_storable
+from orders.domain.order.summary import encode_summary
 from orders.domain.ports import OrderRepository, SaveReport
 
 _Key = tuple[datetime, bytes]
@@ -87,7 +88,8 @@ class MemoryOrderRepository(OrderRepository):
                 continue
             if len(found) == limit:
                 return Page(tuple(found), Cursor(found[-1].date_created, found[-1].order_uid))
-            found.append(StoredOrder(uid, order.date_created, self._documents[uid]))
+            document = encode_summary(order) if query.view is View.SUMMARY else self._documents[uid]
+            found.append(StoredOrder(uid, order.date_created, document))
         return Page(tuple(found))
 
     async def latest(self, amount: int) -> list[StoredOrder]:

@@ -18,6 +18,8 @@ from orders.adapters.postgres.errors import is_row_fault, is_worker_down
 from orders.adapters.postgres.read_sql import (
     DISTRIBUTED_DOCUMENTS,
     DISTRIBUTED_SIZES,
+    DISTRIBUTED_SUMMARIES,
+    DISTRIBUTED_SUMMARY_SIZES,
     DOCUMENTS,
     PAGE_BYTES,
     UIDS_BY_WORKER,
@@ -28,10 +30,17 @@ from orders.adapters.postgres.read_sql import (
 from orders.adapters.postgres.session import Session
 from orders.domain.errors import DamagedOrder
 from orders.domain.order.document import StoredOrder
-from orders.domain.order.queries import Cursor, OrderQuery, Page
+from orders.domain.order.queries import Cursor, OrderQuery, Page, View
 
-_TABLES = {"delivery": "delivery", "payment": "payments"}
-"""Parts of a document that are null if their row is missing, and the tables of these rows."""
+_TABLES = {"delivery": "delivery", "payment": "payments", "amount": "payments"}
+"""Parts of documents and summaries that are null if their row is missing, and the tables of these
+rows."""
+
+_DISTRIBUTED = {
+    View.FULL: (DISTRIBUTED_DOCUMENTS, DISTRIBUTED_SIZES),
+    View.SUMMARY: (DISTRIBUTED_SUMMARIES, DISTRIBUTED_SUMMARY_SIZES),
+}
+"""The queries for documents and for their sizes where the tables are distributed."""
 
 _MAX_LOGGED = 1_000
 """With row security, say, all orders are damaged: no reason to log a million lines."""
@@ -117,14 +126,15 @@ async def read_page(session: Session, query: OrderQuery, limit: int, after: Curs
     async with session.cursor(binary=True) as cursor:
         # One more than requested shows whether there is a next page.
         if session.citus_version:
+            documents_of, sizes_of = _DISTRIBUTED[query.view]
             keys = await _select(cursor, keys_query(query, limit + 1, after))
             uids = [uid for uid, _ in keys[:limit]]
             # Before any document reaches this process.
-            await cursor.execute(DISTRIBUTED_SIZES, {"order_uids": uids}, prepare=True)
+            await cursor.execute(sizes_of, {"order_uids": uids}, prepare=True)
             sizes: dict[str, int] = dict(await cursor.fetchall())
             ends = list(accumulate(sizes.get(uid, 0) for uid in uids))
             limit = 1 + sum(end < PAGE_BYTES for end in ends[:-1])
-            await cursor.execute(DISTRIBUTED_DOCUMENTS, {"order_uids": uids[:limit]}, prepare=True)
+            await cursor.execute(documents_of, {"order_uids": uids[:limit]}, prepare=True)
             documents: dict[str, bytes] = dict(await cursor.fetchall())
             rows = [
                 (*key, documents[key[0]])

@@ -10,7 +10,8 @@ from psycopg import sql
 
 from orders.adapters.postgres.tables import scalars
 from orders.domain.order.model import Delivery, Item, Order, Payment
-from orders.domain.order.queries import Cursor, OrderQuery
+from orders.domain.order.queries import Cursor, OrderQuery, View
+from orders.domain.order.summary import OrderSummary
 
 
 class Query(Struct, frozen=True):
@@ -59,7 +60,29 @@ def _fields(among: sql.SQL = _NOTHING) -> sql.Composed:
     )
 
 
-_DOCUMENT = sql.SQL("CROSS JOIN LATERAL (SELECT {}) AS document").format(_fields())
+def _summary_fields(among: sql.SQL = _NOTHING) -> sql.Composed:
+    """The fields of the summary of ``orders o``: no row of delivery, and no row of items itself."""
+    part = sql.SQL("(SELECT {} FROM {} t WHERE t.order_uid = o.order_uid {})")
+    special = {
+        "date_created": _INSTANT,
+        "amount": part.format(sql.SQL("t.amount"), sql.Identifier("payments"), among),
+        "currency": part.format(sql.SQL("t.currency"), sql.Identifier("payments"), among),
+        "item_count": part.format(sql.SQL("count(*)"), sql.Identifier("items"), among),
+    }
+    return sql.SQL(", ").join(
+        sql.SQL("{} AS {}").format(
+            special.get(name, sql.Identifier("o", name)), sql.Identifier(name)
+        )
+        for name in OrderSummary.__struct_fields__
+    )
+
+
+_FIELDS = {View.FULL: _fields, View.SUMMARY: _summary_fields}
+
+
+def _joined(view: View) -> sql.Composed:
+    return sql.SQL("CROSS JOIN LATERAL (SELECT {}) AS document").format(_FIELDS[view]())
+
 
 # A lateral join, not ANY(...): for ANY, a plan made while there are few orders scans another index
 # that ends with order_uid, and stays cached.
@@ -71,13 +94,13 @@ DOCUMENTS = (
         "SELECT * FROM orders WHERE orders.order_uid = wanted.order_uid OFFSET 0"
         ") AS o {}"
     )
-    .format(_DOCUMENT)
+    .format(_joined(View.FULL))
     .as_bytes()
 )
 """Selects order_uid and document of orders; ``order_uids`` is a list of distinct ones."""
 
 
-def _distributed(column: sql.SQL) -> bytes:
+def _distributed(column: sql.SQL, view: View = View.FULL) -> bytes:
     # Citus plans no lateral join with a function. The condition on every table lets it leave out
     # the shards that hold none of the orders: otherwise even one order is asked of all of them.
     among = sql.SQL("AND t.order_uid = ANY(%(order_uids)s::text[])")
@@ -87,7 +110,7 @@ def _distributed(column: sql.SQL) -> bytes:
             "SELECT {} FROM orders o WHERE o.order_uid = ANY(%(order_uids)s::text[])"
             ") AS document"
         )
-        .format(column, _fields(among))
+        .format(column, _FIELDS[view](among))
         .as_bytes()
     )
 
@@ -95,8 +118,16 @@ def _distributed(column: sql.SQL) -> bytes:
 DISTRIBUTED_DOCUMENTS = _distributed(sql.SQL("row_to_json(document)"))
 """Does the same as ``DOCUMENTS`` where the tables are distributed."""
 
+DISTRIBUTED_SUMMARIES = _distributed(sql.SQL("row_to_json(document)"), View.SUMMARY)
+"""Selects order_uid and summary."""
+
 DISTRIBUTED_SIZES = _distributed(sql.SQL("pg_column_size(row_to_json(document))"))
-"""Selects the sizes of these documents."""
+"""Selects the sizes of the documents."""
+
+DISTRIBUTED_SUMMARY_SIZES = _distributed(
+    sql.SQL("pg_column_size(row_to_json(document))"), View.SUMMARY
+)
+"""Selects the sizes of the summaries."""
 
 UIDS_BY_WORKER = b"""
     SELECT array_agg(uid) FROM unnest(%(order_uids)s::text[]) AS uid
@@ -113,8 +144,8 @@ PAGE_BYTES = 4_194_304
 gigabytes."""
 
 # OFFSET 0, else PostgreSQL would make each document twice.
-_PAGE = (
-    sql.SQL(
+_PAGES = {
+    view: sql.SQL(
         "SELECT order_uid, date_created, CASE WHEN"
         " sum(pg_column_size(document)) OVER (ORDER BY date_created DESC, order_uid DESC"
         " ROWS UNBOUNDED PRECEDING) - pg_column_size(document) < {} THEN document END FROM ("
@@ -122,19 +153,20 @@ _PAGE = (
         " FROM ({{}}) AS o {} ORDER BY o.date_created DESC, o.order_uid DESC OFFSET 0"
         ") AS page ORDER BY date_created DESC, order_uid DESC"
     )
-    .format(PAGE_BYTES, _DOCUMENT)
+    .format(PAGE_BYTES, _joined(view))
     .as_string()
-)
+    for view in View
+}
 _SELECTION = "SELECT {} FROM orders o {} ORDER BY o.date_created DESC, o.order_uid DESC LIMIT {:d}"
 
 
 def page_query(query: OrderQuery, limit: int, after: Cursor | None) -> Query:
-    """Select order_uid, date_created and document of at most ``limit`` orders after ``after``.
+    """Select order_uid, date_created and document (or summary) of at most ``limit`` orders.
 
     Documents beyond ``PAGE_BYTES`` are null.
     """
     selection, parameters = _selection("*", query, limit, after)
-    return Query(_PAGE.format(selection).encode(), parameters)
+    return Query(_PAGES[query.view].format(selection).encode(), parameters)
 
 
 def keys_query(query: OrderQuery, limit: int, after: Cursor | None) -> Query:

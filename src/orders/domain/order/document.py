@@ -20,7 +20,7 @@ encode = msgspec.json.Encoder().encode
 
 
 class StoredOrder(NamedTuple):
-    """A stored order: its order_uid, its time, and its canonical document."""
+    """A stored order: its order_uid, its time, and its canonical document or its summary."""
 
     order_uid: str
     date_created: datetime

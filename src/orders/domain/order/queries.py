@@ -1,14 +1,22 @@
 """Queries for stored orders, cursors and pages."""
 
 from datetime import datetime
+from enum import StrEnum
 
 from msgspec import Struct
 
 from orders.domain.order.document import StoredOrder
 
 
+class View(StrEnum):
+    """The form of the orders of a page: their canonical documents, or their summaries."""
+
+    FULL = "full"
+    SUMMARY = "summary"
+
+
 class OrderQuery(Struct, frozen=True):
-    """Filters, all of which an order must match; None is no filter.
+    """Filters, all of which an order must match, and the form of the result; None is no filter.
 
     ``created_from`` is inclusive, ``created_to`` exclusive; both carry an offset.
     """
@@ -18,6 +26,7 @@ class OrderQuery(Struct, frozen=True):
     track_number: str | None = None
     created_from: datetime | None = None
     created_to: datetime | None = None
+    view: View = View.FULL
 
 
 class Cursor(Struct, frozen=True):

@@ -8,7 +8,12 @@ import msgspec
 from orders.domain.order.document import encode
 from orders.domain.order.queries import Cursor
 from orders.entrypoints.http.access.scopes import ADMIN, NOTHING, READ, WRITE
-from orders.entrypoints.http.docs.openapi.examples import ORDER, ORDER_JSON, RANDOM_ORDER_JSON
+from orders.entrypoints.http.docs.openapi.examples import (
+    ORDER,
+    ORDER_JSON,
+    RANDOM_ORDER_JSON,
+    SUMMARY_JSON,
+)
 from orders.entrypoints.http.docs.openapi.operation import Operation
 from orders.entrypoints.http.docs.openapi.parts import array_of, content, headers, problems, ref
 from orders.entrypoints.http.orders import cursor
@@ -177,14 +182,20 @@ LIST_ORDERS = Operation(
     "cursor all orders are streamed; if the transfer is aborted, the list is incomplete. A page "
     "links to the next one, and the link stays valid when orders are stored in the meantime. An "
     "order that has lost a part in the database is left out, so a page may be short; requested by "
-    "its order_uid, it is the error `damaged`. With "
+    "its order_uid, it is the error `damaged`. Summaries do not read deliveries, so an order that "
+    "has lost only that is among them. With "
     "`Accept: application/x-ndjson` there is one order per line.",
     parameters=_list_parameters(),
     responses={
         "200": {
             "description": "The orders; there may be none.",
             "headers": headers(Link='`<...>; rel="next"` where another page follows.'),
-            "content": content("application/json", array_of("Order"), orders=[ORDER_JSON])
+            "content": content(
+                "application/json",
+                {"anyOf": [array_of("Order"), array_of("OrderSummary")]},
+                orders=[ORDER_JSON],
+                summaries=[SUMMARY_JSON],
+            )
             | content("application/x-ndjson", {"type": "string"}, orders=_LINE),
         },
         **problems(

@@ -3,14 +3,14 @@
 import re
 from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import parse_qsl, quote, urlencode
 
 import msgspec
 from msgspec import Meta, Struct
 
 from orders.domain.order.document import in_utc
-from orders.domain.order.queries import Cursor, OrderQuery
+from orders.domain.order.queries import Cursor, OrderQuery, View
 from orders.domain.order.rules import Instant
 from orders.entrypoints.http.orders import cursor
 from orders.entrypoints.http.problems import INVALID_REQUEST, HTTPProblem, ProblemError
@@ -30,6 +30,13 @@ class ListParameters(Struct, frozen=True):
         datetime, Meta(tz=True, description="Only orders created at this instant or later.")
     ]
     created_to: Annotated[datetime, Meta(tz=True, description="Only orders created before this.")]
+    view: Annotated[
+        Literal["full", "summary"],
+        Meta(
+            description="The form of the orders: `full`, as they were sent (the default), or "
+            "`summary`: OrderSummary, the few fields that a list shows."
+        ),
+    ]
     limit: Annotated[
         int,
         Meta(
@@ -125,6 +132,13 @@ def _instant(text: str) -> datetime:
         raise ValueError("must be RFC 3339 with an offset, in the years 1 to 9999") from None
 
 
+def _view(text: str) -> View:
+    try:
+        return View(text)
+    except ValueError:
+        raise ValueError(f"must be {' or '.join(View)}") from None
+
+
 def _limit(text: str) -> int:
     if not _LIMIT.fullmatch(text) or int(text) > LIMIT_MAX:
         raise ValueError(f"must be a number from 1 to {LIMIT_MAX}")
@@ -146,6 +160,7 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "track_number": _text,
     "created_from": _instant,
     "created_to": _instant,
+    "view": _view,
     "limit": _limit,
     "cursor": _cursor,
 }

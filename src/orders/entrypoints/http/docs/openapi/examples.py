@@ -7,6 +7,7 @@ import msgspec
 
 from orders.domain.order.document import encode
 from orders.domain.order.model import Delivery, Item, Order, Payment
+from orders.domain.order.summary import encode_summary
 
 REQUEST_ID = "5f0c3a9e6d1b4f7c8a2e9d0b1c3f5a7e"
 
@@ -61,6 +62,7 @@ ORDER = Order(
 )
 
 ORDER_JSON: dict[str, Any] = msgspec.json.decode(encode(ORDER))
+SUMMARY_JSON: dict[str, Any] = msgspec.json.decode(encode_summary(ORDER))
 
 RANDOM_ORDER_JSON: dict[str, Any] = {
     "order_uid": "2439489ad1e34d5ab9bd99cd25b6a62e",

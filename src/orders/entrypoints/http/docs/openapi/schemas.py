@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from orders.domain.order.model import Delivery, Item, Order, Payment
+from orders.domain.order.summary import OrderSummary
 from orders.domain.use_cases.check_readiness import Readiness
 from orders.entrypoints.http.problems import Problem
 
@@ -32,7 +33,7 @@ class Liveness(Struct, frozen=True):
 
 def components() -> dict[str, Any]:
     """Return all schemas of the API by name."""
-    return order_schemas() | _schemas_of(OrderUids, Liveness, Problem, Readiness)
+    return order_schemas() | _schemas_of(OrderSummary, OrderUids, Liveness, Problem, Readiness)
 
 
 def order_schemas() -> dict[str, Any]:

@@ -9,6 +9,7 @@ const REFRESH_MS = 5000;
 const REFRESH_LONGEST_MS = 60000;
 const BYTES_PER_MS = 50; // lists of large orders are requested less often: 250 kB every 5 s
 const LATEST = 8;
+const MATCHES = 50; // orders in a page of those with a track number or customer id
 const SHOWN = 20; // of the orders just created
 const COPIED_MS = 2000;
 const BLINK_MS = 150; // no progress is shown for faster responses
@@ -74,11 +75,16 @@ function codeOf(text) {
 }
 
 async function fetched(url, options) {
+  return (await fetchedPage(url, options)).text;
+}
+
+// The text of a response, and the address of the next page where there is one.
+async function fetchedPage(url, options) {
   const answer = await fetch(url, { ...options, headers: { accept: "application/json" } });
   const text = await answer.text();
   if (answer.status === 401) location.assign(`/login${location.search}`);
   if (!answer.ok) throw new Refused(answer, text);
-  return text;
+  return { text, next: answer.headers.get("link")?.match(/<([^>]*)>/)?.[1] };
 }
 
 // Requests are aborted after a timeout.
@@ -114,6 +120,7 @@ const EXACTLY = { dateStyle: "long", timeStyle: "long" };
 const BRIEFLY = { dateStyle: "short", timeStyle: "short" };
 const FORMS = {
   text: (value) => value,
+  sum: (value, summary) => `${value} ${summary.currency}`.trim(),
   money: (value, order) => `${value} ${order.payment?.currency ?? ""}`.trim(),
   instant: (value) => timeElement(new Date(value), value, EXACTLY),
   day: (value) => timeElement(new Date(value), value, BRIEFLY),
@@ -196,8 +203,10 @@ async function search(uid, focus = false) {
   }, TIMEOUT_MS);
   try {
     const text = await arrived(uid, signal);
+    const matches = text === null && !sent.has(uid) ? await fetchMatches(uid, signal) : [];
     if (!isCurrent()) return;
-    if (text === null) showMissing(uid);
+    if (matches.length) showMatches(uid, matches, signal);
+    else if (text === null) showMissing(uid);
     else showFound(uid, text);
   } catch (error) {
     if (isCurrent()) showFailure(uid, error, late);
@@ -248,6 +257,57 @@ function showFound(uid, text) {
     button.addEventListener("click", () => copyFrom(button, copies[button.dataset.copy]));
   }
   say(phrase("said_found", { uid }));
+}
+
+// --- Orders with this track number or customer id ---------------------------------------------
+
+const KEYS = ["track_number", "customer_id"];
+
+async function fetchMatches(text, signal) {
+  const value = encodeURIComponent(text);
+  const pages = await Promise.all(
+    KEYS.map(async (key) => {
+      const url = `/orders?view=summary&limit=${MATCHES}&${key}=${value}`;
+      const page = await fetchedPage(url, { signal });
+      return { key, next: page.next, orders: parse(page.text) };
+    }),
+  );
+  return pages.filter((page) => page.orders.length);
+}
+
+function showMatches(text, pages, signal) {
+  show("matches", { uid: text });
+  for (const section of result.querySelectorAll("[data-key]")) {
+    const page = pages.find((one) => one.key === section.dataset.key);
+    if (page) list(section, page, signal);
+    else section.remove();
+  }
+  document.title = find("h2", result).textContent;
+  say(phrase("said_matches", { count: result.querySelectorAll("li").length }));
+}
+
+function list(section, page, signal) {
+  const lines = page.orders.map((order) => linkTo(order, "summary-line"));
+  const first = lines[0]?.firstElementChild;
+  find("ul", section).append(...lines);
+  const more = find("[data-more]", section);
+  more.hidden = !page.next;
+  more.onclick = async () => {
+    more.disabled = true;
+    try {
+      const inTime = AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]);
+      const following = await fetchedPage(page.next, { signal: inTime });
+      if (signal.aborted) return;
+      const added = list(section, { next: following.next, orders: parse(following.text) }, signal);
+      added?.querySelector("a").focus(); // the button may be gone
+      say(phrase("matches_more"));
+    } catch {
+      if (!signal.aborted) say((more.textContent = phrase("matches_failed")));
+    } finally {
+      more.disabled = false;
+    }
+  };
+  return first;
 }
 
 // The order, or null if it is not one: a proxy may have responded.
@@ -373,8 +433,8 @@ const halt = find("#latest-pause");
 let wait = REFRESH_MS;
 let timer = 0;
 
-function linkTo(order) {
-  const made = fill(clone("order-link"), order);
+function linkTo(order, template = "order-link") {
+  const made = fill(clone(template), order);
   const link = find("a", made);
   link.href = pathTo(order.order_uid);
   markCurrent(link, asked());
@@ -408,7 +468,7 @@ async function refresh() {
   timer = 0;
   if (!isHeld()) {
     try {
-      const text = await fetchedInTime(`/orders?limit=${LATEST}`);
+      const text = await fetchedInTime(`/orders?view=summary&limit=${LATEST}`);
       update(parse(text));
       wait = Math.max(REFRESH_MS, text.length / BYTES_PER_MS);
     } catch (error) {
@@ -438,7 +498,7 @@ async function makeOrders() {
   try {
     const orders = parse(await fetchedInTime(`/random/${text}`, { method: "POST" }));
     for (const order of orders) sent.add(order.order_uid);
-    made.replaceChildren(...orders.slice(0, SHOWN).map(linkTo));
+    made.replaceChildren(...orders.slice(0, SHOWN).map((order) => linkTo(order)));
     made.hidden = false;
     const done = orders.length > SHOWN ? "random_done_more" : "random_done";
     randomNote.textContent = phrase(done, { count: orders.length, shown: SHOWN });

@@ -1,0 +1,34 @@
+"""The summary of an order: what a line of a list shows."""
+
+import msgspec
+from msgspec import Struct
+
+from orders.domain.order.model import Order
+from orders.domain.order.rules import Identifier, Instant, Int64, Money
+
+
+class OrderSummary(Struct, frozen=True, gc=False):
+    """The fields by which people recognize an order; none is about the recipient."""
+
+    order_uid: Identifier
+    track_number: Identifier
+    customer_id: Identifier
+    date_created: Instant
+    amount: Money
+    currency: str
+    item_count: Int64
+
+
+def encode_summary(order: Order) -> bytes:
+    """Encode the summary of an order as JSON, as canonical documents are."""
+    return msgspec.json.encode(
+        OrderSummary(
+            order.order_uid,
+            order.track_number,
+            order.customer_id,
+            order.date_created,
+            order.payment.amount,
+            order.payment.currency,
+            len(order.items),
+        )
+    )
