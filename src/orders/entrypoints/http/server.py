@@ -119,7 +119,9 @@ def _run(
         runner.run(server(app).serve([listener]))
     except SystemExit as end:
         code = cast("int", end.code)
-    _exit_after(_CLOSING_SECONDS, code)  # tasks that are cancelled may go on waiting
+    # Its tasks are cancelled now, but psycopg's pool takes that for the failure of a connection
+    # (CLIENT_EXCEPTIONS), and goes on if it was just making one.
+    _exit_after(_CLOSING_SECONDS, code)
     runner.close()
     return code
 
