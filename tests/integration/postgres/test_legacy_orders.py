@@ -127,6 +127,13 @@ async def test_every_encoding_is_read(any_old_dsn: str) -> None:
     assert [order["items"][0]["name"] for order in found] == ["Помада"] * 2  # type: ignore[index]
 
 
+async def test_an_order_uid_that_the_old_encoding_lacks_is_not_there(any_old_dsn: str) -> None:
+    old_service.fill(any_old_dsn, 1, 3)
+    wanted = ["old-0000001", "💄", "old-0000002", "old-0000003"]
+    found = await LegacyOrders(any_old_dsn).documents(wanted)
+    assert sorted(found) == ["old-0000001", "old-0000002", "old-0000003"]
+
+
 async def test_bytes_that_are_not_utf8_are_refused_and_the_rest_stored(
     postgres_dsn: str, order_repository: PostgresOrderRepository
 ) -> None:

@@ -8,6 +8,7 @@ import psycopg
 from msgspec import Struct
 from psycopg import AsyncConnection, sql
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.errors import UntranslatableCharacter
 
 from orders.adapters.postgres.errors import sanitize, translated
 from orders.adapters.postgres.session import BytesLoader
@@ -159,15 +160,7 @@ class LegacyOrders(OrderSource, OrderCensus):
     async def documents(self, order_uids: Sequence[str]) -> Mapping[str, bytes]:
         """See ``OrderCensus.documents``."""
         async with self._opened() as connection:
-            name = _encoding(connection)
-            rows = await _fetch(
-                connection,
-                _documents(
-                    " WHERE order_uid IN (SELECT convert_from(uid, %s)"
-                    " FROM unnest(%s::bytea[]) AS uid)"
-                ),
-                [name, [uid.encode(errors="replace") for uid in order_uids]],
-            )
+            rows = await _look_up(connection, order_uids)
         return {_text(uid): document for uid, document in rows}
 
     async def _chunks(self) -> AsyncIterator[list[Any]]:
@@ -253,6 +246,19 @@ async def _fetch(
         )
         await cursor.execute(query, parameters or None)
         return await cursor.fetchall()
+
+
+async def _look_up(connection: AsyncConnection, order_uids: Sequence[str]) -> list[Any]:
+    which = " WHERE order_uid IN (SELECT convert_from(uid, %s) FROM unnest(%s::bytea[]) AS uid)"
+    uids = [uid.encode(errors="replace") for uid in order_uids]
+    try:
+        return await _fetch(connection, _documents(which), [_encoding(connection), uids])
+    except UntranslatableCharacter:  # no order there can have such an order_uid
+        if len(order_uids) == 1:
+            return []
+    middle = len(order_uids) // 2
+    halves = order_uids[:middle], order_uids[middle:]
+    return [row for half in halves for row in await _look_up(connection, half)]
 
 
 def _after(connection: AsyncConnection, after: bytes | None) -> tuple[str, list[object]]:
