@@ -7,6 +7,7 @@ import asyncio
 import operator
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, Protocol
 
 from dependency_injector import containers, providers
@@ -50,7 +51,9 @@ from orders.adapters.metered.ingest import (
 from orders.adapters.postgres.database import PostgresDatabase, PostgresWrites
 from orders.adapters.postgres.erasure import PostgresErasure
 from orders.adapters.postgres.inspection import PostgresInspection, ReplicaInspection
+from orders.adapters.postgres.legacy_orders import LegacyOrders
 from orders.adapters.postgres.migrations import Migrator
+from orders.adapters.postgres.order_census import PostgresOrderCensus
 from orders.adapters.postgres.order_repository import PostgresOrderRepository
 from orders.adapters.postgres.replica import REPLICA_TIMEOUTS, PostgresReplica
 from orders.adapters.postgres.session import Timeouts
@@ -67,6 +70,7 @@ from orders.daemon_thread import in_daemon_thread
 from orders.domain.dead_letters.forgotten import RememberedDeadLetters
 from orders.domain.intake.pipeline import CONCURRENT_STORES, IngestPipeline
 from orders.domain.use_cases.check_readiness import CheckReadiness
+from orders.domain.use_cases.compare_orders import CompareOrders
 from orders.domain.use_cases.delete_dead_letters import DeleteDeadLetters
 from orders.domain.use_cases.export_orders import ExportOrders
 from orders.domain.use_cases.follow_tombstones import FollowTombstones
@@ -316,6 +320,12 @@ class Container(containers.DeclarativeContainer):
     )
     export_orders = providers.Singleton(ExportOrders, past_replicas)
     file_source = providers.Object(FileOrderSource)
+    legacy_orders = providers.Callable(
+        partial, LegacyOrders, own_dsn=settings.provided.postgres_dsn
+    )
+    compare_orders = providers.Singleton(
+        CompareOrders, providers.Singleton(PostgresOrderCensus, database)
+    )
     ndjson_sink = providers.Object(NdjsonOrderSink)
     csv_sink = providers.Object(CsvOrderSink)
     warm_up = providers.Singleton(WarmUpCache, repository, cache, settings.provided.cache_capacity)

@@ -62,6 +62,10 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         str | None,
         _about("PostgreSQL replica that the API reads from; not set: none", secret=True),
     ] = None
+    legacy_dsn: Annotated[
+        str | None,
+        _about("PostgreSQL of the old service, for `import --legacy` and `compare`", secret=True),
+    ] = None
     postgres_pooler: Annotated[
         Literal["session", "transaction"],
         Meta(extra=_choice("session", "transaction")),
@@ -572,6 +576,7 @@ _ALGORITHMS = {
 _FAULTS = {
     "postgres_dsn": addresses.postgres_fault,
     "postgres_read_dsn": addresses.postgres_fault,
+    "legacy_dsn": addresses.postgres_fault,
     "redis_url": addresses.redis_fault,
     "kafka_bootstrap": addresses.bootstrap_fault,
     "kafka_ssl_cafile": addresses.ca_file_fault,
@@ -592,6 +597,7 @@ _FAULTS = {
 _SHOWN: dict[str, Callable[[Any], str | None]] = {
     "postgres_dsn": addresses.shown_postgres,
     "postgres_read_dsn": addresses.shown_postgres,
+    "legacy_dsn": addresses.shown_postgres,
     "redis_url": addresses.shown_redis,
     "kafka_sasl_password": lambda _: addresses.HIDDEN,
     "kafka_ssl_key_password": lambda _: addresses.HIDDEN,

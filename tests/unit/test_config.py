@@ -38,9 +38,10 @@ def test_the_documented_defaults() -> None:
     assert defaults["ORDERS_RANDOM_MAX"] == "1000"
     assert defaults["ORDERS_MIGRATE_ON_START"] == "true"
     assert defaults["ORDERS_LOG_FORMAT"] == "auto"
-    assert [n for n, d in defaults.items() if d is None][:5] == [
+    assert [n for n, d in defaults.items() if d is None][:6] == [
         "ORDERS_POSTGRES_DSN",
         "ORDERS_POSTGRES_READ_DSN",
+        "ORDERS_LEGACY_DSN",
         "ORDERS_REDIS_URL",
         "ORDERS_CACHE_LOCAL_BYTES",
         "ORDERS_KAFKA_BOOTSTRAP",

@@ -32,6 +32,7 @@ NEEDED_BY = {
     "import": ("kafka_bootstrap",),
     "import-direct": ("postgres_dsn",),
     "export": ("postgres_dsn",),
+    "compare": ("postgres_dsn",),
     "dlq": ("kafka_bootstrap",),
 }
 """The same by command."""

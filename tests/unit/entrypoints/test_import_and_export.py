@@ -27,6 +27,8 @@ from orders.entrypoints.cli.main import main
         (["export"], "ORDERS_POSTGRES_DSN: is required"),
         (["import"], "ORDERS_KAFKA_BOOTSTRAP: is required"),
         (["import", "--direct"], "ORDERS_POSTGRES_DSN: is required"),
+        (["import", "--legacy", "dbname=old", "file"], "--legacy takes no files"),
+        (["compare"], "ORDERS_POSTGRES_DSN: is required"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -78,3 +80,21 @@ def test_a_full_disk_is_an_error_of_ours_and_a_device_keeps_its_mode() -> None:
     with _refused_output(Path("/dev/full")) as on_refused, pytest.raises(Unavailable):
         on_refused([one])
     assert Path("/dev/full").stat().st_mode == mode
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["import", "--direct", "--legacy"], "--legacy needs a DSN, or ORDERS_LEGACY_DSN"),
+        (["compare"], "--legacy needs a DSN, or ORDERS_LEGACY_DSN"),
+        (["compare", "--legacy", "nonsense secret"], "--legacy: "),
+    ],
+)
+def test_the_old_database_must_be_named(
+    arguments: list[str], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ORDERS_POSTGRES_DSN", "dbname=new")
+    monkeypatch.delenv("ORDERS_LEGACY_DSN", raising=False)
+    done = CliRunner().invoke(main, arguments)
+    assert (done.exit_code, said in done.stderr) == (2, True), done.stderr
+    assert "secret" not in done.stderr

@@ -11,13 +11,14 @@ from pathlib import Path
 import click
 
 from orders.bootstrap import Container, build, open_all
-from orders.domain.errors import OrdersError, Unavailable
+from orders.domain.errors import Invalid, OrdersError, Unavailable
 from orders.domain.ports import OrderSource
 from orders.domain.use_cases.import_orders import ImportReport, RefusedOrder
 from orders.entrypoints.audit import open_audit, operator
 from orders.entrypoints.cli.counted import counted
 from orders.entrypoints.cli.dlq.stop_flag import StopFlag, stop_flag_signals
 from orders.entrypoints.cli.dlq.terminal import json_line, safe
+from orders.entrypoints.cli.legacy_dsn import legacy_dsn, legacy_option
 from orders.entrypoints.cli.transfer_progress import TransferProgress
 from orders.entrypoints.startup import EXIT_FAILED, NEEDED_BY, settings_or_exit, start_logging
 
@@ -29,6 +30,7 @@ _File = click.Path(exists=True, dir_okay=False, allow_dash=True)
 
 @click.command("import")
 @click.argument("files", nargs=-1, type=_File)
+@legacy_option
 @click.option("--direct", is_flag=True, help="Store in the database, past topic and cache.")
 @click.option(
     "--refused",
@@ -36,12 +38,16 @@ _File = click.Path(exists=True, dir_okay=False, allow_dash=True)
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
     help="Write what is refused to this file, with position, code and reason.",
 )
-def import_orders(files: tuple[str, ...], *, direct: bool, refused_file: Path | None) -> None:
-    """Import orders from files or from standard input.
+def import_orders(
+    files: tuple[str, ...], legacy: str | None, *, direct: bool, refused_file: Path | None
+) -> None:
+    """Import orders from files, from standard input, or from the old service.
 
     A file has one order a line, or is a JSON array, plain or compressed by gzip or zstd; the
     content shows which. The orders are checked and sent to the topic. With --direct they are
     stored in the database at once. What is refused does not hold up the rest.
+
+    With --legacy the orders come from the database of the old service, in which nothing changes.
 
     Importing again what is stored already changes nothing: after Ctrl-C, or an error, run the
     same command again.
@@ -53,11 +59,18 @@ def import_orders(files: tuple[str, ...], *, direct: bool, refused_file: Path | 
       orders import orders.ndjson
       orders import --direct --refused refused.ndjson part-1.json.gz part-2.json.gz
       zstdcat orders.ndjson.zst | orders import -
+      orders import --direct --legacy --refused refused.ndjson
     """
+    if legacy is not None and files:
+        raise click.UsageError("--legacy takes no files")
     settings = settings_or_exit(NEEDED_BY["import-direct" if direct else "import"])
     start_logging(settings, "import")
     container = build(settings, "import")
-    source = container.file_source()(files or ("-",))
+    source: OrderSource
+    if legacy is None:
+        source = container.file_source()(files or ("-",))
+    else:
+        source = container.legacy_orders()(legacy_dsn(legacy, settings))
     with _refused_output(refused_file) as on_refused:
         run_import(container, source, on_refused, direct=direct)
 
@@ -99,6 +112,9 @@ def run_import(
             with stop_flag_signals(stop):
                 report = asyncio.run(run())
             outcome = "stopped" if report.is_stopped else "ok"
+        except Invalid as error:
+            outcome = error.code
+            raise click.UsageError(str(error)) from None
         except OrdersError as error:
             outcome = error.code
             raise click.ClickException(

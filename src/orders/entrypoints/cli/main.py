@@ -24,6 +24,10 @@ _COMMANDS = {
         "orders.entrypoints.cli.api:api",
         "Serve orders over HTTP until stopped.",
     ),
+    "compare": _Lazy(
+        "orders.entrypoints.cli.compare:compare",
+        "Compare the orders of the old service with those stored here.",
+    ),
     "config": _Lazy(
         "orders.entrypoints.cli.show_config:config",
         "Check the configuration and print it without secrets.",
@@ -62,7 +66,7 @@ _COMMANDS = {
     ),
     "import": _Lazy(
         "orders.entrypoints.cli.import_orders:import_orders",
-        "Import orders from files or from standard input.",
+        "Import orders from files, standard input or the old service.",
     ),
     "keys": _Lazy(
         "orders.entrypoints.cli.keys:keys",

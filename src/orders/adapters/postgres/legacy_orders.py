@@ -1,0 +1,277 @@
+"""Reads the orders of the service that this one replaces; changes nothing there."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import psycopg
+from msgspec import Struct
+from psycopg import AsyncConnection, sql
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.errors import UntranslatableCharacter
+
+from orders.adapters.postgres.errors import sanitize, translated
+from orders.adapters.postgres.session import BytesLoader
+from orders.adapters.postgres.tables import scalars
+from orders.domain.errors import Invalid
+from orders.domain.order.model import Delivery, Item, Order, Payment
+from orders.domain.ports import OrderCensus, OrderSource, SourceEntry
+
+BATCH = 1_000
+_UNINDEXED = 20_000
+"""Orders per statement if items have no index by order_uid, so that each scans all items."""
+_STATEMENT_TIMEOUT = "5min"
+
+_TABLES: Mapping[str, type[Struct]] = {
+    "orders": Order,
+    "delivery": Delivery,
+    "payments": Payment,
+    "items": Item,
+}
+_TEXT, _INT = frozenset({"varchar", "text"}), frozenset({"int2", "int4", "int8"})
+_KINDS = {"text": _TEXT, "int8": _INT, "timestamptz": frozenset({"timestamptz"})}
+_EXPECTED: Mapping[tuple[str, str], frozenset[str]] = {
+    **{
+        (table, name): _KINDS[kind]
+        for table, struct in _TABLES.items()
+        for name, kind in scalars(struct).items()
+    },
+    **{(table, "order_uid"): _TEXT for table in _TABLES},
+    ("items", "item_id"): _INT,
+}
+_COLUMNS = """
+    SELECT c.relname::text, a.attname::text, t.typname::text
+    FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_type t ON t.oid = a.atttypid
+    WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attrelid IN (
+        to_regclass('orders'), to_regclass('delivery'), to_regclass('payments'),
+        to_regclass('items'))
+"""
+_IS_INDEXED = """
+    SELECT EXISTS (
+        SELECT FROM pg_index i
+        JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+        WHERE i.indrelid = to_regclass('items') AND a.attname = 'order_uid' AND i.indisvalid)
+"""
+_IDENTITY = """
+    SELECT (SELECT system_identifier FROM pg_control_system()),
+        (SELECT oid::int8 FROM pg_database WHERE datname = current_database()),
+        to_regclass('orders')::oid::int8
+"""
+
+
+def _object(struct: type[Struct], alias: str, **special: str) -> sql.Composed:
+    pairs = [
+        sql.SQL("{}, {}").format(
+            sql.Literal(name),
+            sql.SQL(special[name]) if name in special else sql.Identifier(alias, name),
+        )
+        for name in struct.__struct_fields__
+    ]
+    return sql.SQL("json_build_object({})").format(sql.SQL(", ").join(pairs))
+
+
+_PART = "CASE WHEN {0}.order_uid IS NOT NULL THEN {1} END"
+_DOCUMENTS = sql.SQL(
+    "WITH o AS (SELECT * FROM orders {{}})"
+    " SELECT o.order_uid::text, {order} FROM o"
+    " LEFT JOIN delivery d ON d.order_uid = o.order_uid"
+    " LEFT JOIN payments p ON p.order_uid = o.order_uid"
+    " LEFT JOIN (SELECT t.order_uid, json_agg({item} ORDER BY t.item_id) AS items"
+    " FROM o JOIN items t ON t.order_uid = o.order_uid GROUP BY t.order_uid) i"
+    " ON i.order_uid = o.order_uid ORDER BY o.order_uid"
+)
+
+
+def _documents(which: str) -> bytes:
+    order = _object(
+        Order,
+        "o",
+        delivery=_PART.format("d", _object(Delivery, "d").as_string()),
+        payment=_PART.format("p", _object(Payment, "p").as_string()),
+        items="coalesce(i.items, '[]')",
+    )
+    text = _DOCUMENTS.format(order=order, item=_object(Item, "t")).as_string()
+    return text.replace("{}", which).encode()
+
+
+class LegacyOrders(OrderSource, OrderCensus):
+    """Reads in chunks by order_uid, each a short read-only transaction, so memory stays flat.
+
+    The server makes the documents. They are checked like all others: an order without delivery or
+    payment, an infinite date, or bytes that are not UTF-8 are refused, and nothing is invented.
+    """
+
+    def __init__(self, dsn: str, own_dsn: str | None = None) -> None:
+        self._dsn = dsn
+        self._own_dsn = own_dsn
+
+    async def batches(self) -> AsyncIterator[Sequence[SourceEntry]]:
+        """See ``OrderSource.batches``.
+
+        Raises:
+            Invalid: the tables are not those of the old service.
+        """
+        async for rows in self._chunks():
+            for at in range(0, len(rows), BATCH):
+                yield [
+                    SourceEntry(f"order_uid {_text(uid)}", document)
+                    for uid, document in rows[at : at + BATCH]
+                ]
+
+    async def days(self) -> Mapping[str, int]:
+        """See ``OrderCensus.days``."""
+        async with self._opened() as connection:
+            rows = await _fetch(
+                connection,
+                b"SELECT ((date_created AT TIME ZONE 'UTC')::date)::text, count(*)"
+                b" FROM orders GROUP BY 1",
+            )
+        return {_text(day or b"none"): number for day, number in rows}
+
+    async def uids(self, sample: int | None, seed: int) -> AsyncIterator[Sequence[str]]:
+        """See ``OrderCensus.uids``."""
+        if sample is None:
+            query, parameters = b"SELECT order_uid::text FROM orders", []
+        else:
+            query = (
+                b"SELECT order_uid::text FROM orders"
+                b" ORDER BY md5(order_uid || %s::text), order_uid LIMIT %s"
+            )
+            parameters = [str(seed), sample]
+        async with self._opened() as connection:
+            if sample is not None:
+                rows = await _fetch(connection, query, parameters)
+                for at in range(0, len(rows), BATCH):
+                    yield [_text(uid) for (uid,) in rows[at : at + BATCH]]
+                return
+            after: bytes | None = None
+            while True:
+                where, parameters = _after(connection, after)
+                rows = await _fetch(
+                    connection,
+                    query + f"{where} ORDER BY order_uid LIMIT {BATCH}".encode(),
+                    parameters,
+                )
+                if not rows:
+                    return
+                yield [_text(uid) for (uid,) in rows]
+                after = rows[-1][0]
+
+    async def documents(self, order_uids: Sequence[str]) -> Mapping[str, bytes]:
+        """See ``OrderCensus.documents``."""
+        async with self._opened() as connection:
+            rows = await _look_up(connection, order_uids)
+        return {_text(uid): document for uid, document in rows}
+
+    async def _chunks(self) -> AsyncIterator[list[Any]]:
+        async with self._opened() as connection:
+            ((is_indexed,),) = await _fetch(connection, _IS_INDEXED.encode())
+            limit = BATCH if is_indexed else _UNINDEXED
+            after: bytes | None = None
+            while True:
+                where, parameters = _after(connection, after)
+                query = _documents(f"{where} ORDER BY order_uid LIMIT {limit}")
+                rows = await _fetch(connection, query, parameters)
+                if not rows:
+                    return
+                yield rows
+                after = rows[-1][0]
+
+    @asynccontextmanager
+    async def _opened(self) -> AsyncIterator[AsyncConnection]:
+        """Connect, and check that this is a database of the old service."""
+        try:
+            async with await _connect(self._dsn) as connection:
+                await self._require_old_tables(connection)
+                yield connection
+        except psycopg.Error as error:
+            told = translated(error)
+            raise type(told)(f"the old database: {told}") from sanitize(error)
+
+    async def _require_old_tables(self, connection: AsyncConnection) -> None:
+        found = {
+            (_text(table), _text(column)): _text(kind)
+            for table, column, kind in await _fetch(connection, _COLUMNS.encode())
+        }
+        advice = (
+            "name the schema of the old tables in the DSN (options=-csearch_path=NAME), "
+            "or use another database for the new ones"
+        )
+        if ("items", "position") in found:
+            raise Invalid(f"the tables at the old DSN are those of this service: {advice}")
+        for (table, column), kinds in _EXPECTED.items():
+            if not any(name == table for name, _ in found):
+                raise Invalid(f"the old database has no table {table}, or no right to see it")
+            kind = found.get((table, column))
+            if kind is None:
+                raise Invalid(f"the old table {table} has no column {column}")
+            if kind not in kinds:
+                allowed = " or ".join(sorted(kinds))
+                raise Invalid(f"the old column {table}.{column} is {kind}, expected {allowed}")
+        if self._own_dsn is not None:
+            async with await _connect(self._own_dsn) as own:
+                if await _fetch(own, _IDENTITY.encode()) == await _fetch(
+                    connection, _IDENTITY.encode()
+                ):
+                    raise Invalid(f"ORDERS_POSTGRES_DSN leads to the old tables too: {advice}")
+
+
+async def _connect(dsn: str) -> AsyncConnection:
+    connection = await AsyncConnection.connect(
+        dsn,
+        autocommit=True,
+        prepare_threshold=None,
+        client_encoding="UTF8",
+        connect_timeout=conninfo_to_dict(dsn).get("connect_timeout", 5),
+        fallback_application_name="orders-legacy",
+    )
+    # Text as it is: a database in SQL_ASCII may hold any bytes, which the server sends to clients
+    # of the same encoding alone.
+    if _encoding(connection) == "SQL_ASCII":
+        await connection.execute("SET client_encoding = 'SQL_ASCII'")
+    for name in ("json", "text", "varchar"):
+        connection.adapters.register_loader(name, BytesLoader)
+    return connection
+
+
+async def _fetch(
+    connection: AsyncConnection, query: bytes, parameters: Sequence[object] = ()
+) -> list[Any]:
+    # Settings of the transaction alone, so that poolers are no obstacle.
+    async with connection.transaction(), connection.cursor(binary=True) as cursor:
+        await connection.execute(
+            "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;"
+            f"SET LOCAL statement_timeout = '{_STATEMENT_TIMEOUT}'; SET LOCAL TimeZone = 'UTC';"
+            "SET LOCAL DateStyle = 'ISO'".encode()
+        )
+        await cursor.execute(query, parameters or None)
+        return await cursor.fetchall()
+
+
+async def _look_up(connection: AsyncConnection, order_uids: Sequence[str]) -> list[Any]:
+    which = " WHERE order_uid IN (SELECT convert_from(uid, %s) FROM unnest(%s::bytea[]) AS uid)"
+    uids = [uid.encode(errors="replace") for uid in order_uids]
+    try:
+        return await _fetch(connection, _documents(which), [_encoding(connection), uids])
+    except UntranslatableCharacter:  # no order there can have such an order_uid
+        if len(order_uids) == 1:
+            return []
+    middle = len(order_uids) // 2
+    halves = order_uids[:middle], order_uids[middle:]
+    return [row for half in halves for row in await _look_up(connection, half)]
+
+
+def _after(connection: AsyncConnection, after: bytes | None) -> tuple[str, list[object]]:
+    if after is None:
+        return "", []
+    return " WHERE order_uid > convert_from(%s, %s)", [after, _encoding(connection)]
+
+
+def _encoding(connection: AsyncConnection) -> str:
+    """The encoding of what the server sends: that of a database in SQL_ASCII is unknown."""
+    server = connection.pgconn.parameter_status(b"server_encoding")
+    return "SQL_ASCII" if server == b"SQL_ASCII" else "UTF8"
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode(errors="backslashreplace")

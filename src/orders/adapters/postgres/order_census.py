@@ -1,0 +1,74 @@
+"""Counts and looks up the orders stored here."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+
+from orders.adapters.postgres.access import can_read
+from orders.adapters.postgres.database import PostgresDatabase
+from orders.adapters.postgres.documents import read_documents
+from orders.adapters.postgres.session import Session
+from orders.domain.ports import OrderCensus
+
+_LONGEST = 3600.0
+"""How long a statement over all orders may take, in seconds."""
+_CHUNK = 1_000
+
+
+class PostgresOrderCensus(OrderCensus):
+    """See ``OrderCensus``; tombstones do not count as orders."""
+
+    def __init__(self, database: PostgresDatabase) -> None:
+        self._database = database
+
+    @asynccontextmanager
+    async def _session(self) -> AsyncIterator[Session]:
+        async with (
+            self._database.connection(_LONGEST, requires=can_read) as session,
+            session.transaction(),
+        ):
+            # Scanning is what these statements are about.
+            await session.execute(
+                "SET LOCAL statement_timeout = '1h'; SET LOCAL enable_seqscan = on"
+            )
+            yield session
+
+    async def days(self) -> Mapping[str, int]:
+        """See ``OrderCensus.days``."""
+        async with self._session() as session:
+            cursor = await session.execute(
+                b"SELECT (o.date_created AT TIME ZONE 'UTC')::date::text, count(*) FROM orders o"
+                b" WHERE o.forgotten_at IS NULL GROUP BY 1"
+            )
+            return dict(await cursor.fetchall())
+
+    async def uids(self, sample: int | None, seed: int) -> AsyncIterator[Sequence[str]]:
+        """See ``OrderCensus.uids``."""
+        if sample is not None:
+            async with self._session() as session:
+                cursor = await session.execute(
+                    "SELECT order_uid FROM orders WHERE forgotten_at IS NULL"
+                    " ORDER BY md5(order_uid || %s::text), order_uid LIMIT %s",
+                    [str(seed), sample],
+                )
+                chosen = [uid for (uid,) in await cursor.fetchall()]
+            for at in range(0, len(chosen), _CHUNK):
+                yield chosen[at : at + _CHUNK]
+            return
+        after = ""
+        while True:
+            async with self._session() as session:
+                cursor = await session.execute(
+                    "SELECT order_uid FROM orders WHERE order_uid > %s AND forgotten_at IS NULL"
+                    " ORDER BY order_uid LIMIT %s",
+                    [after, _CHUNK],
+                )
+                uids = [uid for (uid,) in await cursor.fetchall()]
+            if not uids:
+                return
+            yield uids
+            after = uids[-1]
+
+    async def documents(self, order_uids: Sequence[str]) -> Mapping[str, bytes]:
+        """See ``OrderCensus.documents``."""
+        async with self._database.connection(_LONGEST, requires=can_read) as session:
+            return (await read_documents(session, order_uids)).found

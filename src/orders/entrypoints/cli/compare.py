@@ -1,0 +1,81 @@
+"""The command `orders compare`."""
+
+import asyncio
+import secrets
+
+import click
+
+from orders.bootstrap import build, open_all
+from orders.domain.errors import Invalid, OrdersError
+from orders.domain.use_cases.compare_orders import SHOWN, Compared
+from orders.entrypoints.cli.dlq.terminal import safe
+from orders.entrypoints.cli.legacy_dsn import FROM_SETTINGS, legacy_dsn, legacy_option
+from orders.entrypoints.cli.transfer_progress import TransferProgress
+from orders.entrypoints.startup import EXIT_FAILED, NEEDED_BY, settings_or_exit, start_logging
+
+
+@click.command()
+@legacy_option
+@click.option("--sample", type=click.IntRange(1), default=1_000, show_default=True)
+@click.option("--seed", type=int, help="Choose the same sample again.")
+@click.option("--all", "whole", is_flag=True, help="Compare all orders, not a sample.")
+def compare(legacy: str | None, *, sample: int, seed: int | None, whole: bool) -> None:
+    """Compare the orders of the old service with those stored here.
+
+    By their numbers, in all and by day, and a sample of both sides field by field. Prints
+    order_uids and names of fields, no values. What the old service stored without delivery or
+    payment, or against our rules, is counted apart.
+
+    The exit code is 0 if all is equal, and 1 if not.
+
+    \b
+    Examples:
+      orders compare --legacy
+      orders compare --legacy 'host=old dbname=orders user=reader' --sample 10000 --seed 7
+      orders compare --legacy --all
+    """
+    settings = settings_or_exit(NEEDED_BY["compare"])
+    start_logging(settings, "compare")
+    container = build(settings, "compare")
+    old = container.legacy_orders()(legacy_dsn(legacy or FROM_SETTINGS, settings))
+    seed = secrets.randbelow(10**6) if seed is None else seed
+
+    async def run() -> Compared:
+        async with open_all(container.database()):
+            result: Compared = await container.compare_orders()(
+                old, sample=None if whole else sample, seed=seed, progress=progress
+            )
+            return result
+
+    with TransferProgress("comparing") as progress:
+        try:
+            result = asyncio.run(run())
+        except Invalid as error:
+            raise click.UsageError(str(error)) from None
+        except OrdersError as error:
+            raise click.ClickException(str(error)) from None
+    _print(result, "all orders" if whole else f"a sample of {sample:,} of each side, seed {seed}")
+    if not result.is_equal:
+        raise SystemExit(EXIT_FAILED)
+
+
+def _print(result: Compared, what: str) -> None:
+    old, new = result.old_days, result.new_days
+    click.echo(f"orders: {sum(old.values()):,} in the old, {sum(new.values()):,} here")
+    days = [day for day in sorted(old.keys() | new.keys()) if old.get(day, 0) != new.get(day, 0)]
+    for day in days[:SHOWN]:
+        click.echo(f"  {safe(day)}: {old.get(day, 0):,} in the old, {new.get(day, 0):,} here")
+    if len(days) > SHOWN:
+        click.echo(f"  and {len(days) - SHOWN:,} more days that differ")
+    click.echo(f"{what}: {result.equal:,} equal")
+    for number, text in (
+        (result.incomplete, "without delivery or payment in the old: not comparable"),
+        (result.invalid, "against the rules in the old: not comparable"),
+    ):
+        if number:
+            click.echo(f"  {number:,} {text}")
+    for kind, uids in result.uids.items():
+        number = result.counts[kind]
+        click.echo(f"  {number:,} {kind}: {', '.join(map(safe, uids))}{' ...' * (number > SHOWN)}")
+    for name, number in result.fields.most_common():
+        click.echo(f"  {name} differs in {number:,}")

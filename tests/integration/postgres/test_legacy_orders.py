@@ -1,0 +1,180 @@
+"""Orders are read from the tables of the old service, compared, and nothing is invented."""
+
+import json
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from psycopg.conninfo import make_conninfo
+
+from orders.adapters.postgres.database import PostgresDatabase
+from orders.adapters.postgres.legacy_orders import LegacyOrders
+from orders.adapters.postgres.order_census import PostgresOrderCensus
+from orders.adapters.postgres.order_repository import PostgresOrderRepository
+from orders.domain.errors import Invalid, Unavailable
+from orders.domain.use_cases.compare_orders import CompareOrders
+from orders.domain.use_cases.import_orders import ImportOrders, RefusedOrder, StoreDirectly
+from tests.integration import old_service
+from tests.integration.postgres import roles
+
+
+@pytest.fixture(params=["UTF8", "WIN1251", "SQL_ASCII"])
+def any_old_dsn(request: pytest.FixtureRequest, postgres_dsn: str) -> Iterator[str]:
+    """The old tables in a database of this encoding."""
+    with roles.database(postgres_dsn, request.param) as dsn:
+        old_service.make_tables(dsn)
+        yield dsn
+
+
+@pytest.fixture
+def old_dsn(empty_database_dsn: str) -> str:
+    """The old tables, in UTF-8."""
+    old_service.make_tables(empty_database_dsn)
+    return empty_database_dsn
+
+
+async def documents(dsn: str) -> list[dict[str, object]]:
+    batches = [batch async for batch in LegacyOrders(dsn).batches()]
+    return [json.loads(entry.content) for batch in batches for entry in batch]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("index", ["", "CREATE INDEX ON items (order_uid)"])
+async def test_every_order_once_with_its_items_in_their_order(old_dsn: str, index: str) -> None:
+    old_service.execute(old_dsn, index)
+    old_service.fill(old_dsn, 1, 2_500, items=3)
+    found = await documents(old_dsn)
+    assert [order["order_uid"] for order in found] == [f"old-{n:07}" for n in range(1, 2_501)]
+    assert {tuple(item["chrt_id"] for item in order["items"]) for order in found} == {(3, 2, 1)}  # type: ignore[attr-defined]
+    assert found[0]["oof_shard"] == "ok"
+
+
+async def test_what_is_valid_is_stored_and_the_rest_refused(
+    old_dsn: str, order_repository: PostgresOrderRepository, database: PostgresDatabase
+) -> None:
+    old_service.fill(old_dsn, 1, 9)
+    old_service.execute(
+        old_dsn,
+        """
+        DELETE FROM delivery WHERE order_uid = 'old-0000001';
+        DELETE FROM payments WHERE order_uid = 'old-0000002';
+        DELETE FROM items WHERE order_uid = 'old-0000003';
+        UPDATE delivery SET phone = '0123' WHERE order_uid = 'old-0000004';
+        UPDATE orders SET date_created = 'infinity' WHERE order_uid = 'old-0000005';
+        UPDATE orders SET sm_id = NULL WHERE order_uid = 'old-0000006';
+        UPDATE items SET name = 'Помада 💄' WHERE order_uid = 'old-0000007';
+        """,
+    )
+    refused: list[RefusedOrder] = []
+    use_case = ImportOrders(StoreDirectly(order_repository))
+    report = await use_case(LegacyOrders(old_dsn), on_refused=refused.extend)
+    assert (report.stored, report.refused) == (4, {"invalid": 5})
+    assert [(one.position, one.reason.partition(":")[0]) for one in refused] == [
+        ("order_uid old-0000001", "$.delivery"),
+        ("order_uid old-0000002", "$.payment"),
+        ("order_uid old-0000004", "$.delivery.phone"),
+        ("order_uid old-0000005", "$.date_created"),
+        ("order_uid old-0000006", "$.sm_id"),
+    ]
+    stored = (await order_repository.get(["old-0000007"]))["old-0000007"].decode()
+    assert "Помада 💄" in stored
+    assert '"request_id":"","' in stored
+    assert '"date_created":"2021-11-26T06:29:19.250000Z"' in stored
+    assert (await use_case(LegacyOrders(old_dsn))).unchanged == 4
+
+    compare = CompareOrders(PostgresOrderCensus(database))
+    result = await compare(LegacyOrders(old_dsn), sample=None)
+    assert (result.equal, result.incomplete, result.invalid) == (4, 2, 3)
+    assert result.is_equal
+    old_service.execute(old_dsn, "UPDATE items SET brand = 'x' WHERE order_uid = 'old-0000008'")
+    old_service.fill(old_dsn, 10, 11)
+    for sample in (None, 1_000):
+        result = await compare(LegacyOrders(old_dsn), sample=sample)
+        assert not result.is_equal
+        assert result.fields == {"items[].brand": 1}
+        assert (
+            result.uids
+            == {
+                "different": ["old-0000008"],
+                "only in the old": ["old-0000010", "old-0000011"],
+            }
+            or sample
+        )
+    assert sum(result.old_days.values()) == 11
+    assert sum(result.new_days.values()) == 4
+
+
+async def test_an_order_that_only_this_service_has_is_a_difference(
+    old_dsn: str, order_repository: PostgresOrderRepository, database: PostgresDatabase
+) -> None:
+    old_service.fill(old_dsn, 1, 3)
+    await ImportOrders(StoreDirectly(order_repository))(LegacyOrders(old_dsn))
+    old_service.execute(
+        old_dsn,
+        "DELETE FROM items WHERE order_uid = 'old-0000002'; DELETE FROM delivery WHERE order_uid ="
+        " 'old-0000002'; DELETE FROM payments WHERE order_uid = 'old-0000002';"
+        " DELETE FROM orders WHERE order_uid = 'old-0000002'",
+    )
+    compare = CompareOrders(PostgresOrderCensus(database))
+    result = await compare(LegacyOrders(old_dsn), sample=None)
+    assert (result.equal, result.uids) == (2, {"only in the new": ["old-0000002"]})
+
+
+async def test_every_encoding_is_read(any_old_dsn: str) -> None:
+    old_service.fill(any_old_dsn, 1, 2)
+    with psycopg.connect(any_old_dsn, autocommit=True, client_encoding="UTF8") as connection:
+        connection.execute("UPDATE items SET name = 'Помада'".encode())
+    found = await documents(any_old_dsn)
+    assert [order["items"][0]["name"] for order in found] == ["Помада"] * 2  # type: ignore[index]
+
+
+async def test_an_order_uid_that_the_old_encoding_lacks_is_not_there(any_old_dsn: str) -> None:
+    old_service.fill(any_old_dsn, 1, 3)
+    wanted = ["old-0000001", "💄", "old-0000002", "old-0000003"]
+    found = await LegacyOrders(any_old_dsn).documents(wanted)
+    assert sorted(found) == ["old-0000001", "old-0000002", "old-0000003"]
+
+
+async def test_bytes_that_are_not_utf8_are_refused_and_the_rest_stored(
+    postgres_dsn: str, order_repository: PostgresOrderRepository
+) -> None:
+    with roles.database(postgres_dsn, "SQL_ASCII") as dsn:
+        old_service.make_tables(dsn)
+        old_service.fill(dsn, 1, 3)
+        with psycopg.connect(dsn, autocommit=True, client_encoding="SQL_ASCII") as connection:
+            connection.execute(
+                b"UPDATE delivery SET name = '\xcf\xee' WHERE order_uid = 'old-0000002'"
+            )
+        report = await ImportOrders(StoreDirectly(order_repository))(LegacyOrders(dsn))
+    assert (report.stored, report.refused) == (2, {"undecodable": 1})
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("ALTER TABLE payments ALTER amount TYPE text", "column payments.amount is text"),
+        ("ALTER TABLE orders RENAME oof_shard TO status", "orders has no column oof_shard"),
+        ("DROP TABLE delivery", "no table delivery"),
+    ],
+)
+async def test_another_form_is_one_clear_error(old_dsn: str, change: str, said: str) -> None:
+    old_service.execute(old_dsn, change)
+    with pytest.raises(Invalid, match=said):
+        await documents(old_dsn)
+
+
+async def test_our_own_tables_are_not_taken_for_the_old_ones(database_dsn: str) -> None:
+    with pytest.raises(Invalid, match="those of this service: name the schema"):
+        await documents(database_dsn)
+
+
+async def test_both_addresses_of_one_place_are_recognized(old_dsn: str) -> None:
+    same = make_conninfo(old_dsn, application_name="another text")
+    with pytest.raises(Invalid, match="ORDERS_POSTGRES_DSN leads to the old tables too"):
+        _ = [batch async for batch in LegacyOrders(old_dsn, same).batches()]
+
+
+async def test_a_server_that_is_down_is_told() -> None:
+    dsn = "host=127.0.0.1 port=1 dbname=none password=secret"
+    with pytest.raises(Unavailable, match="the old database") as caught:
+        await documents(dsn)
+    assert "secret" not in str(caught.value)
