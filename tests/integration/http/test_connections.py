@@ -80,6 +80,18 @@ def test_the_last_request_closes_the_connection(server: ServerProcess, end: byte
     assert answer.endswith(encode(series(8)[7]))
 
 
+@pytest.mark.parametrize(
+    "end", [_LAST, b" HTTP/1.0\r\nHost: test\r\nConnection: keep-alive\r\n\r\n"]
+)
+def test_nothing_is_served_after_the_last_response(server: ServerProcess, end: bytes) -> None:
+    before = server.log.count('"POST"')
+    post = b"POST /random/1" + _HOST + b"Content-Length: 0\r\n\r\n"
+    answers = exchange(server, get(b"o7", end) + get(b"o7") + post)
+    assert answers.count(b"HTTP/1.1 ") == 1
+    assert server.http.get("/orders/o7").status_code == 200
+    assert server.log.count('"POST"') == before
+
+
 def test_the_answer_to_head_has_no_body(server: ServerProcess) -> None:
     answers = exchange(server, b"HEAD /orders/o7" + _HOST + b"\r\n" + get(b"echo%20end", _LAST))
     assert answers.count(b"HTTP/1.1 200 OK") == 2
@@ -232,6 +244,16 @@ def test_what_many_connections_leave_unfinished_takes_little_memory(tmp_path: Pa
                 stack.enter_context(connect(server)).sendall(sent)
         assert server.http.get("/orders/o7").status_code == 200
         assert memory(server) - before < 24
+
+
+def test_bodies_of_many_requests_that_wait_are_bounded(tmp_path: Path) -> None:
+    post = b"POST /orders" + _HOST + b"Content-Length: 1000000\r\n\r\n" + b" " * 200_000
+    with ServerProcess(tmp_path) as server, ExitStack() as stack:
+        for _ in range(600):
+            stack.enter_context(connect(server)).sendall(get(b"slow") + post)
+        aborted = '"event":"connection aborted"'
+        server.wait_until(lambda: aborted in server.log, 20, "some are aborted")
+        assert server.http.get("/orders/o7").status_code == 200
 
 
 @pytest.mark.parametrize("uid", [b"o7", b"echo%20a"], ids=["cached", "looked up"])

@@ -66,8 +66,9 @@ Respond = Callable[[Scope], RawResponse | Coroutine[Any, Any, RawResponse] | Non
 class _Read:
     """A request that ``respond`` serves, with what uvicorn looks at in a request."""
 
+    body = b""
     disconnected = False
-    message_event = asyncio.Event()  # nobody waits for it
+    message_event = asyncio.Event()  # it may be set, but nobody waits for it
     more_body = False
     response_started = False
 
@@ -79,6 +80,9 @@ class _Read:
 class Connection(HttpToolsProtocol):
     """Serves the requests of one connection, one after the other.
 
+    ``cycle`` is the newest request. While ``pipeline`` holds requests that wait for their turn, the
+    newest of them at its left end, it is not the one that is being served.
+
     If the application has a method ``respond``, that is called first for a GET without a body. It
     returns the response, a coroutine that returns it, or None: then the application is called as
     usual. This takes a third of the time that uvicorn takes for a request, with a task, an event
@@ -86,7 +90,7 @@ class Connection(HttpToolsProtocol):
 
     Attributes:
         held: bytes that wait for the client, at the last ``check``: responses that it has not
-            taken, headers that are not complete, requests that wait for responses.
+            taken, headers that are not complete, bodies, requests that wait for responses.
         seconds_stalled: for how long they have not become fewer.
     """
 
@@ -107,7 +111,7 @@ class Connection(HttpToolsProtocol):
         self._bounds = bounds
         self._on_too_many = on_too_many
         self._is_plain = True  # the request has none of ``_NOT_PLAIN``
-        self._unfinished = 0  # bytes since something was complete
+        self._unfinished = 0  # bytes since headers, a part of a body or a request were complete
         self._fault: Exception | None = None  # what has stopped the parser
         self._refusal: RawResponse | None = None  # to be sent after the responses that are due
         self._seconds_idle = 0
@@ -160,10 +164,12 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Begin to serve a request."""
+        if self.transport.is_closing():
+            raise ValueError("the connection was closed")
         method = self.parser.get_method()
         version = self.parser.get_http_version()
         if not self._is_plain and self.parser.should_upgrade():
-            return  # it comes again without that
+            return  # it comes again by ``_without_upgrade``
         if version not in _VERSIONS:
             self._stop(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED)
         if b"#" in self.url:
@@ -223,8 +229,8 @@ class Connection(HttpToolsProtocol):
         self._seconds_idle += 1
         if self._seconds_idle > self._bounds.idle_timeout and self.cycle.response_complete:
             self.transport.close()
-        held = self.transport.get_write_buffer_size() + self._unfinished
-        held += _WAITING_BYTES * len(self.pipeline)
+        held = self.transport.get_write_buffer_size() + self._unfinished + len(self.cycle.body)
+        held += sum(_WAITING_BYTES + len(cycle.body) for cycle, _ in self.pipeline)
         self.seconds_stalled = self.seconds_stalled + 1 if held >= self.held > 0 else 0
         self.held = held
         if self.seconds_stalled > self._bounds.reader_timeout:
@@ -262,7 +268,7 @@ class Connection(HttpToolsProtocol):
         refusal = problem_response(error, request_id="")
         REQUESTS.series("unknown", "other", refusal.status).observe(0)
         if self.pipeline and self.cycle.more_body:
-            self.pipeline.popleft()  # it is this request that is at fault
+            self.pipeline.popleft()  # the newest, whose body is at fault
         elif self.cycle.more_body and self.cycle.response_started:
             self.transport.close()
             return
@@ -323,7 +329,7 @@ class Connection(HttpToolsProtocol):
 
 
 class _Responses:
-    """A transport that drops what is written after its end; uvloop's raises RuntimeError.
+    """A transport that drops what is written once it is closed; uvloop's raises RuntimeError.
 
     Written as a whole, a long response would all be in the buffer of the connection below TLS,
     whose size uvloop does not tell.
