@@ -13,6 +13,7 @@ from orders.domain.ports.dependency import Dependency
 from orders.domain.ports.erasure import Erasure
 from orders.domain.ports.inspection import Finding, FindingState, Inspection
 from orders.domain.ports.message_source import MessageSource
+from orders.domain.ports.order_events import OrderEvents
 from orders.domain.ports.order_generator import OrderGenerator
 from orders.domain.ports.order_repository import OrderReader, OrderRepository, SaveReport
 from orders.domain.ports.order_sink import OrderSink
@@ -35,6 +36,7 @@ __all__ = [
     "Inspection",
     "LocalCache",
     "MessageSource",
+    "OrderEvents",
     "OrderGenerator",
     "OrderReader",
     "OrderRepository",
