@@ -79,6 +79,7 @@ ANSWERED = (
     Scenario("listOrders", 200, "summaries", query={"view": "summary"}),
     Scenario("listOrders", 400, "invalid-request", query={"limit": "0"}),
     Scenario("listOrders", 406, "not-acceptable", headers={"Accept": "application/xml"}),
+    Scenario("orderEvents", 400, "invalid-request", query={"last_event_id": "x"}),
     Scenario("postOrders", 202, "one"),
     Scenario("postOrders", 202, "several", body_example="several"),
     Scenario("postOrders", 403, "cross-site", headers=CROSS_SITE),
@@ -111,6 +112,7 @@ WITHOUT_CACHE = (Scenario("ready", 200, "degraded"),)
 WITHOUT_DATABASE = (
     Scenario("getOrder", 503, "unavailable", stored=False),
     Scenario("listOrders", 503, "unavailable", stored=False),
+    Scenario("orderEvents", 503, "unavailable", stored=False),
     Scenario("ready", 503, "unavailable"),
 )
 DAMAGED = Scenario("getOrder", 500, "damaged")
@@ -122,12 +124,17 @@ WITHOUT_BROKER = (
 )
 WITHOUT_RIGHTS = tuple(
     Scenario(operation, 500, "misconfigured", stored=False)
-    for operation in ("getOrder", "listOrders", "postOrders", "postRandom", "getRandom")
+    for operation in (
+        *("getOrder", "listOrders", "orderEvents", "postOrders", "postRandom", "getRandom"),
+    )
 )
 """With users that lack a right; see tests/integration/system/test_least_rights.py."""
 FAILING = tuple(
     Scenario(operation, 500, "internal", stored=False)
-    for operation in ("getOrder", "listOrders", "postOrders", "postRandom", "getRandom", "ready")
+    for operation in (
+        *("getOrder", "listOrders", "orderEvents", "postOrders", "postRandom", "getRandom"),
+        "ready",
+    )
 )
 """With a fault that nobody has foreseen, which no real server can be asked for."""
 
@@ -141,6 +148,7 @@ NOT_TO_BE_HAD = {
     ("deleteOrder", 500, "misconfigured"): _NO_ACCESS_CONTROL,
     ("deleteOrder", 503, "unavailable"): _NO_ACCESS_CONTROL,
     ("live", 500, "internal"): "it checks nothing, so nothing can fail in it",
+    ("orderEvents", 200, ""): "it has no end; see tests/unit/http/test_order_events.py",
     ("postOrders", 400, "incomplete-body"): _BOUNDS,
     ("postOrders", 408, "slow-body"): _BOUNDS,
     ("postOrders", 503, "overloaded"): _BOUNDS,

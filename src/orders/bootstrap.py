@@ -36,6 +36,7 @@ from orders.adapters.memory.dead_letters import MemoryDeadLetters
 from orders.adapters.memory.erasure import MemoryErasure
 from orders.adapters.memory.inspection import MemoryInspection
 from orders.adapters.memory.message_source import MemoryMessageSource
+from orders.adapters.memory.order_events import MemoryOrderEvents
 from orders.adapters.memory.order_repository import MemoryOrderRepository
 from orders.adapters.memory.publisher import MemoryPublisher
 from orders.adapters.memory.replay_journal import MemoryJournalStore, MemoryReplayJournal
@@ -54,6 +55,7 @@ from orders.adapters.postgres.inspection import PostgresInspection, ReplicaInspe
 from orders.adapters.postgres.legacy_orders import LegacyOrders
 from orders.adapters.postgres.migrations import Migrator
 from orders.adapters.postgres.order_census import PostgresOrderCensus
+from orders.adapters.postgres.order_events import PostgresOrderEvents
 from orders.adapters.postgres.order_repository import PostgresOrderRepository
 from orders.adapters.postgres.replica import REPLICA_TIMEOUTS, PostgresReplica
 from orders.adapters.postgres.session import Timeouts
@@ -86,6 +88,7 @@ from orders.domain.use_cases.purge_orders import PurgeOrders
 from orders.domain.use_cases.replay_dead_letters import ReplayDeadLetters
 from orders.domain.use_cases.show_dead_letter import ShowDeadLetter
 from orders.domain.use_cases.warm_up_cache import WarmUpCache
+from orders.domain.use_cases.watch_orders import WatchOrders
 
 
 class Resource(Protocol):
@@ -304,6 +307,15 @@ class Container(containers.DeclarativeContainer):
     )
     list_orders = providers.Singleton(ListOrders, traced_repository)
     follow_tombstones = providers.Singleton(FollowTombstones, erasure, cache, local_cache)
+    watch_orders = providers.Singleton(
+        WatchOrders,
+        providers.Selector(
+            backend,
+            servers=providers.Singleton(PostgresOrderEvents, database),
+            memory=providers.Singleton(MemoryOrderEvents, memory_repository),
+        ),
+        settings.provided.http_max_listeners,
+    )
     forget_orders = providers.Singleton(ForgetOrders, erasure, follow_tombstones)
     purge_orders = providers.Singleton(PurgeOrders, erasure, forget_orders)
     traced_publisher = providers.Singleton(

@@ -172,6 +172,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     http_max_connections: Annotated[
         _Count, _about("connections to each worker of the API; further ones are refused")
     ] = 4096
+    http_max_listeners: Annotated[
+        _Count, _about("streams of /orders/events of each worker of the API; further ones get 503")
+    ] = 2000
     http_allowed_hosts: Annotated[
         str | None, _about("host names in requests to the API, comma-separated; not set: any")
     ] = None

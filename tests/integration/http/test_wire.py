@@ -68,7 +68,7 @@ def test_conformance(
 def test_all_operations_are_tried(schema: OpenApiSchema) -> None:
     operations: Iterator[Any] = schema.get_all_operations()
     told = {found.ok().definition.raw["operationId"] for found in operations}
-    assert told == set(OPERATIONS)
+    assert told == {*OPERATIONS, "orderEvents"}  # that one has no end
 
 
 def test_one_order(server: ServerProcess) -> None:

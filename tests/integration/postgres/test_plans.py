@@ -1,6 +1,7 @@
 """A page is one seek in an index, whatever the filter: proved by the server's own plans."""
 
 import itertools
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,7 +10,7 @@ import msgspec
 import psycopg
 import pytest
 
-from orders.adapters.postgres import erasure
+from orders.adapters.postgres import erasure, order_events
 from orders.adapters.postgres.order_repository import PostgresOrderRepository
 from orders.adapters.postgres.read_sql import DOCUMENTS, page_query
 from orders.adapters.postgres.session import PLANNING
@@ -223,6 +224,17 @@ def test_tombstones_are_found_by_one_seek(
     scan = scan_of_orders(explain(connection, statement.encode(), parameters))
     assert scan["Index Name"] == "orders_forgotten_at_idx"
     assert scan["Actual Rows"] <= 5
+    assert scan["Shared Hit Blocks"] + scan["Shared Read Blocks"] < 20
+
+
+def test_new_events_are_found_by_one_seek(connection: psycopg.Connection) -> None:
+    row = connection.execute("SELECT max(stored_xid)::text FROM orders").fetchone()
+    assert row is not None
+    xid = str(int(row[0]) + 1)
+    statement = re.sub(rb"%\(\w+\)s", b"%s", order_events._EVENTS)
+    scan = scan_of_orders(explain(connection, statement, [xid, xid, "", 500]))
+    assert scan["Index Name"] == "orders_stored_xid_idx"
+    assert scan["Actual Rows"] == 0
     assert scan["Shared Hit Blocks"] + scan["Shared Read Blocks"] < 20
 
 

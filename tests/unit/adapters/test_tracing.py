@@ -143,6 +143,7 @@ async def started() -> AsyncIterator[Callable[..., Awaitable[Process]]]:
             publish_random=container.publish_random(),
             readiness=container.readiness(),
             forget=container.forget_orders(),
+            watch=container.watch_orders(),
         )
         app = TracedRequests(create_app(use_cases), tracing.tracer)
         for resource in (tracing, *container.look_up_resources()):

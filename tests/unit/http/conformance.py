@@ -13,12 +13,18 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from schemathesis.config import GenerationConfig, ProjectConfig, ProjectsConfig
 
+from orders.domain.order.events import Position
 from orders.domain.order.queries import Cursor
 from orders.entrypoints.http.orders.cursor import to_text
+from orders.entrypoints.http.orders.order_events import to_id
 from tests.strategies import identifiers, instants
 
 schemathesis.openapi.format(
     "orders-cursor", st.builds(Cursor, instants(), identifiers()).map(to_text)
+)
+schemathesis.openapi.format(
+    "orders-event-id",
+    st.builds(Position, st.integers(0, 2**63 - 1), identifiers()).map(to_id).map(bytes.decode),
 )
 _OFFSETS = st.integers(-23 * 60, 23 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
 schemathesis.openapi.format(

@@ -12,6 +12,7 @@ import msgspec
 from litestar import Litestar
 
 from orders.adapters.memory.erasure import MemoryErasure
+from orders.adapters.memory.order_events import MemoryOrderEvents
 from orders.adapters.memory.order_repository import MemoryOrderRepository
 from orders.adapters.memory.publisher import MemoryPublisher
 from orders.adapters.memory.topic import MemoryTopic
@@ -30,6 +31,7 @@ from orders.domain.use_cases.forget_orders import ForgetOrders
 from orders.domain.use_cases.list_orders import ListOrders
 from orders.domain.use_cases.look_up_order import LookUpOrder
 from orders.domain.use_cases.publish_orders import PublishDocument, PublishRandom
+from orders.domain.use_cases.watch_orders import WatchOrders
 from orders.entrypoints.audit import Audit
 from orders.entrypoints.http.app import create_app, create_framework_app
 from orders.entrypoints.http.docs.openapi.document import openapi_document
@@ -89,6 +91,7 @@ class Api:
         self.local_cache = BoundedLocalCache(NoCache(), 1_000_000, 10)
         self.erasure = MemoryErasure(self.repository)
         self.follow = FollowTombstones(self.erasure, NoCache(), self.local_cache)
+        self.watch = WatchOrders(MemoryOrderEvents(self.repository), max_listeners=2)
         self.audited: list[Any] = []
 
     def use_cases(self, **others: Any) -> UseCases:
@@ -99,6 +102,7 @@ class Api:
                 "publish_document": PublishDocument(self.publisher),
                 "publish_random": PublishRandom(RandomOrderGenerator(), self.publisher),
                 "forget": ForgetOrders(self.erasure, self.follow),
+                "watch": self.watch,
                 "readiness": CheckReadiness({"postgres": self.postgres}, {"kafka": self.kafka}),
                 **others,
             }

@@ -39,6 +39,7 @@ class _Fails:
         raise ArithmeticError("nobody has foreseen it")
 
     page = staticmethod(_fails)
+    open = staticmethod(_fails)
 
 
 FAILING: dict[str, Any] = dict.fromkeys(Api().use_cases().__slots__, _Fails())
@@ -94,6 +95,7 @@ async def test_a_missing_right_is_as_shown(scenario: Scenario) -> None:
     with (
         patch.object(api.repository, "get", may_not_read),
         patch.object(api.repository, "page", may_not_read),
+        patch.object(api.watch, "open", may_not_read),
         patch.object(api.publisher, "publish", may_not_send),
     ):
         async with api.client() as client:

@@ -27,6 +27,7 @@ class MemoryErasure(Erasure):
             stored += self._repository.remove(uid)
             tombstones.pop(uid, None)
             tombstones[uid] = position
+            self._repository.note(uid)
         return stored
 
     async def latest_position(self) -> int:

@@ -9,6 +9,7 @@ import msgspec
 
 from orders.domain.errors import Invalid, Unavailable
 from orders.domain.order.document import StoredOrder, encode
+from orders.domain.order.events import OrderEvent, OrderSummary, Position
 from orders.domain.order.model import Order
 from orders.domain.order.queries import Cursor, OrderQuery, Page, View
 from orders.domain.order.rules import INT64_MAX, INT64_MIN, is_storable
@@ -22,7 +23,8 @@ class MemoryOrderRepository(OrderRepository):
     """See ``OrderRepository``; everything is gone with the process.
 
     ``available`` set to False makes every call raise Unavailable, as a server does that is down.
-    ``tombstones`` has the position of each forgotten order, in their order.
+    ``tombstones`` has the position of each forgotten order, in their order. ``events`` are those
+    of orders stored and forgotten.
     """
 
     def __init__(self) -> None:
@@ -31,6 +33,8 @@ class MemoryOrderRepository(OrderRepository):
         self._documents: dict[str, bytes] = {}
         self._by_age: list[_Key] = []
         self.tombstones: dict[str, int] = {}
+        self.events: list[OrderEvent] = []
+        self._transaction = 0
 
     async def save_many(self, orders: Sequence[Order]) -> SaveReport:
         """See ``OrderRepository.save_many``.
@@ -103,6 +107,27 @@ class MemoryOrderRepository(OrderRepository):
         self._orders[order.order_uid] = order
         self._documents[order.order_uid] = encode(order)
         insort(self._by_age, (order.date_created, order.order_uid.encode()))
+        summary = OrderSummary(
+            order.order_uid,
+            order.track_number,
+            order.customer_id,
+            order.date_created,
+            order.payment.amount,
+            order.payment.currency,
+            len(order.items),
+        )
+        self.note(order.order_uid, summary)
+
+    def note(self, order_uid: str, summary: OrderSummary | None = None) -> None:
+        """Add the event of an order, in place of an earlier one."""
+        self._transaction += 1
+        self.events = [event for event in self.events if event.order_uid != order_uid]
+        self.events.append(OrderEvent(Position(self._transaction, order_uid), order_uid, summary))
+
+    @property
+    def latest_position(self) -> Position:
+        """The position after all events."""
+        return Position(self._transaction + 1, "")
 
     def remove(self, order_uid: str) -> bool:
         """Remove an order; returns whether it was stored."""

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from orders.adapters.postgres.schema import Applied, pending, read_applied
 from orders.adapters.postgres.session import Session
-from orders.adapters.postgres.tables import FORGOTTEN_AT, TABLES
+from orders.adapters.postgres.tables import FORGOTTEN_AT, STORED_XID, TABLES
 from orders.domain.errors import Misconfigured, Unavailable, UnknownSchema
 
 READ = ("SELECT",)
@@ -24,7 +24,7 @@ _VERSIONS = "schema_migrations"
 _COLUMNS = {table.name: table.columns for table in TABLES} | {
     _VERSIONS: ("version", "name", "checksum")
 }
-_COLUMNS["orders"] += (FORGOTTEN_AT,)
+_COLUMNS["orders"] += (FORGOTTEN_AT, STORED_XID)
 
 # has_column_privilege is also true for a right on the whole table.
 _TABLES = """

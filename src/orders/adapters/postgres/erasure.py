@@ -10,7 +10,7 @@ from orders.adapters.postgres.database import PostgresDatabase
 from orders.adapters.postgres.documents import read_documents
 from orders.adapters.postgres.read_sql import NO_TOMBSTONE
 from orders.adapters.postgres.session import Session
-from orders.adapters.postgres.tables import FORGOTTEN_AT, TABLES
+from orders.adapters.postgres.tables import FORGOTTEN_AT, STORED_XID, TABLES
 from orders.domain.order.queries import Cursor
 from orders.domain.order.rules import is_storable
 from orders.domain.order.tombstones import Tombstone
@@ -48,7 +48,7 @@ _BURY = (
         ),
         changes=sql.SQL(", ").join(
             sql.SQL("{0} = EXCLUDED.{0}").format(sql.Identifier(name))
-            for name in (*_ORDERS.columns, FORGOTTEN_AT)
+            for name in (*_ORDERS.columns, FORGOTTEN_AT, STORED_XID)
             if name != "order_uid"
         ),
     )

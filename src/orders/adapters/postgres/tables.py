@@ -77,3 +77,6 @@ TABLES = (
 
 FORGOTTEN_AT = "forgotten_at"
 """The column of ``orders`` that is set in a tombstone alone."""
+
+STORED_XID = "stored_xid"
+"""The column of ``orders`` with the transaction that has stored or forgotten the order."""

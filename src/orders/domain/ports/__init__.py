@@ -14,6 +14,7 @@ from orders.domain.ports.erasure import Erasure
 from orders.domain.ports.inspection import Finding, FindingState, Inspection
 from orders.domain.ports.message_source import MessageSource
 from orders.domain.ports.order_census import OrderCensus
+from orders.domain.ports.order_events import OrderEvents
 from orders.domain.ports.order_generator import OrderGenerator
 from orders.domain.ports.order_repository import OrderReader, OrderRepository, SaveReport
 from orders.domain.ports.order_sink import OrderSink
@@ -37,6 +38,7 @@ __all__ = [
     "LocalCache",
     "MessageSource",
     "OrderCensus",
+    "OrderEvents",
     "OrderGenerator",
     "OrderReader",
     "OrderRepository",

@@ -22,7 +22,13 @@ from orders.entrypoints.http.docs.openapi.document import openapi_document
 from orders.entrypoints.http.error_responses import error_response
 from orders.entrypoints.http.lifespan import Lifespan, LifespanGuard, nothing_to_open
 from orders.entrypoints.http.middleware import RequestContextMiddleware
-from orders.entrypoints.http.orders import get_order, list_orders, post_orders, random_orders
+from orders.entrypoints.http.orders import (
+    get_order,
+    list_orders,
+    order_events,
+    post_orders,
+    random_orders,
+)
 from orders.entrypoints.http.orders.forget_order import ForgetOrder
 from orders.entrypoints.http.orders.get_order import GetOrder
 from orders.entrypoints.http.origin_checks import AllowedHosts
@@ -81,6 +87,7 @@ def create_framework_app(
             *page_routes.routes(settings.random_max, has_sessions=access.is_protected),
             *(login.routes(access) if access.is_protected else ()),
             list_orders.route(use_cases.list_orders, audit),
+            order_events.route(use_cases.watch, audit),
             post_orders.route(
                 use_cases.publish_document,
                 RequestBodies(settings.http_max_body, settings.http_body_timeout),

@@ -52,6 +52,7 @@ def _app(container: Container, settings: Settings, lifespan: Lifespan) -> ASGIAp
         publish_random=container.publish_random(),
         readiness=container.readiness(),
         forget=container.forget_orders(),
+        watch=container.watch_orders(),
     )
     app = create_app(use_cases, settings, lifespan, audit=open_audit(settings, "api"))
     tracing = container.tracing()
@@ -74,6 +75,7 @@ async def _on_servers(container: Container, settings: Settings) -> AsyncIterator
         _health(settings, container),
         in_background(_prepare(container, settings)),
         in_background(container.follow_tombstones().run()),
+        in_background(container.watch_orders().run()),
         watch_health(container.readiness(), SERVERS),
     ):
         yield
@@ -85,6 +87,7 @@ async def _in_memory(container: Container, settings: Settings) -> AsyncIterator[
     async with (
         open_all(*container.tracing_resources(), *container.look_up_resources()),
         _health(settings, container),
+        in_background(container.watch_orders().run()),
         in_background(container.ingest_pipeline(run_in_thread=in_daemon_thread).run(stop)),
     ):
         yield

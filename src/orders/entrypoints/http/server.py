@@ -161,6 +161,11 @@ class _Server(uvicorn.Server):
             host, port = listener.getsockname()[:2]
             log.info("listening", host=host, port=port)
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop; streams without an end are told to end (``state`` in their scope)."""
+        self.lifespan.state["stopping"].set()
+        await super().shutdown(sockets)
+
     async def on_tick(self, counter: int) -> bool:
         """Check the connections once a second; returns whether to stop."""
         if counter % _TICKS_PER_SECOND == 0:
@@ -214,6 +219,7 @@ class _Lifespan(LifespanOn):
 
     async def main(self) -> None:
         """Run it; uvicorn would exit with 3 whatever the reason."""
+        self.state["stopping"] = asyncio.Event()
         scope = {"type": "lifespan", "asgi": {"version": "3.0"}, "state": self.state}
         try:
             await cast("ASGIApp", self.config.loaded_app)(scope, self.receive, self.send)

@@ -7,6 +7,7 @@ from orders.domain.use_cases.forget_orders import ForgetOrders
 from orders.domain.use_cases.list_orders import ListOrders
 from orders.domain.use_cases.look_up_order import LookUpOrder
 from orders.domain.use_cases.publish_orders import PublishDocument, PublishRandom
+from orders.domain.use_cases.watch_orders import WatchOrders
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,3 +20,4 @@ class UseCases:
     publish_random: PublishRandom
     readiness: CheckReadiness
     forget: ForgetOrders
+    watch: WatchOrders

@@ -21,6 +21,7 @@ from orders.entrypoints.http.access.scopes import (
     requirement_of,
 )
 from orders.entrypoints.http.app import create_framework_app
+from orders.entrypoints.http.orders import order_events
 from tests import http_examples
 from tests.unit.http.access.access_harness import (
     app,
@@ -36,6 +37,7 @@ REQUIRED = {
     "getOrder": "orders:read",
     "deleteOrder": "orders:admin",
     "listOrders": "orders:read",
+    "orderEvents": "orders:read",
     "postOrders": "orders:write",
     "postRandom": "orders:write",
     "getRandom": "orders:write",
@@ -67,7 +69,10 @@ def operations(document: dict[str, Any]) -> Iterable[tuple[str, str, dict[str, A
             yield path, method, operation
 
 
-async def test_every_operation_is_refused_without_its_scope(path: Path) -> None:
+async def test_every_operation_is_refused_without_its_scope(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(order_events, "LONGEST", 0.01)
     by_scope = {scope: new_key(path, scope)[1] for scope in SCOPES}
     settings = protected(path)
     described = await document(settings, by_scope["orders:admin"])

@@ -212,6 +212,43 @@ LIST_ORDERS = Operation(
     },
 )
 
+ORDER_EVENTS = Operation(
+    id="orderEvents",
+    tag="orders",
+    requires=READ,
+    summary="Watch orders",
+    description="Server-sent events of what is stored (`stored`, with a summary) and forgotten "
+    "(`forgotten`, with the order_uid), by whichever process. A client that sends the last id it "
+    "has seen misses nothing, and may see an event again; EventSource does so by itself. "
+    "Without an id the stream begins now. It ends from time to time, and is to be resumed. "
+    "`reset`: the id is not known any more, as after the database was restored; read the list "
+    "again.",
+    parameters=(
+        {
+            "name": "last_event_id",
+            "in": "query",
+            "description": "As the header Last-Event-ID, for clients that cannot set it.",
+            "schema": {"type": "string", "format": "orders-event-id"},
+        },
+    ),
+    responses={
+        "200": {
+            "description": "A stream without an end; comments are heartbeats.",
+            "content": content("text/event-stream", {}),
+        },
+        **problems(
+            (
+                INVALID_REQUEST,
+                "parameters are not valid",
+                (ProblemError("must be the id of an event", parameter="last_event_id"),),
+            ),
+            UNEXPECTED,
+            _MAY_NOT_READ,
+            _NO_DATABASE,
+        ),
+    },
+)
+
 POST_ORDERS = Operation(
     id="postOrders",
     tag="orders",

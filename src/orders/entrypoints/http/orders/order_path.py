@@ -12,6 +12,8 @@ from urllib.parse import quote, unquote_to_bytes
 from orders.entrypoints.http.problems import INVALID_REQUEST, HTTPProblem, ProblemError
 
 PREFIX = b"/orders/"
+EVENTS = "/orders/events"
+_NO_ORDER = frozenset({PREFIX, EVENTS.encode()})
 _BROKEN_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
 
@@ -22,8 +24,8 @@ def raw_path(scope: Mapping[str, Any]) -> bytes:
 
 
 def has_order_uid(path: bytes) -> bool:
-    """Whether this raw path is below /orders/."""
-    return path.startswith(PREFIX) and path != PREFIX
+    """Whether this raw path is below /orders/, and of an order."""
+    return path.startswith(PREFIX) and path not in _NO_ORDER
 
 
 def decoded(segment: bytes) -> str:
@@ -58,8 +60,8 @@ def path_to(order_uid: str) -> str:
     """Return the path of an order.
 
     Clients remove the segments ``.`` and ``..`` before they send a request, encoded or not, so
-    these two orders are addressed by a filter.
+    these two orders are addressed by a filter, and so is one with the name of another route.
     """
-    if order_uid in {".", ".."}:
+    if order_uid in {".", "..", "events"}:
         return f"/orders?order_uid={order_uid}"
     return f"/orders/{quote(order_uid, safe='')}"

@@ -1,0 +1,32 @@
+"""Tells which orders were stored and forgotten."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Protocol
+
+from orders.domain.order.events import OrderEvent, Position
+
+
+class OrderEvents(Protocol):
+    """The events of an ``OrderRepository``'s store, of all processes, in a sequence without gaps.
+
+    An event is told only when none before it can become visible any more. Forgetting an order
+    removes the event of its storing.
+    """
+
+    @abstractmethod
+    async def latest_position(self) -> Position:
+        """Return a position after all events that can be told.
+
+        Raises:
+            Unavailable: the store is down or too slow.
+            Misconfigured: the store has no such sequence.
+        """
+
+    @abstractmethod
+    async def events(self, after: Position, limit: int) -> Sequence[OrderEvent]:
+        """Return at most ``limit`` events after this position, in their sequence.
+
+        Raises:
+            Unavailable: the store is down or too slow.
+        """

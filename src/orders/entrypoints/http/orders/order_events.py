@@ -1,0 +1,162 @@
+"""GET /orders/events: what is stored and forgotten, as server-sent events."""
+
+import asyncio
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from binascii import Error as NotBase64
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+from urllib.parse import parse_qs
+
+import msgspec
+from litestar import Request
+from litestar.handlers import HTTPRouteHandler
+from litestar.types import ASGIApp
+
+from orders.domain.order.events import OrderEvent, Position
+from orders.domain.use_cases.watch_orders import Listener, WatchOrders
+from orders.entrypoints.audit import Audit
+from orders.entrypoints.http.asgi_types import Receive, Scope, Send
+from orders.entrypoints.http.docs import operations
+from orders.entrypoints.http.docs.openapi.operation import documented
+from orders.entrypoints.http.orders.order_path import EVENTS
+from orders.entrypoints.http.problems import INVALID_REQUEST, HTTPProblem, ProblemError
+from orders.entrypoints.http.request_audit import record, recorded_failure
+from orders.entrypoints.http.responses import NO_STORE
+from orders.entrypoints.http.routes import READ
+
+HEARTBEAT = 15.0
+"""Seconds without an event after which a comment is sent: proxies close what is silent."""
+
+LONGEST = 600.0
+"""Seconds after which a stream ends. Clients resume it by themselves, and their key is checked."""
+
+_HEADERS = (
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"x-accel-buffering", b"no"),
+    NO_STORE,
+)
+_LAST_ID = b"last-event-id"
+_PARAMETER = "last_event_id"
+
+_encode = msgspec.json.Encoder().encode
+_pack = msgspec.msgpack.Encoder().encode
+_unpack = msgspec.msgpack.Decoder(Position).decode
+
+
+def route(watch: WatchOrders, audit: Audit | None = None) -> HTTPRouteHandler:
+    """Create the route; ``audit`` as in ``create_app``."""
+
+    @READ(EVENTS, **documented(operations.ORDER_EVENTS))
+    async def get_events(request: Request[Any, Any, Any]) -> ASGIApp:
+        scope: Any = request.scope
+        after = _requested(scope)
+        with recorded_failure(audit, "watched", scope):
+            listener = await watch.open(after)
+        record(audit, "watched", scope)
+        return EventStream(listener)
+
+    return get_events
+
+
+class EventStream:
+    """A response that ends when the client leaves, the process stops, or after ``LONGEST``."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send events until the end."""
+        try:
+            await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
+            if scope["method"] != "HEAD":
+                await self._send_until_end(scope, receive, send)
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        finally:
+            self._listener.close()
+
+    async def _send_until_end(self, scope: Scope, receive: Receive, send: Send) -> None:
+        stopping: asyncio.Event | None = scope.get("state", {}).get("stopping")
+        sending = asyncio.create_task(self._send_events(send))
+        others: list[asyncio.Task[Any]] = [asyncio.create_task(_disconnected(receive))]
+        if stopping is not None:
+            others.append(asyncio.create_task(stopping.wait()))
+        try:
+            await asyncio.wait(
+                (sending, *others), timeout=LONGEST, return_when=asyncio.FIRST_COMPLETED
+            )
+        finally:
+            for task in (sending, *others):
+                task.cancel()
+        with suppress(asyncio.CancelledError):
+            await sending
+
+    async def _send_events(self, send: Send) -> None:
+        async def write(body: bytes) -> None:
+            await send({"type": "http.response.body", "body": body, "more_body": True})
+
+        # An id without data is no event, but what a client resumes from before the first one.
+        lost = b"event: reset\ndata: {}\n" if self._listener.is_lost else b""
+        await write(b"retry: 1000\n%sid: %s\n\n" % (lost, to_id(self._listener.position)))
+        while True:
+            try:
+                async with asyncio.timeout(HEARTBEAT):
+                    events = await self._listener.next()
+            except TimeoutError:
+                await write(b":\n\n")
+            else:
+                await write(_text(events))
+
+
+def to_id(position: Position) -> bytes:
+    """Encode a position as the id of an event."""
+    return urlsafe_b64encode(_pack(position)).rstrip(b"=")
+
+
+def from_id(text: bytes) -> Position:
+    """Decode the id of an event.
+
+    Raises:
+        ValueError: ``to_id`` did not make it.
+    """
+    try:
+        position = _unpack(urlsafe_b64decode(text + b"=" * (-len(text) % 4)))
+        if to_id(position) == text and position.transaction >= 0:
+            return position
+    except (NotBase64, msgspec.DecodeError):
+        pass
+    raise ValueError("not an id")
+
+
+def _requested(scope: Scope) -> Position | None:
+    """Return the id that a client resumes from; the header is of a later connection."""
+    query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+    unknown = query.keys() - {_PARAMETER}
+    if unknown:
+        faults = [ProblemError("is not a parameter", parameter=name) for name in sorted(unknown)]
+        raise HTTPProblem(INVALID_REQUEST, "parameters are not valid", faults)
+    text = dict(scope["headers"]).get(_LAST_ID) or query.get(_PARAMETER, [""])[0].encode()
+    if not text:
+        return None
+    try:
+        return from_id(text)
+    except ValueError:
+        fault = ProblemError("must be the id of an event", parameter=_PARAMETER)
+        raise HTTPProblem(INVALID_REQUEST, "parameters are not valid", [fault]) from None
+
+
+def _text(events: Sequence[OrderEvent]) -> bytes:
+    return b"".join(
+        b"id: %s\nevent: %s\ndata: %s\n\n"
+        % (
+            to_id(event.position),
+            b"stored" if event.summary else b"forgotten",
+            _encode(event.summary or {"order_uid": event.order_uid}),
+        )
+        for event in events
+    )
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,80 @@
+"""The events of orders in PostgreSQL."""
+
+from collections.abc import AsyncIterator
+
+import psycopg
+import pytest
+
+from orders.adapters.postgres.database import PostgresDatabase
+from orders.adapters.postgres.erasure import PostgresErasure
+from orders.adapters.postgres.order_events import PostgresOrderEvents
+from orders.adapters.postgres.order_repository import PostgresOrderRepository
+from orders.adapters.postgres.writing import copy_orders
+from orders.domain.errors import Misconfigured
+from orders.domain.ports import Erasure, OrderEvents, OrderRepository
+from tests.contracts.order_events import OrderEventsContract, until_told
+from tests.contracts.order_repository import numbered, order_of
+
+
+@pytest.fixture
+async def opened(database_dsn: str) -> AsyncIterator[PostgresDatabase]:
+    database = PostgresDatabase(database_dsn, pool_max=4)
+    await database.open()
+    yield database
+    await database.close()
+
+
+class TestPostgresOrderEvents(OrderEventsContract):
+    @pytest.fixture
+    def repository(self, opened: PostgresDatabase) -> OrderRepository:
+        return PostgresOrderRepository(opened)
+
+    @pytest.fixture
+    def erasure(self, opened: PostgresDatabase) -> Erasure:
+        return PostgresErasure(opened)
+
+    @pytest.fixture
+    def order_events(self, opened: PostgresDatabase) -> OrderEvents:
+        return PostgresOrderEvents(opened)
+
+    async def test_a_transaction_that_commits_later_is_not_skipped(
+        self, opened: PostgresDatabase, repository: OrderRepository, order_events: OrderEvents
+    ) -> None:
+        begin = await order_events.latest_position()
+        async with opened.connection(30) as session, session.transaction():
+            await copy_orders(session, [order_of("began first")])
+            await repository.save_many([order_of("committed first")])
+            assert "committed first" in await repository.get(["committed first"])
+            assert await order_events.events(begin, 10) == []
+            latest = await order_events.latest_position()
+        told = [event.order_uid for event in await until_told(order_events, begin, 2)]
+        assert told == ["began first", "committed first"]
+        assert len(await until_told(order_events, latest, 2)) == 2
+
+    async def test_orders_from_before_the_column_are_not_told(
+        self, database_dsn: str, repository: OrderRepository, order_events: OrderEvents
+    ) -> None:
+        begin = await order_events.latest_position()
+        await repository.save_many(numbered(3))
+        async with await psycopg.AsyncConnection.connect(database_dsn, autocommit=True) as admin:
+            await admin.execute("UPDATE orders SET stored_xid = NULL WHERE order_uid < 'uid-0002'")
+        [event] = await until_told(order_events, begin, 1)
+        assert event.order_uid == "uid-0002"
+
+    async def test_copying_is_not_slowed_by_the_default(self, database_dsn: str) -> None:
+        """COPY inserts row by row where a default is volatile."""
+        async with await psycopg.AsyncConnection.connect(database_dsn) as admin:
+            cursor = await admin.execute(
+                "SELECT provolatile::text FROM pg_proc WHERE proname = 'pg_current_xact_id'"
+            )
+            assert await cursor.fetchone() == ("s",)
+
+
+async def test_they_are_not_offered_with_citus(distributed_dsn: str) -> None:
+    database = PostgresDatabase(distributed_dsn, pool_max=1)
+    await database.open()
+    try:
+        with pytest.raises(Misconfigured, match="Citus"):
+            await PostgresOrderEvents(database).latest_position()
+    finally:
+        await database.close()

@@ -1,0 +1,187 @@
+"""Many listeners share one poll."""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from orders.adapters.memory.erasure import MemoryErasure
+from orders.adapters.memory.order_events import MemoryOrderEvents
+from orders.adapters.memory.order_repository import MemoryOrderRepository
+from orders.domain.errors import Unavailable
+from orders.domain.order.events import OrderEvent, Position
+from orders.domain.use_cases.watch_orders import Listener, WatchOrders
+from tests.contracts.order_repository import numbered, order_of
+
+
+class Counted(MemoryOrderEvents):
+    """Counts how often it is asked for events."""
+
+    asked = 0
+
+    async def events(self, after: Position, limit: int) -> Sequence[OrderEvent]:
+        self.asked += 1
+        return await super().events(after, limit)
+
+
+@pytest.fixture
+def repository() -> MemoryOrderRepository:
+    return MemoryOrderRepository()
+
+
+@pytest.fixture
+def events(repository: MemoryOrderRepository) -> Counted:
+    return Counted(repository)
+
+
+@pytest.fixture
+def watch(events: Counted) -> WatchOrders:
+    return WatchOrders(events, max_listeners=3, recent=4)
+
+
+async def read(listener: Listener, number: int) -> list[str]:
+    told: list[str] = []
+    async with asyncio.timeout(10):
+        while len(told) < number:
+            told += [event.order_uid for event in await listener.next()]
+    return told
+
+
+async def test_a_listener_is_told_what_is_stored_after_it_came(
+    watch: WatchOrders, repository: MemoryOrderRepository
+) -> None:
+    await repository.save_many([order_of("before")])
+    listener = await watch.open()
+    waiting = asyncio.create_task(listener.next())
+    await asyncio.sleep(0)
+    await repository.save_many([order_of("after")])
+    await watch.poll()
+    assert [event.order_uid for event in await waiting] == ["after"]
+
+
+async def test_all_listeners_share_one_read(
+    watch: WatchOrders, repository: MemoryOrderRepository, events: Counted
+) -> None:
+    listeners = [await watch.open() for _ in range(3)]
+    await repository.save_many(numbered(2))
+    await watch.poll()
+    asked = events.asked
+    for listener in listeners:
+        assert await read(listener, 2) == ["uid-0000", "uid-0001"]
+    assert events.asked == asked
+
+
+async def test_one_that_is_far_behind_misses_nothing(
+    watch: WatchOrders, repository: MemoryOrderRepository
+) -> None:
+    slow, fast = await watch.open(), await watch.open()
+    orders = numbered(30)
+    told = []
+    for order in orders:
+        await repository.save_many([order])
+        await watch.poll()
+        told += await read(fast, 1)
+    assert told == [order.order_uid for order in orders]
+    assert await read(slow, 30) == told
+    await repository.save_many([order_of("next")])
+    await watch.poll()
+    assert await read(slow, 1) == ["next"]
+
+
+async def test_it_resumes_after_the_position_of_an_event(
+    watch: WatchOrders, repository: MemoryOrderRepository
+) -> None:
+    listener = await watch.open()
+    await repository.save_many(numbered(3))
+    await watch.poll()
+    first = (await listener.next())[0]
+    listener.close()
+    resumed = await watch.open(first.position)
+    assert not resumed.is_lost
+    assert await read(resumed, 2) == ["uid-0001", "uid-0002"]
+
+
+async def test_the_end_of_a_gap_is_found_where_nothing_is_in_it(
+    watch: WatchOrders, repository: MemoryOrderRepository
+) -> None:
+    listener = await watch.open()
+    old = listener.position
+    await repository.save_many([order_of("forgotten")])
+    await MemoryErasure(repository).forget(["forgotten"])
+    await watch.poll()
+    repository.events.clear()  # its tombstone is purged
+    listener.close()
+    await watch.open()
+    resumed = await watch.open(old)
+    waiting = asyncio.create_task(resumed.next())
+    await asyncio.sleep(0)
+    await repository.save_many([order_of("new")])
+    await watch.poll()
+    assert [event.order_uid for event in await waiting] == ["new"]
+
+
+async def test_a_position_of_another_store_is_lost(watch: WatchOrders) -> None:
+    listener = await watch.open(Position(10**12, "x"))
+    assert listener.is_lost
+    assert listener.position < Position(10**12, "x")
+
+
+async def test_there_is_a_bound_of_listeners(watch: WatchOrders) -> None:
+    listeners = [await watch.open() for _ in range(3)]
+    with pytest.raises(Unavailable):
+        await watch.open()
+    listeners[0].close()
+    await watch.open()
+
+
+async def test_nothing_is_read_while_nobody_listens(
+    watch: WatchOrders, repository: MemoryOrderRepository, events: Counted
+) -> None:
+    await watch.poll()
+    assert events.asked == 0
+    (await watch.open()).close()
+    await watch.poll()
+    assert events.asked == 0
+
+
+async def test_a_store_that_is_down_refuses_who_comes_and_delays_who_listens(
+    watch: WatchOrders, repository: MemoryOrderRepository
+) -> None:
+    repository.available = False
+    for _ in range(4):
+        with pytest.raises(Unavailable, match="switched off"):
+            await watch.open()
+    repository.available = True
+    listener = await watch.open()
+    repository.available = False
+    with pytest.raises(Unavailable):
+        await watch.poll()
+    repository.available = True
+    await repository.save_many([order_of("stored meanwhile")])
+    await watch.poll()
+    assert await read(listener, 1) == ["stored meanwhile"]
+
+
+async def test_a_store_that_has_lost_events_ends_its_listeners(
+    watch: WatchOrders, repository: MemoryOrderRepository
+) -> None:
+    listener = await watch.open()
+    await repository.save_many(numbered(3))
+    await watch.poll()
+    assert await read(listener, 3) == ["uid-0000", "uid-0001", "uid-0002"]
+    waiting = asyncio.create_task(listener.next())
+    await asyncio.sleep(0)
+    repository.available = False
+    with pytest.raises(Unavailable):
+        await watch.poll()
+    repository.available = True
+    repository.events.clear()
+    repository._transaction = 0  # as a standby that had got nothing
+    await watch.poll()
+    with pytest.raises(Unavailable, match="lost"):
+        await waiting
+    resumed = await watch.open(listener.position)
+    assert resumed.is_lost
+    await repository.save_many([order_of("new")])
+    await watch.poll()
+    assert await read(resumed, 1) == ["new"]
