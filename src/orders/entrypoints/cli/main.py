@@ -66,7 +66,7 @@ _COMMANDS = {
     ),
     "import": _Lazy(
         "orders.entrypoints.cli.import_orders:import_orders",
-        "Import orders from files, standard input or the old service.",
+        "Import orders from files, from standard input, or from the old service.",
     ),
     "keys": _Lazy(
         "orders.entrypoints.cli.keys:keys",
