@@ -27,12 +27,12 @@ def damage_on_the_way(stage: Stage) -> None:
         stage.wait_for_topics()
         deadline = time.monotonic() + 120
         with proxy.damaging(0.1):
-            while proxy.damaged < wanted:
+            # Of damage behind the first batch of a fetch there is no line: it is fetched again.
+            while proxy.damaged < wanted or "its checksum is wrong" not in stage.consumers.log():
                 assert time.monotonic() < deadline, f"only {proxy.damaged} fetches were damaged"
                 stage.traffic.send_orders(50)
         stage.wait_for_lag(30)
         stage.say(f"{proxy.damaged} fetches were damaged")
-        assert "its checksum is wrong" in stage.consumers.log(), "the damage was not seen"
         stage.consumers.stop()
 
 
