@@ -32,7 +32,9 @@ def read_orders(dsn: str) -> dict[str, Document]:
 
         # None is forgotten in a drill; the others have nothing in this column.
         orders = {
-            row["order_uid"]: row for row in rows("orders") if row.pop("forgotten_at") is None
+            row["order_uid"]: row
+            for row in rows("orders")
+            if row.pop("stored_xid") and row.pop("forgotten_at") is None
         }
         parts = {name: rows(name) for name in ("delivery", "payments")}
         items = rows("items", "order_uid, position")
