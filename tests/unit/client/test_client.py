@@ -125,7 +125,10 @@ def test_no_more_orders_are_kept_than_there_is_room_for(connect: Any) -> None:
     assert [known for _, known in asked] == [False, False, True, False, False, False]
 
 
-@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
+_characters = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
+
+
+@given(st.text(_characters, max_size=255).filter(str.strip))
 def test_any_uid_arrives_as_it_is(uid: str) -> None:
     seen = []
 
