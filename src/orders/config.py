@@ -244,6 +244,11 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         None
     )
     random_max: Annotated[_Count, _about("the most orders that one /random creates")] = 1000
+    page_money: Annotated[
+        Literal["major", "minor"],
+        Meta(extra=_choice("major", "minor")),
+        _about("unit of amounts, for the page: major (dollars, rubles) or minor (cents, kopecks)"),
+    ] = "major"
     migrate_on_start: Annotated[
         bool,
         Meta(extra={"rule": "must be true or false"}),

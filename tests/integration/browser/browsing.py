@@ -45,12 +45,9 @@ class Window:
     def __init__(self, browser: Browser, url: str, language: str, **options: Any) -> None:
         self.url = url
         self.language = language
+        usual = {"timezone_id": "Europe/Moscow", "viewport": {"width": 1280, "height": 900}}
         self.context: BrowserContext = browser.new_context(
-            base_url=url,
-            locale=LOCALES[language],
-            timezone_id="Europe/Moscow",
-            viewport={"width": 1280, "height": 900},
-            **options,
+            base_url=url, locale=LOCALES[language], **(usual | options)
         )
         self.context.set_default_timeout(15_000)
         self.requests: list[str] = []

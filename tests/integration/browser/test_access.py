@@ -49,10 +49,10 @@ def test_by_keyboard_alone(window: Window) -> None:
                 "() => document.activeElement.dataset.copy ?? document.activeElement.localName"
             )
         )
-    assert reached[:5] == ["button", "uid", "link", "json", "summary"]
+    assert reached[:7] == ["button", "uid", "link", "json", "a", "a", "summary"]
     assert page.evaluate("() => document.activeElement.matches(':focus-visible')")
     page.locator("#order").focus()
-    for _ in range(5):
+    for _ in range(7):
         page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     expect(window.result.locator(".raw")).to_be_visible()

@@ -93,7 +93,7 @@ PAGE = {
     "found-long": State(search("long"), "Заказ: long", "Order: long"),
     "found-markup": State(search(stock.MARKUP), "<script>", "<script>"),
     "found-200-items": State(search("200 items"), "Товары [200]", "Items [200]"),
-    "found-big-numbers": State(search("big numbers"), "9223372036854775807", "-922337203"),
+    "found-big-numbers": State(search("big numbers"), "-9223372036854775808", "-922337203"),
     "json": State(with_json, '"date_created": "2021-11-26T06:22:19Z"', '"sm_id": 99'),
     "matches-track": State(search("WBILMTESTTRACK"), "По трек-номеру", "By track number"),
     "matches-customer": State(search("test"), "По ID клиента", "By customer ID"),

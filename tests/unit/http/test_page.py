@@ -208,7 +208,11 @@ async def test_what_is_in_the_address_is_text(client: httpx.AsyncClient, uid: st
 async def test_the_page_knows_the_limits(client: httpx.AsyncClient) -> None:
     page = await client.get("/")
     limits = Tags(page.text).only("body")
-    assert limits == {"data-random-max": str(SETTINGS.random_max), "data-uid-max": "255"}
+    assert limits == {
+        "data-random-max": str(SETTINGS.random_max),
+        "data-uid-max": "255",
+        "data-money": "major",
+    }
     assert f"от 1 до {SETTINGS.random_max}" in page.text
 
 

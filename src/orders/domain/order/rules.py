@@ -33,7 +33,7 @@ Money = Annotated[
     Meta(
         ge=0,
         le=INT64_MAX,
-        description="In the minor unit of the currency (cents, kopecks).",
+        description="In the unit that the sender means; stored and given out as it is.",
         extra_json_schema={"format": "int64"},
         extra={"rule": "must not be negative and must fit 64 bits"},
     ),

@@ -84,7 +84,9 @@ def create_framework_app(
             # Before the other routes of these paths, else Litestar adds OPTIONS of its own.
             routes.options("/orders", "GET, HEAD, OPTIONS, POST"),
             routes.options("/random/{amount:str}", "GET, OPTIONS, POST"),
-            *page_routes.routes(settings.random_max, has_sessions=access.is_protected),
+            *page_routes.routes(
+                settings.random_max, settings.page_money, has_sessions=access.is_protected
+            ),
             *(login.routes(access) if access.is_protected else ()),
             list_orders.route(use_cases.list_orders, audit),
             order_events.route(use_cases.watch, audit),

@@ -13,7 +13,7 @@ from orders.entrypoints.http.static_file import REVALIDATE
 
 
 def home_page(
-    query: bytes, headers: Iterable[Header], random_max: int, *, has_sessions: bool
+    query: bytes, headers: Iterable[Header], random_max: int, money: str, *, has_sessions: bool
 ) -> RawResponse:
     """Return the page in the language of the reader, or 304 if the browser has it.
 
@@ -21,6 +21,7 @@ def home_page(
         query: of the URL; ``order`` in it fills the search box.
         headers: of the request.
         random_max: the most random orders at a time.
+        money: the unit of amounts, "major" or "minor".
         has_sessions: whether there is a session to end.
     """
     given = list(headers)
@@ -35,6 +36,7 @@ def home_page(
         order_path=path_to(order_uid) if order_uid else "/orders?limit=10",
         switch_path=switch_path(other, order_uid),
         random_max=str(random_max),
+        money=money,
         random_label=translations(language)["random_label"].format_map(most),
         random_invalid=translations(language)["random_invalid"].format_map(most),
         session_hidden="" if has_sessions else "hidden",

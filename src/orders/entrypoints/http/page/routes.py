@@ -19,11 +19,14 @@ _OPEN: dict[str, Any] = {"include_in_schema": False, "opt": declared(NOTHING)}
 """They hold no data: the page fetches all of it from the API, with the session of its reader."""
 
 
-def routes(random_max: int, *, has_sessions: bool = False) -> Iterable[HTTPRouteHandler]:
+def routes(
+    random_max: int, money: str = "major", *, has_sessions: bool = False
+) -> Iterable[HTTPRouteHandler]:
     """Create the routes, which are not in the OpenAPI document.
 
     Args:
         random_max: the most random orders at a time.
+        money: the unit of amounts, "major" or "minor".
         has_sessions: whether readers log in, and can log out.
     """
 
@@ -31,7 +34,7 @@ def routes(random_max: int, *, has_sessions: bool = False) -> Iterable[HTTPRoute
     async def get_page(request: Request[Any, Any, Any]) -> RawResponse:
         scope = request.scope
         return home_page.home_page(
-            scope["query_string"], scope["headers"], random_max, has_sessions=has_sessions
+            scope["query_string"], scope["headers"], random_max, money, has_sessions=has_sessions
         )
 
     return [get_page, _get_asset, _choose_language]
