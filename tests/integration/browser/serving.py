@@ -79,8 +79,11 @@ def create() -> Any:
         await api.store(*stock.OF_SCENARIO.get(os.environ["SCENARIO"], stock.ALL))
         yield
 
-    money = "minor" if os.environ["SCENARIO"] == "minor" else "major"
-    settings = Settings(random_max=20, http_max_body=5_000_000, page_money=money)
+    settings = Settings(
+        random_max=20,
+        http_max_body=5_000_000,
+        page_money="minor" if os.environ["SCENARIO"] == "minor" else "major",
+    )
     api = Api(repository=Scripted(), settings=settings)
     publisher = Arriving(api)
     use_cases = api.use_cases(

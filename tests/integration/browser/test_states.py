@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.integration.browser import stock
 from tests.integration.browser.browsing import Window
@@ -57,6 +57,19 @@ def answered(**answer: Any) -> Callable[[Window], object]:
     return reach
 
 
+def listing(
+    filters: str = "", answer: Callable[[Route], object] | None = None
+) -> Callable[[Window], object]:
+    """All orders, with this answer in place of the server's if there is one."""
+
+    def reach(window: Window) -> None:
+        if answer:
+            window.page.route("**/orders?*limit=50*", answer)
+        window.open(path=f"/?list{filters}")
+
+    return reach
+
+
 def without_its_script(window: Window) -> None:
     window.page.route("**/assets/page.*.js", lambda route: route.abort())
     window.open()
@@ -98,6 +111,18 @@ PAGE = {
     "matches-track": State(search("WBILMTESTTRACK"), "По трек-номеру", "By track number"),
     "matches-customer": State(search("test"), "По ID клиента", "By customer ID"),
     "matches-long": State(search(stock.LONG_ORDER.customer_id), "По ID клиента", "By customer ID"),
+    "list": State(listing(), "Заказов на этой странице: ", "Orders on this page: "),
+    "list-empty": State(
+        listing("&to=1999-12-31"), "За эти дни заказов нет", "no orders of these days"
+    ),
+    "list-invalid": State(listing("&to=x"), "дата, которой не бывает", "that there is not"),
+    "list-loading": State(listing(answer=lambda route: None), "Загружаем заказы", "Loading orders"),
+    "list-failed": State(listing("&cursor=x"), "Код ответа: 400", "Status 400"),
+    "list-storage": State(
+        listing(answer=lambda route: route.fulfill(status=503, body='{"code": "unavailable"}')),
+        "База данных недоступна",
+        "The database is down",
+    ),
     "missing": State(search("nope"), "Заказ не найден", "Order not found"),
     "missing-spaces": State(search(" nope "), "Искать без пробелов", "without the spaces"),
     "storage": State(search("away"), "База данных недоступна", "The database is down"),

@@ -130,6 +130,13 @@ async def test_the_switch_is_remembered_and_keeps_the_order(client: httpx.AsyncC
         ("next=https://evil.example/", "/"),
         ("back=//evil.example&url=//evil.example", "/"),
         ("order=%FF", "/?order=%EF%BF%BD"),
+        ("list", "/?list"),
+        ("list=", "/?list"),
+        ("order=a&list", "/?list"),
+        (
+            "list&from=2021-01-01&to=//evil.example&cursor=%0d%0aa:b&next=//evil.example",
+            "/?list&from=2021-01-01&to=%2F%2Fevil.example&cursor=%0D%0Aa%3Ab",
+        ),
         ("&".join(["a=b"] * 200), "/"),
     ],
 )

@@ -16,7 +16,7 @@ from orders.entrypoints.http.access.sessions import end
 from orders.entrypoints.http.asgi_types import Scope
 from orders.entrypoints.http.bodies import RequestBodies
 from orders.entrypoints.http.page import document
-from orders.entrypoints.http.page.home_page import page_path, requested_order, switch_path
+from orders.entrypoints.http.page.home_page import requested_path, switch_path
 from orders.entrypoints.http.page.languages import LANGUAGES, VARY, language_of, translations
 from orders.entrypoints.http.responses import NO_STORE, Header, RawResponse
 from orders.entrypoints.http.routes import READ, WRITE
@@ -37,7 +37,7 @@ def routes(access: Access) -> Iterable[HTTPRouteHandler]:
     @READ(PATH, **_OPEN)
     async def get_login(request: Request[Any, Any, Any]) -> RawResponse:
         scope = request.scope
-        return _page(scope, requested_order(scope["query_string"]))
+        return _page(scope, requested_path(scope["query_string"]))
 
     @WRITE(PATH, **_OPEN)
     async def post_login(request: Request[Any, Any, Any]) -> RawResponse:
@@ -45,7 +45,7 @@ def routes(access: Access) -> Iterable[HTTPRouteHandler]:
         async with bodies.read(scope, request.receive) as body:
             form = _parse(body)
         credential = form.get("key", "").strip().encode()
-        order_uid = form.get("order", "")
+        path = requested_path(form.get("page", "").partition("?")[2].encode())
         grant = None
         if is_sane(credential):
             with suppress(Denied):
@@ -53,9 +53,9 @@ def routes(access: Access) -> Iterable[HTTPRouteHandler]:
                     authenticator, credential, client_of(scope)
                 )
         if grant is None:
-            return _page(scope, order_uid, "error_text_login", status=401)
+            return _page(scope, path, "error_text_login", status=401)
         attach_principal(scope, grant.principal)  # for the log
-        return _redirect(page_path(order_uid), sessions.begin(grant, is_secure=_is_secure(scope)))
+        return _redirect(path, sessions.begin(grant, is_secure=_is_secure(scope)))
 
     @WRITE("/logout", **_OPEN)
     async def post_logout(request: Request[Any, Any, Any]) -> RawResponse:
@@ -64,14 +64,14 @@ def routes(access: Access) -> Iterable[HTTPRouteHandler]:
     return [get_login, post_login, post_logout]
 
 
-def _page(scope: Scope, order_uid: str, fault: str = "", status: int = 200) -> RawResponse:
+def _page(scope: Scope, path: str, fault: str = "", status: int = 200) -> RawResponse:
     language = language_of(scope["headers"])
     other = next(one for one in LANGUAGES if one != language)
     body = document.rendered(
         "login.html",
         language,
-        order_uid=order_uid,
-        switch_path=switch_path(other, order_uid),
+        page_path=path,
+        switch_path=switch_path(other, path),
         fault=translations(language)[fault] if fault else "",
     )
     return RawResponse.of(

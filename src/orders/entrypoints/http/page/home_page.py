@@ -1,7 +1,7 @@
 """GET /: the page to look up orders."""
 
-from collections.abc import Iterable
-from urllib.parse import parse_qs, quote
+from collections.abc import Iterable, Mapping
+from urllib.parse import parse_qs, quote, urlencode
 
 from orders.domain.order.rules import ID_MAX_LENGTH
 from orders.entrypoints.http.etag import etag, is_known
@@ -18,7 +18,7 @@ def home_page(
     """Return the page in the language of the reader, or 304 if the browser has it.
 
     Args:
-        query: of the URL; ``order`` in it fills the search box.
+        query: of the URL; ``order`` in it fills the search box, ``list`` is read by the script.
         headers: of the request.
         random_max: the most random orders at a time.
         money: the unit of amounts, "major" or "minor".
@@ -34,7 +34,7 @@ def home_page(
         language,
         order_uid=order_uid,
         order_path=path_to(order_uid) if order_uid else "/orders?limit=10",
-        switch_path=switch_path(other, order_uid),
+        switch_path=switch_path(other, requested_path(query)),
         random_max=str(random_max),
         money=money,
         random_label=translations(language)["random_label"].format_map(most),
@@ -51,10 +51,30 @@ def home_page(
 
 def requested_order(query: bytes) -> str:
     """Return the order_uid in the query of the page, or an empty text."""
+    return _parsed(query).get("order", "")
+
+
+def requested_path(query: bytes) -> str:
+    """Return the path of the page that shows what is in the query: an order, a list or nothing.
+
+    What else is in the query is left out.
+    """
+    values = _parsed(query)
+    if "list" not in values:
+        return page_path(values.get("order", ""))
+    kept = {name: values[name] for name in ("from", "to", "cursor") if name in values}
+    return "&".join(["/?list", *([urlencode(kept, quote_via=quote)] if kept else [])])
+
+
+def _parsed(query: bytes) -> Mapping[str, str]:
+    """Return the first value of each parameter; nothing if there are too many."""
     try:
-        return parse_qs(query.decode(errors="replace"), max_num_fields=100).get("order", [""])[0]
+        parsed = parse_qs(
+            query.decode(errors="replace"), keep_blank_values=True, max_num_fields=100
+        )
     except ValueError:
-        return ""
+        return {}
+    return {name: values[0] for name, values in parsed.items()}
 
 
 def page_path(order_uid: str) -> str:
@@ -62,6 +82,6 @@ def page_path(order_uid: str) -> str:
     return f"/?order={quote(order_uid, safe='')}" if order_uid else "/"
 
 
-def switch_path(language: str, order_uid: str) -> str:
-    """Return the path that sets the language and leads back to the same order."""
-    return f"/language/{language}" + page_path(order_uid)[1:]
+def switch_path(language: str, path: str) -> str:
+    """Return the path that sets the language and leads back to this one of the page."""
+    return f"/language/{language}" + path[1:]

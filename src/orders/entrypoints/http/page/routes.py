@@ -50,10 +50,10 @@ async def _get_asset(request: Request[Any, Any, Any], name: FromPath[str]) -> Ra
 
 @READ("/language/{language:str}", **_OPEN)
 async def _choose_language(request: Request[Any, Any, Any], language: FromPath[str]) -> RawResponse:
-    """Set the language cookie and redirect to the page, with the same order."""
+    """Set the language cookie and redirect to the page, with the same order or list."""
     if language not in LANGUAGES:
         raise HTTPProblem(UNKNOWN_PATH, "no such language")
-    target = home_page.page_path(home_page.requested_order(request.scope["query_string"]))
+    target = home_page.requested_path(request.scope["query_string"])
     location = (b"location", target.encode())
     length = (b"content-length", b"0")
     return RawResponse(303, (location, length, set_language_cookie(language), NO_STORE))

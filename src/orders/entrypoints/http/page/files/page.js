@@ -10,6 +10,7 @@ const REFRESH_LONGEST_MS = 60000;
 const BYTES_PER_MS = 50; // lists of large orders are requested less often: 250 kB every 5 s
 const LATEST = 8;
 const MATCHES = 50; // orders in a page of those with a track number or customer id
+const LISTED = 50; // orders in a page of all
 const SHOWN = 20; // of the orders just created
 const COPIED_MS = 2000;
 const BLINK_MS = 150; // no progress is shown for faster responses
@@ -41,6 +42,12 @@ function parse(text) {
     (token, string) => string ?? `"${token}"`,
   );
   return JSON.parse(exact);
+}
+
+function ordersIn(text) {
+  const orders = parse(text);
+  if (!Array.isArray(orders)) throw new SyntaxError("no list of orders");
+  return orders;
 }
 
 // The same document over several lines, each value as it was sent.
@@ -191,10 +198,12 @@ const result = find("#result");
 const field = find("#order");
 const sent = new Set(); // orders created here that have not been seen stored yet
 let current = null; // the latest search; earlier ones show nothing any more
-let followed = null; // the order in the address when it was last read
+let again = () => {}; // repeats it
+let followed = null; // the query of the address when it was last read
 
 const pathTo = (uid) => (uid ? `/?order=${encodeURIComponent(uid)}` : "/");
-const asked = () => new URLSearchParams(location.search).get("order") ?? "";
+const parameters = () => new URLSearchParams(location.search);
+const asked = () => (parameters().has("list") ? "" : parameters().get("order")) ?? "";
 
 function show(state, values = {}) {
   const shown = fill(clone(`state-${state}`), values);
@@ -202,8 +211,7 @@ function show(state, values = {}) {
     place.textContent = phrase(place.dataset.phrase, values);
   }
   for (const part of shown.querySelectorAll("[data-if]")) part.hidden = !values[part.dataset.if];
-  const retry = find("[data-retry]", shown);
-  retry?.addEventListener("click", () => search(values.uid, true));
+  find("[data-retry]", shown)?.addEventListener("click", () => again());
   result.replaceChildren(shown);
 }
 
@@ -221,15 +229,30 @@ function tell(input, note, text) {
   if (text) input.focus();
 }
 
-async function search(uid, focus = false) {
+function search(uid, focus = false) {
+  document.title = phrase("order_title", { uid });
+  mark(uid);
+  say(phrase("said_loading", { uid }));
+  const work = async (signal) => {
+    const text = await arrived(uid, signal);
+    const matches = text === null && !sent.has(uid) ? await fetchMatches(uid, signal) : [];
+    return () => {
+      if (matches.length) showMatches(uid, matches, signal);
+      else if (text === null) showMissing(uid);
+      else showFound(uid, text);
+    };
+  };
+  return present("loading", uid, work, focus);
+}
+
+// Show the state of loading until the work is done, then what it returns, or its failure.
+async function present(state, uid, work, focus) {
   current?.abort();
   const controller = (current = new AbortController());
   const { signal } = controller;
   const isCurrent = () => current === controller;
-  document.title = phrase("order_title", { uid });
-  mark(uid);
-  const loading = setTimeout(() => isCurrent() && show("loading", { uid }), BLINK_MS);
-  say(phrase("said_loading", { uid }));
+  again = () => present(state, uid, work, true);
+  const loading = setTimeout(() => isCurrent() && show(state, { uid }), BLINK_MS);
   result.setAttribute("aria-busy", "true");
   const slow = setTimeout(() => {
     if (isCurrent()) find("[data-slow]", result).textContent = phrase("loading_slow");
@@ -240,12 +263,8 @@ async function search(uid, focus = false) {
     controller.abort();
   }, TIMEOUT_MS);
   try {
-    const text = await arrived(uid, signal);
-    const matches = text === null && !sent.has(uid) ? await fetchMatches(uid, signal) : [];
-    if (!isCurrent()) return;
-    if (matches.length) showMatches(uid, matches, signal);
-    else if (text === null) showMissing(uid);
-    else showFound(uid, text);
+    const showResult = await work(signal);
+    if (isCurrent()) showResult();
   } catch (error) {
     if (isCurrent()) showFailure(uid, error, late);
   } finally {
@@ -307,7 +326,7 @@ async function fetchMatches(text, signal) {
     KEYS.map(async (key) => {
       const url = `/orders?view=summary&limit=${MATCHES}&${key}=${value}`;
       const page = await fetchedPage(url, { signal });
-      return { key, next: page.next, orders: parse(page.text) };
+      return { key, next: page.next, orders: ordersIn(page.text) };
     }),
   );
   return pages.filter((page) => page.orders.length);
@@ -348,6 +367,83 @@ function list(section, page, signal) {
   return first;
 }
 
+// --- All orders -------------------------------------------------------------------------------
+
+const EARLIEST = Date.parse("0001-01-01T00:00:00Z");
+const LATEST_INSTANT = Date.parse("9999-12-31T23:59:59.999Z");
+
+const listPath = (values) => {
+  const given = Object.entries(values).filter(([, value]) => value);
+  return ["?list", ...given.map((pair) => pair.map(encodeURIComponent).join("="))].join("&");
+};
+
+function isDay(text) {
+  const input = document.createElement("input");
+  input.type = "date";
+  input.value = text; // the browser leaves what is no date empty
+  return input.value === text;
+}
+
+// The beginning of a day where the reader is, or of one later; undefined beyond the years that
+// instants of orders can have.
+function beginning(day, later = 0) {
+  const date = new Date(`${day}T00:00`);
+  date.setDate(date.getDate() + later);
+  return date >= EARLIEST && date <= LATEST_INSTANT ? date.toISOString() : undefined;
+}
+
+function listFault({ from, to }) {
+  if (!isDay(from) || !isDay(to)) return phrase("list_not_dates");
+  return from && to && to < from ? phrase("list_backwards") : "";
+}
+
+function listUrl({ from, to, cursor }) {
+  const values = {
+    created_from: from && beginning(from),
+    created_to: to && beginning(to, 1),
+    cursor,
+  };
+  return `/orders${listPath(values).replace("?list", `?view=summary&limit=${LISTED}`)}`;
+}
+
+// Show the page of the list in the address.
+function browse(focus) {
+  const [from, to, cursor] = ["from", "to", "cursor"].map((name) => parameters().get(name) ?? "");
+  const filter = { from, to };
+  document.title = phrase("list_title");
+  mark("");
+  const text = listFault(filter);
+  const work = async (signal) => {
+    if (text) return () => showList(filter, {}, text);
+    const page = await fetchedPage(listUrl({ ...filter, cursor }), { signal });
+    const orders = ordersIn(page.text);
+    const next = page.next && new URL(page.next, location).searchParams.get("cursor");
+    return () => showList(filter, { orders, first: cursor, next });
+  };
+  say(phrase("list_loading"));
+  return present("loading-list", "", work, focus);
+}
+
+function showList(filter, { orders, first, next }, text = "") {
+  show("list", { orders, isEmpty: orders?.length === 0, pages: first || next, first, next });
+  find("ul", result).append(...(orders ?? []).map((order) => linkTo(order, "summary-line")));
+  find("[data-if='first']", result).href = `/${listPath(filter)}`;
+  find("[data-if='next']", result).href = `/${listPath({ ...filter, cursor: next })}`;
+  const dates = find("form", result);
+  const { from, to } = dates.elements;
+  from.value = filter.from;
+  to.value = filter.to;
+  dates.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const chosen = { from: from.value, to: to.value };
+    const wrong = listFault(chosen);
+    tell(to, find(".fault", dates), wrong);
+    if (!wrong) visit(listPath(chosen));
+  });
+  if (text) tell(to, find(".fault", dates), text);
+  else say(phrase(orders.length ? "list_shown" : "list_empty", { count: orders.length }));
+}
+
 // The order, or null if it is not one: a proxy may have responded.
 function readable(text) {
   try {
@@ -376,6 +472,7 @@ function showFailure(uid, error, late) {
   else if (code === "unavailable") show("storage", { uid, request_id });
   else if (code === "forbidden") show("forbidden", { uid });
   else if (error instanceof TypeError) show("unreachable", { uid });
+  else if (error instanceof SyntaxError) show("unreadable", { uid });
   else show("failed", { uid, request_id, status: status ?? error.name });
   say("");
 }
@@ -396,17 +493,24 @@ function go(uid, focus) {
   tell(field, find("#search-fault"), text);
   if (text) return;
   if (uid !== asked()) history.pushState(null, "", pathTo(uid));
-  followed = uid;
+  followed = location.search;
   search(uid, focus);
 }
 
-// Show the order in the address.
-function follow() {
+// Navigate to an address of the page, if necessary, and show what is in it.
+function visit(query) {
+  if (query !== location.search) history.pushState(null, "", `/${query}`);
+  follow(true);
+}
+
+// Show the order or the list in the address.
+function follow(focus = result.contains(document.activeElement)) {
   const uid = asked();
   const text = uid && fault(uid);
-  const focus = result.contains(document.activeElement);
-  followed = uid;
-  if (uid && !text) {
+  followed = location.search;
+  if (parameters().has("list")) {
+    browse(focus);
+  } else if (uid && !text) {
     search(uid, focus);
   } else {
     showEmpty();
@@ -419,11 +523,13 @@ function follow() {
 // The input cannot contain line breaks.
 const inOneLine = (uid) => uid.replace(/[\r\n]/g, "");
 
-// Update what depends on the order beside the result.
+// Update what depends on the address beside the result.
 function mark(uid) {
   field.value = uid;
   const link = find("#switch");
-  link.href = link.pathname + pathTo(uid).slice(1);
+  link.href = link.pathname + location.search;
+  if (parameters().has("list")) find("#all").setAttribute("aria-current", "page");
+  else find("#all").removeAttribute("aria-current");
   for (const one of document.querySelectorAll(".orders a")) {
     markCurrent(one, uid);
   }
@@ -562,11 +668,11 @@ find("#random").addEventListener("submit", (event) => {
   makeOrders();
 });
 document.addEventListener("click", (event) => {
-  const link = event.target.closest?.("a[href^='/?order=']");
+  const link = event.target.closest?.("a[href^='/?']");
   const plain = !event.button && !event.metaKey && !event.ctrlKey && !event.shiftKey && !event.altKey;
   if (!link || !plain) return;
   event.preventDefault();
-  go(new URL(link.href).searchParams.get("order"), true);
+  visit(link.search);
 });
 halt.addEventListener("click", () => {
   const held = halt.getAttribute("aria-pressed") !== "true";
@@ -575,7 +681,7 @@ halt.addEventListener("click", () => {
   if (!held) refresh();
 });
 // Also after a link within the page.
-addEventListener("popstate", () => asked() === followed || follow());
+addEventListener("popstate", () => location.search === followed || follow());
 document.addEventListener("visibilitychange", () => document.hidden || refresh());
 
 follow();
