@@ -42,17 +42,20 @@ def test_by_keyboard_alone(window: Window) -> None:
     expect(window.heading).to_have_text(f"Заказ: {stock.REFERENCE}")
     expect(page.locator("#order")).to_be_focused()
     reached = []
-    for _ in range(8):
+    for _ in range(9):
         page.keyboard.press("Tab")
         reached.append(
             page.evaluate(
                 "() => document.activeElement.dataset.copy ?? document.activeElement.localName"
             )
         )
-    assert reached[:7] == ["button", "uid", "link", "json", "a", "a", "summary"]
+    assert reached[:9] == [
+        *("button", "uid", "track_number", "link", "json"),
+        *("a", "a", "transaction", "summary"),
+    ]
     assert page.evaluate("() => document.activeElement.matches(':focus-visible')")
     page.locator("#order").focus()
-    for _ in range(7):
+    for _ in range(9):
         page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     expect(window.result.locator(".raw")).to_be_visible()

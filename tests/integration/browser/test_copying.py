@@ -39,7 +39,13 @@ def test_what_is_copied(
     expect(window.heading).to_have_text(f"Заказ: {UID}")
     assert page.evaluate("() => 'clipboard' in navigator") == has_clipboard
     served = server.http.get(f"/orders/{quote(UID, safe='')}").text
-    wanted = {"uid": UID, "link": f"{server.url}/?order={quote(UID, safe='')}", "json": served}
+    wanted = {
+        "uid": UID,
+        "track_number": "WBILMTESTTRACK",
+        "transaction": "b563feb7b2b84b6test",
+        "link": f"{server.url}/?order={quote(UID, safe='')}",
+        "json": served,
+    }
     for name, text in wanted.items():
         button = window.result.locator(f"[data-copy={name}]")
         label = button.text_content()
@@ -51,6 +57,13 @@ def test_what_is_copied(
         assert clipboard(page) == text
         if name == "uid":
             expect(button).to_have_text(label or "")
+
+
+def test_nothing_is_copied_of_what_is_empty(window: Window) -> None:
+    window.open(UID)
+    expect(window.heading).to_have_text(f"Заказ: {UID}")
+    expect(window.result.locator("[data-copy=transaction]")).to_be_visible()
+    expect(window.result.locator("[data-copy=request_id]")).to_be_hidden()
 
 
 def test_a_refusal_is_told(server: ServerProcess, open_window: Callable[..., Window]) -> None:

@@ -309,8 +309,11 @@ function showFound(uid, text) {
   };
   raw.addEventListener("toggle", write, { once: true });
   find("[data-api]", raw).href = apiPathTo(uid);
-  const copies = { uid, json: text, link: location.origin + pathTo(uid) };
+  const { transaction, request_id } = order.payment;
+  const ids = { uid, track_number: order.track_number, transaction, request_id };
+  const copies = { ...ids, json: text, link: location.origin + pathTo(uid) };
   for (const button of result.querySelectorAll("[data-copy]")) {
+    button.hidden = !copies[button.dataset.copy];
     button.addEventListener("click", () => copyFrom(button, copies[button.dataset.copy]));
   }
   say(phrase("said_found", { uid }));
