@@ -45,7 +45,11 @@ class Window:
     def __init__(self, browser: Browser, url: str, language: str, **options: Any) -> None:
         self.url = url
         self.language = language
-        usual = {"timezone_id": "Europe/Moscow", "viewport": {"width": 1280, "height": 900}}
+        usual = {
+            "timezone_id": "Europe/Moscow",
+            "viewport": {"width": 1280, "height": 900},
+            "color_scheme": "dark",
+        }
         self.context: BrowserContext = browser.new_context(
             base_url=url, locale=LOCALES[language], **(usual | options)
         )

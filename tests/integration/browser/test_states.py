@@ -176,6 +176,24 @@ def test_state(
         window.picture(name, (320, 1920))
 
 
+IN_LIGHT = ("empty", "found", "matches-track", "list", "missing", "storage", "random-invalid")
+
+
+@pytest.mark.parametrize("language", ["ru", "en"])
+@pytest.mark.parametrize("name", [*IN_LIGHT, "error-404"])
+def test_in_light(
+    server: ServerProcess, open_window: Callable[..., Window], name: str, language: str
+) -> None:
+    state = (PAGE | ERRORS)[name]
+    window = open_window(server.url, language, color_scheme="light")
+    state.reach(window)
+    said = state.in_russian if language == "ru" else state.in_english
+    expect(window.page.locator("body")).to_contain_text(said)
+    expect(window.page.locator("body")).to_have_css("background-color", "rgb(238, 245, 234)")
+    window.picture(f"light-{name}", (320, 1920))
+    assert window.faults_of_access() == []
+
+
 @pytest.mark.parametrize("body", ["", "7", "[]", "{}", '{"items": {}}'])
 def test_what_is_no_order_is_not_shown_as_one(window: Window, body: str) -> None:
     answered(body=body)(window)
