@@ -230,6 +230,10 @@ async def test_files_have_names_that_change_with_them(client: httpx.AsyncClient)
     fonts = re.findall(r'url\("([^"]+)"\)', (await client.get(style[1])).text)
     assert len(fonts) == 4
     paths = {*re.findall(r'"(/assets/[^"]+)"', page), *fonts}
+    (script,) = re.findall(r'<script type="module" src="([^"]+)">', page)
+    imported = re.findall(r' from "([^"]+)";', (await client.get(script)).text)
+    assert imported
+    assert {*imported} < paths  # they are preloaded
     types = {}
     for path in paths:
         assert re.fullmatch(r"/assets/[\w-]+\.[0-9a-f]{16}\.\w+", path)
@@ -290,7 +294,7 @@ def test_languages_say_the_same_and_nothing_in_vain() -> None:
 
 
 def test_the_script_holds_no_sentence_and_makes_no_markup() -> None:
-    script = FILES.joinpath("page.js").read_text()
+    script = "".join(file.read_text() for file in sorted(FILES.glob("*.js")))
     code = re.sub(r"^\s*//.*$|(?<=;)\s+//.*$", "", script, flags=re.MULTILINE)
     assert not re.search("[а-яё]", code, re.IGNORECASE)
     for word in (

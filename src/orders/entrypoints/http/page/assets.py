@@ -14,6 +14,8 @@ FOREVER = (b"cache-control", b"public, max-age=31536000, immutable")
 """The content at such a path never changes."""
 
 _FONTS = ("latin", "latin-ext", "cyrillic", "cyrillic-ext")
+_MODULES = ("dom", "json", "api", "copying", "days", "values", "page")
+"""The script, each module after those that it imports; the page loads the last."""
 _HASH_DIGITS = 16
 
 
@@ -38,9 +40,7 @@ def assets() -> Mapping[str, Asset]:
     return {
         **fonts,
         "style": _asset("page.css", style.encode(), b"text/css; charset=utf-8"),
-        "script": _asset(
-            "page.js", FILES.joinpath("page.js").read_bytes(), b"text/javascript; charset=utf-8"
-        ),
+        **_modules(),
         "font_license": _asset(
             "OFL.txt", FILES.joinpath("font", "OFL.txt").read_bytes(), b"text/plain; charset=utf-8"
         ),
@@ -52,6 +52,19 @@ def assets() -> Mapping[str, Asset]:
 def by_path() -> Mapping[str, StaticFile]:
     """Return all files by path."""
     return dict(assets().values())
+
+
+def _modules() -> Mapping[str, Asset]:
+    """Return the modules of the script, which import each other by their hashed paths."""
+    modules: dict[str, Asset] = {}
+    for name in _MODULES:
+        text = FILES.joinpath(f"{name}.js").read_text("utf-8")
+        for imported in modules.values():
+            stem = imported.path.removeprefix(PREFIX).partition(".")[0]
+            text = text.replace(f'"./{stem}.js"', f'"{imported.path}"')
+        body = text.encode()
+        modules[f"script_{name}"] = _asset(f"{name}.js", body, b"text/javascript; charset=utf-8")
+    return modules
 
 
 def _asset(name: str, body: bytes, media_type: bytes) -> Asset:

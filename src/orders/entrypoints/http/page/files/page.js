@@ -1,8 +1,14 @@
 // The page: looks up orders, lists the latest, creates random ones. All sentences are in the HTML;
 // values of orders are only ever inserted as text.
 
+import { TIMEOUT_MS, apiPathTo, fetchOrder, fetchedInTime, fetchedPage } from "./api.js";
+import { copyFrom } from "./copying.js";
+import { listFault, listPath, listUrl } from "./days.js";
+import { clone, find, limits, pause, phrase, say } from "./dom.js";
+import { indented, ordersIn, parse } from "./json.js";
+import { fill } from "./values.js";
+
 const SLOW_MS = 3000;
-const TIMEOUT_MS = 15000;
 const ARRIVAL_MS = 5000; // how long a new order may take to be stored
 const ARRIVAL_STEP_MS = 200;
 const REFRESH_MS = 5000;
@@ -10,187 +16,8 @@ const REFRESH_LONGEST_MS = 60000;
 const BYTES_PER_MS = 50; // lists of large orders are requested less often: 250 kB every 5 s
 const LATEST = 8;
 const MATCHES = 50; // orders in a page of those with a track number or customer id
-const LISTED = 50; // orders in a page of all
 const SHOWN = 20; // of the orders just created
-const COPIED_MS = 2000;
 const BLINK_MS = 150; // no progress is shown for faster responses
-
-const find = (selector, root = document) => root.querySelector(selector);
-const clone = (id) => find(`#${id}`).content.cloneNode(true);
-const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-const limits = document.body.dataset;
-const language = document.documentElement.lang;
-const locale = navigator.languages.find((one) => one.split("-")[0] === language) ?? language;
-
-function phrase(name, values = {}) {
-  const text = find(`[data-name="${name}"]`, find("#phrases").content).textContent;
-  return text.replace(/\{(\w+)\}/g, (_, key) => values[key]);
-}
-
-function say(text) {
-  find("#announcer").textContent = text;
-}
-
-// --- Responses of the API -----------------------------------------------------------------------
-
-const STRING = String.raw`"[^"\\]*(?:\\.[^"\\]*)*"`;
-
-// JSON.parse keeps 53 of the 64 bits of an integer, so those of 16 digits or more stay text.
-function parse(text) {
-  const exact = text.replace(
-    new RegExp(`(${STRING})|-?\\d{16,}`, "g"),
-    (token, string) => string ?? `"${token}"`,
-  );
-  return JSON.parse(exact);
-}
-
-function ordersIn(text) {
-  const orders = parse(text);
-  if (!Array.isArray(orders)) throw new SyntaxError("no list of orders");
-  return orders;
-}
-
-// The same document over several lines, each value as it was sent.
-function indented(text) {
-  let depth = 0;
-  const line = () => `\n${"  ".repeat(depth)}`;
-  return text.replace(new RegExp(`${STRING}|\\[\\]|\\{\\}|[[\\]{},:]`, "g"), (token) => {
-    if (token === "{" || token === "[") depth += 1;
-    if (token === "}" || token === "]") depth -= 1;
-    if ("{[,".includes(token)) return token + line();
-    if ("}]".includes(token)) return line() + token;
-    return token === ":" ? ": " : token;
-  });
-}
-
-class Refused extends Error {
-  constructor(answer, text) {
-    super(`status ${answer.status}`);
-    this.status = answer.status;
-    this.requestId = answer.headers.get("x-request-id") ?? "";
-    this.code = codeOf(text);
-  }
-}
-
-// The code of problem details; null if the response is not from the API.
-function codeOf(text) {
-  try {
-    return JSON.parse(text).code;
-  } catch {
-    return undefined;
-  }
-}
-
-async function fetched(url, options) {
-  return (await fetchedPage(url, options)).text;
-}
-
-// The text of a response, and the address of the next page where there is one.
-async function fetchedPage(url, options) {
-  const answer = await fetch(url, { ...options, headers: { accept: "application/json" } });
-  const text = await answer.text();
-  if (answer.status === 401) location.assign(`/login${location.search}`);
-  if (!answer.ok) throw new Refused(answer, text);
-  return { text, next: answer.headers.get("link")?.match(/<([^>]*)>/)?.[1] };
-}
-
-// Requests are aborted after a timeout.
-async function fetchedInTime(url, options) {
-  const controller = new AbortController();
-  const timeout = setTimeout(() => controller.abort(), TIMEOUT_MS);
-  try {
-    return await fetched(url, { ...options, signal: controller.signal });
-  } finally {
-    clearTimeout(timeout);
-  }
-}
-
-// Browsers remove these two from a path, encoded or not, so the filter is used for them.
-const isFolded = (uid) => uid === "." || uid === "..";
-const apiPathTo = (uid) =>
-  isFolded(uid) ? `/orders?order_uid=${uid}` : `/orders/${encodeURIComponent(uid)}`;
-
-// The JSON of an order as it is served, or null.
-async function fetchOrder(uid, signal) {
-  try {
-    const text = await fetched(apiPathTo(uid), { signal });
-    return isFolded(uid) ? text.slice(1, -1) || null : text; // a list with at most one order
-  } catch (error) {
-    if (error.status === 404) return null;
-    throw error;
-  }
-}
-
-// --- From values to text ----------------------------------------------------------------------
-
-const EXACTLY = { dateStyle: "long", timeStyle: "long" };
-const BRIEFLY = { dateStyle: "short", timeStyle: "short" };
-const FORMS = {
-  text: (value) => value,
-  phone: (value) => (isPhone(value) ? link(`tel:${value.replace(/[^\d+]/g, "")}`, value) : value),
-  email: (value) => (isEmail(value) ? link(`mailto:${value}`, value) : value),
-  money: (value, order) => moneyElement(value, (order.payment ?? order).currency ?? ""),
-  instant: (value) => timeElement(new Date(value), value, EXACTLY),
-  day: (value) => timeElement(new Date(value), value, BRIEFLY),
-  unix: (value) => timeElement(new Date(Number(value) * 1000), String(value), EXACTLY),
-};
-
-// An instant in the reader's format, with the original in its title; only the original if a Date
-// cannot represent it.
-function timeElement(date, sent, style) {
-  if (Number.isNaN(date.getTime())) return sent;
-  const time = document.createElement("time");
-  time.dateTime = date.toISOString();
-  time.title = sent;
-  time.textContent = date.toLocaleString(locale, style);
-  return time;
-}
-
-// Cautious: what is no number or address for sure stays text. The characters need no escaping.
-const isPhone = (text) =>
-  /^\+?[\d ().-]{1,30}$/.test(text) && /^\d{5,15}$/.test(text.replace(/\D/g, ""));
-const isEmail = (text) => text.length < 255 && /^[\w.+-]+@[\w-]+(\.[\w-]+)+$/.test(text);
-
-function link(href, text) {
-  const made = document.createElement("a");
-  made.href = href;
-  made.textContent = text;
-  return made;
-}
-
-const CURRENCIES = new Set(Intl.supportedValuesOf("currency"));
-const currencyFormats = new Map();
-
-function currencyFormat(currency) {
-  if (!currencyFormats.has(currency)) {
-    const format = new Intl.NumberFormat(locale, { style: "currency", currency });
-    currencyFormats.set(currency, format);
-  }
-  return currencyFormats.get(currency);
-}
-
-// An amount as its currency is written, with the original in its title; only the original if the
-// currency is none that browsers know. Given as text, an amount keeps all its digits.
-function moneyElement(value, currency) {
-  const sent = `${value} ${currency}`.trim();
-  if (!CURRENCIES.has(currency)) return sent;
-  const format = currencyFormat(currency);
-  const digits = limits.money === "minor" ? format.resolvedOptions().maximumFractionDigits : 0;
-  const data = document.createElement("data");
-  data.value = value;
-  data.title = sent;
-  data.textContent = format.format(`${value}E-${digits}`);
-  return data;
-}
-
-function fill(root, values, order = values) {
-  for (const place of root.querySelectorAll("[data-field]")) {
-    const value = place.dataset.field.split(".").reduce((from, key) => from?.[key], values) ?? "";
-    const known = value === "" ? clone("no-value") : FORMS[place.dataset.as ?? "text"](value, order);
-    place.replaceChildren(known);
-  }
-  return root;
-}
 
 // --- Looking up an order ----------------------------------------------------------------------
 
@@ -309,7 +136,7 @@ function showFound(uid, text) {
   };
   raw.addEventListener("toggle", write, { once: true });
   find("[data-api]", raw).href = apiPathTo(uid);
-  const { transaction, request_id } = order.payment;
+  const { transaction, request_id } = order.payment ?? {};
   const ids = { uid, track_number: order.track_number, transaction, request_id };
   const copies = { ...ids, json: text, link: location.origin + pathTo(uid) };
   for (const button of result.querySelectorAll("[data-copy]")) {
@@ -371,43 +198,6 @@ function list(section, page, signal) {
 }
 
 // --- All orders -------------------------------------------------------------------------------
-
-const EARLIEST = Date.parse("0001-01-01T00:00:00Z");
-const LATEST_INSTANT = Date.parse("9999-12-31T23:59:59.999Z");
-
-const listPath = (values) => {
-  const given = Object.entries(values).filter(([, value]) => value);
-  return ["?list", ...given.map((pair) => pair.map(encodeURIComponent).join("="))].join("&");
-};
-
-function isDay(text) {
-  const input = document.createElement("input");
-  input.type = "date";
-  input.value = text; // the browser leaves what is no date empty
-  return input.value === text;
-}
-
-// The beginning of a day where the reader is, or of one later; undefined beyond the years that
-// instants of orders can have.
-function beginning(day, later = 0) {
-  const date = new Date(`${day}T00:00`);
-  date.setDate(date.getDate() + later);
-  return date >= EARLIEST && date <= LATEST_INSTANT ? date.toISOString() : undefined;
-}
-
-function listFault({ from, to }) {
-  if (!isDay(from) || !isDay(to)) return phrase("list_not_dates");
-  return from && to && to < from ? phrase("list_backwards") : "";
-}
-
-function listUrl({ from, to, cursor }) {
-  const values = {
-    created_from: from && beginning(from),
-    created_to: to && beginning(to, 1),
-    cursor,
-  };
-  return `/orders${listPath(values).replace("?list", `?view=summary&limit=${LISTED}`)}`;
-}
 
 // Show the page of the list in the address.
 function browse(focus) {
@@ -541,35 +331,6 @@ function mark(uid) {
 function markCurrent(link, uid) {
   if (link.getAttribute("href") === pathTo(uid)) link.setAttribute("aria-current", "true");
   else link.removeAttribute("aria-current");
-}
-
-// --- Copying ----------------------------------------------------------------------------------
-
-async function copyFrom(button, text) {
-  const label = (button.dataset.label ??= button.textContent);
-  const result = phrase((await copied(text)) ? "copied" : "copy_failed");
-  button.textContent = result;
-  say(result);
-  await pause(COPIED_MS);
-  button.textContent = label;
-}
-
-// Without https or localhost there is no clipboard API; then the text is selected and copied by the
-// browser.
-async function copied(text) {
-  if (navigator.clipboard) {
-    return navigator.clipboard.writeText(text).then(() => true, () => false);
-  }
-  const before = document.activeElement;
-  const area = document.createElement("textarea");
-  area.value = text;
-  area.className = "unseen";
-  document.body.append(area);
-  area.select();
-  const done = document.execCommand("copy");
-  area.remove();
-  before.focus();
-  return done;
 }
 
 // --- The latest orders ------------------------------------------------------------------------
