@@ -112,9 +112,7 @@ PAGE = {
     "matches-customer": State(search("test"), "По ID клиента", "By customer ID"),
     "matches-long": State(search(stock.LONG_ORDER.customer_id), "По ID клиента", "By customer ID"),
     "list": State(listing(), "Заказов на этой странице: ", "Orders on this page: "),
-    "list-empty": State(
-        listing("&to=1999-12-31"), "За эти дни заказов нет", "no orders of these days"
-    ),
+    "list-empty": State(listing("&to=1999-12-31"), "Заказов не нашлось", "No orders found"),
     "list-invalid": State(listing("&to=x"), "дата, которой не бывает", "that there is not"),
     "list-loading": State(listing(answer=lambda route: None), "Загружаем заказы", "Loading orders"),
     "list-failed": State(listing("&cursor=x"), "Код ответа: 400", "Status 400"),

@@ -306,7 +306,9 @@ def test_the_script_holds_no_sentence_and_makes_no_markup() -> None:
         "http:",
     ):
         assert word not in code
-    named = set(re.findall(r'phrase\("(\w+)"', code)) | set(re.findall(r'"(random_\w+)"', code))
+    named = set(re.findall(r'phrase\("(\w+)"', code)) | set(
+        re.findall(r'"((?:list|random)_\w+)"', code)
+    )
     page = FILES.joinpath("page.html").read_text()
     assert named
     assert {name for name in named if f'data-name="{name}"' not in page} == set()

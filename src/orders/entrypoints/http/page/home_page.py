@@ -1,7 +1,7 @@
 """GET /: the page to look up orders."""
 
 from collections.abc import Iterable, Mapping
-from urllib.parse import parse_qs, quote, urlencode
+from urllib.parse import parse_qs, quote
 
 from orders.domain.order.rules import ID_MAX_LENGTH
 from orders.entrypoints.http.etag import etag, is_known
@@ -62,8 +62,8 @@ def requested_path(query: bytes) -> str:
     values = _parsed(query)
     if "list" not in values:
         return page_path(values.get("order", ""))
-    kept = {name: values[name] for name in ("from", "to", "cursor") if name in values}
-    return "&".join(["/?list", *([urlencode(kept, quote_via=quote)] if kept else [])])
+    names = [name for name in ("from", "to", "cursor") if name in values]
+    return "&".join(["/?list", *(f"{name}={quote(values[name], safe='')}" for name in names)])
 
 
 def _parsed(query: bytes) -> Mapping[str, str]:

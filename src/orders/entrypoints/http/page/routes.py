@@ -20,7 +20,7 @@ _OPEN: dict[str, Any] = {"include_in_schema": False, "opt": declared(NOTHING)}
 
 
 def routes(
-    random_max: int, money: str = "major", *, has_sessions: bool = False
+    random_max: int, money: str, *, has_sessions: bool = False
 ) -> Iterable[HTTPRouteHandler]:
     """Create the routes, which are not in the OpenAPI document.
 

@@ -25,7 +25,6 @@ const result = find("#result");
 const field = find("#order");
 const sent = new Set(); // orders created here that have not been seen stored yet
 let current = null; // the latest search; earlier ones show nothing any more
-let again = () => {}; // repeats it
 let followed = null; // the query of the address when it was last read
 
 const pathTo = (uid) => (uid ? `/?order=${encodeURIComponent(uid)}` : "/");
@@ -38,7 +37,7 @@ function show(state, values = {}) {
     place.textContent = phrase(place.dataset.phrase, values);
   }
   for (const part of shown.querySelectorAll("[data-if]")) part.hidden = !values[part.dataset.if];
-  find("[data-retry]", shown)?.addEventListener("click", () => again());
+  find("[data-retry]", shown)?.addEventListener("click", () => follow(true));
   result.replaceChildren(shown);
 }
 
@@ -78,7 +77,6 @@ async function present(state, uid, work, focus) {
   const controller = (current = new AbortController());
   const { signal } = controller;
   const isCurrent = () => current === controller;
-  again = () => present(state, uid, work, true);
   const loading = setTimeout(() => isCurrent() && show(state, { uid }), BLINK_MS);
   result.setAttribute("aria-busy", "true");
   const slow = setTimeout(() => {
@@ -234,7 +232,8 @@ function showList(filter, { orders, first, next }, text = "") {
     if (!wrong) visit(listPath(chosen));
   });
   if (text) tell(to, find(".fault", dates), text);
-  else say(phrase(orders.length ? "list_shown" : "list_empty", { count: orders.length }));
+  const name = orders?.length ? "list_shown" : "list_empty";
+  say(text ? "" : phrase(name, { count: orders.length }));
 }
 
 // The order, or null if it is not one: a proxy may have responded.
