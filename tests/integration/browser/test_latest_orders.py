@@ -13,6 +13,7 @@ from orders.entrypoints.http.docs.openapi.examples import ORDER
 from tests.integration.browser.browsing import Window
 from tests.integration.http.server_process import ServerProcess
 from tests.unit.http.harness import order
+from tests.waiting import wait_until
 
 REFRESH_MS = 5000
 LIST = re.compile(r"/orders\?view=summary&limit=8$")
@@ -165,3 +166,31 @@ def test_a_list_that_is_never_answered_is_given_up(window: Window, page: Page) -
     refresh(page, 2 * REFRESH_MS)
     expect(page.locator("#latest-note")).to_be_empty()
     assert len(unanswered) == 1
+
+
+def test_a_new_order_appears_by_itself_and_is_announced(
+    server: ServerProcess, window: Window, page: Page
+) -> None:
+    asked = lists_asked_for(window)
+    add(server, "appears")
+    first = page.locator("#latest li").first
+
+    def has_come() -> bool:
+        page.clock.run_for(20)
+        return "appears" in (first.get_attribute("data-uid") or "")
+
+    wait_until(has_come, 10, "the order is in the list")
+    assert lists_asked_for(window) == asked + 1
+    expect(page.locator("#announcer")).to_have_text(re.compile("1$"))
+
+
+def test_a_list_that_is_paused_stays_as_it_is(
+    server: ServerProcess, window: Window, page: Page
+) -> None:
+    page.locator("#latest-pause").click()
+    asked = lists_asked_for(window)
+    with page.expect_event("requestfinished", predicate=lambda one: "/orders/o" in one.url):
+        add(server, "waits")
+        page.evaluate("fetch('/orders/o1').then((answer) => answer.text())")
+    page.clock.run_for(4000)
+    assert lists_asked_for(window) == asked

@@ -14,7 +14,7 @@ FOREVER = (b"cache-control", b"public, max-age=31536000, immutable")
 """The content at such a path never changes."""
 
 _FONTS = ("latin", "latin-ext", "cyrillic", "cyrillic-ext")
-_MODULES = ("dom", "json", "api", "copying", "days", "values", "page")
+_MODULES = ("dom", "json", "api", "copying", "days", "live", "values", "page")
 """The script, each module after those that it imports; the page loads the last."""
 _HASH_DIGITS = 16
 

@@ -6,6 +6,7 @@ import { copyFrom } from "./copying.js";
 import { listFault, listPath, listUrl } from "./days.js";
 import { clone, find, limits, pause, phrase, say } from "./dom.js";
 import { indented, ordersIn, parse } from "./json.js";
+import { listen } from "./live.js";
 import { fill } from "./values.js";
 
 const SLOW_MS = 3000;
@@ -15,6 +16,7 @@ const REFRESH_MS = 5000;
 const REFRESH_LONGEST_MS = 60000;
 const BYTES_PER_MS = 50; // lists of large orders are requested less often: 250 kB every 5 s
 const LATEST = 8;
+const ANNOUNCED_MS = 10000; // new orders are announced no more often
 const MATCHES = 50; // orders in a page of those with a track number or customer id
 const SHOWN = 20; // of the orders just created
 const BLINK_MS = 150; // no progress is shown for faster responses
@@ -339,6 +341,8 @@ const latestNote = find("#latest-note");
 const halt = find("#latest-pause");
 let wait = REFRESH_MS;
 let timer = 0;
+let known = null; // the orders of the list when it was last announced
+let announced = -ANNOUNCED_MS;
 
 function linkTo(order, template = "order-link") {
   const made = fill(clone(template), order);
@@ -362,6 +366,18 @@ function update(orders) {
     else latest.insertBefore(linkTo(order), next);
   }
   latestNote.textContent = orders.length ? "" : phrase("latest_empty");
+  announce(wanted);
+}
+
+function announce(uids) {
+  const now = performance.now();
+  const count = known ? [...uids].filter((uid) => !known.has(uid)).length : 0;
+  if (count && now - announced < ANNOUNCED_MS) return;
+  if (count) {
+    say(phrase("latest_new", { count: count < LATEST ? count : `${LATEST}+` }));
+    announced = now;
+  }
+  known = uids;
 }
 
 const isHeld = () =>
@@ -449,3 +465,4 @@ document.addEventListener("visibilitychange", () => document.hidden || refresh()
 
 follow();
 refresh();
+listen(refresh);

@@ -1,0 +1,27 @@
+// Events of what is stored and forgotten, for a list that follows them.
+
+const SOON_MS = 250; // many orders that arrive together are one change
+
+// Calls `changed` after changes, while the page can be seen. A browser closes a stream that is
+// refused; then nobody calls.
+export function listen(changed) {
+  let stream = null;
+  let timer = 0;
+  const tell = () => {
+    timer ||= setTimeout(() => {
+      timer = 0;
+      changed();
+    }, SOON_MS);
+  };
+  const follow = () => {
+    if (document.hidden) {
+      stream?.close();
+      stream = null;
+    } else if (!stream) {
+      stream = new EventSource("/orders/events");
+      for (const kind of ["stored", "forgotten", "reset"]) stream.addEventListener(kind, tell);
+    }
+  };
+  document.addEventListener("visibilitychange", follow);
+  follow();
+}
