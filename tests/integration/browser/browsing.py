@@ -63,6 +63,11 @@ class Window:
         self.context.on("console", self._note)
         self.page = self.context.new_page()
 
+    @property
+    def orders_asked_for(self) -> list[str]:
+        """The URLs of single orders among the requests."""
+        return [url for url in self.requests if "/orders/" in url and "/orders/events" not in url]
+
     def close(self) -> None:
         """Close it; fails where anything went wrong in it or left for another host."""
         self.context.close()

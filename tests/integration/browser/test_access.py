@@ -81,7 +81,7 @@ def test_a_link_within_the_page_keeps_what_was_typed(window: Window, link: str) 
     window.open("o1")
     expect(window.heading).to_have_text("Заказ: o1")
     page.locator("#order").fill("half of an i")
-    asked = [url for url in window.requests if "/orders/" in url]
+    asked = window.orders_asked_for
     page.locator(link).focus()
     page.keyboard.press("Enter")
     page.wait_for_url("**/*#*")
@@ -89,7 +89,7 @@ def test_a_link_within_the_page_keeps_what_was_typed(window: Window, link: str) 
     page.go_back()
     expect(page.locator("#order")).to_have_value("half of an i")
     expect(window.heading).to_have_text("Заказ: o1")
-    assert [url for url in window.requests if "/orders/" in url] == asked
+    assert window.orders_asked_for == asked
 
 
 def test_the_latest_orders_are_a_step_away_where_they_stand_below(window: Window) -> None:
