@@ -13,9 +13,8 @@ _ATTRIBUTES_AT = 21
 _LAST_OFFSET_DELTA_AT = 23
 _RECORDS_AT = 61
 _UNKNOWN_CODEC = 7
-_GZIP = 1
 
-KINDS = ("payload", "length", "unknown codec", "not what the codec makes")
+KINDS = ("payload", "length", "unknown codec")
 
 
 class Batch(NamedTuple):
@@ -40,7 +39,7 @@ class KafkaLog:
 
     def damage(self, batch: Batch, kind: str) -> None:
         """Break one batch: a byte of its records, or its length, so that its checksum is wrong;
-        or its compression, with a checksum that is right.
+        or its codec, with a checksum that is right.
         """
         content = bytearray(self._path.read_bytes())
         self._before = bytes(content)
@@ -50,8 +49,7 @@ class KafkaLog:
         elif kind == "length":
             raw[8:_OVERHEAD] = struct.pack("!i", -_OVERHEAD)
         else:
-            codec = _UNKNOWN_CODEC if kind == "unknown codec" else _GZIP
-            raw[_ATTRIBUTES_AT + 1] = raw[_ATTRIBUTES_AT + 1] & ~0x07 | codec
+            raw[_ATTRIBUTES_AT + 1] = raw[_ATTRIBUTES_AT + 1] & ~0x07 | _UNKNOWN_CODEC
             raw[_CRC_AT:_ATTRIBUTES_AT] = struct.pack(
                 "!I", calc_crc32c(bytes(raw[_ATTRIBUTES_AT:]))
             )

@@ -31,6 +31,7 @@ from orders.client import (
 )
 from orders.entrypoints.http.access import key_file
 from orders.entrypoints.http.access.scopes import SCOPES
+from orders.entrypoints.http.orders.order_path import EVENTS
 from tests.integration.http.access_server import serving
 from tests.integration.http.server_process import ServerProcess
 from tests.integration.kafka.certificates import Authority
@@ -91,6 +92,8 @@ def test_every_operation_is_refused_without_its_scope(
         assert by_session == {"session": [REQUIRED[name]]}
         problem(request(server, method, url), 401, "unauthorized")
         for scope, key in keys.items():
+            if template == EVENTS and scope == REQUIRED[name]:
+                continue  # it does not end
             answer = request(server, method, url, headers=bearer(key))
             if scope == REQUIRED[name]:
                 assert answer.status_code in {200, 204, 422}, answer.text
