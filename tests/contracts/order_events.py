@@ -8,7 +8,8 @@ import asyncio
 
 import pytest
 
-from orders.domain.order.events import OrderEvent, OrderSummary, Position
+from orders.domain.order.events import OrderEvent, Position
+from orders.domain.order.summary import OrderSummary
 from orders.domain.ports import Erasure, OrderEvents, OrderRepository
 from tests.contracts.order_repository import NOON, numbered, order_of
 

@@ -9,11 +9,11 @@ import msgspec
 
 from orders.domain.errors import Invalid, Unavailable
 from orders.domain.order.document import StoredOrder, encode
-from orders.domain.order.events import OrderEvent, OrderSummary, Position
+from orders.domain.order.events import OrderEvent, Position
 from orders.domain.order.model import Order
 from orders.domain.order.queries import Cursor, OrderQuery, Page, View
 from orders.domain.order.rules import INT64_MAX, INT64_MIN, is_storable
-from orders.domain.order.summary import encode_summary
+from orders.domain.order.summary import OrderSummary, encode_summary, summary_of
 from orders.domain.ports import OrderRepository, SaveReport
 
 _Key = tuple[datetime, bytes]
@@ -107,16 +107,7 @@ class MemoryOrderRepository(OrderRepository):
         self._orders[order.order_uid] = order
         self._documents[order.order_uid] = encode(order)
         insort(self._by_age, (order.date_created, order.order_uid.encode()))
-        summary = OrderSummary(
-            order.order_uid,
-            order.track_number,
-            order.customer_id,
-            order.date_created,
-            order.payment.amount,
-            order.payment.currency,
-            len(order.items),
-        )
-        self.note(order.order_uid, summary)
+        self.note(order.order_uid, summary_of(order))
 
     def note(self, order_uid: str, summary: OrderSummary | None = None) -> None:
         """Add the event of an order, in place of an earlier one."""

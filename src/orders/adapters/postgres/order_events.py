@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from orders.adapters.postgres.access import can_read
 from orders.adapters.postgres.database import PostgresDatabase
 from orders.domain.errors import Misconfigured
-from orders.domain.order.events import OrderEvent, OrderSummary, Position
+from orders.domain.order.events import OrderEvent, Position
 from orders.domain.order.rules import INT64_MAX, is_storable
+from orders.domain.order.summary import OrderSummary
 from orders.domain.ports import OrderEvents
 
 # Fails like the other without the column, or the right to read it.

@@ -1,9 +1,10 @@
 """What has happened to orders, in an order that readers can resume in."""
 
-from datetime import datetime
 from typing import NamedTuple
 
 from msgspec import Struct
+
+from orders.domain.order.summary import OrderSummary
 
 
 class Position(NamedTuple):
@@ -14,21 +15,6 @@ class Position(NamedTuple):
 
     transaction: int
     order_uid: str
-
-
-class OrderSummary(Struct, frozen=True):
-    """The fields by which people recognize an order.
-
-    Amount and currency are None where the order has lost its payment.
-    """
-
-    order_uid: str
-    track_number: str
-    customer_id: str
-    date_created: datetime
-    amount: int | None
-    currency: str | None
-    item_count: int
 
 
 class OrderEvent(Struct, frozen=True):

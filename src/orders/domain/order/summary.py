@@ -8,7 +8,10 @@ from orders.domain.order.rules import Identifier, Instant, Int64, Money
 
 
 class OrderSummary(Struct, frozen=True, gc=False):
-    """The fields by which people recognize an order; none is about the recipient."""
+    """The fields by which people recognize an order; none is about the recipient.
+
+    In an event, amount and currency are None where the order has lost its payment.
+    """
 
     order_uid: Identifier
     track_number: Identifier
@@ -19,16 +22,19 @@ class OrderSummary(Struct, frozen=True, gc=False):
     item_count: Int64
 
 
+def summary_of(order: Order) -> OrderSummary:
+    """Return the summary of an order."""
+    return OrderSummary(
+        order.order_uid,
+        order.track_number,
+        order.customer_id,
+        order.date_created,
+        order.payment.amount,
+        order.payment.currency,
+        len(order.items),
+    )
+
+
 def encode_summary(order: Order) -> bytes:
     """Encode the summary of an order as JSON, as canonical documents are."""
-    return msgspec.json.encode(
-        OrderSummary(
-            order.order_uid,
-            order.track_number,
-            order.customer_id,
-            order.date_created,
-            order.payment.amount,
-            order.payment.currency,
-            len(order.items),
-        )
-    )
+    return msgspec.json.encode(summary_of(order))
