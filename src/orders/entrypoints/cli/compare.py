@@ -6,11 +6,11 @@ import secrets
 import click
 
 from orders.bootstrap import build, open_all
-from orders.domain.errors import Invalid, OrdersError
 from orders.domain.use_cases.compare_orders import SHOWN, Compared
+from orders.entrypoints.cli.dlq.running import map_errors
 from orders.entrypoints.cli.dlq.terminal import safe
 from orders.entrypoints.cli.legacy_dsn import FROM_SETTINGS, legacy_dsn, legacy_option
-from orders.entrypoints.cli.transfer_progress import TransferProgress
+from orders.entrypoints.cli.transfers import TransferProgress
 from orders.entrypoints.startup import EXIT_FAILED, NEEDED_BY, settings_or_exit, start_logging
 
 
@@ -47,13 +47,8 @@ def compare(legacy: str | None, *, sample: int, seed: int | None, whole: bool) -
             )
             return result
 
-    with TransferProgress("comparing") as progress:
-        try:
-            result = asyncio.run(run())
-        except Invalid as error:
-            raise click.UsageError(str(error)) from None
-        except OrdersError as error:
-            raise click.ClickException(str(error)) from None
+    with TransferProgress("comparing") as progress, map_errors():
+        result = asyncio.run(run())
     _print(result, "all orders" if whole else f"a sample of {sample:,} of each side, seed {seed}")
     if not result.is_equal:
         raise SystemExit(EXIT_FAILED)

@@ -1,6 +1,5 @@
 """The command `orders export`."""
 
-import asyncio
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -8,15 +7,14 @@ from typing import Literal
 import click
 
 from orders.bootstrap import Container, build, open_all
-from orders.domain.errors import Invalid, OrdersError
 from orders.domain.order.queries import OrderQuery
 from orders.domain.ports import OrderSink
 from orders.domain.use_cases.export_orders import ExportReport
 from orders.entrypoints.audit import open_audit, operator
 from orders.entrypoints.cli.counted import counted
 from orders.entrypoints.cli.dlq.options import Moment
-from orders.entrypoints.cli.dlq.stop_flag import StopFlag, stop_flag_signals
-from orders.entrypoints.cli.transfer_progress import TransferProgress
+from orders.entrypoints.cli.dlq.stop_flag import StopFlag
+from orders.entrypoints.cli.transfers import TransferProgress, run_transfer
 from orders.entrypoints.startup import NEEDED_BY, settings_or_exit, start_logging
 
 
@@ -94,7 +92,6 @@ def export_orders(
 def _export(container: Container, query: OrderQuery, sink: OrderSink) -> None:
     audit = open_audit(container.settings(), "export")
     stop = StopFlag()
-    outcome = "failed"
 
     async def run() -> ExportReport:
         async with open_all(container.database()):
@@ -104,25 +101,15 @@ def _export(container: Container, query: OrderQuery, sink: OrderSink) -> None:
             )
             return result
 
+    def record(outcome: str) -> None:
+        if audit is not None:
+            filters = [name for name in query.__struct_fields__ if getattr(query, name) is not None]
+            number = progress.orders
+            uids = [query.order_uid] if query.order_uid and number else []
+            audit.record("exported", uids, operator(), outcome, number=number, filters=filters)
+
     with TransferProgress("exporting") as progress:
-        try:
-            with stop_flag_signals(stop):
-                report = asyncio.run(run())
-            outcome = "stopped" if report.is_stopped else "ok"
-        except Invalid as error:
-            outcome = error.code
-            raise click.UsageError(str(error)) from None
-        except OrdersError as error:
-            outcome = error.code
-            raise click.ClickException(str(error)) from None
-        finally:
-            if audit is not None:
-                filters = [
-                    name for name in query.__struct_fields__ if getattr(query, name) is not None
-                ]
-                uids = [query.order_uid] if query.order_uid and progress.orders else []
-                number = progress.orders
-                audit.record("exported", uids, operator(), outcome, number=number, filters=filters)
+        report = run_transfer(run(), stop, record)
         rate = progress.rate
     if report.is_stopped:
         raise click.ClickException("stopped: nothing was exported")

@@ -1,6 +1,5 @@
 """The command `orders import`."""
 
-import asyncio
 import base64
 import os
 import stat
@@ -11,15 +10,15 @@ from pathlib import Path
 import click
 
 from orders.bootstrap import Container, build, open_all
-from orders.domain.errors import Invalid, OrdersError, Unavailable
+from orders.domain.errors import Unavailable
 from orders.domain.ports import OrderSource
 from orders.domain.use_cases.import_orders import ImportReport, RefusedOrder
 from orders.entrypoints.audit import open_audit, operator
 from orders.entrypoints.cli.counted import counted
-from orders.entrypoints.cli.dlq.stop_flag import StopFlag, stop_flag_signals
+from orders.entrypoints.cli.dlq.stop_flag import StopFlag
 from orders.entrypoints.cli.dlq.terminal import json_line, safe
 from orders.entrypoints.cli.legacy_dsn import legacy_dsn, legacy_option
-from orders.entrypoints.cli.transfer_progress import TransferProgress
+from orders.entrypoints.cli.transfers import TransferProgress, run_transfer
 from orders.entrypoints.startup import EXIT_FAILED, NEEDED_BY, settings_or_exit, start_logging
 
 _SHOWN = 10
@@ -88,7 +87,7 @@ def run_import(
     """
     audit = open_audit(container.settings(), "import")
     stop = StopFlag()
-    report, outcome = ImportReport(), "failed"
+    report = ImportReport()
 
     def on_progress(current: ImportReport) -> None:
         nonlocal report
@@ -107,24 +106,17 @@ def run_import(
             )
             return result
 
+    def record(outcome: str) -> None:
+        if audit is not None:
+            way = "database" if direct else "topic"
+            number = report.sent + report.stored
+            audit.record("imported", (), operator(), outcome, number=number, to=way)
+
+    def advice() -> str:
+        return f"; so far: {_summary(report)}; run the same command again to go on"
+
     with TransferProgress("importing") as progress:
-        try:
-            with stop_flag_signals(stop):
-                report = asyncio.run(run())
-            outcome = "stopped" if report.is_stopped else "ok"
-        except Invalid as error:
-            outcome = error.code
-            raise click.UsageError(str(error)) from None
-        except OrdersError as error:
-            outcome = error.code
-            raise click.ClickException(
-                f"{error}; so far: {_summary(report)}; run the same command again to go on"
-            ) from None
-        finally:
-            if audit is not None:
-                way = "database" if direct else "topic"
-                number = report.sent + report.stored
-                audit.record("imported", (), operator(), outcome, number=number, to=way)
+        report = run_transfer(run(), stop, record, advice)
         rate = progress.rate
     click.echo(f"{_summary(report)} ({rate:,} orders a second)")
     if report.is_stopped:

@@ -1,12 +1,18 @@
-"""Shows how far an import or an export is."""
+"""Runs imports and exports: shows how far they are, and records how they end."""
 
+import asyncio
 import sys
 import time
-from typing import Self
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol, Self, TypeVar
 
 import structlog
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from orders.domain.errors import OrdersError
+from orders.entrypoints.cli.dlq.running import map_errors
+from orders.entrypoints.cli.dlq.stop_flag import StopFlag, stop_flag_signals
 
 _LOG_SECONDS = 10.0
 
@@ -52,3 +58,42 @@ class TransferProgress:
     def rate(self) -> int:
         """Orders per second so far."""
         return round(self.orders / max(time.monotonic() - self._began, 1e-3))
+
+
+class Report(Protocol):
+    """What a transfer returns."""
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether it was stopped before its end."""
+
+
+_R = TypeVar("_R", bound=Report)
+
+
+def run_transfer(
+    transfer: Coroutine[Any, Any, _R],
+    stop: StopFlag,
+    record: Callable[[str], None],
+    advice: Callable[[], str] = lambda: "",
+) -> _R:
+    """Run an import or an export; signals set ``stop``, errors become exit codes.
+
+    Args:
+        transfer: the work.
+        stop: what ``transfer`` looks at.
+        record: called in the end with ``ok``, ``stopped``, ``failed`` or the code of the error.
+        advice: what to add to the message of an error.
+    """
+    outcome = "failed"
+    try:
+        with stop_flag_signals(stop):
+            report = asyncio.run(transfer)
+        outcome = "stopped" if report.is_stopped else "ok"
+    except OrdersError as error:
+        outcome = error.code
+        with map_errors(advice()):
+            raise
+    finally:
+        record(outcome)
+    return report
