@@ -1,7 +1,7 @@
 """What every source of order events keeps to.
 
 Subclasses give the fixtures ``repository`` (empty), ``erasure`` and ``order_events`` on the same
-store. What is told may be late, so it is asked for until it comes.
+store. Events may be late, so they are asked for until they come.
 """
 
 import asyncio

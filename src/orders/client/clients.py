@@ -101,11 +101,12 @@ class OrdersClient:
             created_to: only those created before.
             page_size: orders in a request, up to 1,000.
         """
+        query: Mapping[str, str] | None
         query = filters(customer_id, track_number, created_from, created_to, page_size)
         url = "/orders"
         while url:
             orders, url = self._run(self._operations.page(url, query))
-            query = {}  # the link to the next page has it
+            query = None  # the link to the next page has it
             yield from orders
 
     def publish(
@@ -154,13 +155,7 @@ class OrdersClient:
                     answer = None
                     continue
                 try:
-                    answer = self._http.request(
-                        step.method,
-                        step.url,
-                        params=step.parameters or None,
-                        headers=step.headers,
-                        content=step.content,
-                    )
+                    answer = self._http.request(**step._asdict())
                 except httpx.TransportError as error:
                     answer = error
         except StopIteration as end:
@@ -218,11 +213,12 @@ class AsyncOrdersClient:
         page_size: int = PAGE_SIZE,
     ) -> AsyncIterator[Order]:
         """See ``OrdersClient.list``."""
+        query: Mapping[str, str] | None
         query = filters(customer_id, track_number, created_from, created_to, page_size)
         url = "/orders"
         while url:
             orders, url = await self._run(self._operations.page(url, query))
-            query = {}
+            query = None
             for order in orders:
                 yield order
 
@@ -262,13 +258,7 @@ class AsyncOrdersClient:
                     answer = None
                     continue
                 try:
-                    answer = await self._http.request(
-                        step.method,
-                        step.url,
-                        params=step.parameters or None,
-                        headers=step.headers,
-                        content=step.content,
-                    )
+                    answer = await self._http.request(**step._asdict())
                 except httpx.TransportError as error:
                     answer = error
         except StopIteration as end:

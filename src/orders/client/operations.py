@@ -24,12 +24,15 @@ T = TypeVar("T")
 
 
 class Call(NamedTuple):
-    """A request to send; an HTTP error of the transport is sent back in place of a response."""
+    """A request to send, by the names of the arguments of httpx.
+
+    An HTTP error of the transport is sent back in place of a response.
+    """
 
     method: str
     url: str
-    parameters: Mapping[str, str] = {}
-    headers: Mapping[str, str] = {}
+    params: Mapping[str, str] | None = None  # an empty one would remove those of ``url``
+    headers: Mapping[str, str] | None = None
     content: bytes | None = None
 
 
@@ -91,7 +94,9 @@ class Operations:
                 self._cache.popitem(last=False)
         return order
 
-    def page(self, url: str, parameters: Mapping[str, str]) -> Steps[tuple[tuple[Order, ...], str]]:
+    def page(
+        self, url: str, parameters: Mapping[str, str] | None
+    ) -> Steps[tuple[tuple[Order, ...], str]]:
         """Return a page of orders and the URL of the next one, empty if there is none."""
         response = yield from self._send(Call("GET", url, parameters))
         # Of the link only the query: a key is sent to no other host.
@@ -101,7 +106,7 @@ class Operations:
 
     def publish(self, document: bytes, headers: Mapping[str, str]) -> Steps[tuple[str, ...]]:
         """Publish a document; see ``OrdersClient.publish``."""
-        response = yield from self._send(Call("POST", "/orders", {}, headers, document))
+        response = yield from self._send(Call("POST", "/orders", None, headers, document))
         return _decoded(_published, response)["order_uids"]
 
     def random(self, amount: int) -> Steps[tuple[Order, ...]]:

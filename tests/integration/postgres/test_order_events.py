@@ -1,7 +1,5 @@
 """The events of orders in PostgreSQL."""
 
-from collections.abc import AsyncIterator
-
 import psycopg
 import pytest
 
@@ -16,32 +14,24 @@ from tests.contracts.order_events import OrderEventsContract, until_told
 from tests.contracts.order_repository import numbered, order_of
 
 
-@pytest.fixture
-async def opened(database_dsn: str) -> AsyncIterator[PostgresDatabase]:
-    database = PostgresDatabase(database_dsn, pool_max=4)
-    await database.open()
-    yield database
-    await database.close()
-
-
 class TestPostgresOrderEvents(OrderEventsContract):
     @pytest.fixture
-    def repository(self, opened: PostgresDatabase) -> OrderRepository:
-        return PostgresOrderRepository(opened)
+    def repository(self, order_repository: PostgresOrderRepository) -> OrderRepository:
+        return order_repository
 
     @pytest.fixture
-    def erasure(self, opened: PostgresDatabase) -> Erasure:
-        return PostgresErasure(opened)
+    def erasure(self, database: PostgresDatabase) -> Erasure:
+        return PostgresErasure(database)
 
     @pytest.fixture
-    def order_events(self, opened: PostgresDatabase) -> OrderEvents:
-        return PostgresOrderEvents(opened)
+    def order_events(self, database: PostgresDatabase) -> OrderEvents:
+        return PostgresOrderEvents(database)
 
     async def test_a_transaction_that_commits_later_is_not_skipped(
-        self, opened: PostgresDatabase, repository: OrderRepository, order_events: OrderEvents
+        self, database: PostgresDatabase, repository: OrderRepository, order_events: OrderEvents
     ) -> None:
         begin = await order_events.latest_position()
-        async with opened.connection(30) as session, session.transaction():
+        async with database.connection(30) as session, session.transaction():
             await copy_orders(session, [order_of("began first")])
             await repository.save_many([order_of("committed first")])
             assert "committed first" in await repository.get(["committed first"])

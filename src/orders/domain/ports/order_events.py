@@ -1,4 +1,4 @@
-"""Tells which orders were stored and forgotten."""
+"""Which orders were stored and forgotten, in sequence."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -10,13 +10,13 @@ from orders.domain.order.events import OrderEvent, Position
 class OrderEvents(Protocol):
     """The events of an ``OrderRepository``'s store, of all processes, in a sequence without gaps.
 
-    An event is told only when none before it can become visible any more. Forgetting an order
+    An event is returned only when none before it can become visible any more. Forgetting an order
     removes the event of its storing.
     """
 
     @abstractmethod
     async def latest_position(self) -> Position:
-        """Return a position after all events that can be told.
+        """Return a position after all events that can be returned.
 
         Raises:
             Unavailable: the store is down or too slow.

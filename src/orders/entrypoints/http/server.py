@@ -162,7 +162,7 @@ class _Server(uvicorn.Server):
             log.info("listening", host=host, port=port)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop; streams without an end are told to end (``state`` in their scope)."""
+        """Stop; streams without an end are stopped by ``state`` in their scope."""
         self.lifespan.state["stopping"].set()
         await super().shutdown(sockets)
 

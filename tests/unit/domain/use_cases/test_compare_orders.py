@@ -1,4 +1,4 @@
-"""Orders of two stores are compared; names of fields are told, and no values."""
+"""Orders of two stores are compared; names of fields are reported, and no values."""
 
 import json
 
