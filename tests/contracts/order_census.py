@@ -38,6 +38,9 @@ class OrderCensusContract:
         assert list(found) == ["a"]
         assert b'"Test Testov"' in found["a"]
 
+    async def test_knows_the_order_uids_there_are(self, make: Make) -> None:
+        assert await (await make(["a", "b"])).known(["a", "none"]) == {"a"}
+
     async def test_of_nothing_there_is_nothing(self, make: Make) -> None:
         census = await make([])
         assert (await census.days(), await uids(census, None), await uids(census, 5)) == (

@@ -28,6 +28,10 @@ class MemoryOrderCensus(OrderCensus):
         if uids:
             yield uids
 
+    async def known(self, order_uids: Sequence[str]) -> set[str]:
+        """See ``OrderCensus.known``."""
+        return self._documents.keys() & set(order_uids)
+
     async def documents(self, order_uids: Sequence[str]) -> Mapping[str, bytes]:
         """See ``OrderCensus.documents``."""
         return {uid: self._documents[uid] for uid in order_uids if uid in self._documents}

@@ -70,6 +70,7 @@ def _object(struct: type[Struct], alias: str, **special: str) -> sql.Composed:
     return sql.SQL("json_build_object({})").format(sql.SQL(", ").join(pairs))
 
 
+_NAMED = " WHERE order_uid IN (SELECT convert_from(uid, %s) FROM unnest(%s::bytea[]) AS uid)"
 _PART = "CASE WHEN {0}.order_uid IS NOT NULL THEN {1} END"
 _DOCUMENTS = sql.SQL(
     "WITH o AS (SELECT * FROM orders {{}})"
@@ -157,10 +158,17 @@ class LegacyOrders(OrderSource, OrderCensus):
                 yield [_text(uid) for (uid,) in rows]
                 after = rows[-1][0]
 
+    async def known(self, order_uids: Sequence[str]) -> set[str]:
+        """See ``OrderCensus.known``."""
+        query = b"SELECT order_uid::text FROM orders" + _NAMED.encode()
+        async with self._opened() as connection:
+            rows = await _look_up(connection, query, order_uids)
+        return {_text(uid) for (uid,) in rows}
+
     async def documents(self, order_uids: Sequence[str]) -> Mapping[str, bytes]:
         """See ``OrderCensus.documents``."""
         async with self._opened() as connection:
-            rows = await _look_up(connection, order_uids)
+            rows = await _look_up(connection, _documents(_NAMED), order_uids)
         return {_text(uid): document for uid, document in rows}
 
     async def _chunks(self) -> AsyncIterator[list[Any]]:
@@ -248,17 +256,19 @@ async def _fetch(
         return await cursor.fetchall()
 
 
-async def _look_up(connection: AsyncConnection, order_uids: Sequence[str]) -> list[Any]:
-    which = " WHERE order_uid IN (SELECT convert_from(uid, %s) FROM unnest(%s::bytea[]) AS uid)"
+async def _look_up(
+    connection: AsyncConnection, query: bytes, order_uids: Sequence[str]
+) -> list[Any]:
+    """Run a query of the orders that are ``_NAMED``."""
     uids = [uid.encode(errors="replace") for uid in order_uids]
     try:
-        return await _fetch(connection, _documents(which), [_encoding(connection), uids])
+        return await _fetch(connection, query, [_encoding(connection), uids])
     except UntranslatableCharacter:  # no order there can have such an order_uid
         if len(order_uids) == 1:
             return []
     middle = len(order_uids) // 2
     halves = order_uids[:middle], order_uids[middle:]
-    return [row for half in halves for row in await _look_up(connection, half)]
+    return [row for half in halves for row in await _look_up(connection, query, half)]
 
 
 def _after(connection: AsyncConnection, after: bytes | None) -> tuple[str, list[object]]:

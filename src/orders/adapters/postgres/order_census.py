@@ -68,6 +68,15 @@ class PostgresOrderCensus(OrderCensus):
             yield uids
             after = uids[-1]
 
+    async def known(self, order_uids: Sequence[str]) -> set[str]:
+        """See ``OrderCensus.known``."""
+        async with self._session() as session:
+            cursor = await session.execute(
+                "SELECT order_uid FROM orders WHERE order_uid = ANY(%s) AND forgotten_at IS NULL",
+                [list(order_uids)],
+            )
+            return {uid for (uid,) in await cursor.fetchall()}
+
     async def documents(self, order_uids: Sequence[str]) -> Mapping[str, bytes]:
         """See ``OrderCensus.documents``."""
         async with self._database.connection(_LONGEST, requires=can_read) as session:

@@ -20,5 +20,9 @@ class OrderCensus(Protocol):
         """
 
     @abstractmethod
+    async def known(self, order_uids: Sequence[str]) -> set[str]:
+        """Return those of these order_uids that are stored; raises Unavailable."""
+
+    @abstractmethod
     async def documents(self, order_uids: Sequence[str]) -> Mapping[str, bytes]:
         """Return what is stored of these orders as JSON, valid or not; raises Unavailable."""

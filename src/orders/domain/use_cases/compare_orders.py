@@ -81,9 +81,9 @@ class CompareOrders:
                 _compare(uid, theirs.get(uid), ours.get(uid), result)
             progress(result.compared)
         async for uids in self._new.uids(sample, seed):
-            theirs = await old.documents(uids)
+            known = await old.known(uids)
             for uid in uids:
-                if uid not in theirs:
+                if uid not in known:
                     result.note("only in the new", uid)
             progress(result.compared)
         return result
