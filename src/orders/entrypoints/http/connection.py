@@ -142,7 +142,7 @@ class Connection(HttpToolsProtocol):
             except httptools.HttpParserError:
                 self._refuse(self._fault or HTTPProblem(INVALID_REQUEST, _NOT_HTTP))
                 return
-        if self._unfinished > _HEADER_BYTES:
+        if self._unfinished > _HEADER_BYTES or len(self.headers) > _HEADERS:
             self._refuse(_problem(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE))
 
     def on_url(self, url: bytes) -> None:
@@ -153,8 +153,6 @@ class Connection(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header or trailer."""
-        if len(self.headers) >= _HEADERS:
-            self._stop(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
         name = name.lower()
         if name in _NOT_PLAIN:
             self._is_plain = False
@@ -174,7 +172,9 @@ class Connection(HttpToolsProtocol):
             self._stop(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED)
         if b"#" in self.url:
             raise ValueError("a fragment is not sent")
-        if self._unfinished > _HEADER_BYTES and _size(self.headers) > _HEADER_BYTES:
+        if len(self.headers) > _HEADERS or (
+            self._unfinished > _HEADER_BYTES and _size(self.headers) > _HEADER_BYTES
+        ):
             self._stop(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
         self._unfinished = 0
         self.headers = []  # those of the request stay in its scope; trailers may follow
@@ -197,6 +197,8 @@ class Connection(HttpToolsProtocol):
         """Let the request know that it has arrived as a whole."""
         if not self._is_plain and self.parser.should_upgrade():
             return
+        if len(self.headers) > _HEADERS:  # trailers
+            self._stop(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
         self._unfinished = 0
         self._is_plain = True
         self.cycle.more_body = False
@@ -320,7 +322,7 @@ class Connection(HttpToolsProtocol):
             parts += name, b": ", value, b"\r\n"
         if not keep_alive:
             parts.append(b"connection: close\r\n")
-        parts += b"\r\n", response.body
+        parts += response.common.lines, b"\r\n", response.body
         whole = b"".join(parts)
         transport = self.transport if len(whole) <= _WRITTEN_BYTES else self._responses
         transport.write(whole)

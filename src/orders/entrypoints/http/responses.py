@@ -12,6 +12,25 @@ NO_STORE = (b"cache-control", b"no-store")
 Header = tuple[bytes, bytes]
 
 
+class CommonHeaders(Struct, frozen=True):
+    """Headers that many responses have, joined once (docs/performance.md).
+
+    Create it by ``of``.
+    """
+
+    headers: tuple[Header, ...] = ()
+    lines: bytes = b""
+    """The same as they are sent."""
+
+    @classmethod
+    def of(cls, *headers: Header) -> "CommonHeaders":
+        """Create it from these headers."""
+        return cls(headers, b"".join(b"%b: %b\r\n" % header for header in headers))
+
+
+_NONE = CommonHeaders()
+
+
 class RawResponse(Struct, frozen=True):
     """A complete response, and the ASGI application that sends it.
 
@@ -21,6 +40,8 @@ class RawResponse(Struct, frozen=True):
     status: int
     headers: tuple[Header, ...]
     body: bytes = b""
+    common: CommonHeaders = _NONE
+    """Further headers."""
 
     @classmethod
     def of(
@@ -35,7 +56,8 @@ class RawResponse(Struct, frozen=True):
         """Send the response."""
         del receive
         body = b"" if scope.get("method") == "HEAD" else self.body
-        await send({"type": "http.response.start", "status": self.status, "headers": self.headers})
+        headers = self.headers + self.common.headers
+        await send({"type": "http.response.start", "status": self.status, "headers": headers})
         await send({"type": "http.response.body", "body": body, "more_body": False})
 
 

@@ -30,7 +30,7 @@ from orders.entrypoints.http.orders.order_path import PREFIX, decoded, has_order
 from orders.entrypoints.http.origin_checks import AllowedHosts
 from orders.entrypoints.http.problems import UNKNOWN_PATH, HTTPProblem
 from orders.entrypoints.http.request_audit import record
-from orders.entrypoints.http.responses import JSON, NO_STORE, RawResponse
+from orders.entrypoints.http.responses import JSON, NO_STORE, CommonHeaders, RawResponse
 
 PATH_TEMPLATE = "/orders/{order_uid}"
 DOCUMENTED = (
@@ -92,6 +92,7 @@ class GetOrder:
         self._hosts = hosts
         self._is_protected = is_protected
         self._cacheable = _REVALIDATED if is_protected else _CACHEABLE
+        self._common = CommonHeaders.of(_TYPE, *self._cacheable)
         self._forget = forget
         self._audit = audit
 
@@ -189,7 +190,7 @@ class GetOrder:
         if b"if-none-match" in given and is_known(scope["headers"], tag):
             return RawResponse(304, ((b"etag", tag), *self._cacheable, own))
         length = (b"content-length", b"%d" % len(body))
-        return RawResponse(200, (length, (b"etag", tag), _TYPE, *self._cacheable, own), body)
+        return RawResponse(200, (length, (b"etag", tag), own), body, self._common)
 
     def _record(
         self, scope: Scope, order_uid: str, error: Exception | None, request_id: bytes
