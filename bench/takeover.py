@@ -15,6 +15,9 @@ from bench.watching import committed
 
 _PARTITIONS = 2
 _PAUSE = 0.005
+_HEARTBEAT = 2.1
+"""Seconds between two heartbeats of a member. Nobody chooses when a process is killed, so that is
+done at moments spread over this time: just after one its session lasts longest."""
 _MOST_SECONDS = 60.0
 
 
@@ -79,6 +82,7 @@ def _take_over(place: Place, kind: _Kind, number: int) -> float:
         other.wait_until(lambda: _have_one_each(dead, other), "given a partition each")
         [partition] = _partitions(dead)
         with committed(other) as group_offsets:
+            time.sleep(_HEARTBEAT * (number + 0.5) / place.sizes.rounds)
             dead.kill()
             killed = time.perf_counter()
             if kind.restarted:
