@@ -84,7 +84,7 @@ RELIED_ON: dict[Any, str] = {
 """What our module calls, replaces or copies, and the digest of its source."""
 OWN = {
     *("_advertised", "_commit_answered", "_describe", "_describe_login", "_failing"),
-    *("_heartbeat_answered", "_new_read", "_read", "_unpack", "_unread_alert"),
+    *("_heartbeat_answered", "_known_requests", "_new_read", "_read", "_unpack", "_unread_alert"),
     "_until_next_heartbeat",
 }
 """Private names of the module's own."""

@@ -6,6 +6,7 @@ changes the client for the whole process:
 - Values that a broker asks for are bounded. The client takes from the broker how much memory to
   allocate and how often to hash, also before either side has proved who it is: CVE-2026-10142,
   CVE-2026-10143, and the length of an answer during SASL.
+- A connection does not wait for 0.1 s before it reads the first answer.
 - Connections keep why they failed. The client itself raises NoBrokersAvailable whatever the cause
   is, logs tracebacks at each attempt, and lets some errors of a single connection escape from
   unrelated calls.
@@ -14,6 +15,7 @@ changes the client for the whole process:
 
 import logging
 import re
+import selectors
 import ssl
 import sys
 import time
@@ -33,15 +35,16 @@ from kafka.errors import (
     BrokerResponseError,
     CommitFailedError,
     KafkaConnectionError,
-    KafkaError,
     KafkaProtocolError,
     NoBrokersAvailable,
     NodeNotReadyError,
+    RequestTimedOutError,
     UnknownError,
     UnknownMemberIdError,
     UnrecognizedBrokerVersion,
     for_code,
 )
+from kafka.protocol.admin import ApiVersionRequest
 from kafka.protocol.api import Request, Response
 from kafka.protocol.frame import KafkaBytes
 from kafka.protocol.group import HeartbeatRequest_v2
@@ -115,15 +118,36 @@ class _ReportingConnection(BrokerConnection):  # type: ignore[misc]
             self.close(error)
             return self.state
 
-    def check_version(self, *arguments: Any, **options: Any) -> Any:
-        """The same where the connection ends at a bad moment."""
+    def check_version(self, timeout: float = 2, **_: Any) -> Any:
+        """Ask the broker which requests it knows, as brokers can be asked since 0.10.
+
+        The client itself waits for 0.1 s before it reads the answer, because of older ones: four
+        times at each start of a consumer.
+        """
         try:
-            return super().check_version(*arguments, **options)
-        except KafkaError:
+            versions = self._handle_api_version_response(self._known_requests(timeout))
+            return self._infer_broker_version_from_api_versions(versions)
+        except NodeNotReadyError:
             raise
         except Exception as error:
             self.close(error)
             raise NodeNotReadyError from error
+
+    def _known_requests(self, timeout: float) -> Any:
+        ends = time.monotonic() + timeout
+        if not self.connect_blocking(timeout):
+            raise NodeNotReadyError
+        answer = self.send(ApiVersionRequest[0]())
+        with self.config["selector"]() as selector:
+            selector.register(self._sock, selectors.EVENT_READ)
+            while not answer.is_done:
+                if not selector.select(ends - time.monotonic()):
+                    self.close(RequestTimedOutError())
+                for response, future in self.recv():
+                    future.success(response)
+        if answer.failed():
+            raise answer.exception
+        return answer.value
 
     def _handle_sasl_handshake_response(self, future: Any, response: Any) -> Any:
         """The same for the rest of the login, whose errors the caller swallows."""
