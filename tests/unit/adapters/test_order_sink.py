@@ -134,7 +134,11 @@ class TestCsvOrderSink(OrderSinkContract):
             "'-x",
         )
         assert row["payment_amount"] == str(order.payment.amount)
-        assert len(row) == 12 + len(delivery.__struct_fields__) + 10 - 1
+        document = msgspec.to_builtins(order)
+        parts = {
+            f"{part}_{name}" for part in ("delivery", "payment") for name in document.pop(part)
+        }
+        assert row.keys() == document.keys() - {"items"} | parts
         first, second = rows(tmp_path / "out", "items")
         assert first | {"position": "1"} == second
         assert (first["order_uid"], first["position"], first["name"]) == ("'=1+1", "0", "'@x")

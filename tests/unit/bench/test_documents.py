@@ -51,6 +51,10 @@ def test_rows_hold_every_field() -> None:
             assert len(cells) == len(columns)
             assert cells[0] == document["order_uid"]
     assert len(found["items"]) == len(document["items"])
+    own = document.keys() - {"delivery", "payment", "items"}
+    parts = {"orders": own, "delivery": document["delivery"], "payments": document["payment"]}
+    for table, fields in (parts | {"items": document["items"][0]}).items():
+        assert set(COLUMNS[table]) - {"position"} == {"order_uid", *fields}
 
 
 def test_texts_are_escaped_as_copy_wants_it() -> None:
