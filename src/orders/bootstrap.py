@@ -53,7 +53,7 @@ from orders.adapters.postgres.database import PostgresDatabase, PostgresWrites
 from orders.adapters.postgres.erasure import PostgresErasure
 from orders.adapters.postgres.inspection import PostgresInspection, ReplicaInspection
 from orders.adapters.postgres.legacy_orders import LegacyOrders
-from orders.adapters.postgres.migrations import Migrator
+from orders.adapters.postgres.migrator import Migrator
 from orders.adapters.postgres.order_census import PostgresOrderCensus
 from orders.adapters.postgres.order_events import PostgresOrderEvents
 from orders.adapters.postgres.order_repository import PostgresOrderRepository

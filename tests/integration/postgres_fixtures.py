@@ -10,7 +10,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from orders.adapters.postgres.database import PostgresDatabase
-from orders.adapters.postgres.migrations import Migrator
+from orders.adapters.postgres.migrator import Migrator
 
 SHARDS = 4
 """Of each distributed table: few, since each costs time."""

@@ -16,7 +16,7 @@ from orders.adapters.postgres.bisecting_save import BisectingSave
 from orders.adapters.postgres.database import PostgresDatabase
 from orders.adapters.postgres.errors import is_known_order, translated
 from orders.adapters.postgres.inspection import PostgresInspection
-from orders.adapters.postgres.migrations import Migrator
+from orders.adapters.postgres.migrator import Migrator
 from orders.adapters.postgres.order_repository import PostgresOrderRepository
 from orders.adapters.postgres.read_sql import DISTRIBUTED_DOCUMENTS
 from orders.adapters.postgres.session import Session

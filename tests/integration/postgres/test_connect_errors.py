@@ -12,7 +12,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from orders.adapters.postgres.connect_errors import connect_failure
 from orders.adapters.postgres.database import PostgresDatabase
 from orders.adapters.postgres.inspection import PostgresInspection
-from orders.adapters.postgres.migrations import Migrator
+from orders.adapters.postgres.migrator import Migrator
 from orders.adapters.postgres.order_repository import PostgresOrderRepository
 from orders.domain.errors import Unavailable
 from tests.integration.postgres import roles

@@ -7,7 +7,7 @@ import pytest
 
 from orders.adapters.postgres.database import PostgresDatabase
 from orders.adapters.postgres.inspection import PostgresInspection
-from orders.adapters.postgres.migrations import Migrator
+from orders.adapters.postgres.migrator import Migrator
 from orders.adapters.postgres.order_repository import PostgresOrderRepository
 from orders.adapters.postgres.session import Session
 from orders.domain.errors import UnsuitableDatabase

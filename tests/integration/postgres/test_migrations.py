@@ -10,7 +10,7 @@ import pytest
 from orders.adapters.postgres import schema
 from orders.adapters.postgres.database import PostgresDatabase
 from orders.adapters.postgres.inspection import PostgresInspection
-from orders.adapters.postgres.migrations import _LOCK, Migrator
+from orders.adapters.postgres.migrator import _LOCK, Migrator
 from orders.adapters.postgres.order_repository import PostgresOrderRepository
 from orders.adapters.postgres.schema import Applied, Migration, migrations, pending
 from orders.adapters.postgres.session import Timeouts
@@ -24,7 +24,7 @@ PROCESS = """
 import asyncio, sys
 from orders.adapters.postgres.database import PostgresDatabase
 from orders.adapters.postgres.inspection import PostgresInspection
-from orders.adapters.postgres.migrations import Migrator
+from orders.adapters.postgres.migrator import Migrator
 
 async def main():
     database = PostgresDatabase(sys.argv[1], pool_max=1)

@@ -12,7 +12,7 @@ from orders.adapters.postgres.access import READ, WRITE
 from orders.adapters.postgres.database import PostgresDatabase
 from orders.adapters.postgres.erasure import PostgresErasure
 from orders.adapters.postgres.inspection import PostgresInspection
-from orders.adapters.postgres.migrations import Migrator
+from orders.adapters.postgres.migrator import Migrator
 from orders.adapters.postgres.order_repository import PostgresOrderRepository
 from orders.domain.errors import Misconfigured, Unavailable, UnknownSchema
 from orders.domain.order.queries import OrderQuery

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from orders.entrypoints.http.negotiation import preferred_language
-from orders.entrypoints.http.page.files import FILES
+from orders.entrypoints.http.page.assets import FILES
 from orders.entrypoints.http.page.languages import LANGUAGES, translations
 from tests.unit.http.harness import SETTINGS, Api
 

@@ -5,7 +5,7 @@ import re
 from msgspec import Struct
 
 from orders.domain.order.model import Delivery, Item, Order, Payment
-from orders.entrypoints.http.page.files import FILES
+from orders.entrypoints.http.page.assets import FILES
 
 NESTED: dict[str, type[Struct]] = {"delivery": Delivery, "payment": Payment}
 JSON_ONLY = {

@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping
 from functools import cache
+from pathlib import Path
 from string import Template
 from typing import NamedTuple
 
 from orders.domain.order.document import hex_digest
-from orders.entrypoints.http.page.files import FILES
 from orders.entrypoints.http.static_file import StaticFile
 
+FILES = Path(__file__).with_name("files")
+"""The folder with the files of the pages."""
 PREFIX = "/assets/"
 FOREVER = (b"cache-control", b"public, max-age=31536000, immutable")
 """The content at such a path never changes."""

@@ -5,8 +5,7 @@ from functools import cache
 from html import escape
 from string import Template
 
-from orders.entrypoints.http.page.assets import assets
-from orders.entrypoints.http.page.files import FILES
+from orders.entrypoints.http.page.assets import FILES, assets
 from orders.entrypoints.http.page.languages import translations
 
 MEDIA_TYPE = b"text/html; charset=utf-8"

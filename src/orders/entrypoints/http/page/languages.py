@@ -6,7 +6,7 @@ from functools import cache
 import msgspec
 
 from orders.entrypoints.http.negotiation import preferred_language
-from orders.entrypoints.http.page.files import FILES
+from orders.entrypoints.http.page.assets import FILES
 from orders.entrypoints.http.responses import Header, cookie, header_values
 
 LANGUAGES = ("ru", "en")
