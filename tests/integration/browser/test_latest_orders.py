@@ -13,7 +13,6 @@ from orders.entrypoints.http.docs.openapi.examples import ORDER
 from tests.integration.browser.browsing import Window
 from tests.integration.http.server_process import ServerProcess
 from tests.unit.http.harness import order
-from tests.waiting import wait_until
 
 REFRESH_MS = 5000
 LIST = re.compile(r"/orders\?view=summary&limit=8$")
