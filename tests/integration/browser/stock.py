@@ -119,6 +119,16 @@ RUSSIAN_ORDER = order(
     delivery_service="Почта России",
 )
 
+SHARED = "shared"
+"""The id of an order, and the track number and the customer id of others."""
+SHARED_ORDERS = (
+    order(SHARED),
+    *(order(f"tracked-{i}", track_number=SHARED) for i in range(2)),
+    *(order(f"bought-{i}", customer_id=SHARED) for i in range(3)),
+    order("tracked-alike", track_number="alike"),
+    order("bought-alike", customer_id="alike"),
+)
+
 ALL = (
     *series(8),
     ORDER,
@@ -128,6 +138,7 @@ ALL = (
     LARGE_ORDER,
     BIG_NUMBERS_ORDER,
     RUSSIAN_ORDER,
+    *SHARED_ORDERS,
     *(order(uid) for uid in STRANGE_UIDS),
 )
 

@@ -7,10 +7,21 @@ from tests.integration.browser import stock
 from tests.integration.browser.browsing import Window
 from tests.integration.browser.test_access import LEGIBLE, contrast
 
-ON_SCREEN_ONLY = ("#search", "aside", ".top", "footer", "button", "details", ".actions")
+ON_SCREEN_ONLY = (
+    "#search",
+    "aside",
+    ".top",
+    "footer",
+    "button",
+    "details",
+    ".actions",
+    "[data-all]",
+)
 
 
-@pytest.mark.parametrize("path", [f"/?order={stock.REFERENCE}", "/?order=200+items", "/?list"])
+@pytest.mark.parametrize(
+    "path", [f"/?order={stock.REFERENCE}", "/?order=200+items", "/?order=alike", "/?list"]
+)
 def test_what_is_printed(window: Window, path: str) -> None:
     page = window.open(path=path)
     expect(window.heading).to_be_visible()

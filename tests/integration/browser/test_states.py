@@ -108,9 +108,11 @@ PAGE = {
     "found-200-items": State(search("200 items"), "Товары [200]", "Items [200]"),
     "found-big-numbers": State(search("big numbers"), "-9223372036854775808", "-922337203"),
     "json": State(with_json, '"date_created": "2021-11-26T06:22:19Z"', '"sm_id": 99'),
-    "matches-track": State(search("WBILMTESTTRACK"), "По трек-номеру", "By track number"),
-    "matches-customer": State(search("test"), "По ID клиента", "By customer ID"),
-    "matches-long": State(search(stock.LONG_ORDER.customer_id), "По ID клиента", "By customer ID"),
+    "found-shared": State(search(stock.SHARED), "См. также: Заказы клиента", "See also: Orders of"),
+    "matches": State(search("alike"), "По трек-номеру", "By track number"),
+    "matches-long": State(search(stock.LONG_ORDER.track_number), "По ID клиента", "By customer ID"),
+    "list-track": State(search("ТРЕК-2021"), "Заказы с трек-номером ТРЕК", "Orders with track"),
+    "list-customer": State(search("test"), "Заказы клиента test", "Orders of customer test"),
     "list": State(listing(), "Заказов на этой странице: ", "Orders on this page: "),
     "list-empty": State(listing("&to=1999-12-31"), "Заказов не нашлось", "No orders found"),
     "list-invalid": State(listing("&to=x"), "дата, которой не бывает", "that there is not"),
@@ -174,7 +176,7 @@ def test_state(
         window.picture(name, (320, 1920))
 
 
-IN_LIGHT = ("empty", "found", "matches-track", "list", "missing", "storage", "random-invalid")
+IN_LIGHT = ("empty", "found", "matches", "list", "missing", "storage", "random-invalid")
 
 
 @pytest.mark.parametrize("language", ["ru", "en"])

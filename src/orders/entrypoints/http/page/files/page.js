@@ -17,7 +17,8 @@ const REFRESH_LONGEST_MS = 60000;
 const BYTES_PER_MS = 50; // lists of large orders are requested less often: 250 kB every 5 s
 const LATEST = 8;
 const ANNOUNCED_MS = 10000; // new orders are announced no more often
-const MATCHES = 50; // orders in a page of those with a track number or customer id
+const MATCHES = 5; // orders shown of those with a track number, where it is a customer id too
+const KEYS = ["track_number", "customer_id"]; // what orders are found by besides their uid
 const SHOWN = 20; // of the orders just created
 const BLINK_MS = 150; // no progress is shown for faster responses
 
@@ -31,7 +32,13 @@ let followed = null; // the query of the address when it was last read
 
 const pathTo = (uid) => (uid ? `/?order=${encodeURIComponent(uid)}` : "/");
 const parameters = () => new URLSearchParams(location.search);
-const asked = () => (parameters().has("list") ? "" : parameters().get("order")) ?? "";
+
+// The uid in the address, or the track number or customer id of a list.
+function asked() {
+  const given = parameters();
+  const names = given.has("list") ? KEYS : ["order"];
+  return names.map((name) => given.get(name)).find(Boolean) ?? "";
+}
 
 function show(state, values = {}) {
   const shown = fill(clone(`state-${state}`), values);
@@ -65,9 +72,9 @@ function search(uid, focus = false) {
     const text = await arrived(uid, signal);
     const matches = text === null && !sent.has(uid) ? await fetchMatches(uid, signal) : [];
     return () => {
-      if (matches.length) showMatches(uid, matches, signal);
+      if (matches.length) showMatches(uid, matches);
       else if (text === null) showMissing(uid);
-      else showFound(uid, text);
+      else showFound(uid, text, signal);
     };
   };
   return present("loading", uid, work, focus);
@@ -100,10 +107,14 @@ async function present(state, uid, work, focus) {
     clearTimeout(timeout);
     if (isCurrent()) {
       result.setAttribute("aria-busy", "false");
-      if (focus) find("[tabindex='-1']", result)?.focus();
+      if (focus) (opened() ?? find("[tabindex='-1']", result))?.focus();
     }
   }
 }
+
+// The link in the result by which this page was left before; coming back, one is there again.
+const opened = () =>
+  [...result.querySelectorAll("a")].find((link) => link.search === history.state?.opened);
 
 // An order that was just sent may not be stored yet, so it is requested again.
 async function arrived(uid, signal) {
@@ -116,7 +127,7 @@ async function arrived(uid, signal) {
   }
 }
 
-function showFound(uid, text) {
+function showFound(uid, text, signal) {
   const order = readable(text);
   if (order === null) {
     show("unreadable", { uid });
@@ -144,98 +155,117 @@ function showFound(uid, text) {
     button.addEventListener("click", () => copyFrom(button, copies[button.dataset.copy]));
   }
   say(phrase("said_found", { uid }));
+  linkOthers(uid, signal);
 }
 
 // --- Orders with this track number or customer id ---------------------------------------------
 
-const KEYS = ["track_number", "customer_id"];
+async function fetchList(values, signal, limit) {
+  const page = await fetchedPage(listUrl(values, limit), { signal });
+  const next = page.next && new URL(page.next, location).searchParams.get("cursor");
+  return { orders: ordersIn(page.text), next };
+}
 
 async function fetchMatches(text, signal) {
-  const value = encodeURIComponent(text);
   const pages = await Promise.all(
-    KEYS.map(async (key) => {
-      const url = `/orders?view=summary&limit=${MATCHES}&${key}=${value}`;
-      const page = await fetchedPage(url, { signal });
-      return { key, next: page.next, orders: ordersIn(page.text) };
-    }),
+    KEYS.map(async (key) => ({ key, ...(await fetchList({ [key]: text }, signal)) })),
   );
   return pages.filter((page) => page.orders.length);
 }
 
-function showMatches(text, pages, signal) {
+// Those of one kind are a list, with an address of its own.
+function showMatches(text, pages) {
+  if (pages.length === 1) {
+    const [{ key, ...page }] = pages;
+    history.replaceState(null, "", `/${listPath({ [key]: text })}`);
+    followed = location.search;
+    mark(text);
+    showList({ [key]: text }, page);
+    return;
+  }
   show("matches", { uid: text });
-  for (const section of result.querySelectorAll("[data-key]")) {
-    const page = pages.find((one) => one.key === section.dataset.key);
-    if (page) list(section, page, signal);
-    else section.remove();
+  for (const { key, orders } of pages) {
+    const section = find(`[data-key="${key}"]`, result);
+    const first = orders.slice(0, MATCHES);
+    find("ul", section).append(...first.map((order) => linkTo(order, "summary-line")));
+    find("[data-all]", section).href = `/${listPath({ [key]: text })}`;
   }
   document.title = find("h2", result).textContent;
   say(phrase("said_matches", { count: result.querySelectorAll("li").length }));
 }
 
-function list(section, page, signal) {
-  const lines = page.orders.map((order) => linkTo(order, "summary-line"));
-  const first = lines[0]?.firstElementChild;
-  find("ul", section).append(...lines);
-  const more = find("[data-more]", section);
-  more.hidden = !page.next;
-  more.onclick = async () => {
-    more.disabled = true;
-    try {
-      const inTime = AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]);
-      const following = await fetchedPage(page.next, { signal: inTime });
-      if (signal.aborted) return;
-      const added = list(section, { next: following.next, orders: parse(following.text) }, signal);
-      added?.querySelector("a").focus(); // the button may be gone
-      say(phrase("matches_more"));
-    } catch {
-      if (!signal.aborted) say((more.textContent = phrase("matches_failed")));
-    } finally {
-      more.disabled = false;
-    }
-  };
-  return first;
+// Link an order that is shown to others whose track number or customer id is its uid. One that
+// cannot be asked for takes nothing away from the order.
+async function linkOthers(uid, signal) {
+  const inTime = AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]);
+  const fetched = KEYS.map((key) => fetchList({ [key]: uid }, inTime, 2));
+  const pages = await Promise.allSettled(fetched);
+  if (signal.aborted) return;
+  const said = [phrase("said_found", { uid })];
+  pages.forEach(({ value }, place) => {
+    if (!value?.orders.some((order) => order.order_uid !== uid)) return;
+    const filter = { [KEYS[place]]: uid };
+    const also = find(`[data-also="${KEYS[place]}"]`, result);
+    find("a", also).textContent = listTitle(filter);
+    find("a", also).href = `/${listPath(filter)}`;
+    also.hidden = false;
+    said.push(also.textContent);
+  });
+  if (said.length > 1) say(said.join(". "));
 }
 
-// --- All orders -------------------------------------------------------------------------------
+// --- Lists of orders --------------------------------------------------------------------------
+
+// The filters of the list in the address; of a track number and a customer id only the first.
+function filters() {
+  const given = parameters();
+  const key = KEYS.find((name) => given.get(name));
+  return Object.fromEntries(
+    [...(key ? [key] : []), "from", "to"].map((name) => [name, given.get(name) ?? ""]),
+  );
+}
 
 // Show the page of the list in the address.
 function browse(focus) {
-  const [from, to, cursor] = ["from", "to", "cursor"].map((name) => parameters().get(name) ?? "");
-  const filter = { from, to };
-  document.title = phrase("list_title");
-  mark("");
+  const filter = filters();
+  const cursor = parameters().get("cursor") ?? "";
+  document.title = listTitle(filter);
+  mark(asked());
   const text = listFault(filter);
   const work = async (signal) => {
     if (text) return () => showList(filter, {}, text);
-    const page = await fetchedPage(listUrl({ ...filter, cursor }), { signal });
-    const orders = ordersIn(page.text);
-    const next = page.next && new URL(page.next, location).searchParams.get("cursor");
-    return () => showList(filter, { orders, first: cursor, next });
+    const page = await fetchList({ ...filter, cursor }, signal);
+    return () => showList(filter, { ...page, first: cursor });
   };
   say(phrase("list_loading"));
   return present("loading-list", "", work, focus);
 }
 
+function listTitle(filter) {
+  const key = KEYS.find((name) => filter[name]);
+  return key ? phrase(`list_${key}`, { text: filter[key] }) : phrase("list_title");
+}
+
 function showList(filter, { orders, first, next }, text = "") {
   show("list", { orders, isEmpty: orders?.length === 0, pages: first || next, first, next });
+  const title = (document.title = find("h2", result).textContent = listTitle(filter));
   find("ul", result).append(...(orders ?? []).map((order) => linkTo(order, "summary-line")));
   find("[data-if='first']", result).href = `/${listPath(filter)}`;
   find("[data-if='next']", result).href = `/${listPath({ ...filter, cursor: next })}`;
   const dates = find("form", result);
   const { from, to } = dates.elements;
-  from.value = filter.from;
-  to.value = filter.to;
+  from.value = filter.from ?? "";
+  to.value = filter.to ?? "";
   dates.addEventListener("submit", (event) => {
     event.preventDefault();
-    const chosen = { from: from.value, to: to.value };
+    const chosen = { ...filter, from: from.value, to: to.value };
     const wrong = listFault(chosen);
     tell(to, find(".fault", dates), wrong);
     if (!wrong) visit(listPath(chosen));
   });
   if (text) tell(to, find(".fault", dates), text);
   const name = orders?.length ? "list_shown" : "list_empty";
-  say(text ? "" : phrase(name, { count: orders.length }));
+  say(text ? "" : `${title}. ${phrase(name, { count: orders.length })}`);
 }
 
 // The order, or null if it is not one: a proxy may have responded.
@@ -286,7 +316,7 @@ function go(uid, focus) {
   const text = fault(uid);
   tell(field, find("#search-fault"), text);
   if (text) return;
-  if (uid !== asked()) history.pushState(null, "", pathTo(uid));
+  history[uid === asked() ? "replaceState" : "pushState"](null, "", pathTo(uid));
   followed = location.search;
   search(uid, focus);
 }
@@ -322,7 +352,7 @@ function mark(uid) {
   field.value = uid;
   const link = find("#switch");
   link.href = link.pathname + location.search;
-  if (parameters().has("list")) find("#all").setAttribute("aria-current", "page");
+  if (parameters().has("list") && !asked()) find("#all").setAttribute("aria-current", "page");
   else find("#all").removeAttribute("aria-current");
   for (const one of document.querySelectorAll(".orders a")) {
     markCurrent(one, uid);
@@ -451,6 +481,7 @@ document.addEventListener("click", (event) => {
   const plain = !event.button && !event.metaKey && !event.ctrlKey && !event.shiftKey && !event.altKey;
   if (!link || !plain) return;
   event.preventDefault();
+  if (result.contains(link)) history.replaceState({ opened: link.search }, "");
   visit(link.search);
 });
 halt.addEventListener("click", () => {
