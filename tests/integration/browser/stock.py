@@ -76,6 +76,7 @@ EMPTY_ORDER = msgspec.structs.replace(
     full_of("", "empty"), track_number="TRACK", customer_id="c", items=()
 )
 LONG_ORDER = full_of("длинное_значение_без_пробелов_" * 8, "long")
+LONG_ORDERS = (LONG_ORDER, msgspec.structs.replace(LONG_ORDER, order_uid="long too"))
 LARGE_ORDER = order("200 items", items=with_items(200))
 BIG_NUMBERS_ORDER = order(
     "big numbers",
@@ -134,7 +135,7 @@ ALL = (
     ORDER,
     MARKUP_ORDER,
     EMPTY_ORDER,
-    LONG_ORDER,
+    *LONG_ORDERS,
     LARGE_ORDER,
     BIG_NUMBERS_ORDER,
     RUSSIAN_ORDER,

@@ -251,26 +251,49 @@ def links(window: Window) -> Locator:
     return window.result.locator(".orders a")
 
 
-def test_an_order_by_its_track_number(window: Window) -> None:
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("ТРЕК-2021", "Найден по трек-номеру ТРЕК-2021"),
+        ("c", "Найден по ID клиента c, других его заказов нет"),
+    ],
+)
+def test_the_only_order_is_shown_at_once(window: Window, text: str, said: str) -> None:
+    uid = {"ТРЕК-2021": "заказ-7", "c": "empty"}[text]
     page = window.open()
-    page.keyboard.type("ТРЕК-2021")  # the box has the focus
+    page.keyboard.type(text)  # the box has the focus
     page.keyboard.press("Enter")
-    expect(window.heading).to_have_text("Заказы с трек-номером ТРЕК-2021")
-    expect(page).to_have_title("Заказы с трек-номером ТРЕК-2021")
-    expect(links(window)).to_have_count(1)
-    expect(links(window)).to_contain_text("ID клиента: test")
-    expect(links(window)).to_contain_text("1 249 900,00 ₽")
-    said = "Заказы с трек-номером ТРЕК-2021. Заказов на этой странице: 1"
+    expect(window.heading).to_have_text(f"Заказ: {uid}")
+    expect(window.result.get_by_text(said)).to_be_visible()
+    expect(page.locator("#announcer")).to_have_text(f"Заказ найден: {uid}. {said}")
+    expect(page.locator("#order")).to_be_focused()
+    expect(page.locator("#order")).to_have_value(text)
+    assert uid_asked_for(page) == text
+    page.reload()
+    expect(window.heading).to_have_text(f"Заказ: {uid}")
+    window.open(uid)
+    expect(window.heading).to_have_text(f"Заказ: {uid}")
+    expect(window.result.get_by_text("Найден по")).to_have_count(0)
+
+
+def test_orders_with_a_track_number(window: Window) -> None:
+    page = window.open()
+    window.find("WBILMTESTTRACK")
+    title = "Заказы с трек-номером WBILMTESTTRACK"
+    expect(window.heading).to_have_text(title)
+    expect(page).to_have_title(title)
+    expect(links(window).first).to_contain_text("ID клиента: test")
+    said = f"{title}. Заказов на этой странице: {links(window).count()}"
     expect(page.locator("#announcer")).to_have_text(said)
     expect(page.locator("#order")).to_be_focused()
-    expect(page.locator("#order")).to_have_value("ТРЕК-2021")
+    expect(page.locator("#order")).to_have_value("WBILMTESTTRACK")
     page.keyboard.press("Enter")
     expect(window.result).to_have_attribute("aria-busy", "false")
-    links(window).press("Enter")
-    expect(window.heading).to_have_text("Заказ: заказ-7")
+    links(window).nth(3).press("Enter")
+    expect(window.heading).to_contain_text("Заказ: ")
     page.go_back()
-    expect(window.heading).to_have_text("Заказы с трек-номером ТРЕК-2021")
-    expect(links(window)).to_be_focused()
+    expect(window.heading).to_have_text(title)
+    expect(links(window).nth(3)).to_be_focused()
     page.go_back()
     expect(window.heading).to_have_text("Готов к поиску")
 

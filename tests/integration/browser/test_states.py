@@ -111,7 +111,8 @@ PAGE = {
     "found-shared": State(search(stock.SHARED), "См. также: Заказы клиента", "See also: Orders of"),
     "matches": State(search("alike"), "По трек-номеру", "By track number"),
     "matches-long": State(search(stock.LONG_ORDER.track_number), "По ID клиента", "By customer ID"),
-    "list-track": State(search("ТРЕК-2021"), "Заказы с трек-номером ТРЕК", "Orders with track"),
+    "found-track": State(search("ТРЕК-2021"), "Найден по трек-номеру", "Found by track number"),
+    "list-track": State(search("WBILMTESTTRACK"), "Заказы с трек-номером WB", "Orders with track"),
     "list-customer": State(search("test"), "Заказы клиента test", "Orders of customer test"),
     "list": State(listing(), "Заказов на этой странице: ", "Orders on this page: "),
     "list-empty": State(listing("&to=1999-12-31"), "Заказов не нашлось", "No orders found"),
@@ -224,7 +225,9 @@ def test_no_orders_at_all(
         window.open()
         said = {"ru": "Заказов пока нет", "en": "No orders yet"}[language]
         expect(window.page.locator("#latest-note")).to_contain_text(said)
-        window.picture("empty-list")
+        expect(window.result.get_by_role("button")).to_be_visible()
+        window.picture("no-orders", (320, 1920))
+        assert window.faults_of_access() == []
 
 
 @pytest.mark.parametrize("language", ["ru", "en"])

@@ -70,11 +70,14 @@ function search(uid, focus = false) {
   say(phrase("said_loading", { uid }));
   const work = async (signal) => {
     const text = await arrived(uid, signal);
-    const matches = text === null && !sent.has(uid) ? await fetchMatches(uid, signal) : [];
+    if (text !== null) return () => showFound(uid, text, signal);
+    const matches = sent.has(uid) ? [] : await fetchMatches(uid, signal);
+    const [only, ...others] = new Set(matches.flatMap(({ orders }) => orders.map(uidOf)));
+    const found = only !== undefined && !others.length && (await fetchOrder(only, signal));
     return () => {
-      if (matches.length) showMatches(uid, matches);
-      else if (text === null) showMissing(uid);
-      else showFound(uid, text, signal);
+      if (found) showFound(only, found, signal, waysOf(uid, matches));
+      else if (matches.length) showMatches(uid, matches);
+      else showMissing(uid);
     };
   };
   return present("loading", uid, work, focus);
@@ -127,7 +130,7 @@ async function arrived(uid, signal) {
   }
 }
 
-function showFound(uid, text, signal) {
+function showFound(uid, text, signal, ways = []) {
   const order = readable(text);
   if (order === null) {
     show("unreadable", { uid });
@@ -154,8 +157,10 @@ function showFound(uid, text, signal) {
     button.hidden = !copies[button.dataset.copy];
     button.addEventListener("click", () => copyFrom(button, copies[button.dataset.copy]));
   }
-  say(phrase("said_found", { uid }));
-  linkOthers(uid, signal);
+  find("[data-ways]", result).textContent = ways.join(". ");
+  const said = [phrase("said_found", { uid }), ...ways];
+  say(said.join(". "));
+  linkOthers(uid, said, signal);
 }
 
 // --- Orders with this track number or customer id ---------------------------------------------
@@ -165,6 +170,9 @@ async function fetchList(values, signal, limit) {
   const next = page.next && new URL(page.next, location).searchParams.get("cursor");
   return { orders: ordersIn(page.text), next };
 }
+
+const uidOf = (order) => order.order_uid;
+const waysOf = (text, pages) => pages.map(({ key }) => phrase(`found_${key}`, { text }));
 
 async function fetchMatches(text, signal) {
   const pages = await Promise.all(
@@ -196,12 +204,12 @@ function showMatches(text, pages) {
 
 // Link an order that is shown to others whose track number or customer id is its uid. One that
 // cannot be asked for takes nothing away from the order.
-async function linkOthers(uid, signal) {
+async function linkOthers(uid, said, signal) {
   const inTime = AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]);
   const fetched = KEYS.map((key) => fetchList({ [key]: uid }, inTime, 2));
   const pages = await Promise.allSettled(fetched);
   if (signal.aborted) return;
-  const said = [phrase("said_found", { uid })];
+  const all = [...said];
   pages.forEach(({ value }, place) => {
     if (!value?.orders.some((order) => order.order_uid !== uid)) return;
     const filter = { [KEYS[place]]: uid };
@@ -209,9 +217,9 @@ async function linkOthers(uid, signal) {
     find("a", also).textContent = listTitle(filter);
     find("a", also).href = `/${listPath(filter)}`;
     also.hidden = false;
-    said.push(also.textContent);
+    all.push(also.textContent);
   });
-  if (said.length > 1) say(said.join(". "));
+  if (all.length > said.length) say(all.join(". "));
 }
 
 // --- Lists of orders --------------------------------------------------------------------------
@@ -308,7 +316,19 @@ function showEmpty() {
   mark("");
   result.setAttribute("aria-busy", "false");
   show("empty");
+  find("button", result).addEventListener("click", async () => {
+    await makeOrders();
+    find("a", made)?.focus(); // there is nothing to offer any more
+  });
+  offerOrders();
   say("");
+}
+
+// Say what to try where no orders are stored.
+function offerOrders() {
+  for (const part of result.querySelectorAll("[data-orders]")) {
+    part.hidden = (part.dataset.orders === "none") !== isEmpty;
+  }
 }
 
 // Navigate to the address of an order, if necessary, and show it.
@@ -371,6 +391,7 @@ const latestNote = find("#latest-note");
 const halt = find("#latest-pause");
 let wait = REFRESH_MS;
 let timer = 0;
+let isEmpty = false; // no orders are stored
 let known = null; // the orders of the list when it was last announced
 let announced = -ANNOUNCED_MS;
 
@@ -396,6 +417,8 @@ function update(orders) {
     else latest.insertBefore(linkTo(order), next);
   }
   latestNote.textContent = orders.length ? "" : phrase("latest_empty");
+  isEmpty = orders.length === 0;
+  offerOrders();
   announce(wanted);
 }
 
