@@ -103,16 +103,35 @@ def test_nothing_moves_under_the_pointer(server: ServerProcess, window: Window, 
 
 
 def test_it_can_be_paused(window: Window, page: Page) -> None:
-    pause = page.get_by_role("button", name="Пауза в обновлении списка")
+    pause = page.get_by_role("button", name="Не обновлять список и не сообщать о новых заказах")
     pause.focus()
     page.keyboard.press("Enter")
     expect(pause).to_have_attribute("aria-pressed", "true")
     asked = lists_asked_for(window)
     page.clock.fast_forward(10 * REFRESH_MS)
     assert lists_asked_for(window) == asked
+    page.reload()
+    expect(pause).to_have_attribute("aria-pressed", "true")
+    expect(page.locator("#latest li")).to_have_count(8)
+    page.clock.fast_forward(10 * REFRESH_MS)
+    assert lists_asked_for(window) == asked + 1
     with page.expect_response(LIST):
-        page.keyboard.press("Enter")
+        pause.press("Enter")
     expect(pause).to_have_attribute("aria-pressed", "false")
+    page.reload()
+    expect(page.locator("#latest li")).to_have_count(8)
+    expect(pause).to_have_attribute("aria-pressed", "false")
+
+
+def test_without_storage_it_can_be_paused_too(window: Window) -> None:
+    window.page.add_init_script(
+        """Object.defineProperty(globalThis, "localStorage", {
+             get() { throw new DOMException("denied", "SecurityError"); } })"""
+    )
+    page = window.open()
+    expect(page.locator("#latest li")).to_have_count(8)
+    page.locator("#latest-pause").click()
+    expect(page.locator("#latest-pause")).to_have_attribute("aria-pressed", "true")
 
 
 def test_nobody_is_asked_while_the_page_is_hidden(window: Window, page: Page) -> None:

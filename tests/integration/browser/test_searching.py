@@ -326,6 +326,13 @@ def test_all_orders_of_a_customer_by_pages(window: Window, server: ServerProcess
     expect(links(window).locator(".value").first).to_have_text(every[0])
 
 
+def test_an_order_leads_to_those_of_its_customer(window: Window) -> None:
+    window.open("bought-1")
+    window.result.get_by_role("link", name="shared").press("Enter")
+    expect(window.heading).to_have_text("Заказы клиента shared")
+    expect(links(window).locator(".value")).to_have_text(["bought-2", "bought-1", "bought-0"])
+
+
 def test_orders_of_a_customer_on_some_days(window: Window) -> None:
     page = window.open("test")
     page.get_by_label("По", exact=True).fill("2021-01-01")

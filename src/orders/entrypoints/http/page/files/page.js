@@ -4,7 +4,7 @@
 import { TIMEOUT_MS, apiPathTo, fetchOrder, fetchedInTime, fetchedPage } from "./api.js";
 import { copyFrom } from "./copying.js";
 import { listFault, listPath, listUrl } from "./days.js";
-import { clone, find, limits, pause, phrase, say } from "./dom.js";
+import { clone, find, limits, pause, phrase, remember, remembered, say } from "./dom.js";
 import { indented, ordersIn, parse } from "./json.js";
 import { listen } from "./live.js";
 import { fill } from "./values.js";
@@ -433,6 +433,11 @@ function announce(uids) {
   known = uids;
 }
 
+function hold(held) {
+  halt.textContent = held ? ">" : "II";
+  halt.setAttribute("aria-pressed", String(held));
+}
+
 const isHeld = () =>
   document.hidden ||
   halt.getAttribute("aria-pressed") === "true" ||
@@ -442,7 +447,7 @@ const isHeld = () =>
 async function refresh() {
   clearTimeout(timer);
   timer = 0;
-  if (!isHeld()) {
+  if (!known || !isHeld()) {
     try {
       const text = await fetchedInTime(`/orders?view=summary&limit=${LATEST}`);
       update(parse(text));
@@ -509,14 +514,15 @@ document.addEventListener("click", (event) => {
 });
 halt.addEventListener("click", () => {
   const held = halt.getAttribute("aria-pressed") !== "true";
-  halt.textContent = held ? ">" : "II";
-  halt.setAttribute("aria-pressed", String(held));
+  hold(held);
+  remember("paused", String(held));
   if (!held) refresh();
 });
 // Also after a link within the page.
 addEventListener("popstate", () => location.search === followed || follow());
 document.addEventListener("visibilitychange", () => document.hidden || refresh());
 
+hold(remembered("paused") === "true");
 follow();
 refresh();
 listen(refresh);
