@@ -165,12 +165,6 @@ function showFound(uid, text, signal, ways = []) {
 
 // --- Orders with this track number or customer id ---------------------------------------------
 
-async function fetchList(values, signal, limit) {
-  const page = await fetchedPage(listUrl(values, limit), { signal });
-  const next = page.next && new URL(page.next, location).searchParams.get("cursor");
-  return { orders: ordersIn(page.text), next };
-}
-
 const uidOf = (order) => order.order_uid;
 const waysOf = (text, pages) => pages.map(({ key }) => phrase(`found_${key}`, { text }));
 
@@ -206,14 +200,16 @@ function showMatches(text, pages) {
 // cannot be asked for takes nothing away from the order.
 async function linkOthers(uid, said, signal) {
   const inTime = AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]);
-  const fetched = KEYS.map((key) => fetchList({ [key]: uid }, inTime, 2));
-  const pages = await Promise.allSettled(fetched);
+  const pages = await Promise.allSettled(
+    KEYS.map((key) => fetchList({ [key]: uid }, inTime, 2)),
+  );
   if (signal.aborted) return;
   const all = [...said];
   pages.forEach(({ value }, place) => {
     if (!value?.orders.some((order) => order.order_uid !== uid)) return;
-    const filter = { [KEYS[place]]: uid };
-    const also = find(`[data-also="${KEYS[place]}"]`, result);
+    const key = KEYS[place];
+    const filter = { [key]: uid };
+    const also = find(`[data-also="${key}"]`, result);
     find("a", also).textContent = listTitle(filter);
     find("a", also).href = `/${listPath(filter)}`;
     also.hidden = false;
@@ -224,19 +220,17 @@ async function linkOthers(uid, said, signal) {
 
 // --- Lists of orders --------------------------------------------------------------------------
 
-// The filters of the list in the address; of a track number and a customer id only the first.
-function filters() {
-  const given = parameters();
-  const key = KEYS.find((name) => given.get(name));
-  return Object.fromEntries(
-    [...(key ? [key] : []), "from", "to"].map((name) => [name, given.get(name) ?? ""]),
-  );
+async function fetchList(values, signal, limit) {
+  const page = await fetchedPage(listUrl(values, limit), { signal });
+  const next = page.next && new URL(page.next, location).searchParams.get("cursor");
+  return { orders: ordersIn(page.text), next };
 }
 
 // Show the page of the list in the address.
 function browse(focus) {
-  const filter = filters();
-  const cursor = parameters().get("cursor") ?? "";
+  const { cursor, ...filter } = Object.fromEntries(
+    [...KEYS, "from", "to", "cursor"].map((name) => [name, parameters().get(name) ?? ""]),
+  );
   document.title = listTitle(filter);
   mark(asked());
   const text = listFault(filter);
@@ -250,8 +244,9 @@ function browse(focus) {
 }
 
 function listTitle(filter) {
-  const key = KEYS.find((name) => filter[name]);
-  return key ? phrase(`list_${key}`, { text: filter[key] }) : phrase("list_title");
+  const keys = KEYS.filter((key) => filter[key]);
+  const titles = keys.map((key) => phrase(`list_${key}`, { text: filter[key] }));
+  return titles.join(", ") || phrase("list_title");
 }
 
 function showList(filter, { orders, first, next }, text = "") {
@@ -515,14 +510,14 @@ document.addEventListener("click", (event) => {
 halt.addEventListener("click", () => {
   const held = halt.getAttribute("aria-pressed") !== "true";
   hold(held);
-  remember("paused", String(held));
+  remember("latest-paused", String(held));
   if (!held) refresh();
 });
 // Also after a link within the page.
 addEventListener("popstate", () => location.search === followed || follow());
 document.addEventListener("visibilitychange", () => document.hidden || refresh());
 
-hold(remembered("paused") === "true");
+hold(remembered("latest-paused") === "true");
 follow();
 refresh();
 listen(refresh);
