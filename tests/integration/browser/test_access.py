@@ -14,6 +14,17 @@ NOTHING = "rgba(0, 0, 0, 0)"
 LEGIBLE = 4.5
 """The contrast of ordinary text that WCAG asks for at level AA."""
 
+RING = """(link) => {
+  const { outlineWidth, outlineOffset } = getComputedStyle(link);
+  return parseFloat(outlineWidth) + parseFloat(outlineOffset);
+}"""
+ROOM_AROUND = """(link) => {
+  const { left, top, right, bottom } = link.getBoundingClientRect();
+  const list = link.closest("ul").getBoundingClientRect();
+  return Math.min(left - list.left, top - list.top, list.right - right, list.bottom - bottom);
+}"""
+"""How far a link is from the edges of its list."""
+
 
 def contrast(text: Locator, ground: Locator) -> float:
     """Of the text's colour as it is now to the ground's, from 1 to 21."""
@@ -113,6 +124,16 @@ def test_what_is_pointed_at_stays_legible(window: Window, which: str) -> None:
     expect(link).to_have_css("background-color", NOTHING)
     for part in (".value", ".dim"):
         assert contrast(link.locator(part), page.locator(".frame").first) > LEGIBLE
+
+
+def test_the_ring_around_the_focus_is_whole_in_a_list_that_scrolls(window: Window) -> None:
+    page = window.open()
+    page.locator("#amount").fill("20")
+    page.keyboard.press("Enter")
+    expect(page.locator("#made a")).to_have_count(20)
+    for link in (page.locator("#made a").first, page.locator("#made a").last):
+        link.press("Shift")  # the keyboard is in use
+        assert link.evaluate(ROOM_AROUND) >= link.evaluate(RING) > 0
 
 
 def test_the_order_that_is_shown_is_marked_in_the_list(window: Window) -> None:
