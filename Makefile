@@ -29,7 +29,7 @@ properties: $(READY) ## property tests with many examples, and the API against i
 integration: $(READY) ## tests on real servers (ORDERS_TEST_*, else Docker, else embedded ones)
 	$(BIN)/python -m pytest -n 3 --dist loadfile $(INTEGRATION)
 
-picture: $(READY) ## take the picture of the page in docs/page.png, in a Chromium
+picture: $(READY) ## take the pictures of the page in the READMEs, in a Chromium
 	$(BIN)/python -m tests.integration.browser.picture
 
 drill: $(READY) ## fault drills at length, then count every order (DRILL='--seed 7 kills-at-random': one again)

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+from orders.adapters.memory.order_events import MemoryOrderEvents
 from orders.adapters.memory.order_repository import MemoryOrderRepository
 from orders.adapters.memory.publisher import MemoryPublisher
 from orders.adapters.random_orders.order_generator import RandomOrderGenerator
@@ -17,9 +18,11 @@ from orders.config import Settings
 from orders.domain.errors import Unavailable
 from orders.domain.order.model import Order
 from orders.domain.use_cases.publish_orders import PublishDocument, PublishRandom
+from orders.domain.use_cases.watch_orders import WatchOrders
 from orders.entrypoints import logs
 from orders.entrypoints.http.app import create_app
 from orders.entrypoints.http.server import serve
+from orders.entrypoints.startup import in_background
 from tests.integration.browser import stock
 from tests.unit.http.harness import Api
 
@@ -77,7 +80,8 @@ def create() -> Any:
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
         await api.store(*stock.OF_SCENARIO.get(os.environ["SCENARIO"], stock.ALL))
-        yield
+        async with in_background(watch.run()):
+            yield
 
     settings = Settings(
         random_max=20,
@@ -86,7 +90,9 @@ def create() -> Any:
     )
     api = Api(repository=Scripted(), settings=settings)
     publisher = Arriving(api)
+    watch = WatchOrders(MemoryOrderEvents(api.repository), max_listeners=100)
     use_cases = api.use_cases(
+        watch=watch,
         publish_document=PublishDocument(publisher),
         publish_random=PublishRandom(RandomOrderGenerator(), publisher),
     )

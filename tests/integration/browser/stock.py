@@ -76,6 +76,7 @@ EMPTY_ORDER = msgspec.structs.replace(
     full_of("", "empty"), track_number="TRACK", customer_id="c", items=()
 )
 LONG_ORDER = full_of("длинное_значение_без_пробелов_" * 8, "long")
+LONG_ORDERS = (LONG_ORDER, msgspec.structs.replace(LONG_ORDER, order_uid="long too"))
 LARGE_ORDER = order("200 items", items=with_items(200))
 BIG_NUMBERS_ORDER = order(
     "big numbers",
@@ -119,15 +120,26 @@ RUSSIAN_ORDER = order(
     delivery_service="Почта России",
 )
 
+SHARED = "shared"
+"""The id of an order, and the track number and the customer id of others."""
+SHARED_ORDERS = (
+    order(SHARED),
+    *(order(f"tracked-{i}", track_number=SHARED) for i in range(2)),
+    *(order(f"bought-{i}", customer_id=SHARED) for i in range(3)),
+    order("tracked-alike", track_number="alike"),
+    order("bought-alike", customer_id="alike"),
+)
+
 ALL = (
     *series(8),
     ORDER,
     MARKUP_ORDER,
     EMPTY_ORDER,
-    LONG_ORDER,
+    *LONG_ORDERS,
     LARGE_ORDER,
     BIG_NUMBERS_ORDER,
     RUSSIAN_ORDER,
+    *SHARED_ORDERS,
     *(order(uid) for uid in STRANGE_UIDS),
 )
 

@@ -14,6 +14,17 @@ NOTHING = "rgba(0, 0, 0, 0)"
 LEGIBLE = 4.5
 """The contrast of ordinary text that WCAG asks for at level AA."""
 
+RING = """(link) => {
+  const { outlineWidth, outlineOffset } = getComputedStyle(link);
+  return parseFloat(outlineWidth) + parseFloat(outlineOffset);
+}"""
+ROOM_AROUND = """(link) => {
+  const { left, top, right, bottom } = link.getBoundingClientRect();
+  const list = link.closest("ul").getBoundingClientRect();
+  return Math.min(left - list.left, top - list.top, list.right - right, list.bottom - bottom);
+}"""
+"""How far a link is from the edges of its list."""
+
 
 def contrast(text: Locator, ground: Locator) -> float:
     """Of the text's colour as it is now to the ground's, from 1 to 21."""
@@ -42,20 +53,20 @@ def test_by_keyboard_alone(window: Window) -> None:
     expect(window.heading).to_have_text(f"Заказ: {stock.REFERENCE}")
     expect(page.locator("#order")).to_be_focused()
     reached = []
-    for _ in range(9):
+    for _ in range(10):
         page.keyboard.press("Tab")
         reached.append(
             page.evaluate(
                 "() => document.activeElement.dataset.copy ?? document.activeElement.localName"
             )
         )
-    assert reached[:9] == [
+    assert reached == [
         *("button", "uid", "track_number", "link", "json"),
-        *("a", "a", "transaction", "summary"),
+        *("a", "a", "a", "transaction", "summary"),
     ]
     assert page.evaluate("() => document.activeElement.matches(':focus-visible')")
     page.locator("#order").focus()
-    for _ in range(9):
+    for _ in range(10):
         page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     expect(window.result.locator(".raw")).to_be_visible()
@@ -113,6 +124,16 @@ def test_what_is_pointed_at_stays_legible(window: Window, which: str) -> None:
     expect(link).to_have_css("background-color", NOTHING)
     for part in (".value", ".dim"):
         assert contrast(link.locator(part), page.locator(".frame").first) > LEGIBLE
+
+
+def test_the_ring_around_the_focus_is_whole_in_a_list_that_scrolls(window: Window) -> None:
+    page = window.open()
+    page.locator("#amount").fill("20")
+    page.keyboard.press("Enter")
+    expect(page.locator("#made a")).to_have_count(20)
+    for link in (page.locator("#made a").first, page.locator("#made a").last):
+        link.press("Shift")  # the keyboard is in use
+        assert link.evaluate(ROOM_AROUND) >= link.evaluate(RING) > 0
 
 
 def test_the_order_that_is_shown_is_marked_in_the_list(window: Window) -> None:

@@ -48,7 +48,7 @@ def test_all_orders_page_by_page_back_and_forward(window: Window, server: Server
     shown(window)
     expect(page).to_have_title("Все заказы")
     expect(page.locator("#all")).to_have_attribute("aria-current", "page")
-    expect(page.locator("#announcer")).to_have_text("Заказов на этой странице: 2")
+    expect(page.locator("#announcer")).to_have_text("Все заказы. Заказов на этой странице: 2")
     expect(window.heading).to_be_focused()
     assert uids(window) == every[:2]
     first, older = (page.get_by_role("link", name=name) for name in ("Новейшие", "Более старые"))

@@ -13,7 +13,6 @@ from orders.entrypoints.http.docs.openapi.examples import ORDER
 from tests.integration.browser.browsing import Window
 from tests.integration.http.server_process import ServerProcess
 from tests.unit.http.harness import order
-from tests.waiting import wait_until
 
 REFRESH_MS = 5000
 LIST = re.compile(r"/orders\?view=summary&limit=8$")
@@ -23,6 +22,11 @@ HIDE = """
   document.dispatchEvent(new Event("visibilitychange"));
 }
 """
+WITHOUT_TIMERS = f"""
+const inMs = setTimeout;
+globalThis.setTimeout = (call, ms) => (ms < {REFRESH_MS} ? inMs(call, ms) : 0);
+"""
+"""The list is not refreshed every so often, but by events alone."""
 
 
 @pytest.fixture
@@ -99,16 +103,35 @@ def test_nothing_moves_under_the_pointer(server: ServerProcess, window: Window, 
 
 
 def test_it_can_be_paused(window: Window, page: Page) -> None:
-    pause = page.get_by_role("button", name="Пауза в обновлении списка")
+    pause = page.get_by_role("button", name="Не обновлять список и не сообщать о новых заказах")
     pause.focus()
     page.keyboard.press("Enter")
     expect(pause).to_have_attribute("aria-pressed", "true")
     asked = lists_asked_for(window)
     page.clock.fast_forward(10 * REFRESH_MS)
     assert lists_asked_for(window) == asked
+    page.reload()
+    expect(pause).to_have_attribute("aria-pressed", "true")
+    expect(page.locator("#latest li")).to_have_count(8)
+    page.clock.fast_forward(10 * REFRESH_MS)
+    assert lists_asked_for(window) == asked + 1
     with page.expect_response(LIST):
-        page.keyboard.press("Enter")
+        pause.press("Enter")
     expect(pause).to_have_attribute("aria-pressed", "false")
+    page.reload()
+    expect(page.locator("#latest li")).to_have_count(8)
+    expect(pause).to_have_attribute("aria-pressed", "false")
+
+
+def test_without_storage_it_can_be_paused_too(window: Window) -> None:
+    window.page.add_init_script(
+        """Object.defineProperty(globalThis, "localStorage", {
+             get() { throw new DOMException("denied", "SecurityError"); } })"""
+    )
+    page = window.open()
+    expect(page.locator("#latest li")).to_have_count(8)
+    page.locator("#latest-pause").click()
+    expect(page.locator("#latest-pause")).to_have_attribute("aria-pressed", "true")
 
 
 def test_nobody_is_asked_while_the_page_is_hidden(window: Window, page: Page) -> None:
@@ -169,19 +192,17 @@ def test_a_list_that_is_never_answered_is_given_up(window: Window, page: Page) -
 
 
 def test_a_new_order_appears_by_itself_and_is_announced(
-    server: ServerProcess, window: Window, page: Page
+    server: ServerProcess, window: Window
 ) -> None:
-    asked = lists_asked_for(window)
+    page = window.page
+    page.add_init_script(WITHOUT_TIMERS)
+    with page.expect_response("**/orders/events"):
+        window.open()
+    expect(page.locator("#latest li")).to_have_count(8)
+    page.mouse.move(0, 0)
     add(server, "appears")
-    first = page.locator("#latest li").first
-
-    def has_come() -> bool:
-        page.clock.run_for(20)
-        return "appears" in (first.get_attribute("data-uid") or "")
-
-    wait_until(has_come, 10, "the order is in the list")
-    assert lists_asked_for(window) == asked + 1
-    expect(page.locator("#announcer")).to_have_text(re.compile("1$"))
+    expect(page.locator("#latest li").first).to_have_attribute("data-uid", "appears")
+    expect(page.locator("#announcer[role=status]")).to_have_text("Новых заказов: 1")
 
 
 def test_a_list_that_is_paused_stays_as_it_is(

@@ -1,11 +1,13 @@
 """Random orders by a button, and what becomes of them."""
 
 import json
+from collections.abc import Callable
 
 from playwright.sync_api import Route, expect
 
 from tests.integration.browser.browsing import Window
 from tests.integration.browser.serving import LOST
+from tests.integration.http.server_process import ServerProcess
 
 
 def test_they_are_made_and_lead_to_themselves(window: Window) -> None:
@@ -24,6 +26,24 @@ def test_they_are_made_and_lead_to_themselves(window: Window) -> None:
     expect(window.heading).to_have_text(f"Заказ: {made[1]}")
     expect(window.heading).to_be_focused()
     expect(page.locator("#latest")).to_contain_text(made[0])
+
+
+def test_without_orders_the_page_offers_to_make_some(
+    start: Callable[..., ServerProcess], open_window: Callable[..., Window]
+) -> None:
+    with start("empty") as server:
+        window = open_window(server.url)
+        page = window.open()
+        offer = window.result.get_by_role("button", name="Создать случайные заказы")
+        offer.press("Enter")
+        expect(page.locator("#made a").first).to_be_focused()
+        expect(offer).to_be_hidden()
+        expect(page.locator("#latest a")).to_have_count(5)
+        page.keyboard.press("Enter")
+        expect(window.heading).to_contain_text("Заказ: ")
+        page.go_back()
+        expect(window.heading).to_have_text("Готов к поиску")
+        expect(offer).to_be_hidden()
 
 
 def test_one_that_does_not_arrive_is_not_called_missing(window: Window) -> None:

@@ -8,7 +8,7 @@ from tests.integration.browser import stock
 from tests.integration.browser.browsing import Window
 from tests.integration.http.server_process import ServerProcess
 
-TEXTS_SHOWN = 5 + 7 + 5 + 3
+TEXTS_SHOWN = 6 + 7 + 5 + 3
 """Of the order, its delivery, its payment and its item."""
 COUNT = "() => ['script', 'img', 'a', 'b'].map((tag) => document.querySelectorAll(tag).length)"
 
@@ -21,8 +21,8 @@ def test_an_order_full_of_markup_is_text(window: Window) -> None:
     expect(window.heading.locator(".value")).to_have_text(stock.MARKUP)
     window.result.locator("summary").click()
     expect(window.result.locator(".raw")).to_contain_text("onerror")
-    # The one more link is that to the API.
-    assert page.evaluate(COUNT) == [scripts, images, links + 1, bold]
+    # To the API, to the orders of its customer, and two to what else its id means.
+    assert page.evaluate(COUNT) == [scripts, images, links + 4, bold]
     texts = window.result.locator("[data-field]").all_text_contents()
     assert texts.count(stock.MARKUP) == TEXTS_SHOWN
     assert page.evaluate("() => window.ran") is None

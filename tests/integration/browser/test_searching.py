@@ -7,7 +7,7 @@ from urllib.parse import quote, unquote
 
 import httpx
 import pytest
-from playwright.sync_api import Error, Page, expect
+from playwright.sync_api import Error, Locator, Page, expect
 
 from orders.domain.order.rules import INT64_MAX
 from tests.integration.browser import stock
@@ -247,22 +247,55 @@ def test_the_server_ends_while_it_answers(
         window.page.request.get(server.url)
 
 
-def test_an_order_by_its_track_number(window: Window) -> None:
+def links(window: Window) -> Locator:
+    return window.result.locator(".orders a")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("ТРЕК-2021", "Найден по трек-номеру ТРЕК-2021"),
+        ("c", "Найден по ID клиента c, других его заказов нет"),
+    ],
+)
+def test_the_only_order_is_shown_at_once(window: Window, text: str, said: str) -> None:
+    uid = {"ТРЕК-2021": "заказ-7", "c": "empty"}[text]
     page = window.open()
-    page.keyboard.type("ТРЕК-2021")  # the box has the focus
+    page.keyboard.type(text)  # the box has the focus
     page.keyboard.press("Enter")
-    expect(window.heading).to_have_text("Найдено по запросу ТРЕК-2021")
-    section = window.result.get_by_role("region", name="По трек-номеру")
-    expect(section.get_by_role("link")).to_have_count(1)
-    expect(section).to_contain_text("ID клиента: test")
-    expect(section).to_contain_text("1 249 900,00 ₽")
-    expect(window.result.get_by_role("region", name="По ID клиента")).to_have_count(0)
-    expect(page.get_by_role("status").filter(has_text="Найдено заказов")).to_contain_text("1")
-    assert uid_asked_for(page) == "ТРЕК-2021"
-    section.get_by_role("link").press("Enter")
-    expect(window.heading).to_have_text("Заказ: заказ-7")
+    expect(window.heading).to_have_text(f"Заказ: {uid}")
+    expect(window.result.get_by_text(said)).to_be_visible()
+    expect(page.locator("#announcer")).to_have_text(f"Заказ найден: {uid}. {said}")
+    expect(page.locator("#order")).to_be_focused()
+    expect(page.locator("#order")).to_have_value(text)
+    assert uid_asked_for(page) == text
+    page.reload()
+    expect(window.heading).to_have_text(f"Заказ: {uid}")
+    window.open(uid)
+    expect(window.heading).to_have_text(f"Заказ: {uid}")
+    expect(window.result.get_by_text("Найден по")).to_have_count(0)
+
+
+def test_orders_with_a_track_number(window: Window) -> None:
+    page = window.open()
+    window.find("WBILMTESTTRACK")
+    title = "Заказы с трек-номером WBILMTESTTRACK"
+    expect(window.heading).to_have_text(title)
+    expect(page).to_have_title(title)
+    expect(links(window).first).to_contain_text("ID клиента: test")
+    said = f"{title}. Заказов на этой странице: {links(window).count()}"
+    expect(page.locator("#announcer")).to_have_text(said)
+    expect(page.locator("#order")).to_be_focused()
+    expect(page.locator("#order")).to_have_value("WBILMTESTTRACK")
+    page.keyboard.press("Enter")
+    expect(window.result).to_have_attribute("aria-busy", "false")
+    links(window).nth(3).press("Enter")
+    expect(window.heading).to_contain_text("Заказ: ")
     page.go_back()
-    expect(window.heading).to_have_text("Найдено по запросу ТРЕК-2021")
+    expect(window.heading).to_have_text(title)
+    expect(links(window).nth(3)).to_be_focused()
+    page.go_back()
+    expect(window.heading).to_have_text("Готов к поиску")
 
 
 def test_all_orders_of_a_customer_by_pages(window: Window, server: ServerProcess) -> None:
@@ -271,20 +304,90 @@ def test_all_orders_of_a_customer_by_pages(window: Window, server: ServerProcess
         lambda route: route.continue_(url=route.request.url.replace("limit=50", "limit=2")),
     )
     listed = httpx.get(f"{server.url}/orders?view=summary&limit=1000&customer_id=test").json()
+    every = [line["order_uid"] for line in listed]
     page = window.open("test")
-    section = window.result.get_by_role("region", name="По ID клиента")
-    links, more = section.get_by_role("link"), section.get_by_role("button", name="Показать ещё")
-    expect(links).to_have_count(2)
-    more.press("Enter")
-    expect(links).to_have_count(4)
-    expect(links.nth(2)).to_be_focused()
-    uids = section.locator("a > .value").all_text_contents()
-    assert uids == [line["order_uid"] for line in listed[:4]]
-    page.route(re.compile("cursor="), lambda route: route.abort())
-    more.click()
-    expect(section.get_by_role("button")).to_have_text("Не получилось, попробовать ещё раз")
-    expect(links).to_have_count(4)
-    page.unroute(re.compile("cursor="))
+    expect(window.heading).to_have_text("Заказы клиента test")
+    expect(page.locator("#all")).not_to_have_attribute("aria-current", "page")
+    expect(links(window).locator(".value").first).to_have_text(every[0])
+    older = window.result.get_by_role("link", name="Более старые")
+    older.press("Enter")
+    expect(links(window).locator(".value").first).to_have_text(every[2])
+    links(window).nth(1).click()
+    expect(window.heading).to_contain_text("Заказ: ")
+    page.go_back()
+    expect(links(window).nth(1)).to_be_focused()
+    assert links(window).locator(".value").all_text_contents() == every[2:4]
+    page.reload()
+    expect(links(window).locator(".value").first).to_have_text(every[2])
+    page.locator("#switch").click()
+    expect(window.heading).to_have_text("Orders of customer test")
+    expect(links(window).locator(".value").first).to_have_text(every[2])
+    window.result.get_by_role("link", name="Newest").click()
+    expect(links(window).locator(".value").first).to_have_text(every[0])
+
+
+def test_an_order_leads_to_those_of_its_customer(window: Window) -> None:
+    window.open("bought-1")
+    window.result.get_by_role("link", name="shared").press("Enter")
+    expect(window.heading).to_have_text("Заказы клиента shared")
+    expect(links(window).locator(".value")).to_have_text(["bought-2", "bought-1", "bought-0"])
+
+
+def test_orders_of_a_customer_on_some_days(window: Window) -> None:
+    page = window.open("test")
+    page.get_by_label("По", exact=True).fill("2021-01-01")
+    page.get_by_label("По", exact=True).press("Enter")
+    expect(links(window).locator(".value")).to_have_text([f"o{i}" for i in reversed(range(8))])
+    expect(window.heading).to_have_text("Заказы клиента test")
+    expect(page).to_have_url(f"{window.url}/?list&customer_id=test&to=2021-01-01")
+
+
+def test_a_track_number_that_is_a_customer_id_too(window: Window) -> None:
+    page = window.open("alike")
+    expect(window.heading).to_have_text("Найдено по запросу alike")
+    for name, uid, heading in (
+        ("По трек-номеру", "tracked-alike", "Заказы с трек-номером alike"),
+        ("По ID клиента", "bought-alike", "Заказы клиента alike"),
+    ):
+        section = window.result.get_by_role("region", name=name)
+        expect(section.locator(".orders a > .value")).to_have_text([uid])
+        section.get_by_role("link", name="Показать все, по дням").press("Enter")
+        expect(window.heading).to_have_text(heading)
+        expect(links(window).locator(".value")).to_have_text([uid])
+        page.go_back()
+        expect(window.heading).to_have_text("Найдено по запросу alike")
+
+
+def test_an_order_whose_id_means_other_orders_too(window: Window) -> None:
+    page = window.open()
+    window.find(stock.SHARED)
+    expect(window.heading).to_have_text(f"Заказ: {stock.SHARED}")
+    expect(page.locator("#announcer")).to_have_text(
+        f"Заказ найден: {stock.SHARED}. См. также: Заказы с трек-номером shared. "
+        "См. также: Заказы клиента shared"
+    )
+    expect(page.locator("#order")).to_be_focused()
+    for name, uids in (
+        ("Заказы с трек-номером shared", ["tracked-1", "tracked-0"]),
+        ("Заказы клиента shared", ["bought-2", "bought-1", "bought-0"]),
+    ):
+        window.result.get_by_role("link", name=name).press("Enter")
+        expect(links(window).locator(".value")).to_have_text(uids)
+        expect(window.heading).to_have_text(name)
+        expect(window.heading).to_be_focused()
+        page.go_back()
+        expect(window.heading).to_have_text(f"Заказ: {stock.SHARED}")
+    window.open("o1")
+    expect(window.heading).to_have_text("Заказ: o1")
+    expect(window.result.locator("[data-also]").filter(visible=True)).to_have_count(0)
+
+
+def test_an_order_is_shown_whatever_else_its_id_means(window: Window) -> None:
+    with window.page.expect_request(re.compile("customer_id=shared")):
+        window.page.route(re.compile("customer_id=shared"), lambda route: route.abort())
+        window.open(stock.SHARED)
+    expect(window.heading).to_have_text(f"Заказ: {stock.SHARED}")
+    expect(window.result.locator("[data-also=track_number]")).to_be_visible()
 
 
 def test_a_search_that_fails_is_not_called_missing(window: Window) -> None:

@@ -3,6 +3,7 @@
 The pictures lie in test-artifacts/page.
 """
 
+import json
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -13,6 +14,9 @@ from tests.integration.browser import stock
 from tests.integration.browser.browsing import Window
 from tests.integration.browser.serving import BROKEN_OFF, CRASHING, LOST, REFUSED
 from tests.integration.http.server_process import ServerProcess
+
+LATEST = "**/orders?*limit=8"
+RANDOM = "**/random/*"
 
 
 class State(NamedTuple):
@@ -49,12 +53,27 @@ def make(amount: object) -> Callable[[Window], object]:
 
 def answered(**answer: Any) -> Callable[[Window], object]:
     """As if this came from something between the page and the server."""
+    return on_the_way("**/orders/o1", lambda route: route.fulfill(**answer), search("o1"))
 
-    def reach(window: Window) -> None:
-        window.page.route("**/orders/o1", lambda route: route.fulfill(**answer))
-        search("o1")(window)
 
-    return reach
+def on_the_way(
+    url: str, answer: Callable[[Route], object], reach: Callable[[Window], object]
+) -> Callable[[Window], object]:
+    """Get there with this answer in place of the server's."""
+    return lambda window: (window.page.route(url, answer), reach(window))
+
+
+def aborted(route: Route) -> None:
+    route.abort()
+
+
+def forbidden(route: Route) -> None:
+    route.fulfill(status=403, body='{"code": "forbidden"}')
+
+
+def many(route: Route) -> None:
+    orders = [{"order_uid": f"one {i}", "date_created": "2021-11-26T06:22:19Z"} for i in range(25)]
+    route.fulfill(body=json.dumps(orders))
 
 
 def listing(
@@ -63,11 +82,30 @@ def listing(
     """All orders, with this answer in place of the server's if there is one."""
 
     def reach(window: Window) -> None:
-        if answer:
-            window.page.route("**/orders?*limit=50*", answer)
         window.open(path=f"/?list{filters}")
 
-    return reach
+    return on_the_way("**/orders?*limit=50*", answer, reach) if answer else reach
+
+
+def older(window: Window) -> None:
+    listing(answer=lambda route: route.continue_(url=route.request.url.replace("=50", "=2")))(
+        window
+    )
+    window.result.locator("[data-if=next]").click()
+    expect(window.result.locator("[data-if=first]")).to_be_visible()
+
+
+def copying(window: Window) -> None:
+    window.page.clock.install()  # the label does not come back meanwhile
+    window.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    window.open(stock.REFERENCE)
+    window.result.locator("[data-copy=json]").click()
+
+
+def with_a_zero_byte(window: Window) -> None:
+    window.open()
+    window.page.locator("#order").evaluate("(field) => { field.value = 'a\\0b'; }")
+    window.page.locator("#order").press("Enter")
 
 
 def without_its_script(window: Window) -> None:
@@ -108,13 +146,21 @@ PAGE = {
     "found-200-items": State(search("200 items"), "Товары [200]", "Items [200]"),
     "found-big-numbers": State(search("big numbers"), "-9223372036854775808", "-922337203"),
     "json": State(with_json, '"date_created": "2021-11-26T06:22:19Z"', '"sm_id": 99'),
-    "matches-track": State(search("WBILMTESTTRACK"), "По трек-номеру", "By track number"),
-    "matches-customer": State(search("test"), "По ID клиента", "By customer ID"),
-    "matches-long": State(search(stock.LONG_ORDER.customer_id), "По ID клиента", "By customer ID"),
+    "found-shared": State(search(stock.SHARED), "См. также: Заказы клиента", "See also: Orders of"),
+    "matches": State(search("alike"), "По трек-номеру", "By track number"),
+    "matches-long": State(search(stock.LONG_ORDER.track_number), "По ID клиента", "By customer ID"),
+    "found-track": State(search("ТРЕК-2021"), "Найден по трек-номеру", "Found by track number"),
+    "list-track": State(search("WBILMTESTTRACK"), "Заказы с трек-номером WB", "Orders with track"),
+    "list-customer": State(search("test"), "Заказы клиента test", "Orders of customer test"),
     "list": State(listing(), "Заказов на этой странице: ", "Orders on this page: "),
     "list-empty": State(listing("&to=1999-12-31"), "Заказов не нашлось", "No orders found"),
     "list-invalid": State(listing("&to=x"), "дата, которой не бывает", "that there is not"),
     "list-loading": State(listing(answer=lambda route: None), "Загружаем заказы", "Loading orders"),
+    "list-backwards": State(
+        listing("&from=2021-01-02&to=2021-01-01"), "раньше первого", "before the first"
+    ),
+    "list-pages": State(older, "Новейшие", "Newest"),
+    "list-forbidden": State(listing(answer=forbidden), "Ключу этого сеанса", "key of this session"),
     "list-failed": State(listing("&cursor=x"), "Код ответа: 400", "Status 400"),
     "list-storage": State(
         listing(answer=lambda route: route.fulfill(status=503, body='{"code": "unavailable"}')),
@@ -128,6 +174,11 @@ PAGE = {
     "failed-elsewhere": State(
         answered(status=503, body="<h1>503</h1>"), "Код ответа: 503", "Status 503"
     ),
+    "forbidden": State(
+        on_the_way("**/orders/o1", forbidden, search("o1")),
+        "Ключу этого сеанса это не разрешено",
+        "The key of this session may not do that",
+    ),
     "unreadable": State(answered(body="null"), "Ответ не прочитать", "cannot be read"),
     "unreadable-html": State(
         answered(body="<p>Hello", content_type="text/html"), "Пришёл не заказ", "What came is no"
@@ -136,9 +187,28 @@ PAGE = {
     "script-failed": State(without_its_script, "Скрипт страницы не загр", "script of this page"),
     "invalid-blank": State(search("  "), "он не бывает пустым", "never blank"),
     "invalid-long": State(search("u" * 256), "здесь их 256", "this has 256"),
+    "invalid-text": State(with_a_zero_byte, "есть символ", "a character in this"),
+    "copied": State(copying, "Скопировано", "Copied"),
+    "latest-loading": State(
+        on_the_way(LATEST, lambda route: None, Window.open), "Загружаем список", "Loading the list"
+    ),
+    "latest-unreachable": State(
+        on_the_way(LATEST, aborted, Window.open), "Список не обновился", "list was not refreshed"
+    ),
+    "latest-forbidden": State(
+        on_the_way(LATEST, forbidden, Window.open), "Нет прав", "Not allowed"
+    ),
     "random": State(make(3), "Создано заказов: 3", "Orders made: 3"),
     "random-invalid": State(make("007"), "целое число от 1 до 20", "from 1 to 20 is needed"),
     "random-storage": State(make(REFUSED), "Очередь недоступна", "The queue is down"),
+    "random-many": State(on_the_way(RANDOM, many, make(20)), "Первые 20:", "The first 20:"),
+    "random-working": State(on_the_way(RANDOM, lambda route: None, make(3)), "Создаём…", "Making…"),
+    "random-unreachable": State(
+        on_the_way(RANDOM, aborted, make(3)), "Сервер не ответил, и", "server did not answer, so"
+    ),
+    "random-forbidden": State(
+        on_the_way(RANDOM, forbidden, make(3)), "отправлять заказы", "may not send orders"
+    ),
     "random-failed": State(make(CRASHING), "ошибкой 500", "error 500"),
     "pending": State(made_and_lost, "Заказ ещё в пути", "on its way"),
 }
@@ -174,7 +244,10 @@ def test_state(
         window.picture(name, (320, 1920))
 
 
-IN_LIGHT = ("empty", "found", "matches-track", "list", "missing", "storage", "random-invalid")
+IN_LIGHT = (
+    *("empty", "found", "found-shared", "matches", "list", "list-pages", "list-invalid", "missing"),
+    *("pending", "storage", "random", "random-invalid", "latest-unreachable"),
+)
 
 
 @pytest.mark.parametrize("language", ["ru", "en"])
@@ -222,7 +295,9 @@ def test_no_orders_at_all(
         window.open()
         said = {"ru": "Заказов пока нет", "en": "No orders yet"}[language]
         expect(window.page.locator("#latest-note")).to_contain_text(said)
-        window.picture("empty-list")
+        expect(window.result.get_by_role("button")).to_be_visible()
+        window.picture("no-orders", (320, 1920))
+        assert window.faults_of_access() == []
 
 
 @pytest.mark.parametrize("language", ["ru", "en"])

@@ -134,8 +134,8 @@ async def test_the_switch_is_remembered_and_keeps_the_order(client: httpx.AsyncC
         ("list=", "/?list"),
         ("order=a&list", "/?list"),
         (
-            "list&from=2021-01-01&to=//evil.example&cursor=%0d%0aa:b&next=//evil.example",
-            "/?list&from=2021-01-01&to=%2F%2Fevil.example&cursor=%0D%0Aa%3Ab",
+            "list&from=2021-01-01&to=//evil.example&cursor=%0d%0aa:b&customer_id=%26&next=//evil.example",
+            "/?list&customer_id=%26&from=2021-01-01&to=%2F%2Fevil.example&cursor=%0D%0Aa%3Ab",
         ),
         ("&".join(["a=b"] * 200), "/"),
     ],

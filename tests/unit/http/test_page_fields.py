@@ -9,7 +9,7 @@ from orders.entrypoints.http.page.assets import FILES
 
 NESTED: dict[str, type[Struct]] = {"delivery": Delivery, "payment": Payment}
 JSON_ONLY = {
-    *("entry", "customer_id", "shardkey", "sm_id", "oof_shard"),
+    *("entry", "shardkey", "sm_id", "oof_shard"),
     *("item.chrt_id", "item.track_number", "item.rid", "item.sale", "item.total_price"),
     "item.nm_id",
 }

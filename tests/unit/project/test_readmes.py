@@ -55,6 +55,12 @@ def test_they_have_the_same_figures_links_and_names() -> None:
     assert rows[0] == rows[1] > 5
 
 
+def test_the_animated_picture_is_small() -> None:
+    picture = (ROOT / "docs" / "arriving.png").read_bytes()
+    assert picture.count(b"fcTL") > 5  # frames
+    assert len(picture) < 500_000
+
+
 def test_they_fit_on_two_screens() -> None:
     for text in (ENGLISH, RUSSIAN):
         assert len(text.splitlines()) <= 100

@@ -11,6 +11,8 @@ from orders.entrypoints.http.page.languages import LANGUAGES, VARY, language_of,
 from orders.entrypoints.http.responses import Header, RawResponse
 from orders.entrypoints.http.static_file import REVALIDATE
 
+_LIST_PARAMETERS = ("track_number", "customer_id", "from", "to", "cursor")
+
 
 def home_page(
     query: bytes, headers: Iterable[Header], random_max: int, money: str, *, has_sessions: bool
@@ -62,7 +64,7 @@ def requested_path(query: bytes) -> str:
     values = _parsed(query)
     if "list" not in values:
         return page_path(values.get("order", ""))
-    names = [name for name in ("from", "to", "cursor") if name in values]
+    names = [name for name in _LIST_PARAMETERS if name in values]
     return "&".join(["/?list", *(f"{name}={quote(values[name], safe='')}" for name in names)])
 
 

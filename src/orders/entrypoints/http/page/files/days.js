@@ -26,16 +26,16 @@ function beginning(day, later = 0) {
   return date >= EARLIEST && date <= LATEST_INSTANT ? date.toISOString() : undefined;
 }
 
-export function listFault({ from, to }) {
+export function listFault({ from = "", to = "" }) {
   if (!isDay(from) || !isDay(to)) return phrase("list_not_dates");
   return from && to && to < from ? phrase("list_backwards") : "";
 }
 
-export function listUrl({ from, to, cursor }) {
+export function listUrl({ from, to, ...others }, limit = LISTED) {
   const values = {
     created_from: from && beginning(from),
     created_to: to && beginning(to, 1),
-    cursor,
+    ...others,
   };
-  return `/orders${listPath(values).replace("?list", `?view=summary&limit=${LISTED}`)}`;
+  return `/orders${listPath(values).replace("?list", `?view=summary&limit=${limit}`)}`;
 }

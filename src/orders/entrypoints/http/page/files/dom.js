@@ -1,4 +1,4 @@
-// What all modules do with the page: find, clone templates, say what is in its phrases.
+// What all modules do with the page: find, clone templates, say what is in its phrases, remember.
 
 export const find = (selector, root = document) => root.querySelector(selector);
 export const clone = (id) => find(`#${id}`).content.cloneNode(true);
@@ -14,4 +14,19 @@ export function phrase(name, values = {}) {
 
 export function say(text) {
   find("#announcer").textContent = text;
+}
+
+// Choices of the reader stay in the browser; one that denies storage forgets them.
+export function remember(name, value) {
+  try {
+    localStorage.setItem(name, value);
+  } catch {}
+}
+
+export function remembered(name) {
+  try {
+    return localStorage.getItem(name);
+  } catch {
+    return null;
+  }
 }

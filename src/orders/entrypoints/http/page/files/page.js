@@ -4,7 +4,7 @@
 import { TIMEOUT_MS, apiPathTo, fetchOrder, fetchedInTime, fetchedPage } from "./api.js";
 import { copyFrom } from "./copying.js";
 import { listFault, listPath, listUrl } from "./days.js";
-import { clone, find, limits, pause, phrase, say } from "./dom.js";
+import { clone, find, limits, pause, phrase, remember, remembered, say } from "./dom.js";
 import { indented, ordersIn, parse } from "./json.js";
 import { listen } from "./live.js";
 import { fill } from "./values.js";
@@ -17,7 +17,8 @@ const REFRESH_LONGEST_MS = 60000;
 const BYTES_PER_MS = 50; // lists of large orders are requested less often: 250 kB every 5 s
 const LATEST = 8;
 const ANNOUNCED_MS = 10000; // new orders are announced no more often
-const MATCHES = 50; // orders in a page of those with a track number or customer id
+const MATCHES = 5; // orders shown of those with a track number, where it is a customer id too
+const KEYS = ["track_number", "customer_id"]; // what orders are found by besides their uid
 const SHOWN = 20; // of the orders just created
 const BLINK_MS = 150; // no progress is shown for faster responses
 
@@ -31,7 +32,13 @@ let followed = null; // the query of the address when it was last read
 
 const pathTo = (uid) => (uid ? `/?order=${encodeURIComponent(uid)}` : "/");
 const parameters = () => new URLSearchParams(location.search);
-const asked = () => (parameters().has("list") ? "" : parameters().get("order")) ?? "";
+
+// The uid in the address, or the track number or customer id of a list.
+function asked() {
+  const given = parameters();
+  const names = given.has("list") ? KEYS : ["order"];
+  return names.map((name) => given.get(name)).find(Boolean) ?? "";
+}
 
 function show(state, values = {}) {
   const shown = fill(clone(`state-${state}`), values);
@@ -63,11 +70,14 @@ function search(uid, focus = false) {
   say(phrase("said_loading", { uid }));
   const work = async (signal) => {
     const text = await arrived(uid, signal);
-    const matches = text === null && !sent.has(uid) ? await fetchMatches(uid, signal) : [];
+    if (text !== null) return () => showFound(uid, text, signal);
+    const matches = sent.has(uid) ? [] : await fetchMatches(uid, signal);
+    const [only, ...others] = new Set(matches.flatMap(({ orders }) => orders.map(uidOf)));
+    const found = only !== undefined && !others.length && (await fetchOrder(only, signal));
     return () => {
-      if (matches.length) showMatches(uid, matches, signal);
-      else if (text === null) showMissing(uid);
-      else showFound(uid, text);
+      if (found) showFound(only, found, signal, waysOf(uid, matches));
+      else if (matches.length) showMatches(uid, matches);
+      else showMissing(uid);
     };
   };
   return present("loading", uid, work, focus);
@@ -100,10 +110,14 @@ async function present(state, uid, work, focus) {
     clearTimeout(timeout);
     if (isCurrent()) {
       result.setAttribute("aria-busy", "false");
-      if (focus) find("[tabindex='-1']", result)?.focus();
+      if (focus) (opened() ?? find("[tabindex='-1']", result))?.focus();
     }
   }
 }
+
+// The link in the result by which this page was left before; coming back, one is there again.
+const opened = () =>
+  [...result.querySelectorAll("a")].find((link) => link.search === history.state?.opened);
 
 // An order that was just sent may not be stored yet, so it is requested again.
 async function arrived(uid, signal) {
@@ -116,7 +130,7 @@ async function arrived(uid, signal) {
   }
 }
 
-function showFound(uid, text) {
+function showFound(uid, text, signal, ways = []) {
   const order = readable(text);
   if (order === null) {
     show("unreadable", { uid });
@@ -143,99 +157,118 @@ function showFound(uid, text) {
     button.hidden = !copies[button.dataset.copy];
     button.addEventListener("click", () => copyFrom(button, copies[button.dataset.copy]));
   }
-  say(phrase("said_found", { uid }));
+  find("[data-ways]", result).textContent = ways.join(". ");
+  const said = [phrase("said_found", { uid }), ...ways];
+  say(said.join(". "));
+  linkOthers(uid, said, signal);
 }
 
 // --- Orders with this track number or customer id ---------------------------------------------
 
-const KEYS = ["track_number", "customer_id"];
+const uidOf = (order) => order.order_uid;
+const waysOf = (text, pages) => pages.map(({ key }) => phrase(`found_${key}`, { text }));
 
 async function fetchMatches(text, signal) {
-  const value = encodeURIComponent(text);
   const pages = await Promise.all(
-    KEYS.map(async (key) => {
-      const url = `/orders?view=summary&limit=${MATCHES}&${key}=${value}`;
-      const page = await fetchedPage(url, { signal });
-      return { key, next: page.next, orders: ordersIn(page.text) };
-    }),
+    KEYS.map(async (key) => ({ key, ...(await fetchList({ [key]: text }, signal)) })),
   );
   return pages.filter((page) => page.orders.length);
 }
 
-function showMatches(text, pages, signal) {
+// Those of one kind are a list, with an address of its own.
+function showMatches(text, pages) {
+  if (pages.length === 1) {
+    const [{ key, ...page }] = pages;
+    history.replaceState(null, "", `/${listPath({ [key]: text })}`);
+    followed = location.search;
+    mark(text);
+    showList({ [key]: text }, page);
+    return;
+  }
   show("matches", { uid: text });
-  for (const section of result.querySelectorAll("[data-key]")) {
-    const page = pages.find((one) => one.key === section.dataset.key);
-    if (page) list(section, page, signal);
-    else section.remove();
+  for (const { key, orders } of pages) {
+    const section = find(`[data-key="${key}"]`, result);
+    const first = orders.slice(0, MATCHES);
+    find("ul", section).append(...first.map((order) => linkTo(order, "summary-line")));
+    find("[data-all]", section).href = `/${listPath({ [key]: text })}`;
   }
   document.title = find("h2", result).textContent;
   say(phrase("said_matches", { count: result.querySelectorAll("li").length }));
 }
 
-function list(section, page, signal) {
-  const lines = page.orders.map((order) => linkTo(order, "summary-line"));
-  const first = lines[0]?.firstElementChild;
-  find("ul", section).append(...lines);
-  const more = find("[data-more]", section);
-  more.hidden = !page.next;
-  more.onclick = async () => {
-    more.disabled = true;
-    try {
-      const inTime = AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]);
-      const following = await fetchedPage(page.next, { signal: inTime });
-      if (signal.aborted) return;
-      const added = list(section, { next: following.next, orders: parse(following.text) }, signal);
-      added?.querySelector("a").focus(); // the button may be gone
-      say(phrase("matches_more"));
-    } catch {
-      if (!signal.aborted) say((more.textContent = phrase("matches_failed")));
-    } finally {
-      more.disabled = false;
-    }
-  };
-  return first;
+// Link an order that is shown to others whose track number or customer id is its uid. One that
+// cannot be asked for takes nothing away from the order.
+async function linkOthers(uid, said, signal) {
+  const inTime = AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]);
+  const pages = await Promise.allSettled(
+    KEYS.map((key) => fetchList({ [key]: uid }, inTime, 2)),
+  );
+  if (signal.aborted) return;
+  const all = [...said];
+  pages.forEach(({ value }, place) => {
+    if (!value?.orders.some((order) => order.order_uid !== uid)) return;
+    const key = KEYS[place];
+    const filter = { [key]: uid };
+    const also = find(`[data-also="${key}"]`, result);
+    find("a", also).textContent = listTitle(filter);
+    find("a", also).href = `/${listPath(filter)}`;
+    also.hidden = false;
+    all.push(also.textContent);
+  });
+  if (all.length > said.length) say(all.join(". "));
 }
 
-// --- All orders -------------------------------------------------------------------------------
+// --- Lists of orders --------------------------------------------------------------------------
+
+async function fetchList(values, signal, limit) {
+  const page = await fetchedPage(listUrl(values, limit), { signal });
+  const next = page.next && new URL(page.next, location).searchParams.get("cursor");
+  return { orders: ordersIn(page.text), next };
+}
 
 // Show the page of the list in the address.
 function browse(focus) {
-  const [from, to, cursor] = ["from", "to", "cursor"].map((name) => parameters().get(name) ?? "");
-  const filter = { from, to };
-  document.title = phrase("list_title");
-  mark("");
+  const { cursor, ...filter } = Object.fromEntries(
+    [...KEYS, "from", "to", "cursor"].map((name) => [name, parameters().get(name) ?? ""]),
+  );
+  document.title = listTitle(filter);
+  mark(asked());
   const text = listFault(filter);
   const work = async (signal) => {
     if (text) return () => showList(filter, {}, text);
-    const page = await fetchedPage(listUrl({ ...filter, cursor }), { signal });
-    const orders = ordersIn(page.text);
-    const next = page.next && new URL(page.next, location).searchParams.get("cursor");
-    return () => showList(filter, { orders, first: cursor, next });
+    const page = await fetchList({ ...filter, cursor }, signal);
+    return () => showList(filter, { ...page, first: cursor });
   };
   say(phrase("list_loading"));
   return present("loading-list", "", work, focus);
 }
 
+function listTitle(filter) {
+  const keys = KEYS.filter((key) => filter[key]);
+  const titles = keys.map((key) => phrase(`list_${key}`, { text: filter[key] }));
+  return titles.join(", ") || phrase("list_title");
+}
+
 function showList(filter, { orders, first, next }, text = "") {
   show("list", { orders, isEmpty: orders?.length === 0, pages: first || next, first, next });
+  const title = (document.title = find("h2", result).textContent = listTitle(filter));
   find("ul", result).append(...(orders ?? []).map((order) => linkTo(order, "summary-line")));
   find("[data-if='first']", result).href = `/${listPath(filter)}`;
   find("[data-if='next']", result).href = `/${listPath({ ...filter, cursor: next })}`;
   const dates = find("form", result);
   const { from, to } = dates.elements;
-  from.value = filter.from;
-  to.value = filter.to;
+  from.value = filter.from ?? "";
+  to.value = filter.to ?? "";
   dates.addEventListener("submit", (event) => {
     event.preventDefault();
-    const chosen = { from: from.value, to: to.value };
+    const chosen = { ...filter, from: from.value, to: to.value };
     const wrong = listFault(chosen);
     tell(to, find(".fault", dates), wrong);
     if (!wrong) visit(listPath(chosen));
   });
   if (text) tell(to, find(".fault", dates), text);
   const name = orders?.length ? "list_shown" : "list_empty";
-  say(text ? "" : phrase(name, { count: orders.length }));
+  say(text ? "" : `${title}. ${phrase(name, { count: orders.length })}`);
 }
 
 // The order, or null if it is not one: a proxy may have responded.
@@ -278,7 +311,19 @@ function showEmpty() {
   mark("");
   result.setAttribute("aria-busy", "false");
   show("empty");
+  find("button", result).addEventListener("click", async () => {
+    await makeOrders();
+    find("a", made)?.focus(); // there is nothing to offer any more
+  });
+  offerOrders();
   say("");
+}
+
+// Say what to try where no orders are stored.
+function offerOrders() {
+  for (const part of result.querySelectorAll("[data-orders]")) {
+    part.hidden = (part.dataset.orders === "none") !== isEmpty;
+  }
 }
 
 // Navigate to the address of an order, if necessary, and show it.
@@ -286,7 +331,7 @@ function go(uid, focus) {
   const text = fault(uid);
   tell(field, find("#search-fault"), text);
   if (text) return;
-  if (uid !== asked()) history.pushState(null, "", pathTo(uid));
+  history[uid === asked() ? "replaceState" : "pushState"](null, "", pathTo(uid));
   followed = location.search;
   search(uid, focus);
 }
@@ -322,7 +367,7 @@ function mark(uid) {
   field.value = uid;
   const link = find("#switch");
   link.href = link.pathname + location.search;
-  if (parameters().has("list")) find("#all").setAttribute("aria-current", "page");
+  if (parameters().has("list") && !asked()) find("#all").setAttribute("aria-current", "page");
   else find("#all").removeAttribute("aria-current");
   for (const one of document.querySelectorAll(".orders a")) {
     markCurrent(one, uid);
@@ -341,6 +386,7 @@ const latestNote = find("#latest-note");
 const halt = find("#latest-pause");
 let wait = REFRESH_MS;
 let timer = 0;
+let isEmpty = false; // no orders are stored
 let known = null; // the orders of the list when it was last announced
 let announced = -ANNOUNCED_MS;
 
@@ -366,6 +412,8 @@ function update(orders) {
     else latest.insertBefore(linkTo(order), next);
   }
   latestNote.textContent = orders.length ? "" : phrase("latest_empty");
+  isEmpty = orders.length === 0;
+  offerOrders();
   announce(wanted);
 }
 
@@ -380,6 +428,11 @@ function announce(uids) {
   known = uids;
 }
 
+function hold(held) {
+  halt.textContent = held ? ">" : "II";
+  halt.setAttribute("aria-pressed", String(held));
+}
+
 const isHeld = () =>
   document.hidden ||
   halt.getAttribute("aria-pressed") === "true" ||
@@ -389,7 +442,7 @@ const isHeld = () =>
 async function refresh() {
   clearTimeout(timer);
   timer = 0;
-  if (!isHeld()) {
+  if (!known || !isHeld()) {
     try {
       const text = await fetchedInTime(`/orders?view=summary&limit=${LATEST}`);
       update(parse(text));
@@ -451,18 +504,20 @@ document.addEventListener("click", (event) => {
   const plain = !event.button && !event.metaKey && !event.ctrlKey && !event.shiftKey && !event.altKey;
   if (!link || !plain) return;
   event.preventDefault();
+  if (result.contains(link)) history.replaceState({ opened: link.search }, "");
   visit(link.search);
 });
 halt.addEventListener("click", () => {
   const held = halt.getAttribute("aria-pressed") !== "true";
-  halt.textContent = held ? ">" : "II";
-  halt.setAttribute("aria-pressed", String(held));
+  hold(held);
+  remember("latest-paused", String(held));
   if (!held) refresh();
 });
 // Also after a link within the page.
 addEventListener("popstate", () => location.search === followed || follow());
 document.addEventListener("visibilitychange", () => document.hidden || refresh());
 
+hold(remembered("latest-paused") === "true");
 follow();
 refresh();
 listen(refresh);

@@ -1,5 +1,6 @@
 // From values to text, and to elements that hold it.
 
+import { listPath } from "./days.js";
 import { clone, limits, locale } from "./dom.js";
 
 const EXACTLY = { dateStyle: "long", timeStyle: "long" };
@@ -8,6 +9,7 @@ const FORMS = {
   text: (value) => value,
   phone: (value) => (isPhone(value) ? link(`tel:${value.replace(/[^\d+]/g, "")}`, value) : value),
   email: (value) => (isEmail(value) ? link(`mailto:${value}`, value) : value),
+  customer: (value) => link(`/${listPath({ customer_id: value })}`, value),
   money: (value, order) => moneyElement(value, (order.payment ?? order).currency ?? ""),
   instant: (value) => timeElement(new Date(value), value, EXACTLY),
   day: (value) => timeElement(new Date(value), value, BRIEFLY),
