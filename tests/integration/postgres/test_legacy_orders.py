@@ -119,12 +119,24 @@ async def test_an_order_that_only_this_service_has_is_a_difference(
     assert (result.equal, result.uids) == (2, {"only in the new": ["old-0000002"]})
 
 
-async def test_every_encoding_is_read(any_old_dsn: str) -> None:
+@pytest.mark.parametrize(
+    ("any_old_dsn", "text"),
+    [
+        ("UTF8", "Помада 💄"),
+        ("WIN1251", "Помада"),
+        ("LATIN1", "Crème"),
+        ("EUC_JP", "口紅"),
+        ("EUC_TW", "口紅"),
+        ("SQL_ASCII", "Помада"),
+    ],
+    indirect=["any_old_dsn"],
+)
+async def test_every_encoding_is_read(any_old_dsn: str, text: str) -> None:
     old_service.fill(any_old_dsn, 1, 2)
     with psycopg.connect(any_old_dsn, autocommit=True, client_encoding="UTF8") as connection:
-        connection.execute("UPDATE items SET name = 'Помада'".encode())
+        connection.execute(f"UPDATE items SET name = '{text}'".encode())
     found = await documents(any_old_dsn)
-    assert [order["items"][0]["name"] for order in found] == ["Помада"] * 2  # type: ignore[index]
+    assert [order["items"][0]["name"] for order in found] == [text] * 2  # type: ignore[index]
 
 
 async def test_an_order_uid_that_the_old_encoding_lacks_is_not_there(any_old_dsn: str) -> None:
@@ -146,6 +158,35 @@ async def test_bytes_that_are_not_utf8_are_refused_and_the_rest_stored(
             )
         report = await ImportOrders(StoreDirectly(order_repository))(LegacyOrders(dsn))
     assert (report.stored, report.refused) == (2, {"undecodable": 1})
+
+
+async def test_a_byte_without_a_character_costs_only_the_orders_that_have_it(
+    postgres_dsn: str, order_repository: PostgresOrderRepository, database: PostgresDatabase
+) -> None:
+    with roles.database(postgres_dsn, "WIN1251") as dsn:
+        old_service.make_tables(dsn)
+        old_service.fill(dsn, 1, 4)
+        with psycopg.connect(dsn, autocommit=True, client_encoding="WIN1251") as connection:
+            # Read as UTF-8, the bytes D4 98 would be a letter.
+            connection.execute(b"UPDATE items SET name = '\xd4\x98' WHERE order_uid LIKE '%2'")
+            connection.execute(b"UPDATE items SET name = '\xd4' WHERE order_uid LIKE '%3'")
+            connection.execute(b"SET session_replication_role = replica")  # no foreign keys
+            for table in ("orders", "delivery", "payments", "items"):
+                rename = f"UPDATE {table} SET order_uid = 'old-%b' WHERE order_uid LIKE '%%%b'"
+                connection.execute(rename.encode() % (b"\x97", b"3"))
+                connection.execute(rename.encode() % (b"\x98", b"4"))
+        refused: list[RefusedOrder] = []
+        use_case = ImportOrders(StoreDirectly(order_repository))
+        report = await use_case(LegacyOrders(dsn), on_refused=refused.extend)
+        assert (report.stored, report.refused) == (2, {"undecodable": 2})
+        assert sorted(one.position for one in refused) == [
+            "order_uid old-0000002",
+            "order_uid old-\udc98",
+        ]
+        stored = await order_repository.get(["old-—"])
+        assert '"name":"Ф"' in stored["old-—"].decode()
+        result = await CompareOrders(PostgresOrderCensus(database))(LegacyOrders(dsn), sample=None)
+        assert (result.equal, result.invalid, result.is_equal) == (2, 2, True)
 
 
 @pytest.mark.parametrize(

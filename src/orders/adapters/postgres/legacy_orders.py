@@ -1,14 +1,13 @@
 """Reads the orders of the service that this one replaces; changes nothing there."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import psycopg
 from msgspec import Struct
 from psycopg import AsyncConnection, sql
 from psycopg.conninfo import conninfo_to_dict
-from psycopg.errors import UntranslatableCharacter
 
 from orders.adapters.postgres.errors import sanitize, translated
 from orders.adapters.postgres.session import BytesLoader
@@ -70,7 +69,12 @@ def _object(struct: type[Struct], alias: str, **special: str) -> sql.Composed:
     return sql.SQL("json_build_object({})").format(sql.SQL(", ").join(pairs))
 
 
-_NAMED = " WHERE order_uid IN (SELECT convert_from(uid, %s) FROM unnest(%s::bytea[]) AS uid)"
+# Parameters are bytes as the server sends them.
+_AFTER = " WHERE order_uid > convert_from(%s, pg_client_encoding())"
+_NAMED = (
+    " WHERE order_uid IN"
+    " (SELECT convert_from(uid, pg_client_encoding()) FROM unnest(%s::bytea[]) AS uid)"
+)
 _PART = "CASE WHEN {0}.order_uid IS NOT NULL THEN {1} END"
 _DOCUMENTS = sql.SQL(
     "WITH o AS (SELECT * FROM orders {{}})"
@@ -115,7 +119,7 @@ class LegacyOrders(OrderSource, OrderCensus):
         async for rows in self._chunks():
             for at in range(0, len(rows), BATCH):
                 yield [
-                    SourceEntry(f"order_uid {_text(uid)}", document)
+                    SourceEntry(f"order_uid {uid}", document)
                     for uid, document in rows[at : at + BATCH]
                 ]
 
@@ -127,7 +131,7 @@ class LegacyOrders(OrderSource, OrderCensus):
                 b"SELECT ((date_created AT TIME ZONE 'UTC')::date)::text, count(*)"
                 b" FROM orders GROUP BY 1",
             )
-        return {_text(day or b"none"): number for day, number in rows}
+        return {(day or b"none").decode(): number for day, number in rows}
 
     async def uids(self, sample: int | None, seed: int) -> AsyncIterator[Sequence[str]]:
         """See ``OrderCensus.uids``."""
@@ -143,11 +147,11 @@ class LegacyOrders(OrderSource, OrderCensus):
             if sample is not None:
                 rows = await _fetch(connection, query, parameters)
                 for at in range(0, len(rows), BATCH):
-                    yield [_text(uid) for (uid,) in rows[at : at + BATCH]]
+                    yield [_text(connection, uid) for (uid,) in rows[at : at + BATCH]]
                 return
             after: bytes | None = None
             while True:
-                where, parameters = _after(connection, after)
+                where, parameters = _after(after)
                 rows = await _fetch(
                     connection,
                     query + f"{where} ORDER BY order_uid LIMIT {BATCH}".encode(),
@@ -155,34 +159,35 @@ class LegacyOrders(OrderSource, OrderCensus):
                 )
                 if not rows:
                     return
-                yield [_text(uid) for (uid,) in rows]
+                yield [_text(connection, uid) for (uid,) in rows]
                 after = rows[-1][0]
 
     async def known(self, order_uids: Sequence[str]) -> set[str]:
         """See ``OrderCensus.known``."""
         query = b"SELECT order_uid::text FROM orders" + _NAMED.encode()
         async with self._opened() as connection:
-            rows = await _look_up(connection, query, order_uids)
-        return {_text(uid) for (uid,) in rows}
+            rows = await _fetch(connection, query, [_bytes(connection, order_uids)])
+            return {_text(connection, uid) for (uid,) in rows}
 
     async def documents(self, order_uids: Sequence[str]) -> Mapping[str, bytes]:
         """See ``OrderCensus.documents``."""
         async with self._opened() as connection:
-            rows = await _look_up(connection, _documents(_NAMED), order_uids)
-        return {_text(uid): document for uid, document in rows}
+            uids = _bytes(connection, order_uids)
+            rows = await _fetch(connection, _documents(_NAMED), [uids])
+            return dict(_decoded(connection, rows))
 
-    async def _chunks(self) -> AsyncIterator[list[Any]]:
+    async def _chunks(self) -> AsyncIterator[list[tuple[str, bytes]]]:
         async with self._opened() as connection:
             ((is_indexed,),) = await _fetch(connection, _IS_INDEXED.encode())
             limit = BATCH if is_indexed else _UNINDEXED
             after: bytes | None = None
             while True:
-                where, parameters = _after(connection, after)
+                where, parameters = _after(after)
                 query = _documents(f"{where} ORDER BY order_uid LIMIT {limit}")
                 rows = await _fetch(connection, query, parameters)
                 if not rows:
                     return
-                yield rows
+                yield _decoded(connection, rows)
                 after = rows[-1][0]
 
     @asynccontextmanager
@@ -198,7 +203,7 @@ class LegacyOrders(OrderSource, OrderCensus):
 
     async def _require_old_tables(self, connection: AsyncConnection) -> None:
         found = {
-            (_text(table), _text(column)): _text(kind)
+            (table.decode(), column.decode()): kind.decode()
             for table, column, kind in await _fetch(connection, _COLUMNS.encode())
         }
         advice = (
@@ -233,10 +238,12 @@ async def _connect(dsn: str) -> AsyncConnection:
         connect_timeout=conninfo_to_dict(dsn).get("connect_timeout", 5),
         fallback_application_name="orders-legacy",
     )
-    # Text as it is: a database in SQL_ASCII may hold any bytes, which the server sends to clients
-    # of the same encoding alone.
-    if _encoding(connection) == "SQL_ASCII":
-        await connection.execute("SET client_encoding = 'SQL_ASCII'")
+    # No conversion by the server: one byte without a character fails the whole statement. Python
+    # lacks two of the encodings.
+    await connection.execute(
+        "SELECT set_config('client_encoding', getdatabaseencoding(), false)"
+        " WHERE getdatabaseencoding() NOT IN ('EUC_TW', 'MULE_INTERNAL')"
+    )
     for name in ("json", "text", "varchar"):
         connection.adapters.register_loader(name, BytesLoader)
     return connection
@@ -256,32 +263,42 @@ async def _fetch(
         return await cursor.fetchall()
 
 
-async def _look_up(
-    connection: AsyncConnection, query: bytes, order_uids: Sequence[str]
-) -> list[Any]:
-    """Run a query of the orders that are ``_NAMED``."""
-    uids = [uid.encode(errors="replace") for uid in order_uids]
-    try:
-        return await _fetch(connection, query, [_encoding(connection), uids])
-    except UntranslatableCharacter:  # no order there can have such an order_uid
-        if len(order_uids) == 1:
-            return []
-    middle = len(order_uids) // 2
-    halves = order_uids[:middle], order_uids[middle:]
-    return [row for half in halves for row in await _look_up(connection, query, half)]
+def _after(after: bytes | None) -> tuple[str, list[object]]:
+    return ("", []) if after is None else (_AFTER, [after])
 
 
-def _after(connection: AsyncConnection, after: bytes | None) -> tuple[str, list[object]]:
-    if after is None:
-        return "", []
-    return " WHERE order_uid > convert_from(%s, %s)", [after, _encoding(connection)]
+def _codec(connection: AsyncConnection) -> str:
+    # Of SQL_ASCII nobody knows the encoding.
+    encoding = connection.info.encoding
+    return "utf-8" if encoding == "ascii" else encoding
 
 
-def _encoding(connection: AsyncConnection) -> str:
-    """The encoding of what the server sends: that of a database in SQL_ASCII is unknown."""
-    server = connection.pgconn.parameter_status(b"server_encoding")
-    return "SQL_ASCII" if server == b"SQL_ASCII" else "UTF8"
+def _text(connection: AsyncConnection, raw: bytes) -> str:
+    """Decode an order_uid; bytes that are no characters become lone surrogates."""
+    return raw.decode(_codec(connection), "surrogateescape")
 
 
-def _text(raw: bytes) -> str:
-    return raw.decode(errors="backslashreplace")
+def _bytes(connection: AsyncConnection, order_uids: Sequence[str]) -> list[bytes]:
+    """Encode those order_uids that the database can have."""
+    encoded = []
+    for uid in order_uids:
+        with suppress(UnicodeEncodeError):
+            encoded.append(uid.encode(_codec(connection), "surrogateescape"))
+    return encoded
+
+
+def _decoded(connection: AsyncConnection, rows: list[Any]) -> list[tuple[str, bytes]]:
+    """Return order_uids, and documents in UTF-8.
+
+    Bytes that are no characters become what is not UTF-8 either: reading refuses the order.
+    """
+    codec = _codec(connection)
+    return [
+        (
+            _text(connection, uid),
+            document
+            if codec == "utf-8"
+            else document.decode(codec, "surrogateescape").encode(errors="surrogatepass"),
+        )
+        for uid, document in rows
+    ]
