@@ -336,7 +336,7 @@ class Container(containers.DeclarativeContainer):
         partial, LegacyOrders, own_dsn=settings.provided.postgres_dsn
     )
     compare_orders = providers.Singleton(
-        CompareOrders, providers.Singleton(PostgresOrderCensus, database)
+        CompareOrders, providers.Singleton(PostgresOrderCensus, database), erasure
     )
     ndjson_sink = providers.Object(NdjsonOrderSink)
     csv_sink = providers.Object(CsvOrderSink)

@@ -8,6 +8,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from orders.adapters.postgres.database import PostgresDatabase
+from orders.adapters.postgres.erasure import PostgresErasure
 from orders.adapters.postgres.legacy_orders import LegacyOrders
 from orders.adapters.postgres.order_census import PostgresOrderCensus
 from orders.adapters.postgres.order_repository import PostgresOrderRepository
@@ -31,6 +32,10 @@ def old_dsn(empty_database_dsn: str) -> str:
     """The old tables, in UTF-8."""
     old_service.make_tables(empty_database_dsn)
     return empty_database_dsn
+
+
+def comparing(database: PostgresDatabase) -> CompareOrders:
+    return CompareOrders(PostgresOrderCensus(database), PostgresErasure(database))
 
 
 async def documents(dsn: str) -> list[dict[str, object]]:
@@ -81,9 +86,9 @@ async def test_what_is_valid_is_stored_and_the_rest_refused(
     assert '"date_created":"2021-11-26T06:29:19.250000Z"' in stored
     assert (await use_case(LegacyOrders(old_dsn))).unchanged == 4
 
-    compare = CompareOrders(PostgresOrderCensus(database))
+    compare = comparing(database)
     result = await compare(LegacyOrders(old_dsn), sample=None)
-    assert (result.equal, result.incomplete, result.invalid) == (4, 2, 3)
+    assert (result.equal, result.old.incomplete, result.invalid) == (4, 2, 3)
     assert result.is_equal
     old_service.execute(old_dsn, "UPDATE items SET brand = 'x' WHERE order_uid = 'old-0000008'")
     old_service.fill(old_dsn, 10, 11)
@@ -99,8 +104,25 @@ async def test_what_is_valid_is_stored_and_the_rest_refused(
             }
             or sample
         )
-    assert sum(result.old_days.values()) == 11
-    assert sum(result.new_days.values()) == 4
+    assert sum(result.old.days.values()) == 9
+    assert sum(result.new.days.values()) == 4
+
+
+async def test_a_sample_is_equal_beside_orders_stored_in_part_or_forgotten(
+    old_dsn: str, order_repository: PostgresOrderRepository, database: PostgresDatabase
+) -> None:
+    old_service.fill(old_dsn, 1, 30)
+    old_service.execute(
+        old_dsn,
+        "DELETE FROM delivery WHERE order_uid LIKE '%1'; DELETE FROM payments WHERE order_uid LIKE"
+        " '%2'",
+    )
+    await ImportOrders(StoreDirectly(order_repository))(LegacyOrders(old_dsn))
+    await PostgresErasure(database).forget(["old-0000001", "old-0000003", "never stored"])
+    for sample in (None, 5):
+        result = await comparing(database)(LegacyOrders(old_dsn), sample=sample)
+        assert (result.old.incomplete, result.forgotten, result.is_equal) == (6, 1, True)
+        assert not result.invalid
 
 
 async def test_an_order_that_only_this_service_has_is_a_difference(
@@ -114,7 +136,7 @@ async def test_an_order_that_only_this_service_has_is_a_difference(
         " 'old-0000002'; DELETE FROM payments WHERE order_uid = 'old-0000002';"
         " DELETE FROM orders WHERE order_uid = 'old-0000002'",
     )
-    compare = CompareOrders(PostgresOrderCensus(database))
+    compare = comparing(database)
     result = await compare(LegacyOrders(old_dsn), sample=None)
     assert (result.equal, result.uids) == (2, {"only in the new": ["old-0000002"]})
 
@@ -185,7 +207,7 @@ async def test_a_byte_without_a_character_costs_only_the_orders_that_have_it(
         ]
         stored = await order_repository.get(["old-—"])
         assert '"name":"Ф"' in stored["old-—"].decode()
-        result = await CompareOrders(PostgresOrderCensus(database))(LegacyOrders(dsn), sample=None)
+        result = await comparing(database)(LegacyOrders(dsn), sample=None)
         assert (result.equal, result.invalid, result.is_equal) == (2, 2, True)
 
 

@@ -14,7 +14,7 @@ from orders.adapters.postgres.session import BytesLoader
 from orders.adapters.postgres.tables import scalars
 from orders.domain.errors import Invalid
 from orders.domain.order.model import Delivery, Item, Order, Payment
-from orders.domain.ports import OrderCensus, OrderSource, SourceEntry
+from orders.domain.ports import OrderCensus, OrderNumbers, OrderSource, SourceEntry
 
 BATCH = 1_000
 _UNINDEXED = 20_000
@@ -75,6 +75,16 @@ _NAMED = (
     " WHERE order_uid IN"
     " (SELECT convert_from(uid, pg_client_encoding()) FROM unnest(%s::bytea[]) AS uid)"
 )
+_WHOLE = (
+    "SELECT order_uid::text FROM orders JOIN delivery USING (order_uid)"
+    " JOIN payments USING (order_uid)"
+)
+_NUMBERS = b"""
+    SELECT ((date_created AT TIME ZONE 'UTC')::date)::text,
+        count(*) FILTER (WHERE d.order_uid IS NOT NULL AND p.order_uid IS NOT NULL), count(*)
+    FROM orders LEFT JOIN delivery d USING (order_uid) LEFT JOIN payments p USING (order_uid)
+    GROUP BY 1
+"""
 _PART = "CASE WHEN {0}.order_uid IS NOT NULL THEN {1} END"
 _DOCUMENTS = sql.SQL(
     "WITH o AS (SELECT * FROM orders {{}})"
@@ -123,29 +133,19 @@ class LegacyOrders(OrderSource, OrderCensus):
                     for uid, document in rows[at : at + BATCH]
                 ]
 
-    async def days(self) -> Mapping[str, int]:
-        """See ``OrderCensus.days``."""
+    async def numbers(self) -> OrderNumbers:
+        """See ``OrderCensus.numbers``."""
         async with self._opened() as connection:
-            rows = await _fetch(
-                connection,
-                b"SELECT ((date_created AT TIME ZONE 'UTC')::date)::text, count(*)"
-                b" FROM orders GROUP BY 1",
-            )
-        return {(day or b"none").decode(): number for day, number in rows}
+            rows = await _fetch(connection, _NUMBERS)
+        days = {(day or b"none").decode(): whole for day, whole, _ in rows}
+        return OrderNumbers(days, incomplete=sum(total - whole for _, whole, total in rows))
 
     async def uids(self, sample: int | None, seed: int) -> AsyncIterator[Sequence[str]]:
         """See ``OrderCensus.uids``."""
-        if sample is None:
-            query, parameters = b"SELECT order_uid::text FROM orders", []
-        else:
-            query = (
-                b"SELECT order_uid::text FROM orders"
-                b" ORDER BY md5(order_uid || %s::text), order_uid LIMIT %s"
-            )
-            parameters = [str(seed), sample]
         async with self._opened() as connection:
             if sample is not None:
-                rows = await _fetch(connection, query, parameters)
+                order = " ORDER BY md5(order_uid || %s::text), order_uid LIMIT %s"
+                rows = await _fetch(connection, (_WHOLE + order).encode(), [str(seed), sample])
                 for at in range(0, len(rows), BATCH):
                     yield [_text(connection, uid) for (uid,) in rows[at : at + BATCH]]
                 return
@@ -154,7 +154,7 @@ class LegacyOrders(OrderSource, OrderCensus):
                 where, parameters = _after(after)
                 rows = await _fetch(
                     connection,
-                    query + f"{where} ORDER BY order_uid LIMIT {BATCH}".encode(),
+                    f"{_WHOLE}{where} ORDER BY order_uid LIMIT {BATCH}".encode(),
                     parameters,
                 )
                 if not rows:
@@ -164,9 +164,9 @@ class LegacyOrders(OrderSource, OrderCensus):
 
     async def known(self, order_uids: Sequence[str]) -> set[str]:
         """See ``OrderCensus.known``."""
-        query = b"SELECT order_uid::text FROM orders" + _NAMED.encode()
         async with self._opened() as connection:
-            rows = await _fetch(connection, query, [_bytes(connection, order_uids)])
+            uids = _bytes(connection, order_uids)
+            rows = await _fetch(connection, (_WHOLE + _NAMED).encode(), [uids])
             return {_text(connection, uid) for (uid,) in rows}
 
     async def documents(self, order_uids: Sequence[str]) -> Mapping[str, bytes]:

@@ -23,10 +23,13 @@ def compare(legacy: str | None, *, sample: int, seed: int | None, whole: bool) -
     """Compare the orders of the old service with those stored here.
 
     By their numbers, in all and by day, and a sample of both sides field by field. Prints
-    order_uids and names of fields, no values. What the old service stored without delivery or
-    payment, or against our rules, is counted apart.
+    order_uids and names of fields, no values.
 
-    The exit code is 0 if all is equal, and 1 if not.
+    No differences are orders that the old service stored without delivery or payment, orders that
+    were forgotten here, and with --all those that break our rules. How many of these there are is
+    not known from a sample: those outside of it count as missing here.
+
+    The exit code is 0 if there is no difference, and 1 if there is one.
 
     \b
     Examples:
@@ -55,20 +58,22 @@ def compare(legacy: str | None, *, sample: int, seed: int | None, whole: bool) -
 
 
 def _print(result: Compared, what: str) -> None:
-    old, new = result.old_days, result.new_days
+    old, new = result.old.days, result.new.days
     click.echo(f"orders: {sum(old.values()):,} in the old, {sum(new.values()):,} here")
     days = [day for day in sorted(old.keys() | new.keys()) if old.get(day, 0) != new.get(day, 0)]
     for day in days[:SHOWN]:
         click.echo(f"  {safe(day)}: {old.get(day, 0):,} in the old, {new.get(day, 0):,} here")
     if len(days) > SHOWN:
         click.echo(f"  and {len(days) - SHOWN:,} more days that differ")
-    click.echo(f"{what}: {result.equal:,} equal")
     for number, text in (
-        (result.incomplete, "without delivery or payment in the old: not comparable"),
-        (result.invalid, "against the rules in the old: not comparable"),
+        (result.old.incomplete, "more in the old without delivery or payment: not orders"),
+        (result.forgotten, "of the old forgotten here: not compared"),
     ):
         if number:
             click.echo(f"  {number:,} {text}")
+    click.echo(f"{what}: {result.equal:,} equal")
+    if result.invalid:
+        click.echo(f"  {result.invalid:,} against the rules in the old: not comparable")
     for kind, uids in result.uids.items():
         number = result.counts[kind]
         click.echo(f"  {number:,} {kind}: {', '.join(map(safe, uids))}{' ...' * (number > SHOWN)}")
