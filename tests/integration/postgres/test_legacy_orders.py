@@ -1,7 +1,7 @@
 """Orders are read from the tables of the old service, compared, and nothing is invented."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import psycopg
 import pytest
@@ -9,12 +9,17 @@ from psycopg.conninfo import make_conninfo
 
 from orders.adapters.postgres.database import PostgresDatabase
 from orders.adapters.postgres.erasure import PostgresErasure
-from orders.adapters.postgres.legacy_orders import LegacyOrders
+from orders.adapters.postgres.legacy_orders import open_legacy_orders
 from orders.adapters.postgres.order_census import PostgresOrderCensus
 from orders.adapters.postgres.order_repository import PostgresOrderRepository
 from orders.domain.errors import Invalid, Unavailable
-from orders.domain.use_cases.compare_orders import CompareOrders
-from orders.domain.use_cases.import_orders import ImportOrders, RefusedOrder, StoreDirectly
+from orders.domain.use_cases.compare_orders import Compared, CompareOrders
+from orders.domain.use_cases.import_orders import (
+    ImportOrders,
+    ImportReport,
+    RefusedOrder,
+    StoreDirectly,
+)
 from tests.integration import old_service
 from tests.integration.postgres import roles
 
@@ -34,12 +39,24 @@ def old_dsn(empty_database_dsn: str) -> str:
     return empty_database_dsn
 
 
-def comparing(database: PostgresDatabase) -> CompareOrders:
-    return CompareOrders(PostgresOrderCensus(database), PostgresErasure(database))
+async def imported(
+    dsn: str,
+    repository: PostgresOrderRepository,
+    on_refused: Callable[[Sequence[RefusedOrder]], None] = lambda _: None,
+) -> ImportReport:
+    async with open_legacy_orders(dsn) as old:
+        return await ImportOrders(StoreDirectly(repository))(old, on_refused=on_refused)
+
+
+async def compared(dsn: str, database: PostgresDatabase, sample: int | None = None) -> Compared:
+    compare = CompareOrders(PostgresOrderCensus(database), PostgresErasure(database))
+    async with open_legacy_orders(dsn) as old:
+        return await compare(old, sample=sample)
 
 
 async def documents(dsn: str) -> list[dict[str, object]]:
-    batches = [batch async for batch in LegacyOrders(dsn).batches()]
+    async with open_legacy_orders(dsn) as old:
+        batches = [batch async for batch in old.batches()]
     return [json.loads(entry.content) for batch in batches for entry in batch]  # type: ignore[arg-type]
 
 
@@ -70,8 +87,7 @@ async def test_what_is_valid_is_stored_and_the_rest_refused(
         """,
     )
     refused: list[RefusedOrder] = []
-    use_case = ImportOrders(StoreDirectly(order_repository))
-    report = await use_case(LegacyOrders(old_dsn), on_refused=refused.extend)
+    report = await imported(old_dsn, order_repository, refused.extend)
     assert (report.stored, report.refused) == (4, {"invalid": 5})
     assert [(one.position, one.reason.partition(":")[0]) for one in refused] == [
         ("order_uid old-0000001", "$.delivery"),
@@ -84,16 +100,15 @@ async def test_what_is_valid_is_stored_and_the_rest_refused(
     assert "Помада 💄" in stored
     assert '"request_id":"","' in stored
     assert '"date_created":"2021-11-26T06:29:19.250000Z"' in stored
-    assert (await use_case(LegacyOrders(old_dsn))).unchanged == 4
+    assert (await imported(old_dsn, order_repository)).unchanged == 4
 
-    compare = comparing(database)
-    result = await compare(LegacyOrders(old_dsn), sample=None)
+    result = await compared(old_dsn, database)
     assert (result.equal, result.old.incomplete, result.invalid) == (4, 2, 3)
     assert result.is_equal
     old_service.execute(old_dsn, "UPDATE items SET brand = 'x' WHERE order_uid = 'old-0000008'")
     old_service.fill(old_dsn, 10, 11)
     for sample in (None, 1_000):
-        result = await compare(LegacyOrders(old_dsn), sample=sample)
+        result = await compared(old_dsn, database, sample)
         assert not result.is_equal
         assert result.fields == {"items[].brand": 1}
         assert (
@@ -117,10 +132,10 @@ async def test_a_sample_is_equal_beside_orders_stored_in_part_or_forgotten(
         "DELETE FROM delivery WHERE order_uid LIKE '%1'; DELETE FROM payments WHERE order_uid LIKE"
         " '%2'",
     )
-    await ImportOrders(StoreDirectly(order_repository))(LegacyOrders(old_dsn))
+    await imported(old_dsn, order_repository)
     await PostgresErasure(database).forget(["old-0000001", "old-0000003", "never stored"])
     for sample in (None, 5):
-        result = await comparing(database)(LegacyOrders(old_dsn), sample=sample)
+        result = await compared(old_dsn, database, sample)
         assert (result.old.incomplete, result.forgotten, result.is_equal) == (6, 1, True)
         assert not result.invalid
 
@@ -129,15 +144,14 @@ async def test_an_order_that_only_this_service_has_is_a_difference(
     old_dsn: str, order_repository: PostgresOrderRepository, database: PostgresDatabase
 ) -> None:
     old_service.fill(old_dsn, 1, 3)
-    await ImportOrders(StoreDirectly(order_repository))(LegacyOrders(old_dsn))
+    await imported(old_dsn, order_repository)
     old_service.execute(
         old_dsn,
         "DELETE FROM items WHERE order_uid = 'old-0000002'; DELETE FROM delivery WHERE order_uid ="
         " 'old-0000002'; DELETE FROM payments WHERE order_uid = 'old-0000002';"
         " DELETE FROM orders WHERE order_uid = 'old-0000002'",
     )
-    compare = comparing(database)
-    result = await compare(LegacyOrders(old_dsn), sample=None)
+    result = await compared(old_dsn, database)
     assert (result.equal, result.uids) == (2, {"only in the new": ["old-0000002"]})
 
 
@@ -164,7 +178,8 @@ async def test_every_encoding_is_read(any_old_dsn: str, text: str) -> None:
 async def test_an_order_uid_that_the_old_encoding_lacks_is_not_there(any_old_dsn: str) -> None:
     old_service.fill(any_old_dsn, 1, 3)
     wanted = ["old-0000001", "💄", "old-0000002", "old-0000003"]
-    found = await LegacyOrders(any_old_dsn).documents(wanted)
+    async with open_legacy_orders(any_old_dsn) as old:
+        found = await old.documents(wanted)
     assert sorted(found) == ["old-0000001", "old-0000002", "old-0000003"]
 
 
@@ -178,7 +193,7 @@ async def test_bytes_that_are_not_utf8_are_refused_and_the_rest_stored(
             connection.execute(
                 b"UPDATE delivery SET name = '\xcf\xee' WHERE order_uid = 'old-0000002'"
             )
-        report = await ImportOrders(StoreDirectly(order_repository))(LegacyOrders(dsn))
+        report = await imported(dsn, order_repository)
     assert (report.stored, report.refused) == (2, {"undecodable": 1})
 
 
@@ -198,8 +213,7 @@ async def test_a_byte_without_a_character_costs_only_the_orders_that_have_it(
                 connection.execute(rename.encode() % (b"\x97", b"3"))
                 connection.execute(rename.encode() % (b"\x98", b"4"))
         refused: list[RefusedOrder] = []
-        use_case = ImportOrders(StoreDirectly(order_repository))
-        report = await use_case(LegacyOrders(dsn), on_refused=refused.extend)
+        report = await imported(dsn, order_repository, refused.extend)
         assert (report.stored, report.refused) == (2, {"undecodable": 2})
         assert sorted(one.position for one in refused) == [
             "order_uid old-0000002",
@@ -207,7 +221,7 @@ async def test_a_byte_without_a_character_costs_only_the_orders_that_have_it(
         ]
         stored = await order_repository.get(["old-—"])
         assert '"name":"Ф"' in stored["old-—"].decode()
-        result = await comparing(database)(LegacyOrders(dsn), sample=None)
+        result = await compared(dsn, database)
         assert (result.equal, result.invalid, result.is_equal) == (2, 2, True)
 
 
@@ -233,7 +247,8 @@ async def test_our_own_tables_are_not_taken_for_the_old_ones(database_dsn: str) 
 async def test_both_addresses_of_one_place_are_recognized(old_dsn: str) -> None:
     same = make_conninfo(old_dsn, application_name="another text")
     with pytest.raises(Invalid, match="ORDERS_POSTGRES_DSN leads to the old tables too"):
-        _ = [batch async for batch in LegacyOrders(old_dsn, same).batches()]
+        async with open_legacy_orders(old_dsn, same):
+            pass
 
 
 async def test_a_server_that_is_down_is_told() -> None:

@@ -1,7 +1,7 @@
 """Reads the orders of the service that this one replaces; changes nothing there."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 import psycopg
@@ -19,7 +19,7 @@ from orders.domain.ports import OrderCensus, OrderNumbers, OrderSource, SourceEn
 BATCH = 1_000
 _UNINDEXED = 20_000
 """Orders per statement if items have no index by order_uid, so that each scans all items."""
-_STATEMENT_TIMEOUT = "5min"
+_STATEMENT_TIMEOUT = "1h"
 
 _TABLES: Mapping[str, type[Struct]] = {
     "orders": Order,
@@ -79,7 +79,7 @@ _WHOLE = (
     "SELECT order_uid::text FROM orders JOIN delivery USING (order_uid)"
     " JOIN payments USING (order_uid)"
 )
-_NUMBERS = b"""
+_NUMBERS = """
     SELECT ((date_created AT TIME ZONE 'UTC')::date)::text,
         count(*) FILTER (WHERE d.order_uid IS NOT NULL AND p.order_uid IS NOT NULL), count(*)
     FROM orders LEFT JOIN delivery d USING (order_uid) LEFT JOIN payments p USING (order_uid)
@@ -97,7 +97,7 @@ _DOCUMENTS = sql.SQL(
 )
 
 
-def _documents(which: str) -> bytes:
+def _documents(which: str) -> str:
     order = _object(
         Order,
         "o",
@@ -106,7 +106,23 @@ def _documents(which: str) -> bytes:
         items="coalesce(i.items, '[]')",
     )
     text = _DOCUMENTS.format(order=order, item=_object(Item, "t")).as_string()
-    return text.replace("{}", which).encode()
+    return text.replace("{}", which)
+
+
+@asynccontextmanager
+async def open_legacy_orders(dsn: str, own_dsn: str | None = None) -> AsyncIterator["LegacyOrders"]:
+    """Connect to the database of the old service for the time of the block.
+
+    Raises:
+        Invalid: the tables are not those of the old service, or those at ``own_dsn``.
+        Unavailable: the server is down.
+    """
+    with _translated_errors():
+        connection = await _connect(dsn)
+    async with connection:
+        with _translated_errors():
+            await _require_old_tables(connection, own_dsn)
+        yield LegacyOrders(connection)
 
 
 class LegacyOrders(OrderSource, OrderCensus):
@@ -116,117 +132,123 @@ class LegacyOrders(OrderSource, OrderCensus):
     payment, an infinite date, or bytes that are not UTF-8 are refused, and nothing is invented.
     """
 
-    def __init__(self, dsn: str, own_dsn: str | None = None) -> None:
-        self._dsn = dsn
-        self._own_dsn = own_dsn
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+        # Of SQL_ASCII nobody knows the encoding.
+        encoding = connection.info.encoding
+        self._codec = "utf-8" if encoding == "ascii" else encoding
 
     async def batches(self) -> AsyncIterator[Sequence[SourceEntry]]:
-        """See ``OrderSource.batches``.
-
-        Raises:
-            Invalid: the tables are not those of the old service.
-        """
-        async for rows in self._chunks():
+        """See ``OrderSource.batches``."""
+        ((is_indexed,),) = await self._fetch(_IS_INDEXED)
+        limit = BATCH if is_indexed else _UNINDEXED
+        after: bytes | None = None
+        while True:
+            where, parameters = _after(after)
+            query = _documents(f"{where} ORDER BY order_uid LIMIT {limit}")
+            rows = await self._fetch(query, parameters)
+            if not rows:
+                return
             for at in range(0, len(rows), BATCH):
                 yield [
-                    SourceEntry(f"order_uid {uid}", document)
+                    SourceEntry(f"order_uid {self._text(uid)}", self._utf8(document))
                     for uid, document in rows[at : at + BATCH]
                 ]
+            after = rows[-1][0]
 
     async def numbers(self) -> OrderNumbers:
         """See ``OrderCensus.numbers``."""
-        async with self._opened() as connection:
-            rows = await _fetch(connection, _NUMBERS)
+        rows = await self._fetch(_NUMBERS)
         days = {(day or b"none").decode(): whole for day, whole, _ in rows}
         return OrderNumbers(days, incomplete=sum(total - whole for _, whole, total in rows))
 
     async def uids(self, sample: int | None, seed: int) -> AsyncIterator[Sequence[str]]:
         """See ``OrderCensus.uids``."""
-        async with self._opened() as connection:
-            if sample is not None:
-                order = " ORDER BY md5(order_uid || %s::text), order_uid LIMIT %s"
-                rows = await _fetch(connection, (_WHOLE + order).encode(), [str(seed), sample])
-                for at in range(0, len(rows), BATCH):
-                    yield [_text(connection, uid) for (uid,) in rows[at : at + BATCH]]
+        if sample is not None:
+            order = " ORDER BY md5(order_uid || %s::text), order_uid LIMIT %s"
+            rows = await self._fetch(_WHOLE + order, [str(seed), sample])
+            for at in range(0, len(rows), BATCH):
+                yield [self._text(uid) for (uid,) in rows[at : at + BATCH]]
+            return
+        after: bytes | None = None
+        while True:
+            where, parameters = _after(after)
+            query = f"{_WHOLE}{where} ORDER BY order_uid LIMIT {BATCH}"
+            rows = await self._fetch(query, parameters)
+            if not rows:
                 return
-            after: bytes | None = None
-            while True:
-                where, parameters = _after(after)
-                rows = await _fetch(
-                    connection,
-                    f"{_WHOLE}{where} ORDER BY order_uid LIMIT {BATCH}".encode(),
-                    parameters,
-                )
-                if not rows:
-                    return
-                yield [_text(connection, uid) for (uid,) in rows]
-                after = rows[-1][0]
+            yield [self._text(uid) for (uid,) in rows]
+            after = rows[-1][0]
 
     async def known(self, order_uids: Sequence[str]) -> set[str]:
         """See ``OrderCensus.known``."""
-        async with self._opened() as connection:
-            uids = _bytes(connection, order_uids)
-            rows = await _fetch(connection, (_WHOLE + _NAMED).encode(), [uids])
-            return {_text(connection, uid) for (uid,) in rows}
+        rows = await self._fetch(_WHOLE + _NAMED, [self._bytes(order_uids)])
+        return {self._text(uid) for (uid,) in rows}
 
     async def documents(self, order_uids: Sequence[str]) -> Mapping[str, bytes]:
         """See ``OrderCensus.documents``."""
-        async with self._opened() as connection:
-            uids = _bytes(connection, order_uids)
-            rows = await _fetch(connection, _documents(_NAMED), [uids])
-            return dict(_decoded(connection, rows))
+        rows = await self._fetch(_documents(_NAMED), [self._bytes(order_uids)])
+        return {self._text(uid): self._utf8(document) for uid, document in rows}
 
-    async def _chunks(self) -> AsyncIterator[list[tuple[str, bytes]]]:
-        async with self._opened() as connection:
-            ((is_indexed,),) = await _fetch(connection, _IS_INDEXED.encode())
-            limit = BATCH if is_indexed else _UNINDEXED
-            after: bytes | None = None
-            while True:
-                where, parameters = _after(after)
-                query = _documents(f"{where} ORDER BY order_uid LIMIT {limit}")
-                rows = await _fetch(connection, query, parameters)
-                if not rows:
-                    return
-                yield _decoded(connection, rows)
-                after = rows[-1][0]
+    async def _fetch(self, query: str, parameters: Sequence[object] = ()) -> list[Any]:
+        with _translated_errors():
+            return await _fetch(self._connection, query, parameters)
 
-    @asynccontextmanager
-    async def _opened(self) -> AsyncIterator[AsyncConnection]:
-        """Connect, and check that this is a database of the old service."""
-        try:
-            async with await _connect(self._dsn) as connection:
-                await self._require_old_tables(connection)
-                yield connection
-        except psycopg.Error as error:
-            told = translated(error)
-            raise type(told)(f"the old database: {told}") from sanitize(error)
+    def _text(self, uid: bytes) -> str:
+        """Decode an order_uid; bytes that are no characters become lone surrogates."""
+        return uid.decode(self._codec, "surrogateescape")
 
-    async def _require_old_tables(self, connection: AsyncConnection) -> None:
-        found = {
-            (table.decode(), column.decode()): kind.decode()
-            for table, column, kind in await _fetch(connection, _COLUMNS.encode())
-        }
-        advice = (
-            "name the schema of the old tables in the DSN (options=-csearch_path=NAME), "
-            "or use another database for the new ones"
-        )
-        if ("items", "position") in found:
-            raise Invalid(f"the tables at the old DSN are those of this service: {advice}")
-        for (table, column), kinds in _EXPECTED.items():
-            if not any(name == table for name, _ in found):
-                raise Invalid(f"the old database has no table {table}, or no right to see it")
-            kind = found.get((table, column))
-            if kind is None:
-                raise Invalid(f"the old table {table} has no column {column}")
-            if kind not in kinds:
-                allowed = " or ".join(sorted(kinds))
-                raise Invalid(f"the old column {table}.{column} is {kind}, expected {allowed}")
-        if self._own_dsn is not None:
-            async with await _connect(self._own_dsn) as own:
-                if await _fetch(own, _IDENTITY.encode()) == await _fetch(
-                    connection, _IDENTITY.encode()
-                ):
-                    raise Invalid(f"ORDERS_POSTGRES_DSN leads to the old tables too: {advice}")
+    def _bytes(self, order_uids: Sequence[str]) -> list[bytes]:
+        """Encode those order_uids that the database can have."""
+        encoded = []
+        for uid in order_uids:
+            with suppress(UnicodeEncodeError):
+                encoded.append(uid.encode(self._codec, "surrogateescape"))
+        return encoded
+
+    def _utf8(self, document: bytes) -> bytes:
+        """Return a document in UTF-8.
+
+        Bytes that are no characters become what is not UTF-8 either: reading refuses the order.
+        """
+        if self._codec == "utf-8":
+            return document
+        return document.decode(self._codec, "surrogateescape").encode(errors="surrogatepass")
+
+
+@contextmanager
+def _translated_errors() -> Iterator[None]:
+    try:
+        yield
+    except psycopg.Error as error:
+        told = translated(error)
+        raise type(told)(f"the old database: {told}") from sanitize(error)
+
+
+async def _require_old_tables(connection: AsyncConnection, own_dsn: str | None) -> None:
+    found = {
+        (table.decode(), column.decode()): kind.decode()
+        for table, column, kind in await _fetch(connection, _COLUMNS)
+    }
+    advice = (
+        "name the schema of the old tables in the DSN (options=-csearch_path=NAME), "
+        "or use another database for the new ones"
+    )
+    if ("items", "position") in found:
+        raise Invalid(f"the tables at the old DSN are those of this service: {advice}")
+    for (table, column), kinds in _EXPECTED.items():
+        if not any(name == table for name, _ in found):
+            raise Invalid(f"the old database has no table {table}, or no right to see it")
+        kind = found.get((table, column))
+        if kind is None:
+            raise Invalid(f"the old table {table} has no column {column}")
+        if kind not in kinds:
+            allowed = " or ".join(sorted(kinds))
+            raise Invalid(f"the old column {table}.{column} is {kind}, expected {allowed}")
+    if own_dsn is not None:
+        async with await _connect(own_dsn) as own:
+            if await _fetch(own, _IDENTITY) == await _fetch(connection, _IDENTITY):
+                raise Invalid(f"ORDERS_POSTGRES_DSN leads to the old tables too: {advice}")
 
 
 async def _connect(dsn: str) -> AsyncConnection:
@@ -250,7 +272,7 @@ async def _connect(dsn: str) -> AsyncConnection:
 
 
 async def _fetch(
-    connection: AsyncConnection, query: bytes, parameters: Sequence[object] = ()
+    connection: AsyncConnection, query: str, parameters: Sequence[object] = ()
 ) -> list[Any]:
     # Settings of the transaction alone, so that poolers are no obstacle.
     async with connection.transaction(), connection.cursor(binary=True) as cursor:
@@ -259,46 +281,9 @@ async def _fetch(
             f"SET LOCAL statement_timeout = '{_STATEMENT_TIMEOUT}'; SET LOCAL TimeZone = 'UTC';"
             "SET LOCAL DateStyle = 'ISO'".encode()
         )
-        await cursor.execute(query, parameters or None)
+        await cursor.execute(query.encode(), parameters or None)
         return await cursor.fetchall()
 
 
 def _after(after: bytes | None) -> tuple[str, list[object]]:
     return ("", []) if after is None else (_AFTER, [after])
-
-
-def _codec(connection: AsyncConnection) -> str:
-    # Of SQL_ASCII nobody knows the encoding.
-    encoding = connection.info.encoding
-    return "utf-8" if encoding == "ascii" else encoding
-
-
-def _text(connection: AsyncConnection, raw: bytes) -> str:
-    """Decode an order_uid; bytes that are no characters become lone surrogates."""
-    return raw.decode(_codec(connection), "surrogateescape")
-
-
-def _bytes(connection: AsyncConnection, order_uids: Sequence[str]) -> list[bytes]:
-    """Encode those order_uids that the database can have."""
-    encoded = []
-    for uid in order_uids:
-        with suppress(UnicodeEncodeError):
-            encoded.append(uid.encode(_codec(connection), "surrogateescape"))
-    return encoded
-
-
-def _decoded(connection: AsyncConnection, rows: list[Any]) -> list[tuple[str, bytes]]:
-    """Return order_uids, and documents in UTF-8.
-
-    Bytes that are no characters become what is not UTF-8 either: reading refuses the order.
-    """
-    codec = _codec(connection)
-    return [
-        (
-            _text(connection, uid),
-            document
-            if codec == "utf-8"
-            else document.decode(codec, "surrogateescape").encode(errors="surrogatepass"),
-        )
-        for uid, document in rows
-    ]

@@ -1,5 +1,6 @@
 """Compares the orders of the service that this one replaces with those stored here."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -10,6 +11,7 @@ from msgspec import Struct, field
 from orders.domain.intake.reading import read
 from orders.domain.order.document import encode
 from orders.domain.ports import Erasure, OrderCensus, OrderNumbers
+from orders.domain.use_cases.stopping import has_ended
 
 SHOWN = 20
 """The most order_uids that a report names of each kind."""
@@ -25,14 +27,15 @@ class Compared(Struct):
     Neither is a difference.
     """
 
-    old: OrderNumbers
-    new: OrderNumbers
+    old: OrderNumbers = OrderNumbers({})
+    new: OrderNumbers = OrderNumbers({})
     forgotten: int = 0
     equal: int = 0
     invalid: int = 0
     counts: Counter[str] = field(default_factory=Counter)
     uids: dict[str, list[str]] = field(default_factory=dict)
     fields: Counter[str] = field(default_factory=Counter)
+    is_stopped: bool = False
 
     @property
     def compared(self) -> int:
@@ -47,7 +50,7 @@ class Compared(Struct):
         sample counts as one that is missing here.
         """
         lacking = sum(self.old.days.values()) - sum(self.new.days.values())
-        return not self.counts and lacking == self.forgotten + self.invalid
+        return not (self.is_stopped or self.counts) and lacking == self.forgotten + self.invalid
 
     def note(self, kind: str, order_uid: str) -> None:
         """Count an order that is ``only in the old``, ``only in the new`` or ``different``."""
@@ -71,16 +74,35 @@ class CompareOrders:
         sample: int | None,
         seed: int = 0,
         progress: Callable[[int], None] = lambda _: None,
+        wants_stop: Callable[[], bool] = lambda: False,
     ) -> Compared:
         """Compare all orders, or ``sample`` of each side.
 
         Raises:
-            Invalid: the old tables have another form.
             Unavailable: a server is down.
         """
-        result = Compared(
-            await old.numbers(), await self._new.numbers(), await self._count_forgotten(old)
-        )
+        result = Compared()
+        work = asyncio.ensure_future(self._compare(old, sample, seed, result, progress))
+        try:
+            if await has_ended(work, wants_stop):
+                work.result()
+            else:
+                result.is_stopped = True
+        finally:
+            work.cancel()
+            await asyncio.gather(work, return_exceptions=True)
+        return result
+
+    async def _compare(
+        self,
+        old: OrderCensus,
+        sample: int | None,
+        seed: int,
+        result: Compared,
+        progress: Callable[[int], None],
+    ) -> None:
+        result.old, result.new = await old.numbers(), await self._new.numbers()
+        result.forgotten = await self._count_forgotten(old)
         async for uids in old.uids(sample, seed):
             theirs, ours = await old.documents(uids), await self._new.documents(uids)
             forgotten = await self._erasure.forgotten_among(theirs.keys() - ours.keys())
@@ -94,7 +116,6 @@ class CompareOrders:
                 if uid not in known:
                     result.note("only in the new", uid)
             progress(result.compared)
-        return result
 
     async def _count_forgotten(self, old: OrderCensus) -> int:
         position = number = 0

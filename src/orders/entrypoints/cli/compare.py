@@ -1,16 +1,16 @@
 """The command `orders compare`."""
 
-import asyncio
 import secrets
 
 import click
 
 from orders.bootstrap import build, open_all
 from orders.domain.use_cases.compare_orders import SHOWN, Compared
-from orders.entrypoints.cli.dlq.running import map_errors
+from orders.entrypoints.audit import open_audit, operator
+from orders.entrypoints.cli.dlq.stop_flag import StopFlag
 from orders.entrypoints.cli.dlq.terminal import safe
 from orders.entrypoints.cli.legacy_dsn import FROM_SETTINGS, legacy_dsn, legacy_option
-from orders.entrypoints.cli.transfers import TransferProgress
+from orders.entrypoints.cli.transfers import TransferProgress, run_transfer
 from orders.entrypoints.startup import EXIT_FAILED, NEEDED_BY, settings_or_exit, start_logging
 
 
@@ -40,19 +40,34 @@ def compare(legacy: str | None, *, sample: int, seed: int | None, whole: bool) -
     settings = settings_or_exit(NEEDED_BY["compare"])
     start_logging(settings, "compare")
     container = build(settings, "compare")
-    old = container.legacy_orders()(legacy_dsn(legacy or FROM_SETTINGS, settings))
+    dsn = legacy_dsn(legacy or FROM_SETTINGS, settings)
+    audit = open_audit(settings, "compare")
+    stop = StopFlag()
     seed = secrets.randbelow(10**6) if seed is None else seed
 
     async def run() -> Compared:
-        async with open_all(container.database()):
+        async with container.legacy_orders()(dsn) as old, open_all(container.database()):
             result: Compared = await container.compare_orders()(
-                old, sample=None if whole else sample, seed=seed, progress=progress
+                old,
+                sample=None if whole else sample,
+                seed=seed,
+                progress=progress,
+                wants_stop=lambda: stop.is_set,
             )
             return result
 
-    with TransferProgress("comparing") as progress, map_errors():
-        result = asyncio.run(run())
-    _print(result, "all orders" if whole else f"a sample of {sample:,} of each side, seed {seed}")
+    def record(outcome: str) -> None:
+        if audit is not None:
+            audit.record("compared", (), operator(), outcome, number=progress.orders)
+
+    with TransferProgress("comparing") as progress:
+        result = run_transfer(run(), stop, record)
+    if result.compared or not result.is_stopped:
+        _print(
+            result, "all orders" if whole else f"a sample of {sample:,} of each side, seed {seed}"
+        )
+    if result.is_stopped:
+        click.echo("stopped: not all of it was compared", err=True)
     if not result.is_equal:
         raise SystemExit(EXIT_FAILED)
 

@@ -1,6 +1,8 @@
 """Orders of two stores are compared; names of fields are reported, and no values."""
 
+import asyncio
 import json
+from collections.abc import Sequence
 
 import pytest
 
@@ -100,3 +102,15 @@ async def test_few_are_named_and_all_are_counted() -> None:
     )
     assert result.counts == {"only in the old": SHOWN + 5}
     assert len(result.uids["only in the old"]) == SHOWN
+
+
+async def test_a_stop_ends_the_comparison_while_a_server_works() -> None:
+    class Slow(MemoryOrderCensus):
+        async def known(self, order_uids: Sequence[str]) -> set[str]:
+            is_asked.set()
+            return await asyncio.Future()
+
+    is_asked = asyncio.Event()
+    old = Slow({"a": order_bytes("a")})
+    result = await compare(stored("a"))(old, sample=None, wants_stop=is_asked.is_set)
+    assert (result.equal, result.is_stopped, result.is_equal) == (1, True, False)
