@@ -60,14 +60,22 @@ async def documents(dsn: str) -> list[dict[str, object]]:
     return [json.loads(entry.content) for batch in batches for entry in batch]  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("index", ["", "CREATE INDEX ON items (order_uid)"])
-async def test_every_order_once_with_its_items_in_their_order(old_dsn: str, index: str) -> None:
+@pytest.mark.parametrize(
+    ("index", "chunks"),
+    [("", [2_500]), ("CREATE INDEX ON items (order_uid)", [1_000, 1_000, 500])],
+    ids=["each chunk scans all items", "indexed"],
+)
+async def test_every_order_once_with_its_items_in_their_order(
+    old_dsn: str, index: str, chunks: list[int]
+) -> None:
     old_service.execute(old_dsn, index)
     old_service.fill(old_dsn, 1, 2_500, items=3)
     found = await documents(old_dsn)
     assert [order["order_uid"] for order in found] == [f"old-{n:07}" for n in range(1, 2_501)]
     assert {tuple(item["chrt_id"] for item in order["items"]) for order in found} == {(3, 2, 1)}  # type: ignore[attr-defined]
     assert found[0]["oof_shard"] == "ok"
+    async with open_legacy_orders(old_dsn) as old:
+        assert [len(uids) async for uids in old.uids(None, 0)] == chunks
 
 
 async def test_what_is_valid_is_stored_and_the_rest_refused(

@@ -140,8 +140,7 @@ class LegacyOrders(OrderSource, OrderCensus):
 
     async def batches(self) -> AsyncIterator[Sequence[SourceEntry]]:
         """See ``OrderSource.batches``."""
-        ((is_indexed,),) = await self._fetch(_IS_INDEXED)
-        limit = BATCH if is_indexed else _UNINDEXED
+        limit = await self._chunk_size()
         after: bytes | None = None
         while True:
             where, parameters = _after(after)
@@ -170,10 +169,11 @@ class LegacyOrders(OrderSource, OrderCensus):
             for at in range(0, len(rows), BATCH):
                 yield [self._text(uid) for (uid,) in rows[at : at + BATCH]]
             return
+        limit = await self._chunk_size()  # their documents are read next
         after: bytes | None = None
         while True:
             where, parameters = _after(after)
-            query = f"{_WHOLE}{where} ORDER BY order_uid LIMIT {BATCH}"
+            query = f"{_WHOLE}{where} ORDER BY order_uid LIMIT {limit}"
             rows = await self._fetch(query, parameters)
             if not rows:
                 return
@@ -189,6 +189,10 @@ class LegacyOrders(OrderSource, OrderCensus):
         """See ``OrderCensus.documents``."""
         rows = await self._fetch(_documents(_NAMED), [self._bytes(order_uids)])
         return {self._text(uid): self._utf8(document) for uid, document in rows}
+
+    async def _chunk_size(self) -> int:
+        ((is_indexed,),) = await self._fetch(_IS_INDEXED)
+        return BATCH if is_indexed else _UNINDEXED
 
     async def _fetch(self, query: str, parameters: Sequence[object] = ()) -> list[Any]:
         with _translated_errors():
