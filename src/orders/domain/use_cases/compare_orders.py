@@ -43,14 +43,19 @@ class Compared(Struct):
         return self.equal + self.invalid + self.counts.total()
 
     @property
-    def is_equal(self) -> bool:
-        """Whether no order differs, by the numbers too.
+    def missing(self) -> int:
+        """How many orders are missing here by the numbers; less than 0 if there are more here.
 
         Of a sample it is not known how many orders are invalid in all, so each that is not in the
         sample counts as one that is missing here.
         """
-        lacking = sum(self.old.days.values()) - sum(self.new.days.values())
-        return not (self.is_stopped or self.counts) and lacking == self.forgotten + self.invalid
+        fewer = sum(self.old.days.values()) - sum(self.new.days.values())
+        return fewer - self.forgotten - self.invalid
+
+    @property
+    def is_equal(self) -> bool:
+        """Whether no order differs, by the numbers too."""
+        return not (self.is_stopped or self.counts or self.missing)
 
     def note(self, kind: str, order_uid: str) -> None:
         """Count an order that is ``only in the old``, ``only in the new`` or ``different``."""

@@ -89,6 +89,9 @@ def _print(result: Compared, what: str) -> None:
     click.echo(f"{what}: {result.equal:,} equal")
     if result.invalid:
         click.echo(f"  {result.invalid:,} against the rules in the old: not comparable")
+    if result.missing and not result.counts:
+        where = "missing" if result.missing > 0 else "too many"
+        click.echo(f"  {abs(result.missing):,} {where} here by the numbers: --all names them")
     for kind, uids in result.uids.items():
         number = result.counts[kind]
         click.echo(f"  {number:,} {kind}: {', '.join(map(safe, uids))}{' ...' * (number > SHOWN)}")
