@@ -163,13 +163,13 @@ class LegacyOrders(OrderSource, OrderCensus):
 
     async def uids(self, sample: int | None, seed: int) -> AsyncIterator[Sequence[str]]:
         """See ``OrderCensus.uids``."""
+        limit = await self._chunk_size()  # their documents are read next
         if sample is not None:
             order = " ORDER BY md5(order_uid || %s::text), order_uid LIMIT %s"
             rows = await self._fetch(_WHOLE + order, [str(seed), sample])
-            for at in range(0, len(rows), BATCH):
-                yield [self._text(uid) for (uid,) in rows[at : at + BATCH]]
+            for at in range(0, len(rows), limit):
+                yield [self._text(uid) for (uid,) in rows[at : at + limit]]
             return
-        limit = await self._chunk_size()  # their documents are read next
         after: bytes | None = None
         while True:
             where, parameters = _after(after)

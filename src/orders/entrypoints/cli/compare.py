@@ -25,9 +25,9 @@ def compare(legacy: str | None, *, sample: int, seed: int | None, whole: bool) -
     By their numbers, in all and by day, and a sample of both sides field by field. Prints
     order_uids and names of fields, no values.
 
-    No differences are orders that the old service stored without delivery or payment, orders that
-    were forgotten here, and with --all those that break our rules. How many of these there are is
-    not known from a sample: those outside of it count as missing here.
+    Orders that the old service stored without delivery or payment, or that were forgotten here, do
+    not count as differences, and with --all orders that break our rules do not either. How many of
+    the latter there are is not known from a sample: those outside of it count as missing here.
 
     The exit code is 0 if there is no difference, and 1 if there is one.
 
@@ -63,9 +63,8 @@ def compare(legacy: str | None, *, sample: int, seed: int | None, whole: bool) -
     with TransferProgress("comparing") as progress:
         result = run_transfer(run(), stop, record)
     if result.compared or not result.is_stopped:
-        _print(
-            result, "all orders" if whole else f"a sample of {sample:,} of each side, seed {seed}"
-        )
+        what = "all orders" if whole else f"a sample of {sample:,} of each side, seed {seed}"
+        _print(result, "so far" if result.is_stopped else what)
     if result.is_stopped:
         click.echo("stopped: not all of it was compared", err=True)
     if not result.is_equal:
@@ -89,7 +88,7 @@ def _print(result: Compared, what: str) -> None:
     click.echo(f"{what}: {result.equal:,} equal")
     if result.invalid:
         click.echo(f"  {result.invalid:,} against the rules in the old: not comparable")
-    if result.missing and not result.counts:
+    if result.missing and not (result.counts or result.is_stopped):
         where = "missing" if result.missing > 0 else "too many"
         click.echo(f"  {abs(result.missing):,} {where} here by the numbers: --all names them")
     for kind, uids in result.uids.items():
