@@ -56,7 +56,11 @@ def test_the_summary_names_what_there_is() -> None:
 
 @pytest.mark.parametrize(
     ("here", "invalid", "said"),
-    [(6, 0, "1 missing here by the numbers"), (8, 0, "1 too many here"), (6, 1, "1 against")],
+    [
+        (6, 0, "1 missing here by the numbers"),
+        (8, 0, "1 too many here"),
+        (6, 1, "1 of the old break"),
+    ],
 )
 def test_numbers_that_differ_are_said_beside_a_sample_that_does_not(
     here: int, invalid: int, said: str, capsys: pytest.CaptureFixture[str]
@@ -67,7 +71,7 @@ def test_numbers_that_differ_are_said_beside_a_sample_that_does_not(
     assert printed[:4] == [
         f"orders: 7 in the old, {here} here",
         f"  2026-01-01: 7 in the old, {here} here",
-        "  2 more in the old without delivery or payment: not orders",
+        "  2 more in the old without delivery or payment: cannot be imported",
         "a sample: 5 equal",
     ]
     (line,) = printed[4:]
