@@ -59,7 +59,7 @@ def test_the_summary_names_what_there_is() -> None:
     [
         (6, 0, "1 missing here by the numbers"),
         (8, 0, "1 too many here"),
-        (6, 1, "1 of the old break"),
+        (6, 1, "1 in the old against the rules"),
     ],
 )
 def test_numbers_that_differ_are_said_beside_a_sample_that_does_not(

@@ -81,13 +81,13 @@ def _print(result: Compared, what: str) -> None:
         click.echo(f"  and {len(days) - SHOWN:,} more days that differ")
     for number, text in (
         (result.old.incomplete, "more in the old without delivery or payment: cannot be imported"),
-        (result.forgotten, "of the old were forgotten here: not compared"),
+        (result.forgotten, "in the old and forgotten here: not compared"),
     ):
         if number:
             click.echo(f"  {number:,} {text}")
     click.echo(f"{what}: {result.equal:,} equal")
     if result.invalid:
-        click.echo(f"  {result.invalid:,} of the old break the rules: cannot be imported")
+        click.echo(f"  {result.invalid:,} in the old against the rules: cannot be imported")
     if result.missing and not (result.counts or result.is_stopped):
         where = "missing" if result.missing > 0 else "too many"
         click.echo(f"  {abs(result.missing):,} {where} here by the numbers: --all names them")
