@@ -6,8 +6,9 @@ from typing import Any
 
 import psycopg
 from msgspec import Struct
-from psycopg import AsyncConnection, sql
+from psycopg import AsyncConnection, postgres, sql
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.types.string import BytesBinaryDumper
 
 from orders.adapters.postgres.errors import sanitize, translated
 from orders.adapters.postgres.session import BytesLoader
@@ -69,15 +70,18 @@ def _object(struct: type[Struct], alias: str, **special: str) -> sql.Composed:
     return sql.SQL("json_build_object({})").format(sql.SQL(", ").join(pairs))
 
 
-# Parameters are bytes as the server sends them.
-_AFTER = " WHERE order_uid > convert_from(%s, pg_client_encoding())"
-_NAMED = (
-    " WHERE order_uid IN"
-    " (SELECT convert_from(uid, pg_client_encoding()) FROM unnest(%s::bytea[]) AS uid)"
-)
+_AFTER = " WHERE order_uid > %s"
+_NAMED = " WHERE order_uid = ANY(%b)"  # a list as text would be one of bytea
 _WHOLE = (
     "SELECT order_uid::text FROM orders JOIN delivery USING (order_uid)"
     " JOIN payments USING (order_uid)"
+)
+# The limit comes first: to join and then to limit may read all rows for each chunk.
+_CHUNK = (
+    "SELECT o.order_uid::text, d.order_uid IS NOT NULL AND p.order_uid IS NOT NULL"
+    " FROM (SELECT order_uid FROM orders{} ORDER BY order_uid LIMIT {}) o"
+    " LEFT JOIN delivery d USING (order_uid) LEFT JOIN payments p USING (order_uid)"
+    " ORDER BY o.order_uid"
 )
 _NUMBERS = """
     SELECT ((date_created AT TIME ZONE 'UTC')::date)::text,
@@ -143,7 +147,7 @@ class LegacyOrders(OrderSource, OrderCensus):
         limit = await self._chunk_size()
         after: bytes | None = None
         while True:
-            where, parameters = _after(after)
+            where, parameters = ("", []) if after is None else (_AFTER, [after])
             query = _documents(f"{where} ORDER BY order_uid LIMIT {limit}")
             rows = await self._fetch(query, parameters)
             if not rows:
@@ -172,12 +176,12 @@ class LegacyOrders(OrderSource, OrderCensus):
             return
         after: bytes | None = None
         while True:
-            where, parameters = _after(after)
-            query = f"{_WHOLE}{where} ORDER BY order_uid LIMIT {limit}"
-            rows = await self._fetch(query, parameters)
+            where, parameters = ("", []) if after is None else (_AFTER, [after])
+            rows = await self._fetch(_CHUNK.format(where, limit), parameters)
             if not rows:
                 return
-            yield [self._text(uid) for (uid,) in rows]
+            if uids := [self._text(uid) for uid, is_whole in rows if is_whole]:
+                yield uids
             after = rows[-1][0]
 
     async def known(self, order_uids: Sequence[str]) -> set[str]:
@@ -272,7 +276,18 @@ async def _connect(dsn: str) -> AsyncConnection:
     )
     for name in ("json", "text", "varchar"):
         connection.adapters.register_loader(name, BytesLoader)
+    connection.adapters.register_dumper(bytes, _TextDumper)
     return connection
+
+
+class _TextDumper(BytesBinaryDumper):
+    """Sends bytes as text in the client's encoding, which need not be valid.
+
+    Instead, convert_from could make text of bytes. It has the collation C, by which the server
+    would compare, past the index and in another order than it sorts by: orders would be missed.
+    """
+
+    oid = postgres.types["text"].oid
 
 
 async def _fetch(
@@ -287,7 +302,3 @@ async def _fetch(
         )
         await cursor.execute(query.encode(), parameters or None)
         return await cursor.fetchall()
-
-
-def _after(after: bytes | None) -> tuple[str, list[object]]:
-    return ("", []) if after is None else (_AFTER, [after])
