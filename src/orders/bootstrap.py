@@ -52,7 +52,7 @@ from orders.adapters.metered.ingest import (
 from orders.adapters.postgres.database import PostgresDatabase, PostgresWrites
 from orders.adapters.postgres.erasure import PostgresErasure
 from orders.adapters.postgres.inspection import PostgresInspection, ReplicaInspection
-from orders.adapters.postgres.legacy_orders import LegacyOrders
+from orders.adapters.postgres.legacy_orders import open_legacy_orders
 from orders.adapters.postgres.migrator import Migrator
 from orders.adapters.postgres.order_census import PostgresOrderCensus
 from orders.adapters.postgres.order_events import PostgresOrderEvents
@@ -333,10 +333,10 @@ class Container(containers.DeclarativeContainer):
     export_orders = providers.Singleton(ExportOrders, past_replicas)
     file_source = providers.Object(FileOrderSource)
     legacy_orders = providers.Callable(
-        partial, LegacyOrders, own_dsn=settings.provided.postgres_dsn
+        partial, open_legacy_orders, own_dsn=settings.provided.postgres_dsn
     )
     compare_orders = providers.Singleton(
-        CompareOrders, providers.Singleton(PostgresOrderCensus, database)
+        CompareOrders, providers.Singleton(PostgresOrderCensus, database), erasure
     )
     ndjson_sink = providers.Object(NdjsonOrderSink)
     csv_sink = providers.Object(CsvOrderSink)

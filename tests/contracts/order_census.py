@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 
-from orders.domain.ports import OrderCensus
+from orders.domain.ports import OrderCensus, OrderNumbers
 
 Make = Callable[[Sequence[str]], Awaitable[OrderCensus]]
 
@@ -20,7 +20,7 @@ class OrderCensusContract:
         raise NotImplementedError
 
     async def test_counts_by_day(self, make: Make) -> None:
-        assert await (await make(["a", "b"])).days() == {"2021-11-26": 2}
+        assert await (await make(["a", "b"])).numbers() == OrderNumbers({"2021-11-26": 2})
 
     async def test_yields_each_order_uid_once(self, make: Make) -> None:
         names = [f"uid-{n:04}" for n in range(2_500)]
@@ -43,8 +43,8 @@ class OrderCensusContract:
 
     async def test_of_nothing_there_is_nothing(self, make: Make) -> None:
         census = await make([])
-        assert (await census.days(), await uids(census, None), await uids(census, 5)) == (
-            {},
+        assert (await census.numbers(), await uids(census, None), await uids(census, 5)) == (
+            OrderNumbers({}),
             [],
             [],
         )

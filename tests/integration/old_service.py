@@ -1,5 +1,7 @@
 """The tables of the service that this one replaces, and orders in them."""
 
+from collections.abc import Sequence
+
 import psycopg
 
 TABLES = """
@@ -48,6 +50,17 @@ def fill(dsn: str, first: int, last: int, items: int = 2) -> None:
     """Store the orders ``old-{first}`` to ``old-{last}``, the highest chrt_id of each first."""
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute(_FILL.format(first=first, last=last, items=items).encode())
+
+
+def rename(dsn: str, order_uids: Sequence[str]) -> None:
+    """Give the orders of ``fill`` these order_uids, in their order."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("SET session_replication_role = replica")  # no foreign keys
+        for table in ("orders", "delivery", "payments", "items"):
+            connection.execute(
+                f"UPDATE {table} SET order_uid = (%s::text[])[substr(order_uid, 5)::int]".encode(),
+                [list(order_uids)],
+            )
 
 
 def execute(dsn: str, statement: str) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -69,7 +70,7 @@ def test_a_killed_import_goes_on_and_all_compares_equal(
     )
     assert done.returncode == 0, out + err
     assert "19,999 equal" in out
-    assert "1 without delivery or payment in the old" in out
+    assert "1 more in the old without delivery or payment" in out
 
     old_service.execute(old, "UPDATE payments SET bank = 'x' WHERE order_uid = 'old-0000007'")
     out, err = (done := start(database_dsn, old, tmp_path, "compare", "--all")).communicate(
@@ -78,3 +79,33 @@ def test_a_killed_import_goes_on_and_all_compares_equal(
     assert (done.returncode, "1 different: old-0000007" in out) == (1, True), out + err
     assert "payment.bank differs in 1" in out
     assert "Test Testov" not in out + err
+
+
+def test_a_signal_ends_a_comparison_while_the_old_server_works(
+    database_dsn: str, empty_database_dsn: str, tmp_path: Path
+) -> None:
+    old = empty_database_dsn
+    old_service.make_tables(old)
+    with psycopg.connect(old) as locking:
+        locking.execute("LOCK TABLE payments")
+        comparing = start(database_dsn, old, tmp_path, "compare")
+        try:
+            wait_until(lambda: waiting_for_locks(old), 60, "the comparison waits for the lock")
+            comparing.send_signal(signal.SIGINT)
+            out, err = comparing.communicate(timeout=20)
+        finally:
+            comparing.kill()
+        # The server no longer works on it.
+        wait_until(lambda: not waiting_for_locks(old), 10, "the statement is cancelled")
+    assert (comparing.returncode, "stopped: not all of it was compared" in err) == (1, True), err
+    assert (out, "Traceback" in err) == ("", False)
+    (line,) = map(json.loads, (tmp_path / "audit.log").read_text().splitlines())
+    assert (line["event"], line["outcome"], line["number"]) == ("compared", "stopped", 0)
+
+
+def waiting_for_locks(dsn: str) -> int:
+    with psycopg.connect(dsn) as connection:
+        return connection.execute(  # type: ignore[no-any-return]
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE application_name = 'orders-legacy' AND wait_event_type = 'Lock'"
+        ).fetchall()[0][0]

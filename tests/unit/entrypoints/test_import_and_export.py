@@ -1,4 +1,4 @@
-"""Wrong usage of `orders import` and `orders export`, and what they print."""
+"""Wrong usage of `orders import`, `export` and `compare`, and what they print."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,10 @@ import pytest
 from click.testing import CliRunner
 
 from orders.domain.errors import Unavailable
+from orders.domain.ports import OrderNumbers
+from orders.domain.use_cases.compare_orders import Compared
 from orders.domain.use_cases.import_orders import ImportReport, RefusedOrder
+from orders.entrypoints.cli.compare import _print
 from orders.entrypoints.cli.import_orders import _refused_output, _summary
 from orders.entrypoints.cli.main import main
 
@@ -49,6 +52,30 @@ def test_the_summary_names_what_there_is() -> None:
     report = ImportReport(stored=1_000, unchanged=5, forgotten=1, refused=refused)
     said = "1,000 stored, 5 unchanged, 1 forgotten before, 2 in conflict, 4 refused"
     assert _summary(report) == said
+
+
+@pytest.mark.parametrize(
+    ("here", "invalid", "said"),
+    [
+        (6, 0, "1 missing here by the numbers"),
+        (8, 0, "1 too many here"),
+        (6, 1, "1 in the old against the rules"),
+    ],
+)
+def test_numbers_that_differ_are_said_beside_a_sample_that_does_not(
+    here: int, invalid: int, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old, new = OrderNumbers({"2026-01-01": 7}, incomplete=2), OrderNumbers({"2026-01-01": here})
+    _print(Compared(old, new, equal=5, invalid=invalid), "a sample")
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[:4] == [
+        f"orders: 7 in the old, {here} here",
+        f"  2026-01-01: 7 in the old, {here} here",
+        "  2 more in the old without delivery or payment: cannot be imported",
+        "a sample: 5 equal",
+    ]
+    (line,) = printed[4:]
+    assert said in line
 
 
 def test_refused_orders_are_written_whole_and_printed_in_part(

@@ -6,19 +6,22 @@ from random import Random
 
 import msgspec
 
-from orders.domain.ports import OrderCensus
+from orders.domain.ports import OrderCensus, OrderNumbers
 
 
 class MemoryOrderCensus(OrderCensus):
     """Compares documents by order_uid."""
 
     def __init__(self, documents: Mapping[str, bytes]) -> None:
-        self._documents = documents
+        orders = {uid: msgspec.json.decode(document) for uid, document in documents.items()}
+        whole = {uid: o for uid, o in orders.items() if o.get("delivery") and o.get("payment")}
+        self._documents = {uid: documents[uid] for uid in whole}
+        days = Counter(order["date_created"][:10] for order in whole.values())
+        self._numbers = OrderNumbers(days, incomplete=len(orders) - len(whole))
 
-    async def days(self) -> Mapping[str, int]:
-        """See ``OrderCensus.days``."""
-        decoded = map(msgspec.json.decode, self._documents.values())
-        return Counter(order["date_created"][:10] for order in decoded)
+    async def numbers(self) -> OrderNumbers:
+        """See ``OrderCensus.numbers``."""
+        return self._numbers
 
     async def uids(self, sample: int | None, seed: int) -> AsyncIterator[Sequence[str]]:
         """See ``OrderCensus.uids``."""

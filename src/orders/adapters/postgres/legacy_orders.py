@@ -1,26 +1,26 @@
 """Reads the orders of the service that this one replaces; changes nothing there."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 import psycopg
 from msgspec import Struct
-from psycopg import AsyncConnection, sql
+from psycopg import AsyncConnection, postgres, sql
 from psycopg.conninfo import conninfo_to_dict
-from psycopg.errors import UntranslatableCharacter
+from psycopg.types.string import BytesBinaryDumper
 
 from orders.adapters.postgres.errors import sanitize, translated
 from orders.adapters.postgres.session import BytesLoader
 from orders.adapters.postgres.tables import scalars
 from orders.domain.errors import Invalid
 from orders.domain.order.model import Delivery, Item, Order, Payment
-from orders.domain.ports import OrderCensus, OrderSource, SourceEntry
+from orders.domain.ports import OrderCensus, OrderNumbers, OrderSource, SourceEntry
 
 BATCH = 1_000
 _UNINDEXED = 20_000
 """Orders per statement if items have no index by order_uid, so that each scans all items."""
-_STATEMENT_TIMEOUT = "5min"
+_STATEMENT_TIMEOUT = "1h"
 
 _TABLES: Mapping[str, type[Struct]] = {
     "orders": Order,
@@ -86,7 +86,25 @@ def _object(struct: type[Struct], alias: str, **special: str) -> sql.Composed:
     return sql.SQL("json_build_object({})").format(sql.SQL(", ").join(pairs))
 
 
-_NAMED = " WHERE order_uid IN (SELECT convert_from(uid, %s) FROM unnest(%s::bytea[]) AS uid)"
+_AFTER = " WHERE order_uid > %s"
+_NAMED = " WHERE order_uid = ANY(%b)"  # a list as text would be one of bytea
+_WHOLE = (
+    "SELECT order_uid::text FROM orders JOIN delivery USING (order_uid)"
+    " JOIN payments USING (order_uid)"
+)
+# The limit comes first: to join and then to limit may read all rows for each chunk.
+_CHUNK = (
+    "SELECT o.order_uid::text, d.order_uid IS NOT NULL AND p.order_uid IS NOT NULL"
+    " FROM (SELECT order_uid FROM orders{} ORDER BY order_uid LIMIT {}) o"
+    " LEFT JOIN delivery d USING (order_uid) LEFT JOIN payments p USING (order_uid)"
+    " ORDER BY o.order_uid"
+)
+_NUMBERS = """
+    SELECT ((date_created AT TIME ZONE 'UTC')::date)::text,
+        count(*) FILTER (WHERE d.order_uid IS NOT NULL AND p.order_uid IS NOT NULL), count(*)
+    FROM orders LEFT JOIN delivery d USING (order_uid) LEFT JOIN payments p USING (order_uid)
+    GROUP BY 1
+"""
 _PART = "CASE WHEN {0}.order_uid IS NOT NULL THEN {1} END"
 _DOCUMENTS = sql.SQL(
     "WITH o AS (SELECT * FROM orders {{}})"
@@ -99,7 +117,7 @@ _DOCUMENTS = sql.SQL(
 )
 
 
-def _documents(which: str) -> bytes:
+def _documents(which: str) -> str:
     order = _object(
         Order,
         "o",
@@ -108,7 +126,23 @@ def _documents(which: str) -> bytes:
         items="coalesce(i.items, '[]')",
     )
     text = _DOCUMENTS.format(order=order, item=_object(Item, "t")).as_string()
-    return text.replace("{}", which).encode()
+    return text.replace("{}", which)
+
+
+@asynccontextmanager
+async def open_legacy_orders(dsn: str, own_dsn: str | None = None) -> AsyncIterator["LegacyOrders"]:
+    """Connect to the database of the old service for the time of the block.
+
+    Raises:
+        Invalid: the tables are not those of the old service, or those at ``own_dsn``.
+        Unavailable: the server is down.
+    """
+    with _translated_errors():
+        connection = await _connect(dsn)
+    async with connection:
+        with _translated_errors():
+            await _require_old_tables(connection, own_dsn)
+        yield LegacyOrders(connection)
 
 
 class LegacyOrders(OrderSource, OrderCensus):
@@ -118,126 +152,127 @@ class LegacyOrders(OrderSource, OrderCensus):
     payment, an infinite date, or bytes that are not UTF-8 are refused, and nothing is invented.
     """
 
-    def __init__(self, dsn: str, own_dsn: str | None = None) -> None:
-        self._dsn = dsn
-        self._own_dsn = own_dsn
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+        # Of SQL_ASCII nobody knows the encoding.
+        encoding = connection.info.encoding
+        self._codec = "utf-8" if encoding == "ascii" else encoding
 
     async def batches(self) -> AsyncIterator[Sequence[SourceEntry]]:
-        """See ``OrderSource.batches``.
-
-        Raises:
-            Invalid: the tables are not those of the old service.
-        """
-        async for rows in self._chunks():
+        """See ``OrderSource.batches``."""
+        limit = await self._chunk_size()
+        after: bytes | None = None
+        while True:
+            where, parameters = ("", []) if after is None else (_AFTER, [after])
+            query = _documents(f"{where} ORDER BY order_uid LIMIT {limit}")
+            rows = await self._fetch(query, parameters)
+            if not rows:
+                return
             for at in range(0, len(rows), BATCH):
                 yield [
-                    SourceEntry(f"order_uid {_text(uid)}", document)
+                    SourceEntry(f"order_uid {self._text(uid)}", self._utf8(document))
                     for uid, document in rows[at : at + BATCH]
                 ]
+            after = rows[-1][0]
 
-    async def days(self) -> Mapping[str, int]:
-        """See ``OrderCensus.days``."""
-        async with self._opened() as connection:
-            rows = await _fetch(
-                connection,
-                b"SELECT ((date_created AT TIME ZONE 'UTC')::date)::text, count(*)"
-                b" FROM orders GROUP BY 1",
-            )
-        return {_text(day or b"none"): number for day, number in rows}
+    async def numbers(self) -> OrderNumbers:
+        """See ``OrderCensus.numbers``."""
+        rows = await self._fetch(_NUMBERS)
+        days = {(day or b"none").decode(): whole for day, whole, _ in rows}
+        return OrderNumbers(days, incomplete=sum(total - whole for _, whole, total in rows))
 
     async def uids(self, sample: int | None, seed: int) -> AsyncIterator[Sequence[str]]:
         """See ``OrderCensus.uids``."""
-        if sample is None:
-            query, parameters = b"SELECT order_uid::text FROM orders", []
-        else:
-            query = (
-                b"SELECT order_uid::text FROM orders"
-                b" ORDER BY md5(order_uid || %s::text), order_uid LIMIT %s"
-            )
-            parameters = [str(seed), sample]
-        async with self._opened() as connection:
-            if sample is not None:
-                rows = await _fetch(connection, query, parameters)
-                for at in range(0, len(rows), BATCH):
-                    yield [_text(uid) for (uid,) in rows[at : at + BATCH]]
+        limit = await self._chunk_size()  # their documents are read next
+        if sample is not None:
+            order = " ORDER BY md5(order_uid || %s::text), order_uid LIMIT %s"
+            rows = await self._fetch(_WHOLE + order, [str(seed), sample])
+            for at in range(0, len(rows), limit):
+                yield [self._text(uid) for (uid,) in rows[at : at + limit]]
+            return
+        after: bytes | None = None
+        while True:
+            where, parameters = ("", []) if after is None else (_AFTER, [after])
+            rows = await self._fetch(_CHUNK.format(where, limit), parameters)
+            if not rows:
                 return
-            after: bytes | None = None
-            while True:
-                where, parameters = _after(connection, after)
-                rows = await _fetch(
-                    connection,
-                    query + f"{where} ORDER BY order_uid LIMIT {BATCH}".encode(),
-                    parameters,
-                )
-                if not rows:
-                    return
-                yield [_text(uid) for (uid,) in rows]
-                after = rows[-1][0]
+            if uids := [self._text(uid) for uid, is_whole in rows if is_whole]:
+                yield uids
+            after = rows[-1][0]
 
     async def known(self, order_uids: Sequence[str]) -> set[str]:
         """See ``OrderCensus.known``."""
-        query = b"SELECT order_uid::text FROM orders" + _NAMED.encode()
-        async with self._opened() as connection:
-            rows = await _look_up(connection, query, order_uids)
-        return {_text(uid) for (uid,) in rows}
+        rows = await self._fetch(_WHOLE + _NAMED, [self._bytes(order_uids)])
+        return {self._text(uid) for (uid,) in rows}
 
     async def documents(self, order_uids: Sequence[str]) -> Mapping[str, bytes]:
         """See ``OrderCensus.documents``."""
-        async with self._opened() as connection:
-            rows = await _look_up(connection, _documents(_NAMED), order_uids)
-        return {_text(uid): document for uid, document in rows}
+        rows = await self._fetch(_documents(_NAMED), [self._bytes(order_uids)])
+        return {self._text(uid): self._utf8(document) for uid, document in rows}
 
-    async def _chunks(self) -> AsyncIterator[list[Any]]:
-        async with self._opened() as connection:
-            ((is_indexed,),) = await _fetch(connection, _IS_INDEXED.encode())
-            limit = BATCH if is_indexed else _UNINDEXED
-            after: bytes | None = None
-            while True:
-                where, parameters = _after(connection, after)
-                query = _documents(f"{where} ORDER BY order_uid LIMIT {limit}")
-                rows = await _fetch(connection, query, parameters)
-                if not rows:
-                    return
-                yield rows
-                after = rows[-1][0]
+    async def _chunk_size(self) -> int:
+        ((is_indexed,),) = await self._fetch(_IS_INDEXED)
+        return BATCH if is_indexed else _UNINDEXED
 
-    @asynccontextmanager
-    async def _opened(self) -> AsyncIterator[AsyncConnection]:
-        """Connect, and check that this is a database of the old service."""
-        try:
-            async with await _connect(self._dsn) as connection:
-                await self._require_old_tables(connection)
-                yield connection
-        except psycopg.Error as error:
-            told = translated(error)
-            raise type(told)(f"the old database: {told}") from sanitize(error)
+    async def _fetch(self, query: str, parameters: Sequence[object] = ()) -> list[Any]:
+        with _translated_errors():
+            return await _fetch(self._connection, query, parameters)
 
-    async def _require_old_tables(self, connection: AsyncConnection) -> None:
-        found = {
-            (_text(table), _text(column)): _text(kind)
-            for table, column, kind in await _fetch(connection, _COLUMNS.encode())
-        }
-        advice = (
-            "name the schema of the old tables in the DSN (options=-csearch_path=NAME), "
-            "or use another database for the new ones"
-        )
-        if ("items", "position") in found:
-            raise Invalid(f"the tables at the old DSN are those of this service: {advice}")
-        for (table, column), kinds in _EXPECTED.items():
-            if not any(name == table for name, _ in found):
-                raise Invalid(f"the old database has no table {table}, or no right to see it")
-            kind = found.get((table, column))
-            if kind is None:
-                raise Invalid(f"the old table {table} has no column {column}")
-            if kind not in kinds:
-                allowed = " or ".join(sorted(kinds))
-                raise Invalid(f"the old column {table}.{column} is {kind}, expected {allowed}")
-        if self._own_dsn is not None:
-            async with await _connect(self._own_dsn) as own:
-                if await _fetch(own, _IDENTITY.encode()) == await _fetch(
-                    connection, _IDENTITY.encode()
-                ):
-                    raise Invalid(f"ORDERS_POSTGRES_DSN leads to the old tables too: {advice}")
+    def _text(self, uid: bytes) -> str:
+        """Decode an order_uid; bytes that are no characters become lone surrogates."""
+        return uid.decode(self._codec, "surrogateescape")
+
+    def _bytes(self, order_uids: Sequence[str]) -> list[bytes]:
+        """Encode those order_uids that the database can have."""
+        encoded = []
+        for uid in order_uids:
+            with suppress(UnicodeEncodeError):
+                encoded.append(uid.encode(self._codec, "surrogateescape"))
+        return encoded
+
+    def _utf8(self, document: bytes) -> bytes:
+        """Return a document in UTF-8.
+
+        Bytes that are no characters become what is not UTF-8 either: reading refuses the order.
+        """
+        if self._codec == "utf-8":
+            return document
+        return document.decode(self._codec, "surrogateescape").encode(errors="surrogatepass")
+
+
+@contextmanager
+def _translated_errors() -> Iterator[None]:
+    try:
+        yield
+    except psycopg.Error as error:
+        told = translated(error)
+        raise type(told)(f"the old database: {told}") from sanitize(error)
+
+
+async def _require_old_tables(connection: AsyncConnection, own_dsn: str | None) -> None:
+    found = {
+        (table.decode(), column.decode()): kind.decode()
+        for table, column, kind in await _fetch(connection, _COLUMNS)
+    }
+    advice = (
+        "name the schema of the old tables in the DSN (options=-csearch_path=NAME), "
+        "or use another database for the new ones"
+    )
+    if ("items", "position") in found:
+        raise Invalid(f"the tables at the old DSN are those of this service: {advice}")
+    for (table, column), kinds in _EXPECTED.items():
+        if not any(name == table for name, _ in found):
+            raise Invalid(f"the old database has no table {table}, or no right to see it")
+        kind = found.get((table, column))
+        if kind is None:
+            raise Invalid(f"the old table {table} has no column {column}")
+        if kind not in kinds:
+            allowed = " or ".join(sorted(kinds))
+            raise Invalid(f"the old column {table}.{column} is {kind}, expected {allowed}")
+    if own_dsn is not None:
+        async with await _connect(own_dsn) as own:
+            if await _fetch(own, _IDENTITY) == await _fetch(connection, _IDENTITY):
+                raise Invalid(f"ORDERS_POSTGRES_DSN leads to the old tables too: {advice}")
 
 
 async def _connect(dsn: str) -> AsyncConnection:
@@ -249,17 +284,30 @@ async def _connect(dsn: str) -> AsyncConnection:
         connect_timeout=conninfo_to_dict(dsn).get("connect_timeout", 5),
         fallback_application_name="orders-legacy",
     )
-    # Text as it is: a database in SQL_ASCII may hold any bytes, which the server sends to clients
-    # of the same encoding alone.
-    if _encoding(connection) == "SQL_ASCII":
-        await connection.execute("SET client_encoding = 'SQL_ASCII'")
+    # No conversion by the server: one byte without a character fails the whole statement. Python
+    # lacks two of the encodings.
+    await connection.execute(
+        "SELECT set_config('client_encoding', getdatabaseencoding(), false)"
+        " WHERE getdatabaseencoding() NOT IN ('EUC_TW', 'MULE_INTERNAL')"
+    )
     for name in ("json", "text", "varchar"):
         connection.adapters.register_loader(name, BytesLoader)
+    connection.adapters.register_dumper(bytes, _TextDumper)
     return connection
 
 
+class _TextDumper(BytesBinaryDumper):
+    """Sends bytes as text in the client's encoding, which need not be valid.
+
+    Instead, convert_from could make text of bytes. It has the collation C, by which the server
+    would compare, past the index and in another order than it sorts by: orders would be missed.
+    """
+
+    oid = postgres.types["text"].oid
+
+
 async def _fetch(
-    connection: AsyncConnection, query: bytes, parameters: Sequence[object] = ()
+    connection: AsyncConnection, query: str, parameters: Sequence[object] = ()
 ) -> list[Any]:
     # Settings of the transaction alone, so that poolers are no obstacle.
     async with connection.transaction(), connection.cursor(binary=True) as cursor:
@@ -268,36 +316,5 @@ async def _fetch(
             f"SET LOCAL statement_timeout = '{_STATEMENT_TIMEOUT}'; SET LOCAL TimeZone = 'UTC';"
             "SET LOCAL DateStyle = 'ISO'".encode()
         )
-        await cursor.execute(query, parameters or None)
+        await cursor.execute(query.encode(), parameters or None)
         return await cursor.fetchall()
-
-
-async def _look_up(
-    connection: AsyncConnection, query: bytes, order_uids: Sequence[str]
-) -> list[Any]:
-    """Run a query of the orders that are ``_NAMED``."""
-    uids = [uid.encode(errors="replace") for uid in order_uids]
-    try:
-        return await _fetch(connection, query, [_encoding(connection), uids])
-    except UntranslatableCharacter:  # no order there can have such an order_uid
-        if len(order_uids) == 1:
-            return []
-    middle = len(order_uids) // 2
-    halves = order_uids[:middle], order_uids[middle:]
-    return [row for half in halves for row in await _look_up(connection, query, half)]
-
-
-def _after(connection: AsyncConnection, after: bytes | None) -> tuple[str, list[object]]:
-    if after is None:
-        return "", []
-    return " WHERE order_uid > convert_from(%s, %s)", [after, _encoding(connection)]
-
-
-def _encoding(connection: AsyncConnection) -> str:
-    """The encoding of what the server sends: that of a database in SQL_ASCII is unknown."""
-    server = connection.pgconn.parameter_status(b"server_encoding")
-    return "SQL_ASCII" if server == b"SQL_ASCII" else "UTF8"
-
-
-def _text(raw: bytes) -> str:
-    return raw.decode(errors="backslashreplace")

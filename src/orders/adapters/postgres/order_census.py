@@ -7,7 +7,7 @@ from orders.adapters.postgres.access import can_read
 from orders.adapters.postgres.database import PostgresDatabase
 from orders.adapters.postgres.documents import read_documents
 from orders.adapters.postgres.session import Session
-from orders.domain.ports import OrderCensus
+from orders.domain.ports import OrderCensus, OrderNumbers
 
 _LONGEST = 3600.0
 """How long a statement over all orders may take, in seconds."""
@@ -15,7 +15,7 @@ _CHUNK = 1_000
 
 
 class PostgresOrderCensus(OrderCensus):
-    """See ``OrderCensus``; tombstones do not count as orders."""
+    """See ``OrderCensus``; tombstones do not count as orders, and damaged orders do."""
 
     def __init__(self, database: PostgresDatabase) -> None:
         self._database = database
@@ -32,14 +32,14 @@ class PostgresOrderCensus(OrderCensus):
             )
             yield session
 
-    async def days(self) -> Mapping[str, int]:
-        """See ``OrderCensus.days``."""
+    async def numbers(self) -> OrderNumbers:
+        """See ``OrderCensus.numbers``."""
         async with self._session() as session:
             cursor = await session.execute(
                 b"SELECT (o.date_created AT TIME ZONE 'UTC')::date::text, count(*) FROM orders o"
                 b" WHERE o.forgotten_at IS NULL GROUP BY 1"
             )
-            return dict(await cursor.fetchall())
+            return OrderNumbers(dict(await cursor.fetchall()))
 
     async def uids(self, sample: int | None, seed: int) -> AsyncIterator[Sequence[str]]:
         """See ``OrderCensus.uids``."""

@@ -13,7 +13,7 @@ from orders.domain.ports.dependency import Dependency
 from orders.domain.ports.erasure import Erasure
 from orders.domain.ports.inspection import Finding, FindingState, Inspection
 from orders.domain.ports.message_source import MessageSource
-from orders.domain.ports.order_census import OrderCensus
+from orders.domain.ports.order_census import OrderCensus, OrderNumbers
 from orders.domain.ports.order_events import OrderEvents
 from orders.domain.ports.order_generator import OrderGenerator
 from orders.domain.ports.order_repository import OrderReader, OrderRepository, SaveReport
@@ -40,6 +40,7 @@ __all__ = [
     "OrderCensus",
     "OrderEvents",
     "OrderGenerator",
+    "OrderNumbers",
     "OrderReader",
     "OrderRepository",
     "OrderSink",

@@ -4,13 +4,26 @@ from abc import abstractmethod
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Protocol
 
+from msgspec import Struct
+
+
+class OrderNumbers(Struct, frozen=True):
+    """The number of orders by the day of date_created in UTC, and besides of incomplete ones."""
+
+    days: Mapping[str, int]
+    incomplete: int = 0
+
 
 class OrderCensus(Protocol):
-    """Counts and looks up orders."""
+    """Counts and looks up orders.
+
+    Incomplete ones, which are stored without delivery or payment, are counted and do not exist
+    otherwise.
+    """
 
     @abstractmethod
-    async def days(self) -> Mapping[str, int]:
-        """Return the number of orders by the day of date_created in UTC; raises Unavailable."""
+    async def numbers(self) -> OrderNumbers:
+        """Count the orders; raises Unavailable."""
 
     @abstractmethod
     def uids(self, sample: int | None, seed: int) -> AsyncIterator[Sequence[str]]:

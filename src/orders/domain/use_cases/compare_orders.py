@@ -1,7 +1,8 @@
 """Compares the orders of the service that this one replaces with those stored here."""
 
+import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -9,42 +10,52 @@ from msgspec import Struct, field
 
 from orders.domain.intake.reading import read
 from orders.domain.order.document import encode
-from orders.domain.ports import OrderCensus
+from orders.domain.ports import Erasure, OrderCensus, OrderNumbers
+from orders.domain.use_cases.stopping import has_ended
 
 SHOWN = 20
 """The most order_uids that a report names of each kind."""
+_TOMBSTONES = 1_000
+"""Tombstones that are looked up at once."""
 
 
 class Compared(Struct):
     """How orders compare; the lists of order_uids are cut at ``SHOWN``.
 
-    ``fields`` counts the orders in which a field differs. ``incomplete`` are those that the old
-    service stored without delivery or payment; ``invalid`` break our rules. Neither is compared.
+    ``fields`` counts the orders in which a field differs. ``forgotten`` are all orders of the old
+    service that were forgotten here; ``invalid`` are those that were read and break our rules.
+    Neither is a difference.
     """
 
-    old_days: Mapping[str, int]
-    new_days: Mapping[str, int]
+    old: OrderNumbers = OrderNumbers({})
+    new: OrderNumbers = OrderNumbers({})
+    forgotten: int = 0
     equal: int = 0
-    incomplete: int = 0
     invalid: int = 0
     counts: Counter[str] = field(default_factory=Counter)
     uids: dict[str, list[str]] = field(default_factory=dict)
     fields: Counter[str] = field(default_factory=Counter)
+    is_stopped: bool = False
 
     @property
     def compared(self) -> int:
         """The number of orders looked at."""
-        return self.equal + self.incomplete + self.invalid + self.counts.total()
+        return self.equal + self.invalid + self.counts.total()
+
+    @property
+    def missing(self) -> int:
+        """How many orders are missing here by the numbers; less than 0 if there are more here.
+
+        Of a sample it is not known how many orders are invalid in all, so each that is not in the
+        sample counts as one that is missing here.
+        """
+        fewer = sum(self.old.days.values()) - sum(self.new.days.values())
+        return fewer - self.forgotten - self.invalid
 
     @property
     def is_equal(self) -> bool:
-        """Whether every order is the same, but for those that cannot be taken over.
-
-        By the numbers too: as many may be fewer here as cannot be taken over, if all were looked
-        at; of a sample that is not known.
-        """
-        lacking = sum(self.old_days.values()) - sum(self.new_days.values())
-        return not self.counts and lacking == self.incomplete + self.invalid
+        """Whether no order differs, by the numbers too."""
+        return not (self.is_stopped or self.counts or self.missing)
 
     def note(self, kind: str, order_uid: str) -> None:
         """Count an order that is ``only in the old``, ``only in the new`` or ``different``."""
@@ -57,8 +68,9 @@ class Compared(Struct):
 class CompareOrders:
     """Compares by numbers and field by field."""
 
-    def __init__(self, new: OrderCensus) -> None:
+    def __init__(self, new: OrderCensus, erasure: Erasure) -> None:
         self._new = new
+        self._erasure = erasure
 
     async def __call__(
         self,
@@ -67,18 +79,41 @@ class CompareOrders:
         sample: int | None,
         seed: int = 0,
         progress: Callable[[int], None] = lambda _: None,
+        wants_stop: Callable[[], bool] = lambda: False,
     ) -> Compared:
         """Compare all orders, or ``sample`` of each side.
 
         Raises:
-            Invalid: the old tables have another form.
             Unavailable: a server is down.
         """
-        result = Compared(await old.days(), await self._new.days())
+        result = Compared()
+        work = asyncio.ensure_future(self._compare(old, sample, seed, result, progress))
+        try:
+            if await has_ended(work, wants_stop):
+                work.result()
+            else:
+                result.is_stopped = True
+        finally:
+            work.cancel()
+            await asyncio.gather(work, return_exceptions=True)
+        return result
+
+    async def _compare(
+        self,
+        old: OrderCensus,
+        sample: int | None,
+        seed: int,
+        result: Compared,
+        progress: Callable[[int], None],
+    ) -> None:
+        result.old, result.new = await old.numbers(), await self._new.numbers()
+        result.forgotten = await self._count_forgotten(old)
         async for uids in old.uids(sample, seed):
             theirs, ours = await old.documents(uids), await self._new.documents(uids)
-            for uid in uids:
-                _compare(uid, theirs.get(uid), ours.get(uid), result)
+            forgotten = await self._erasure.forgotten_among(theirs.keys() - ours.keys())
+            for uid, document in theirs.items():
+                if uid not in forgotten:
+                    _compare(uid, document, ours.get(uid), result)
             progress(result.compared)
         async for uids in self._new.uids(sample, seed):
             known = await old.known(uids)
@@ -86,16 +121,19 @@ class CompareOrders:
                 if uid not in known:
                     result.note("only in the new", uid)
             progress(result.compared)
-        return result
+
+    async def _count_forgotten(self, old: OrderCensus) -> int:
+        position = number = 0
+        while tombstones := await self._erasure.tombstones(position, _TOMBSTONES):
+            number += len(await old.known([tombstone.order_uid for tombstone in tombstones]))
+            position = tombstones[-1].position
+        return number
 
 
-def _compare(uid: str, theirs: bytes | None, ours: bytes | None, result: Compared) -> None:
-    reading = read(theirs or b"")
+def _compare(uid: str, theirs: bytes, ours: bytes | None, result: Compared) -> None:
+    reading = read(theirs)
     if ours is None and reading.refused:
-        if _is_incomplete(theirs or b""):
-            result.incomplete += 1
-        else:
-            result.invalid += 1
+        result.invalid += 1
     elif ours is None:
         result.note("only in the old", uid)
     elif reading.refused:
@@ -107,14 +145,6 @@ def _compare(uid: str, theirs: bytes | None, ours: bytes | None, result: Compare
         result.note("different", uid)
         names = _differences(msgspec.json.decode(canonical), msgspec.json.decode(ours))
         result.fields.update(set(names))
-
-
-def _is_incomplete(document: bytes) -> bool:
-    try:
-        order = msgspec.json.decode(document)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return False
-    return order.get("delivery") is None or order.get("payment") is None
 
 
 def _differences(old: Any, new: Any, name: str = "") -> Iterator[str]:

@@ -15,9 +15,7 @@ from orders.domain.order.document import encode
 from orders.domain.order.model import Order
 from orders.domain.ports import OrderRepository, OrderSource, Publisher, SourceEntry
 from orders.domain.use_cases.ingest_batch import CONFLICT, DETAIL_MAX_FAULTS, describe
-
-STOP_CHECK_SECONDS = 0.1
-"""Seconds between two looks at whether to stop, while a source such as a pipe has no more yet."""
+from orders.domain.use_cases.stopping import has_ended
 
 
 class RefusedOrder(Struct, frozen=True):
@@ -138,7 +136,7 @@ class ImportOrders:
         batches = aiter(source.batches())
         ahead = asyncio.ensure_future(_next_checked(batches))
         try:
-            while await _has_ended(ahead, wants_stop):
+            while await has_ended(ahead, wants_stop):
                 if (checked := ahead.result()) is None:
                     return _report(counts, codes)
                 ahead = asyncio.ensure_future(_next_checked(batches))
@@ -186,14 +184,6 @@ class _Checked(NamedTuple):
 
     accepted: list[_Accepted]
     refused: list[RefusedOrder]
-
-
-async def _has_ended(work: asyncio.Future[_Checked | None], wants_stop: Callable[[], bool]) -> bool:
-    """Wait for ``work``; returns False if a stop is wanted before."""
-    while not wants_stop():
-        if (await asyncio.wait([work], timeout=STOP_CHECK_SECONDS))[0]:
-            return True
-    return False
 
 
 async def _next_checked(batches: AsyncIterator[Sequence[SourceEntry]]) -> _Checked | None:

@@ -1,16 +1,16 @@
 """The command `orders compare`."""
 
-import asyncio
 import secrets
 
 import click
 
 from orders.bootstrap import build, open_all
 from orders.domain.use_cases.compare_orders import SHOWN, Compared
-from orders.entrypoints.cli.dlq.running import map_errors
+from orders.entrypoints.audit import open_audit, operator
+from orders.entrypoints.cli.dlq.stop_flag import StopFlag
 from orders.entrypoints.cli.dlq.terminal import safe
 from orders.entrypoints.cli.legacy_dsn import FROM_SETTINGS, legacy_dsn, legacy_option
-from orders.entrypoints.cli.transfers import TransferProgress
+from orders.entrypoints.cli.transfers import TransferProgress, run_transfer
 from orders.entrypoints.startup import EXIT_FAILED, NEEDED_BY, settings_or_exit, start_logging
 
 
@@ -23,10 +23,13 @@ def compare(legacy: str | None, *, sample: int, seed: int | None, whole: bool) -
     """Compare the orders of the old service with those stored here.
 
     By their numbers, in all and by day, and a sample of both sides field by field. Prints
-    order_uids and names of fields, no values. What the old service stored without delivery or
-    payment, or against our rules, is counted apart.
+    order_uids and names of fields, no values.
 
-    The exit code is 0 if all is equal, and 1 if not.
+    Orders that the old service stored without delivery or payment, or that were forgotten here, do
+    not count as differences, and with --all orders that break our rules do not either. How many of
+    the latter there are is not known from a sample: those outside of it count as missing here.
+
+    The exit code is 0 if there is no difference, and 1 if there is one.
 
     \b
     Examples:
@@ -37,38 +40,57 @@ def compare(legacy: str | None, *, sample: int, seed: int | None, whole: bool) -
     settings = settings_or_exit(NEEDED_BY["compare"])
     start_logging(settings, "compare")
     container = build(settings, "compare")
-    old = container.legacy_orders()(legacy_dsn(legacy or FROM_SETTINGS, settings))
+    dsn = legacy_dsn(legacy or FROM_SETTINGS, settings)
+    audit = open_audit(settings, "compare")
+    stop = StopFlag()
     seed = secrets.randbelow(10**6) if seed is None else seed
 
     async def run() -> Compared:
-        async with open_all(container.database()):
+        async with container.legacy_orders()(dsn) as old, open_all(container.database()):
             result: Compared = await container.compare_orders()(
-                old, sample=None if whole else sample, seed=seed, progress=progress
+                old,
+                sample=None if whole else sample,
+                seed=seed,
+                progress=progress,
+                wants_stop=lambda: stop.is_set,
             )
             return result
 
-    with TransferProgress("comparing") as progress, map_errors():
-        result = asyncio.run(run())
-    _print(result, "all orders" if whole else f"a sample of {sample:,} of each side, seed {seed}")
+    def record(outcome: str) -> None:
+        if audit is not None:
+            audit.record("compared", (), operator(), outcome, number=progress.orders)
+
+    with TransferProgress("comparing") as progress:
+        result = run_transfer(run(), stop, record)
+    if result.compared or not result.is_stopped:
+        what = "all orders" if whole else f"a sample of {sample:,} of each side, seed {seed}"
+        _print(result, "so far" if result.is_stopped else what)
+    if result.is_stopped:
+        click.echo("stopped: not all of it was compared", err=True)
     if not result.is_equal:
         raise SystemExit(EXIT_FAILED)
 
 
 def _print(result: Compared, what: str) -> None:
-    old, new = result.old_days, result.new_days
+    old, new = result.old.days, result.new.days
     click.echo(f"orders: {sum(old.values()):,} in the old, {sum(new.values()):,} here")
     days = [day for day in sorted(old.keys() | new.keys()) if old.get(day, 0) != new.get(day, 0)]
     for day in days[:SHOWN]:
         click.echo(f"  {safe(day)}: {old.get(day, 0):,} in the old, {new.get(day, 0):,} here")
     if len(days) > SHOWN:
         click.echo(f"  and {len(days) - SHOWN:,} more days that differ")
-    click.echo(f"{what}: {result.equal:,} equal")
     for number, text in (
-        (result.incomplete, "without delivery or payment in the old: not comparable"),
-        (result.invalid, "against the rules in the old: not comparable"),
+        (result.old.incomplete, "more in the old without delivery or payment: cannot be imported"),
+        (result.forgotten, "in the old and forgotten here: not compared"),
     ):
         if number:
             click.echo(f"  {number:,} {text}")
+    click.echo(f"{what}: {result.equal:,} equal")
+    if result.invalid:
+        click.echo(f"  {result.invalid:,} in the old against the rules: cannot be imported")
+    if result.missing and not (result.counts or result.is_stopped):
+        where = "missing" if result.missing > 0 else "too many"
+        click.echo(f"  {abs(result.missing):,} {where} here by the numbers: --all names them")
     for kind, uids in result.uids.items():
         number = result.counts[kind]
         click.echo(f"  {number:,} {kind}: {', '.join(map(safe, uids))}{' ...' * (number > SHOWN)}")

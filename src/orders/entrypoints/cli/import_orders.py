@@ -4,7 +4,7 @@ import base64
 import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 
 import click
@@ -65,9 +65,9 @@ def import_orders(
     settings = settings_or_exit(NEEDED_BY["import-direct" if direct else "import"])
     start_logging(settings, "import")
     container = build(settings, "import")
-    source: OrderSource
+    source: AbstractAsyncContextManager[OrderSource]
     if legacy is None:
-        source = container.file_source()(files or ("-",))
+        source = nullcontext(container.file_source()(files or ("-",)))
     else:
         source = container.legacy_orders()(legacy_dsn(legacy, settings))
     with _refused_output(refused_file) as on_refused:
@@ -76,7 +76,7 @@ def import_orders(
 
 def run_import(
     container: Container,
-    source: OrderSource,
+    source: AbstractAsyncContextManager[OrderSource],
     on_refused: Callable[[Sequence[RefusedOrder]], None],
     *,
     direct: bool,
@@ -97,9 +97,9 @@ def run_import(
     async def run() -> ImportReport:
         resource = container.database() if direct else container.producer()
         use_case = container.import_directly() if direct else container.import_to_topic()
-        async with open_all(resource):
+        async with source as opened, open_all(resource):
             result: ImportReport = await use_case(
-                source,
+                opened,
                 progress=on_progress,
                 wants_stop=lambda: stop.is_set,
                 on_refused=on_refused,

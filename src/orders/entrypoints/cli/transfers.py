@@ -1,4 +1,4 @@
-"""Runs imports and exports: shows how far they are, and records how they end."""
+"""Runs imports, exports and comparisons: shows how far they are, and records how they end."""
 
 import asyncio
 import sys
@@ -77,7 +77,7 @@ def run_transfer(
     record: Callable[[str], None],
     advice: Callable[[], str] = lambda: "",
 ) -> _R:
-    """Run an import or an export; signals set ``stop``, errors become exit codes.
+    """Run a transfer; signals set ``stop``, errors become exit codes.
 
     Args:
         transfer: the work.
