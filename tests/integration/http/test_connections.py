@@ -189,6 +189,8 @@ def test_a_request_to_upgrade_is_served_without(server: ServerProcess) -> None:
     ("request_line", "status"),
     [
         (b"CONNECT example.com:443 HTTP/1.1", b"501"),
+        (b"CONNECT example.com:443 HTTP/1.1\r\nContent-Length: 4", b"501"),
+        (b"CONNECT example.com:443 HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: h2c", b"501"),
         (b"GET /orders/o7 HTTP/2.0", b"505"),
         (b"GET /orders/o7#part HTTP/1.1", b"400"),
         (b"GET /orders?limit=1#part HTTP/1.1", b"400"),

@@ -166,6 +166,8 @@ class Connection(HttpToolsProtocol):
             raise ValueError("the connection was closed")
         method = self.parser.get_method()
         version = self.parser.get_http_version()
+        if method == b"CONNECT":  # which the parser takes for an upgrade, whatever its headers
+            self._stop(HTTPStatus.NOT_IMPLEMENTED)
         if not self._is_plain and self.parser.should_upgrade():
             return  # it comes again by ``_without_upgrade``
         if version not in _VERSIONS:
@@ -181,8 +183,6 @@ class Connection(HttpToolsProtocol):
         is_free = self.cycle.response_complete and not self.flow.write_paused
         if method == b"GET" and self._is_plain and is_free and self._serve_read(version):
             return
-        if method == b"CONNECT":
-            self._stop(HTTPStatus.NOT_IMPLEMENTED)
         if len(self.pipeline) >= _MOST_WAITING:
             raise ValueError("too many requests without waiting for a response")
         super().on_headers_complete()
