@@ -155,6 +155,16 @@ def test_a_slow_reader_costs_no_memory_and_leaving_ends_the_stream(tmp_path: Pat
         assert pages_read(server) < waiting_at + 100
 
 
+def test_leaving_ends_the_stream_though_other_requests_wait(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path) as server:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=20) as leaver:
+            waiting = b"GET /orders/o7 HTTP/1.1\r\nHost: test\r\n\r\n"
+            leaver.sendall(waiting.replace(b"/o7", b"?customer_id=endless") + waiting)
+            assert leaver.recv(10)
+        server.wait_until(lambda: stands_still(server), 20, "the stream has ended")
+        assert pages_read(server) < MANY_PAGES
+
+
 def test_ten_who_do_not_read_cost_little_and_hold_up_nobody(tmp_path: Path) -> None:
     with ServerProcess(tmp_path) as server, ExitStack() as open_sockets:
         server.http.get("/orders?customer_id=endless&limit=500")

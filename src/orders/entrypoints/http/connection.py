@@ -110,6 +110,7 @@ class Connection(HttpToolsProtocol):
         self._respond: Respond = getattr(self.app, "respond", _never)
         self._bounds = bounds
         self._on_too_many = on_too_many
+        self._served: RequestResponseCycle | None = None  # by the application, not ``respond``
         self._is_plain = True  # the request has none of ``_NOT_PLAIN``
         self._unfinished = 0  # bytes since headers, a part of a body or a request were complete
         self._fault: Exception | None = None  # what has stopped the parser
@@ -125,6 +126,13 @@ class Connection(HttpToolsProtocol):
         if len(self.connections) > self._bounds.max_connections:
             self._on_too_many()
             self._refuse(HTTPProblem(OVERLOADED, "too many connections at a time"))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell the request that is being served; uvicorn tells the newest alone."""
+        super().connection_lost(exc)
+        if self._served is not None:
+            self._served.disconnected = True
+            self._served.message_event.set()
 
     def data_received(self, data: bytes) -> None:
         """Serve the requests in what has arrived."""
@@ -212,6 +220,7 @@ class Connection(HttpToolsProtocol):
         ones, and reads few of the responses, could fill the memory.
         """
         self._seconds_idle = 0
+        self._served = None
         if self.transport.is_closing():
             return
         if self.pipeline:
@@ -242,6 +251,10 @@ class Connection(HttpToolsProtocol):
         """Abort the connection of a client that others would have to wait for."""
         log.info("connection aborted", reason="the client has stopped reading or sending")
         self.transport.abort()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._served = cycle
+        super()._start_asgi_task(cycle, app)
 
     def _without_upgrade(self) -> bytes:
         """Return the head of a request to upgrade without that, for a new parser.
