@@ -114,6 +114,20 @@ def test_trailers_are_ignored(server: ServerProcess) -> None:
     assert answers.endswith(encode(series(9)[8]))
 
 
+def test_a_trailer_cannot_end_the_connection(server: ServerProcess) -> None:
+    answers = exchange(server, _CHUNKED + b"Connection: close\r\n\r\n" + get(b"o8"))
+    assert re.findall(rb"HTTP/1.1 (\d+) ", answers) == [b"400"]
+
+
+@pytest.mark.parametrize(("version", "interim"), [(b"1.0", []), (b"1.1", [b"100"])])
+def test_who_expects_to_be_asked_for_the_body_is_asked(
+    server: ServerProcess, version: bytes, interim: list[bytes]
+) -> None:
+    headers = b"Host: test\r\nConnection: close\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n"
+    answers = exchange(server, b"POST /orders HTTP/" + version + b"\r\n" + headers + b"[]")
+    assert re.findall(rb"HTTP/1.1 (\d+) ", answers) == [*interim, b"422"]
+
+
 @pytest.mark.parametrize(
     "sent",
     [

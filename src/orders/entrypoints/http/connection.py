@@ -165,7 +165,8 @@ class Connection(HttpToolsProtocol):
         if name in _NOT_PLAIN:
             self._is_plain = False
             if name == b"expect":
-                self.expect_100_continue = value.lower() == b"100-continue"
+                is_new = self.parser.get_http_version() == "1.1"
+                self.expect_100_continue = is_new and value.lower() == b"100-continue"
         self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
@@ -203,8 +204,12 @@ class Connection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Let the request know that it has arrived as a whole."""
-        if not self._is_plain and self.parser.should_upgrade():
-            return
+        if not self._is_plain:
+            if self.parser.should_upgrade():
+                return
+            if self.cycle.keep_alive and not self.parser.should_keep_alive():
+                # The parser would take no further request, and the connection would stay open.
+                raise ValueError("a trailer ends the connection")
         if len(self.headers) > _HEADERS:  # trailers
             self._stop(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
         self._unfinished = 0
