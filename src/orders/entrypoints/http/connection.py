@@ -64,7 +64,7 @@ class Bounds(NamedTuple):
 
 
 class Totals:
-    """Of all connections of a process.
+    """What the connections of a process have in sum.
 
     Attributes:
         held: bytes that wait for clients, the sum of ``Connection.held``.

@@ -64,7 +64,7 @@ def attach_denial(scope: Scope, denial: Denial) -> None:
 
 
 def is_anonymous(scope: Scope) -> bool:
-    """Whether a request without a key, token or session has not got one by logging in either."""
+    """Whether a request has no key, token or session, and is no login that succeeds."""
     return scope.get(_DENIAL) == "missing" and _PRINCIPAL not in scope
 
 
