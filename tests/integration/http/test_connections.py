@@ -5,9 +5,13 @@ import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from orders.domain.order.document import encode
 from tests.integration.http.server_process import ServerProcess
@@ -50,6 +54,52 @@ def test_pipelined_requests_are_answered_in_their_order(server: ServerProcess) -
     assert starts == sorted(starts)
     assert answers.count(b"HTTP/1.1 200 OK") == 6
     assert answers.endswith(b'{"order_uid":"echo end"}')
+
+
+_UPGRADE = b"Connection: Upgrade\r\nUpgrade: h2c\r\n"
+_LENGTH = b"Content-Length: 2\r\n"
+_EACH = [
+    (b"GET /orders/o7", b"", b""),
+    (b"GET /orders/echo%20a", b"", b""),
+    (b"GET /orders/takes%20a%20moment", b"", b""),
+    (b"GET /orders/a;b%20[?c", b"", b""),
+    (b"GET /orders/o7", _LENGTH, b"ab"),
+    (b"GET /orders/o7", b"If-None-Match: *\r\n", b""),
+    (b"GET /orders/o7", _UPGRADE, b""),
+    (b"GET http://test/orders/o7", b"", b""),
+    (b"HEAD /orders/o7", b"", b""),
+    (b"OPTIONS /orders/o7", b"", b""),
+    (b"GET /orders?limit=2", b"", b""),
+    (b"GET /orders", b"", b""),
+    (b"POST /orders", _LENGTH, b"[]"),
+    (b"POST /orders", _UPGRADE + _LENGTH, b"[]"),
+    (b"POST /orders", b"Transfer-Encoding: chunked\r\n", b"1\r\n[\r\n1\r\n]\r\n0\r\nX: y\r\n\r\n"),
+    (b"PUT /nothing", _LENGTH, b"ab"),
+]
+
+
+def test_pipelined_requests_are_answered_as_one_by_one(server: ServerProcess) -> None:
+    def unstamped(answers: bytes) -> bytes:
+        return re.sub(rb"(date|connection): [^\r]*\r\n", b"", answers)
+
+    def request(line: bytes, headers: bytes, body: bytes) -> bytes:
+        return line + _HOST + b"X-Request-ID: same\r\n" + headers + b"\r\n" + body
+
+    @cache
+    def alone(line: bytes, headers: bytes, body: bytes) -> bytes:
+        return unstamped(exchange(server, request(line, headers + b"Connection: close\r\n", body)))
+
+    last = (b"GET /orders/o8", b"Connection: close\r\n", b"")
+
+    @settings(max_examples=40, deadline=None)
+    @given(st.lists(st.sampled_from(_EACH), max_size=12), st.lists(st.integers(0, 2_000)))
+    def check(requests: list[tuple[bytes, bytes, bytes]], cuts: list[int]) -> None:
+        sent = b"".join(request(*each) for each in (*requests, last))
+        places = [0, *sorted(cut % len(sent) for cut in cuts), len(sent)]
+        answers = exchange(server, *(sent[i:j] for i, j in pairwise(places)))
+        assert unstamped(answers) == b"".join(alone(*each) for each in (*requests, last))
+
+    check()
 
 
 def test_other_requests_take_their_turn(server: ServerProcess) -> None:
