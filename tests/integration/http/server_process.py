@@ -1,6 +1,7 @@
 """A serving program as a child process."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -69,6 +70,11 @@ class ServerProcess:
     @property
     def log(self) -> str:
         return self._log.read_text()
+
+    def aborted(self) -> int:
+        """The number of connections that it has aborted."""
+        numbers = re.findall(r'{"number":(\d+),.*"event":"connections aborted"', self.log)
+        return sum(map(int, numbers))
 
     def answers(self) -> bool:
         assert self.process.poll() is None, self.log

@@ -35,6 +35,10 @@ _MOST_WAITING = 20
 """Requests of one connection that wait for responses to earlier ones."""
 _WAITING_BYTES = 10_000
 """Memory that each of them takes, with as many headers as it may have."""
+MOST_HELD = 64 * 2**20
+"""Bytes that may wait for their clients in a process (``Connection.held``). Beyond that, no long
+order is sent, and within a tenth of a second the clients are disconnected that have done nothing
+about it for the longest time, or for which most waits."""
 _WRITTEN_BYTES = 65_536
 """Bytes that are written at a time."""
 _NOT_HTTP = (
@@ -57,6 +61,19 @@ class Bounds(NamedTuple):
     """Seconds without taking anything of a response."""
     max_connections: int
     """Others are refused."""
+
+
+class Totals:
+    """What the connections of a process have in sum.
+
+    Attributes:
+        held: bytes that wait for clients, the sum of ``Connection.held``.
+        refused: connections that were one too many, since this was reported.
+        aborted: connections that were given up, since this was reported.
+    """
+
+    def __init__(self) -> None:
+        self.held = self.refused = self.aborted = 0
 
 
 Respond = Callable[[Scope], RawResponse | Coroutine[Any, Any, RawResponse] | None]
@@ -89,7 +106,7 @@ class Connection(HttpToolsProtocol):
     and much else (docs/performance.md).
 
     Attributes:
-        held: bytes that wait for the client, at the last ``check``: responses that it has not
+        held: bytes that wait for the client, as far as is known: responses that it has not
             taken, headers that are not complete, bodies, requests that wait for responses.
         seconds_stalled: for how long they have not become fewer.
     """
@@ -102,14 +119,15 @@ class Connection(HttpToolsProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
         *,
         bounds: Bounds,
-        on_too_many: Callable[[], None],
+        totals: Totals,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self.cycle = cast("RequestResponseCycle", _NO_REQUEST)
         self.headers = []
         self._respond: Respond = getattr(self.app, "respond", _never)
         self._bounds = bounds
-        self._on_too_many = on_too_many
+        self._totals = totals
+        self._served: RequestResponseCycle | None = None  # by the application, not ``respond``
         self._is_plain = True  # the request has none of ``_NOT_PLAIN``
         self._unfinished = 0  # bytes since headers, a part of a body or a request were complete
         self._fault: Exception | None = None  # what has stopped the parser
@@ -121,10 +139,18 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to serve the connection, unless there are too many."""
         super().connection_made(transport)
-        self._responses = cast("asyncio.Transport", _Responses(transport))
+        self._responses = cast("asyncio.Transport", _Responses(transport, self._hold_long))
         if len(self.connections) > self._bounds.max_connections:
-            self._on_too_many()
+            self._totals.refused += 1
             self._refuse(HTTPProblem(OVERLOADED, "too many connections at a time"))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell the request that is being served; uvicorn tells the newest alone."""
+        super().connection_lost(exc)
+        self._hold(0)
+        if self._served is not None:
+            self._served.disconnected = True
+            self._served.message_event.set()
 
     def data_received(self, data: bytes) -> None:
         """Serve the requests in what has arrived."""
@@ -157,7 +183,8 @@ class Connection(HttpToolsProtocol):
         if name in _NOT_PLAIN:
             self._is_plain = False
             if name == b"expect":
-                self.expect_100_continue = value.lower() == b"100-continue"
+                is_new = self.parser.get_http_version() == "1.1"
+                self.expect_100_continue = is_new and value.lower() == b"100-continue"
         self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
@@ -166,7 +193,7 @@ class Connection(HttpToolsProtocol):
             raise ValueError("the connection was closed")
         method = self.parser.get_method()
         version = self.parser.get_http_version()
-        if not self._is_plain and self.parser.should_upgrade():
+        if not self._is_plain and method != b"CONNECT" and self.parser.should_upgrade():
             return  # it comes again by ``_without_upgrade``
         if version not in _VERSIONS:
             self._stop(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED)
@@ -181,7 +208,7 @@ class Connection(HttpToolsProtocol):
         is_free = self.cycle.response_complete and not self.flow.write_paused
         if method == b"GET" and self._is_plain and is_free and self._serve_read(version):
             return
-        if method == b"CONNECT":
+        if method == b"CONNECT":  # for the parser it is an upgrade, with and without that header
             self._stop(HTTPStatus.NOT_IMPLEMENTED)
         if len(self.pipeline) >= _MOST_WAITING:
             raise ValueError("too many requests without waiting for a response")
@@ -195,8 +222,12 @@ class Connection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Let the request know that it has arrived as a whole."""
-        if not self._is_plain and self.parser.should_upgrade():
-            return
+        if not self._is_plain:
+            if self.parser.should_upgrade():
+                return
+            if self.cycle.keep_alive and not self.parser.should_keep_alive():
+                # The parser would take no further request, and the connection would stay open.
+                raise ValueError("a trailer ends the connection")
         if len(self.headers) > _HEADERS:  # trailers
             self._stop(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
         self._unfinished = 0
@@ -212,6 +243,7 @@ class Connection(HttpToolsProtocol):
         ones, and reads few of the responses, could fill the memory.
         """
         self._seconds_idle = 0
+        self._served = None
         if self.transport.is_closing():
             return
         if self.pipeline:
@@ -223,7 +255,7 @@ class Connection(HttpToolsProtocol):
 
     def resume_writing(self) -> None:
         """Go on with a response that waited for its reader."""
-        self.held = 0
+        self._hold(0)
         super().resume_writing()
 
     def check(self) -> None:
@@ -231,17 +263,35 @@ class Connection(HttpToolsProtocol):
         self._seconds_idle += 1
         if self._seconds_idle > self._bounds.idle_timeout and self.cycle.response_complete:
             self.transport.close()
-        held = self.transport.get_write_buffer_size() + self._unfinished + len(self.cycle.body)
-        held += sum(_WAITING_BYTES + len(cycle.body) for cycle, _ in self.pipeline)
-        self.seconds_stalled = self.seconds_stalled + 1 if held >= self.held > 0 else 0
-        self.held = held
+        before = self.held
+        self.measure()
+        self.seconds_stalled = self.seconds_stalled + 1 if self.held >= before > 0 else 0
         if self.seconds_stalled > self._bounds.reader_timeout:
             self.give_up()
 
+    def measure(self) -> None:
+        """Find out ``held``."""
+        held = self.transport.get_write_buffer_size() + self._unfinished + len(self.cycle.body)
+        self._hold(held + sum(_WAITING_BYTES + len(cycle.body) for cycle, _ in self.pipeline))
+
     def give_up(self) -> None:
         """Abort the connection of a client that others would have to wait for."""
-        log.info("connection aborted", reason="the client has stopped reading or sending")
+        self._totals.aborted += 1
+        self._hold(0)
         self.transport.abort()
+
+    def _hold(self, number: int) -> None:
+        self._totals.held += number - self.held
+        self.held = number
+
+    def _hold_long(self) -> None:
+        """Note a long part of a response, without waiting for the next check."""
+        self._hold(self.transport.get_write_buffer_size())
+        self.seconds_stalled = -1  # the check may come at once
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._served = cycle
+        super()._start_asgi_task(cycle, app)
 
     def _without_upgrade(self) -> bytes:
         """Return the head of a request to upgrade without that, for a new parser.
@@ -324,8 +374,14 @@ class Connection(HttpToolsProtocol):
             parts.append(b"connection: close\r\n")
         parts += response.common.lines, b"\r\n", response.body
         whole = b"".join(parts)
-        transport = self.transport if len(whole) <= _WRITTEN_BYTES else self._responses
-        transport.write(whole)
+        if len(whole) <= _WRITTEN_BYTES:
+            self.transport.write(whole)
+        elif self._totals.held > MOST_HELD:
+            error = HTTPProblem(OVERLOADED, "too much waits for other clients")
+            self._send(problem_response(error, request_id=""), keep_alive=keep_alive)
+            return
+        else:
+            self._responses.write(whole)
         if not keep_alive:
             self.transport.close()
 
@@ -337,8 +393,9 @@ class _Responses:
     whose size uvloop does not tell.
     """
 
-    def __init__(self, transport: asyncio.Transport) -> None:
+    def __init__(self, transport: asyncio.Transport, on_long: Callable[[], None]) -> None:
         self._transport = transport
+        self._on_long = on_long
         self.close = transport.close
         self.is_closing = transport.is_closing
 
@@ -346,6 +403,8 @@ class _Responses:
         if not self._transport.is_closing():
             for start in range(0, len(data), _WRITTEN_BYTES):
                 self._transport.write(data[start : start + _WRITTEN_BYTES])
+            if len(data) > _WRITTEN_BYTES:
+                self._on_long()
 
 
 _NO_REQUEST = _Read(keep_alive=True, response_complete=True)

@@ -133,8 +133,8 @@ def record_request(
             _kinds[key] = kind
     kind.observe(seconds)
     quiet = kind.is_quiet and not broken_off
-    if not quiet and status < _FIRST_SERVER_ERROR and is_anonymous(scope):
-        quiet = status >= _FIRST_ERROR  # anybody could fill the log
+    if not quiet and status < _FIRST_SERVER_ERROR:
+        quiet = is_anonymous(scope)  # anybody could fill the log
     if quiet and not _is_logged(logging.DEBUG):
         return  # on the hot path: structlog would build the line before it drops it
     (_log.debug if quiet else _log.info)(

@@ -30,7 +30,7 @@ from uvicorn.lifespan.on import LifespanOn
 
 from orders.entrypoints.http import worker_metrics
 from orders.entrypoints.http.asgi_types import ASGIApp
-from orders.entrypoints.http.connection import Bounds, Connection
+from orders.entrypoints.http.connection import MOST_HELD, Bounds, Connection, Totals
 from orders.entrypoints.http.parent_watchdog import end_with_parent
 from orders.entrypoints.startup import EXIT_FAILED
 
@@ -41,9 +41,6 @@ READER_TIMEOUT = 60.0
 
 _CLOSING_SECONDS = 1.5
 """How long a process may take to close what it has opened, after its last request."""
-_MOST_HELD = 64 * 2**20
-"""Bytes that wait for their clients in a process (``Connection.held``); beyond that, clients that
-have done nothing about it for a second or more are disconnected."""
 _OTHER_FILES = 256
 """Open files of a process besides its connections."""
 _STOP = signal.SIGTERM, signal.SIGINT
@@ -133,11 +130,10 @@ class _Server(uvicorn.Server):
         self, app: ASGIApp, *, bounds: Bounds, grace: int, tls: tuple[Path, Path] | None
     ) -> None:
         certificate, key = tls or (None, None)
+        self._totals = Totals()
         config = uvicorn.Config(
             app,
-            http=partial(  # type: ignore[arg-type]
-                Connection, bounds=bounds, on_too_many=self._count_refused
-            ),
+            http=partial(Connection, bounds=bounds, totals=self._totals),  # type: ignore[arg-type]
             ws="none",
             lifespan="on",
             log_config=None,
@@ -152,7 +148,6 @@ class _Server(uvicorn.Server):
         config.lifespan_class = _Lifespan
         super().__init__(config)
         self._grace = grace
-        self._refused = 0
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Open the application and listen."""
@@ -167,9 +162,11 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
     async def on_tick(self, counter: int) -> bool:
-        """Check the connections once a second; returns whether to stop."""
+        """Check the connections; returns whether to stop."""
         if counter % _TICKS_PER_SECOND == 0:
             self._check_connections()
+        if self._totals.held > MOST_HELD:
+            self._abort_worst()
         return await super().on_tick(counter)
 
     async def _wait_tasks_to_complete(self) -> None:
@@ -182,22 +179,29 @@ class _Server(uvicorn.Server):
             raise
 
     def _check_connections(self) -> None:
-        connections = cast("list[Connection]", list(self.server_state.connections))
-        for connection in connections:
+        totals = self._totals
+        for connection in self._connections():
             connection.check()
-        excess = sum(each.held for each in connections) - _MOST_HELD
-        if excess > 0:
-            for connection in sorted(connections, key=attrgetter("seconds_stalled"), reverse=True):
-                if excess <= 0 or connection.seconds_stalled == 0:
-                    break
-                excess -= connection.held
-                connection.give_up()
-        if self._refused:
-            log.warning("connections refused", number=self._refused, reason="there are too many")
-            self._refused = 0
+        if totals.aborted:
+            reason = "their clients have stopped reading or sending, or are slow"
+            log.info("connections aborted", number=totals.aborted, reason=reason)
+        if totals.refused:
+            reason = "there are too many"
+            log.warning("connections refused", number=totals.refused, reason=reason)
+        totals.aborted = totals.refused = 0
 
-    def _count_refused(self) -> None:
-        self._refused += 1
+    def _abort_worst(self) -> None:
+        """Disconnect the clients for which others would have to wait; see ``MOST_HELD``."""
+        holding = [connection for connection in self._connections() if connection.held]
+        for connection in holding:
+            connection.measure()
+        for connection in sorted(holding, key=attrgetter("seconds_stalled", "held"), reverse=True):
+            if self._totals.held <= MOST_HELD:
+                break
+            connection.give_up()
+
+    def _connections(self) -> "list[Connection]":
+        return cast("list[Connection]", list(self.server_state.connections))
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
+import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -188,6 +189,17 @@ async def test_the_login_leads_back_to_the_order_and_nowhere_else(
 ) -> None:
     done = await log_in(client, key, page=page, next="https://evil.example")
     assert done.headers["location"] == location
+
+
+async def test_login_and_logout_of_a_session_alone_have_a_line(
+    client: httpx.AsyncClient, key: str
+) -> None:
+    with structlog.testing.capture_logs() as lines:
+        await client.post("/logout")  # without a session anybody could fill the log
+        await client.post("/login", data={"key": "x"})
+        await log_in(client, key)
+        await client.post("/logout")
+    assert [line["route"] for line in lines if line["event"] == "request"] == ["/login", "/logout"]
 
 
 async def test_logout(client: httpx.AsyncClient, key: str) -> None:

@@ -62,14 +62,14 @@ def parse_networks(text: str) -> tuple[_Network, ...]:
 
 
 def parse(text: str) -> IPv4Address | IPv6Address | None:
-    """Parse an address, with or without a port; one of IPv4 in IPv6 is one of IPv4."""
+    """Parse an address, with or without a port or zone; one of IPv4 in IPv6 is one of IPv4."""
     host = text.strip()
     if host.startswith("["):
         host = host[1:].partition("]")[0]
     elif host.count(":") == 1:
         host = host.partition(":")[0]
     try:
-        found = ip_address(host)
+        found = ip_address(host.partition("%")[0])  # a zone can be any text, and would be logged
     except ValueError:
         return None
     return getattr(found, "ipv4_mapped", None) or found

@@ -64,8 +64,8 @@ def attach_denial(scope: Scope, denial: Denial) -> None:
 
 
 def is_anonymous(scope: Scope) -> bool:
-    """Whether a request that would need a key or token has sent none."""
-    return bool(scope.get(_DENIAL) == "missing")
+    """Whether a request has no key, token or session, and is no login that succeeds."""
+    return scope.get(_DENIAL) == "missing" and _PRINCIPAL not in scope
 
 
 def logged_about(scope: Scope) -> dict[str, str]:

@@ -39,7 +39,7 @@ class OrderStream:
     ``start`` creates it when the first chunk has arrived, so an error before that has a status of
     its own. A later error aborts the transfer, so that clients notice that it is incomplete.
 
-    The server makes ``send`` wait while the client reads slowly, so that at most two chunks and the
+    The server makes ``send`` wait while the client reads slowly, so that at most one chunk and the
     server's buffer are in memory.
     """
 
@@ -74,17 +74,24 @@ class OrderStream:
             return
         await _send_body(send, form.opening + _inner(form, self._first))
         del self._first  # else it would stay in memory to the end
+        await _taken(send)
         async for chunk in self._rest:
             # The server accepts data for a client that has disconnected without waiting.
             await asyncio.sleep(0)
             if has_left():
                 return
             await _send_body(send, form.separator + _inner(form, chunk))
+            await _taken(send)
         await _send_body(send, form.closing, more=False)
 
 
 def _inner(form: Form, orders: Sequence[StoredOrder]) -> bytes:
     return form.separator.join([order.document for order in orders])
+
+
+async def _taken(send: Send) -> None:
+    """Wait until the client has taken most of what was sent, so that no chunk is read before."""
+    await _send_body(send, b"")
 
 
 async def _send_body(send: Send, body: bytes, *, more: bool = True) -> None:
