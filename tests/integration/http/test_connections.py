@@ -258,6 +258,7 @@ def test_a_request_to_upgrade_is_served_without(server: ServerProcess) -> None:
         (b"CONNECT example.com:443 HTTP/1.1\r\nContent-Length: 4", b"501"),
         (b"CONNECT example.com:443 HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: h2c", b"501"),
         (b"GET /orders/o7 HTTP/2.0", b"505"),
+        (b"POST /orders HTTP/1.1\r\nTransfer-Encoding: gzip, chunked", b"501"),
         (b"GET /orders/o7#part HTTP/1.1", b"400"),
         (b"GET /orders?limit=1#part HTTP/1.1", b"400"),
     ],
@@ -321,6 +322,15 @@ def test_bodies_of_many_requests_that_wait_are_bounded(tmp_path: Path) -> None:
             stack.enter_context(connect(server)).sendall(get(b"slow") + post)
         server.wait_until(lambda: server.aborted() > 1, 20, "some are aborted")
         assert server.log.count("connections aborted") < server.aborted()  # one line a second
+        assert server.http.get("/orders/o7").status_code == 200
+
+
+def test_headers_of_many_requests_that_wait_are_bounded(tmp_path: Path) -> None:
+    long = get(b"o7").replace(b"\r\n\r\n", b"\r\nA: " + b"a" * 30_000 + b"\r\n\r\n")
+    with ServerProcess(tmp_path) as server, ExitStack() as stack:
+        for _ in range(600):
+            stack.enter_context(connect(server)).sendall(get(b"slow") + long * 4)
+        server.wait_until(lambda: server.aborted() > 1, 20, "some are aborted")
         assert server.http.get("/orders/o7").status_code == 200
 
 

@@ -34,7 +34,7 @@ _HEADERS = 100
 _MOST_WAITING = 20
 """Requests of one connection that wait for responses to earlier ones."""
 _WAITING_BYTES = 10_000
-"""Memory that each of them takes, with as many headers as it may have."""
+"""Memory that each of them takes besides its bytes, with as many headers as it may have."""
 MOST_HELD = 64 * 2**20
 """Bytes that may wait for their clients in a process (``Connection.held``). Beyond that, no long
 order is sent, and within a tenth of a second the clients are disconnected that have done nothing
@@ -185,6 +185,8 @@ class Connection(HttpToolsProtocol):
             if name == b"expect":
                 is_new = self.parser.get_http_version() == "1.1"
                 self.expect_100_continue = is_new and value.lower() == b"100-continue"
+            elif name == b"transfer-encoding" and value.lower() != b"chunked":
+                self._stop(HTTPStatus.NOT_IMPLEMENTED)
         self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
@@ -214,6 +216,8 @@ class Connection(HttpToolsProtocol):
             raise ValueError("too many requests without waiting for a response")
         super().on_headers_complete()
         self.cycle.transport = self._responses
+        if self.pipeline:
+            self._hold(self.held + _waiting_bytes(self.cycle))
 
     def on_body(self, body: bytes) -> None:
         """Take a part of the body."""
@@ -272,7 +276,7 @@ class Connection(HttpToolsProtocol):
     def measure(self) -> None:
         """Find out ``held``."""
         held = self.transport.get_write_buffer_size() + self._unfinished + len(self.cycle.body)
-        self._hold(held + sum(_WAITING_BYTES + len(cycle.body) for cycle, _ in self.pipeline))
+        self._hold(held + sum(_waiting_bytes(cycle) for cycle, _ in self.pipeline))
 
     def give_up(self) -> None:
         """Abort the connection of a client that others would have to wait for."""
@@ -412,6 +416,11 @@ _NO_REQUEST = _Read(keep_alive=True, response_complete=True)
 
 def _never(scope: Scope) -> None:
     """Stand in for the ``respond`` of an application that has none."""
+
+
+def _waiting_bytes(cycle: RequestResponseCycle) -> int:
+    own = len(cycle.scope["raw_path"]) + len(cycle.scope["query_string"])
+    return _WAITING_BYTES + own + _size(cycle.scope["headers"]) + len(cycle.body)
 
 
 def _size(headers: Iterable[Header]) -> int:
