@@ -97,9 +97,10 @@ async def test_what_is_stored_is_told(api: Api) -> None:
         assert retry == "retry: 1000"
         await store(api, "a\nb")
         own, kind, data, _ = await stream.text()
-        assert from_id(own.removeprefix("id: ").encode()) > from_id(
-            first.removeprefix("id: ").encode()
-        )
+        begun, told = from_id(first.removeprefix("id: ")), from_id(own.removeprefix("id: "))
+        assert begun is not None
+        assert told is not None
+        assert begun < told
         assert kind == "event: stored"
         assert msgspec.json.decode(data.removeprefix("data: ")) == {
             "order_uid": "a\nb",
@@ -147,9 +148,19 @@ async def test_an_id_that_is_not_known_resets_the_client(api: Api) -> None:
         assert (await stream.text())[1:3] == ["event: reset", "data: {}"]
 
 
-@pytest.mark.parametrize("query", [b"last_event_id=x", b"last_event_id=%ff", b"last=1"])
-async def test_what_is_not_an_id_is_refused(api: Api, query: bytes) -> None:
-    async with streamed(api, query) as stream:
+@pytest.mark.parametrize(
+    ("query", "header"),
+    [
+        (b"last_event_id=x", b""),
+        (b"last_event_id=%ff", b""),
+        (b"last_event_id=&last_event_id=", b""),
+        (b"last=1", b""),
+        (b"last=1", to_id(Position(1, "a"))),
+        (b"", b"x"),
+    ],
+)
+async def test_what_is_not_an_id_is_refused(api: Api, query: bytes, header: bytes) -> None:
+    async with streamed(api, query, {b"last-event-id": header}) as stream:
         assert (await stream.next())["status"] == 400
         assert b"invalid-request" in (await stream.next())["body"]
 

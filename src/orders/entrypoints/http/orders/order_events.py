@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
-from urllib.parse import parse_qs
 
 import msgspec
 from litestar import Request
@@ -20,7 +19,7 @@ from orders.entrypoints.http.docs import operations
 from orders.entrypoints.http.docs.openapi.operation import documented
 from orders.entrypoints.http.opaque_text import OpaqueText
 from orders.entrypoints.http.orders.order_path import EVENTS
-from orders.entrypoints.http.problems import INVALID_REQUEST, HTTPProblem, ProblemError
+from orders.entrypoints.http.orders.query_parameters import query_pairs, query_values
 from orders.entrypoints.http.request_audit import record, recorded_failure
 from orders.entrypoints.http.responses import NO_STORE
 from orders.entrypoints.http.routes import READ
@@ -115,33 +114,29 @@ def to_id(position: Position) -> bytes:
     return _ids.encode(position).encode()
 
 
-def from_id(text: bytes) -> Position:
-    """Decode the id of an event.
+def from_id(text: str) -> Position | None:
+    """Decode the id of an event; None for an empty text.
 
     Raises:
         ValueError: ``to_id`` did not make it.
     """
-    position = _ids.decode(text.decode("latin-1"))
-    if position.transaction < 0:
-        raise ValueError("not an id")
-    return position
+    if not text:
+        return None
+    with suppress(ValueError):
+        position = _ids.decode(text)
+        if position.transaction >= 0:
+            return position
+    raise ValueError("must be the id of an event")
 
 
 def _requested(scope: Scope) -> Position | None:
-    """Return the id that a client resumes from; the header is of a later connection."""
-    query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
-    unknown = query.keys() - {_PARAMETER}
-    if unknown:
-        faults = [ProblemError("is not a parameter", parameter=name) for name in sorted(unknown)]
-        raise HTTPProblem(INVALID_REQUEST, "parameters are not valid", faults)
-    text = dict(scope["headers"]).get(_LAST_ID) or query.get(_PARAMETER, [""])[0].encode()
-    if not text:
-        return None
-    try:
-        return from_id(text)
-    except ValueError:
-        fault = ProblemError("must be the id of an event", parameter=_PARAMETER)
-        raise HTTPProblem(INVALID_REQUEST, "parameters are not valid", [fault]) from None
+    """Return the position that a client resumes from; the header is of a later connection."""
+    pairs = query_pairs(scope["query_string"])
+    if header := dict(scope["headers"]).get(_LAST_ID):
+        pairs = [pair for pair in pairs if pair[0] != _PARAMETER]
+        pairs.append((_PARAMETER, header.decode("latin-1")))
+    position: Position | None = query_values(pairs, {_PARAMETER: from_id}).get(_PARAMETER)
+    return position
 
 
 def _text(events: Sequence[OrderEvent]) -> bytes:
