@@ -50,7 +50,7 @@ class WatchOrders:
 
         Raises:
             Unavailable: the store is down, or there are too many listeners.
-            Misconfigured: the store has no events.
+            Unsupported: the store has no events.
         """
         if self._listeners >= self._max_listeners:
             raise Unavailable("too many clients listen to events")
