@@ -1,7 +1,7 @@
 """GET /orders/events: what is stored and forgotten, as server-sent events."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -13,7 +13,7 @@ from litestar.types import ASGIApp
 from orders.domain.order.events import OrderEvent, Position
 from orders.domain.use_cases.watch_orders import Listener, WatchOrders
 from orders.entrypoints.audit import Audit
-from orders.entrypoints.http.asgi_types import Receive, Scope, Send
+from orders.entrypoints.http.asgi_types import WRITE_NOW, Receive, Scope, Send
 from orders.entrypoints.http.disconnection import Disconnection
 from orders.entrypoints.http.docs import operations
 from orders.entrypoints.http.docs.openapi.operation import documented
@@ -24,9 +24,6 @@ from orders.entrypoints.http.request_audit import record, recorded_failure
 from orders.entrypoints.http.responses import NO_STORE
 from orders.entrypoints.http.routes import READ
 
-HEARTBEAT = 15.0
-"""Seconds without an event after which a comment is sent: proxies close what is silent."""
-
 LONGEST = 600.0
 """Seconds after which a stream ends. Clients resume it by themselves, and their key is checked."""
 
@@ -35,6 +32,7 @@ _HEADERS = (
     (b"x-accel-buffering", b"no"),
     NO_STORE,
 )
+_HEARTBEAT = b":\n\n"  # a comment
 _LAST_ID = b"last-event-id"
 _PARAMETER = "last_event_id"
 
@@ -75,7 +73,8 @@ class EventStream:
 
     async def _send_until_end(self, scope: Scope, receive: Receive, send: Send) -> None:
         stopping: asyncio.Event | None = scope.get("state", {}).get("stopping")
-        sending = asyncio.create_task(self._send_events(send))
+        write_now = scope.get(WRITE_NOW, lambda _: False)
+        sending = asyncio.create_task(self._send_events(send, write_now))
         tasks: list[asyncio.Task[Any]] = [sending]
         if stopping is not None:
             tasks.append(asyncio.create_task(stopping.wait()))
@@ -92,21 +91,18 @@ class EventStream:
         with suppress(asyncio.CancelledError):
             await sending
 
-    async def _send_events(self, send: Send) -> None:
+    async def _send_events(self, send: Send, write_now: Callable[[bytes], bool]) -> None:
         async def write(body: bytes) -> None:
             await send({"type": "http.response.body", "body": body, "more_body": True})
+
+        def deliver(events: Sequence[OrderEvent]) -> bool:
+            return write_now(_text_of(events))
 
         # An id without data is no event, but what a client resumes from before the first one.
         lost = b"event: reset\ndata: {}\n" if self._listener.is_lost else b""
         await write(b"retry: 1000\n%sid: %s\n\n" % (lost, to_id(self._listener.position)))
         while True:
-            try:
-                async with asyncio.timeout(HEARTBEAT):
-                    events = await self._listener.next()
-            except TimeoutError:
-                await write(b":\n\n")
-            else:
-                await write(_text(events))
+            await write(_text_of(await self._listener.next(deliver)))
 
 
 def to_id(position: Position) -> bytes:
@@ -139,13 +135,24 @@ def _requested(scope: Scope) -> Position | None:
     return position
 
 
-def _text(events: Sequence[OrderEvent]) -> bytes:
-    return b"".join(
-        b"id: %s\nevent: %s\ndata: %s\n\n"
-        % (
-            to_id(event.position),
-            b"stored" if event.summary else b"forgotten",
-            _encode(event.summary or {"order_uid": event.order_uid}),
-        )
-        for event in events
+class _Encoder:
+    """Encodes events; remembers the text of the latest, which most listeners get."""
+
+    _events: Sequence[OrderEvent] = ()
+    _text = _HEARTBEAT
+
+    def __call__(self, events: Sequence[OrderEvent]) -> bytes:
+        if events is not self._events:
+            self._events, self._text = events, b"".join(map(_text, events)) or _HEARTBEAT
+        return self._text
+
+
+def _text(event: OrderEvent) -> bytes:
+    return b"id: %s\nevent: %s\ndata: %s\n\n" % (
+        to_id(event.position),
+        b"stored" if event.summary else b"forgotten",
+        _encode(event.summary or {"order_uid": event.order_uid}),
     )
+
+
+_text_of = _Encoder()
