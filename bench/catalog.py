@@ -5,6 +5,7 @@ from contextlib import ExitStack
 
 from bench import (
     arrivals,
+    events,
     growth,
     hot,
     ingest,
@@ -24,6 +25,7 @@ ALONE: dict[str, Callable[[Place], list[Figure]]] = {
     "ingest": ingest.measure,
     "mixed": mixed.measure,
     "arrival": arrivals.measure,
+    "events": events.measure,
     "takeover": takeover.measure,
     "start": starting.measure,
     "memory": memory.measure,
@@ -44,7 +46,7 @@ IN_THE_SHOP: dict[str, Callable[[Place, str], list[Figure]]] = {
 
 NAMES = (
     *("ingest", "hot", "uniform", "missing", "safeguards", "list", "scaling", "mixed"),
-    *("arrival", "takeover", "start", "memory", "growth"),
+    *("arrival", "events", "takeover", "start", "memory", "growth"),
 )
 """In the order in which they are done."""
 LARGE = "large"

@@ -9,6 +9,7 @@ from drills import (
     fields,
     fuzz,
     kills,
+    listeners,
     lost_topic,
     poison,
     postgres,
@@ -26,6 +27,7 @@ from drills.drill import Drill
 
 DRILLS: tuple[Drill, ...] = (
     *kills.DRILLS,
+    *listeners.DRILLS,
     *postgres.DRILLS,
     *postgres_refusals.DRILLS,
     *failover.DRILLS,

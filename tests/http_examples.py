@@ -117,6 +117,7 @@ WITHOUT_DATABASE = (
 )
 DAMAGED = Scenario("getOrder", 500, "damaged")
 """With the order stored, and its row in payments lost."""
+WITH_CITUS = Scenario("orderEvents", 501, "unsupported", stored=False)
 WITHOUT_BROKER = (
     Scenario("postOrders", 503, "unavailable"),
     Scenario("postRandom", 503, "unavailable"),

@@ -84,6 +84,12 @@ class Misconfigured(Unavailable):
     code = "misconfigured"
 
 
+class Unsupported(OrdersError):
+    """The store cannot do this at all."""
+
+    code = "unsupported"
+
+
 class Degraded(OrdersError):
     """A dependency works, but an operator should know something about it."""
 

@@ -77,6 +77,21 @@ def test_the_newest_is_first_and_the_oldest_goes(server: ServerProcess, page: Pa
     assert uids(page) == listed
 
 
+def test_without_events_the_list_is_refreshed_all_the_same(
+    server: ServerProcess, window: Window
+) -> None:
+    page = window.page
+    page.route("**/orders/events", lambda route: route.fulfill(status=501))
+    page.clock.install()
+    with page.expect_response("**/orders/events"):
+        window.open()
+    expect(page.locator("#latest li")).to_have_count(8)
+    expect(page.locator("#latest-note")).to_be_empty()
+    add(server, "new")
+    refresh(page)
+    expect(page.locator("#latest li").first).to_contain_text("new")
+
+
 def test_the_keyboard_stays_where_it_is(server: ServerProcess, page: Page) -> None:
     held = page.locator("#latest a").nth(7)
     held.focus()

@@ -8,7 +8,7 @@ import gc
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,14 @@ from orders.adapters.memory.order_repository import MemoryOrderRepository
 from orders.config import Settings
 from orders.domain.errors import Unavailable, UnknownSchema
 from orders.domain.order.document import StoredOrder, encode
+from orders.domain.order.events import OrderEvent, Position
 from orders.domain.order.queries import Cursor, OrderQuery, Page
+from orders.domain.ports import OrderEvents
+from orders.domain.use_cases.watch_orders import WatchOrders
 from orders.entrypoints import logs
 from orders.entrypoints.http.app import create_app
 from orders.entrypoints.http.server import READER_TIMEOUT, serve
+from orders.entrypoints.startup import in_background
 from tests.unit.http.harness import Api, order, series
 
 SECRET = "postgresql://orders:hunter2@db.example/orders"
@@ -80,6 +84,19 @@ class Scripted(MemoryOrderRepository):
         return await super().page(query, limit, after)
 
 
+class EndlessEvents(OrderEvents):
+    """There are always more."""
+
+    async def latest_position(self) -> Position:
+        return Position(1, "")
+
+    async def events(self, after: Position, limit: int) -> Sequence[OrderEvent]:
+        await asyncio.sleep(0.01)  # as a database does
+        uid = "x" * 1000
+        numbers = range(after.transaction + 1, after.transaction + limit + 1)
+        return [OrderEvent(Position(number, uid), uid, None) for number in numbers]
+
+
 async def fail_later(error: BaseException) -> None:
     await asyncio.sleep(0.2)
     raise error
@@ -102,13 +119,15 @@ def create() -> Any:
         gives_up = scenario == "gives up later"
         task = asyncio.create_task(fail_later(SystemExit(2))) if gives_up else None
         sys.stderr.write("opened\n")
-        yield
+        async with in_background(watch.run()):
+            yield
         sys.stderr.write("closed in order\n")
         del task
 
     api = Api(repository=Scripted(), is_cached=True)
+    watch = WatchOrders(EndlessEvents(), max_listeners=2)
     # Room for any body that schemathesis makes: it does not know that one may be too large.
-    return create_app(api.use_cases(), Settings(random_max=20), lifespan)
+    return create_app(api.use_cases(watch=watch), Settings(random_max=20), lifespan)
 
 
 if __name__ == "__main__":

@@ -190,6 +190,19 @@ def test_who_takes_nothing_is_cut_off(tmp_path: Path) -> None:
         assert "unforeseen" not in server.log
 
 
+def test_who_takes_no_events_costs_no_memory_and_is_cut_off(tmp_path: Path) -> None:
+    with (
+        ServerProcess(tmp_path, "impatient") as server,
+        server.http.stream("GET", "/orders/events") as other,
+    ):
+        before = memory(server)
+        events = other.iter_raw()
+        with ask_and_not_read(server, "/orders/events"):
+            while "the client has stopped reading" not in server.log:
+                next(events)  # who reads is told of them meanwhile
+            assert memory(server) - before < FLAT
+
+
 @pytest.mark.parametrize("target", [PAGE, "/orders/huge"])
 def test_who_takes_nothing_of_one_response_is_cut_off(tmp_path: Path, target: str) -> None:
     with (

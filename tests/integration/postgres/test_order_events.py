@@ -8,7 +8,7 @@ from orders.adapters.postgres.erasure import PostgresErasure
 from orders.adapters.postgres.order_events import PostgresOrderEvents
 from orders.adapters.postgres.order_repository import PostgresOrderRepository
 from orders.adapters.postgres.writing import copy_orders
-from orders.domain.errors import Misconfigured
+from orders.domain.errors import Unsupported
 from orders.domain.ports import Erasure, OrderEvents, OrderRepository
 from tests.contracts.order_events import OrderEventsContract, until_told
 from tests.contracts.order_repository import numbered, order_of
@@ -64,7 +64,7 @@ async def test_they_are_not_offered_with_citus(distributed_dsn: str) -> None:
     database = PostgresDatabase(distributed_dsn, pool_max=1)
     await database.open()
     try:
-        with pytest.raises(Misconfigured, match="Citus"):
+        with pytest.raises(Unsupported, match="Citus"):
             await PostgresOrderEvents(database).latest_position()
     finally:
         await database.close()

@@ -9,13 +9,16 @@ import msgspec
 import pytest
 import structlog
 
+from orders.adapters.memory.order_events import MemoryOrderEvents
 from orders.adapters.memory.order_repository import MemoryOrderRepository
 from orders.adapters.random_orders.order_generator import RandomOrderGenerator
 from orders.adapters.read_path.no_cache import NoCache, NoLocalCache
 from orders.config import Settings
-from orders.domain.errors import DamagedOrder, Misconfigured
+from orders.domain.errors import DamagedOrder, Misconfigured, Unsupported
 from orders.domain.order.document import encode
+from orders.domain.order.events import Position
 from orders.domain.use_cases.look_up_order import LookUpOrder
+from orders.domain.use_cases.watch_orders import WatchOrders
 from orders.entrypoints.http.docs.openapi.examples import ORDER, RANDOM_ORDER_JSON, REQUEST_ID
 from tests import http_examples
 from tests.http_examples import MAX_BODY, Scenario
@@ -58,6 +61,7 @@ def test_every_answer_that_is_shown_is_tried() -> None:
         *http_examples.WITHOUT_CACHE,
         *http_examples.WITHOUT_DATABASE,
         *http_examples.WITHOUT_BROKER,
+        http_examples.WITH_CITUS,
     )
     keys = {scenario.key for scenario in tried} | set(http_examples.NOT_TO_BE_HAD)
     assert keys == http_examples.shown(DOCUMENT)
@@ -102,6 +106,19 @@ async def test_a_missing_right_is_as_shown(scenario: Scenario) -> None:
             method, url, headers, content = http_examples.request(DOCUMENT, scenario)
             answer = await client.request(method, url, headers=headers, content=content)
     http_examples.assert_as_shown(DOCUMENT, scenario, answer)
+
+
+async def test_a_store_without_events_is_as_shown() -> None:
+    class Citus(MemoryOrderEvents):
+        async def latest_position(self) -> Position:
+            raise Unsupported("there are no events where PostgreSQL has Citus")
+
+    watch = WatchOrders(Citus(MemoryOrderRepository()), max_listeners=1)
+    async with Api().client(watch=watch) as client:
+        method, url, headers, content = http_examples.request(DOCUMENT, http_examples.WITH_CITUS)
+        for _ in range(2):
+            answer = await client.request(method, url, headers=headers, content=content)
+            http_examples.assert_as_shown(DOCUMENT, http_examples.WITH_CITUS, answer)
 
 
 async def test_a_damaged_order_is_as_shown() -> None:

@@ -9,9 +9,11 @@ import msgspec
 import pytest
 
 from orders.domain.order.events import Position
-from orders.entrypoints.http.orders import order_events
+from orders.domain.use_cases import watch_orders
+from orders.entrypoints.http.asgi_types import WRITE_NOW
 from orders.entrypoints.http.orders.order_events import from_id, to_id
 from orders.entrypoints.http.orders.order_path import path_to
+from orders.entrypoints.startup import in_background
 from tests.contracts.order_repository import order_of
 from tests.unit.http.harness import Api
 
@@ -19,10 +21,16 @@ PATH = "/orders/events"
 
 
 class Stream:
-    """A client of the stream; ``leave`` disconnects it."""
+    """A client of the stream; ``leave`` disconnects it.
+
+    Its connection is asked to write at once what is in ``written``, and does so while ``is_fast``.
+    """
+
+    is_fast = False
 
     def __init__(self, api: Api, query: bytes, headers: dict[bytes, bytes], method: str) -> None:
         self.stopping = asyncio.Event()
+        self.written: list[bytes] = []
         self._left = asyncio.Event()
         self._asked = False
         self._sent: asyncio.Queue[Any] = asyncio.Queue()
@@ -39,8 +47,13 @@ class Stream:
             "http_version": "1.1",
             "root_path": "",
             "state": {"stopping": self.stopping},
+            WRITE_NOW: self._write_now,
         }
         self.running = asyncio.create_task(api.app()(scope, self._receive, self._sent.put))
+
+    def _write_now(self, body: bytes) -> bool:
+        self.written.append(body)
+        return self.is_fast
 
     async def _receive(self) -> Any:
         if not self._asked:
@@ -97,9 +110,10 @@ async def test_what_is_stored_is_told(api: Api) -> None:
         assert retry == "retry: 1000"
         await store(api, "a\nb")
         own, kind, data, _ = await stream.text()
-        assert from_id(own.removeprefix("id: ").encode()) > from_id(
-            first.removeprefix("id: ").encode()
-        )
+        begun, told = from_id(first.removeprefix("id: ")), from_id(own.removeprefix("id: "))
+        assert begun is not None
+        assert told is not None
+        assert begun < told
         assert kind == "event: stored"
         assert msgspec.json.decode(data.removeprefix("data: ")) == {
             "order_uid": "a\nb",
@@ -110,6 +124,19 @@ async def test_what_is_stored_is_told(api: Api) -> None:
             "currency": "USD",
             "item_count": 2,
         }
+
+
+async def test_an_event_is_encoded_once_and_sent_later_to_slow_clients(api: Api) -> None:
+    async with streamed(api) as fast, streamed(api) as slow:
+        fast.is_fast = True
+        for stream in (fast, slow):
+            await stream.next()
+            await stream.next()
+        await store(api, "a")
+        assert fast.written[0] is slow.written[0]
+        assert (await slow.next())["body"] == slow.written[0]
+        fast.stopping.set()
+        assert (await fast.next())["body"] == b""  # the event was not sent again
 
 
 async def test_what_is_forgotten_is_told(api: Api) -> None:
@@ -147,9 +174,19 @@ async def test_an_id_that_is_not_known_resets_the_client(api: Api) -> None:
         assert (await stream.text())[1:3] == ["event: reset", "data: {}"]
 
 
-@pytest.mark.parametrize("query", [b"last_event_id=x", b"last_event_id=%ff", b"last=1"])
-async def test_what_is_not_an_id_is_refused(api: Api, query: bytes) -> None:
-    async with streamed(api, query) as stream:
+@pytest.mark.parametrize(
+    ("query", "header"),
+    [
+        (b"last_event_id=x", b""),
+        (b"last_event_id=%ff", b""),
+        (b"last_event_id=&last_event_id=", b""),
+        (b"last=1", b""),
+        (b"last=1", to_id(Position(1, "a"))),
+        (b"", b"x"),
+    ],
+)
+async def test_what_is_not_an_id_is_refused(api: Api, query: bytes, header: bytes) -> None:
+    async with streamed(api, query, {b"last-event-id": header}) as stream:
         assert (await stream.next())["status"] == 400
         assert b"invalid-request" in (await stream.next())["body"]
 
@@ -164,11 +201,16 @@ async def test_too_many_listeners_are_refused_until_one_leaves(api: Api) -> None
 
 
 async def test_a_silent_stream_has_heartbeats(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(order_events, "HEARTBEAT", 0.01)
-    async with streamed(api) as stream:
+    monkeypatch.setattr(watch_orders, "HEARTBEAT", 0)
+    async with streamed(api) as stream, in_background(api.watch.run()):
         await stream.next()
         await stream.next()
-        assert (await stream.next())["body"] == b":\n\n"
+        for _ in range(2):
+            assert (await stream.next())["body"] == b":\n\n"
+        await store(api, "a")
+        while (body := (await stream.next())["body"]) == b":\n\n":
+            pass
+        assert b"event: stored" in body
 
 
 async def test_it_ends_when_the_process_stops(api: Api) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from orders.adapters.postgres.access import can_read
 from orders.adapters.postgres.database import PostgresDatabase
-from orders.domain.errors import Misconfigured
+from orders.domain.errors import Unsupported
 from orders.domain.order.events import OrderEvent, Position
 from orders.domain.order.rules import INT64_MAX, is_storable
 from orders.domain.order.summary import OrderSummary
@@ -48,7 +48,7 @@ class PostgresOrderEvents(OrderEvents):
             self._database.timeouts.read, requires=can_read
         ) as session:
             if session.citus_version:
-                raise Misconfigured("events are not offered where PostgreSQL has Citus")
+                raise Unsupported("there are no events where PostgreSQL has Citus")
             [[horizon, _]] = await (await session.execute(_HORIZON)).fetchall()
             return Position(horizon, "")
 

@@ -20,7 +20,7 @@ class OrderEvents(Protocol):
 
         Raises:
             Unavailable: the store is down or too slow.
-            Misconfigured: the store has no such sequence.
+            Unsupported: the store has no such sequence.
         """
 
     @abstractmethod

@@ -2,16 +2,20 @@
 
 import asyncio
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from operator import attrgetter
+from time import monotonic
 
 from orders.domain.errors import OrdersError, Unavailable
 from orders.domain.order.events import OrderEvent, Position
 from orders.domain.ports import OrderEvents
 
-INTERVAL = 0.03
+INTERVAL = 0.02
 """Seconds between two polls while anybody listens."""
+
+HEARTBEAT = 15.0
+"""Seconds without an event after which listeners are given none: proxies close what is silent."""
 
 PAGE = 500
 """Events that are read at once."""
@@ -21,6 +25,14 @@ RECENT = 5_000
 
 READING_AT_ONCE = 2
 """Listeners that read from the store at the same time."""
+
+DELIVERED_AT_ONCE = 100
+"""Listeners that get an event before other tasks have their turn."""
+
+Deliver = Callable[[Sequence[OrderEvent]], bool]
+"""Takes events without waiting, or returns False. All listeners are given the same object.
+
+It has no events where there were none for ``HEARTBEAT`` seconds."""
 
 _position = attrgetter("position")
 
@@ -37,11 +49,12 @@ class WatchOrders:
         self._kept = recent
         self._listeners = 0
         self._wanted = asyncio.Event()
-        self._arrived = asyncio.Event()
+        self._waiting: dict[Listener, tuple[Deliver, asyncio.Future[bool]]] = {}
         self._turns = asyncio.Semaphore(READING_AT_ONCE)
         self._recent: list[OrderEvent] = []  # all between these two
         self._since: Position | None = None
         self._position: Position | None = None
+        self._delivered_at = 0.0  # by ``monotonic``
         self._is_doubted = False  # the store was down, and may have lost its latest transactions
         self.losses = 0
 
@@ -50,7 +63,7 @@ class WatchOrders:
 
         Raises:
             Unavailable: the store is down, or there are too many listeners.
-            Misconfigured: the store has no events.
+            Unsupported: the store has no events.
         """
         if self._listeners >= self._max_listeners:
             raise Unavailable("too many clients listen to events")
@@ -62,6 +75,7 @@ class WatchOrders:
                 is_lost = after is not None and after > latest
                 if self._position is None:
                     self._since = self._position = latest
+                    self._delivered_at = monotonic()
                     self._wanted.set()
             start = self._position if after is None or is_lost else after
             return Listener(self, start, is_lost=is_lost)
@@ -77,19 +91,17 @@ class WatchOrders:
             self._since = self._position = None
             self._recent = []
 
-    async def after(self, position: Position, losses: int) -> Sequence[OrderEvent]:
-        """Wait for events after a position, for as long as it takes.
-
-        Raises Unavailable if the store has lost events since there were so many ``losses``.
-        """
+    async def after(self, listener: "Listener", deliver: Deliver) -> Sequence[OrderEvent]:
+        """See ``Listener.next``."""
         while True:
-            if losses != self.losses:
+            if listener.losses != self.losses:
                 raise Unavailable("the store has lost its latest events")
-            arrived, since = self._arrived, self._since
+            position, since = listener.position, self._since
             if since is not None and position >= since:
                 if found := self._recent[bisect_right(self._recent, position, key=_position) :]:
                     return found[:PAGE]
-                await arrived.wait()
+                if not await self._wait(listener, deliver):
+                    return ()
                 continue
             try:
                 async with self._turns:
@@ -100,7 +112,16 @@ class WatchOrders:
             if found:
                 return found
             if since is not None:
-                position = since  # nothing can become visible before it any more
+                listener.position = since  # nothing can become visible before it any more
+
+    async def _wait(self, listener: "Listener", deliver: Deliver) -> bool:
+        """Wait until something is not delivered; returns False for the lack of events."""
+        woken: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._waiting[listener] = deliver, woken
+        try:
+            return await woken
+        finally:
+            del self._waiting[listener]
 
     async def poll(self) -> None:
         """Read what is new. Raises Unavailable."""
@@ -118,7 +139,7 @@ class WatchOrders:
                 self._since = self._recent[excess - 1].position
                 del self._recent[:excess]
             self._position = found[-1].position
-            self._wake()
+            await self._deliver(position, found)
 
     async def _check(self) -> None:
         """Begin anew if the store is at an earlier position, as after a failover with a loss."""
@@ -127,11 +148,25 @@ class WatchOrders:
             self._since = self._position = latest
             self._recent = []
             self.losses += 1
-            self._wake()
+            for _, woken in self._waiting.values():
+                if not woken.done():
+                    woken.set_result(True)
 
-    def _wake(self) -> None:
-        arrived, self._arrived = self._arrived, asyncio.Event()
-        arrived.set()
+    async def _deliver(self, before: Position, found: Sequence[OrderEvent]) -> None:
+        """Deliver to those who wait after ``before`` at the latest, and wake the others.
+
+        A task for each would take several times as long (docs/performance.md).
+        """
+        self._delivered_at = monotonic()
+        latest = found[-1].position if found else before
+        for number, (listener, (deliver, woken)) in enumerate([*self._waiting.items()], start=1):
+            if not woken.done():  # else it has left, or reads by itself
+                if listener.position <= before and deliver(found):
+                    listener.position = latest
+                else:
+                    woken.set_result(bool(found))
+            if number % DELIVERED_AT_ONCE == 0:
+                await asyncio.sleep(0)
 
     async def run(self) -> None:
         """Poll while there are listeners, until cancelled."""
@@ -139,6 +174,8 @@ class WatchOrders:
             await self._wanted.wait()
             with suppress(OrdersError):  # the health checks say why
                 await self.poll()
+            if self._position and monotonic() - self._delivered_at > HEARTBEAT:
+                await self._deliver(self._position, ())
             await asyncio.sleep(INTERVAL)
 
 
@@ -149,21 +186,23 @@ class Listener:
         position: after which it reads.
         is_lost: whether the position that it asked for is not one of this store, as after the store
             lost its latest transactions: it may have missed events.
+        losses: how often the store had lost its latest events when this one was opened.
     """
 
     def __init__(self, orders: WatchOrders, position: Position, *, is_lost: bool) -> None:
         self._orders = orders
         self.position = position
         self.is_lost = is_lost
-        self._losses = orders.losses
+        self.losses = orders.losses
 
-    async def next(self) -> Sequence[OrderEvent]:
-        """Wait for the next events; at least one. Cancelling it misses none.
+    async def next(self, deliver: Deliver = lambda _: False) -> Sequence[OrderEvent]:
+        """Wait for the next events that ``deliver`` does not take, or the lack of any.
 
-        Raises Unavailable if the store has lost events.
+        Cancelling it misses none. Raises Unavailable if the store has lost events.
         """
-        found = await self._orders.after(self.position, self._losses)
-        self.position = found[-1].position
+        found = await self._orders.after(self, deliver)
+        if found:
+            self.position = found[-1].position
         return found
 
     def close(self) -> None:

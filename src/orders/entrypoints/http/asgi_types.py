@@ -13,3 +13,7 @@ Message: TypeAlias = Any
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+WRITE_NOW = "orders.write_now"
+"""The key in the scope of a request for a function of our connections: it writes a part of the body
+of a response that has begun, or returns False if the client has yet to take earlier ones."""

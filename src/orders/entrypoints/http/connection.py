@@ -16,7 +16,7 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 from uvicorn.server import ServerState
 
-from orders.entrypoints.http.asgi_types import Scope
+from orders.entrypoints.http.asgi_types import WRITE_NOW, Scope
 from orders.entrypoints.http.problems import (
     INVALID_REQUEST,
     OVERLOADED,
@@ -214,6 +214,7 @@ class Connection(HttpToolsProtocol):
             self._stop(HTTPStatus.NOT_IMPLEMENTED)
         if len(self.pipeline) >= _MOST_WAITING:
             raise ValueError("too many requests without waiting for a response")
+        cast("Scope", self.scope)[WRITE_NOW] = self._write_now
         super().on_headers_complete()
         self.cycle.transport = self._responses
         if self.pipeline:
@@ -345,6 +346,13 @@ class Connection(HttpToolsProtocol):
         elif response is not None:
             self._send_later(response, keep_alive=keep_alive)
         return response is not None
+
+    def _write_now(self, body: bytes) -> bool:
+        """Write a chunk of the response in progress, unless its reader is slow."""
+        if self.flow.write_paused:
+            return False
+        self._responses.write(b"%x\r\n%s\r\n" % (len(body), body))
+        return True
 
     def _send_later(self, response: Coroutine[Any, Any, RawResponse], *, keep_alive: bool) -> None:
         read = _Read(keep_alive=keep_alive)

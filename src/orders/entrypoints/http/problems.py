@@ -17,6 +17,7 @@ from orders.domain.errors import (
     TooLarge,
     Unavailable,
     Undecodable,
+    Unsupported,
 )
 from orders.entrypoints.http.responses import NO_STORE, Header, RawResponse
 
@@ -79,6 +80,7 @@ RATE_LIMITED = ProblemType("rate-limited", 429, "Too many requests of one client
 DAMAGED = ProblemType("damaged", 500, "The stored order is incomplete")
 INTERNAL = ProblemType("internal", 500, "Something went wrong here")
 MISCONFIGURED = ProblemType("misconfigured", 500, "This service lacks a right that it needs")
+UNSUPPORTED = ProblemType("unsupported", 501, "The database that is used here cannot do that")
 UNAVAILABLE = ProblemType("unavailable", 503, "A server that is needed is down")
 OVERLOADED = ProblemType("overloaded", 503, "Too many requests at a time")
 
@@ -91,7 +93,7 @@ PROBLEM_TYPES = (
     *(INVALID_REQUEST, INCOMPLETE_BODY, UNAUTHORIZED, CROSS_SITE, FORBIDDEN, ORDER_NOT_FOUND),
     *(UNKNOWN_PATH, METHOD_NOT_ALLOWED, NOT_ACCEPTABLE, SLOW_BODY, TOO_LARGE),
     *(UNSUPPORTED_ENCODING, MISDIRECTED, INVALID, UNDECODABLE, RATE_LIMITED, DAMAGED, INTERNAL),
-    *(MISCONFIGURED, UNAVAILABLE, OVERLOADED),
+    *(MISCONFIGURED, UNSUPPORTED, UNAVAILABLE, OVERLOADED),
 )
 """All problem types of this service, by status."""
 
@@ -102,6 +104,7 @@ _OF_DOMAIN: dict[type[Exception], ProblemType] = {
     Undecodable: UNDECODABLE,
     Invalid: INVALID,
     Misconfigured: MISCONFIGURED,
+    Unsupported: UNSUPPORTED,
     Unavailable: UNAVAILABLE,
     Abandoned: INCOMPLETE_BODY,
 }

@@ -10,7 +10,9 @@ from orders.adapters.memory.order_events import MemoryOrderEvents
 from orders.adapters.memory.order_repository import MemoryOrderRepository
 from orders.domain.errors import Unavailable
 from orders.domain.order.events import OrderEvent, Position
+from orders.domain.use_cases import watch_orders
 from orders.domain.use_cases.watch_orders import Listener, WatchOrders
+from orders.entrypoints.startup import in_background
 from tests.contracts.order_repository import numbered, order_of
 
 
@@ -69,6 +71,96 @@ async def test_all_listeners_share_one_read(
     for listener in listeners:
         assert await read(listener, 2) == ["uid-0000", "uid-0001"]
     assert events.asked == asked
+
+
+async def test_what_is_delivered_wakes_nobody(
+    watch: WatchOrders, repository: MemoryOrderRepository
+) -> None:
+    delivered: list[Sequence[OrderEvent]] = []
+
+    def deliver(events: Sequence[OrderEvent]) -> bool:
+        delivered.append(events)
+        return len(delivered) <= 4
+
+    waiting = [asyncio.create_task((await watch.open()).next(deliver)) for _ in range(2)]
+    await asyncio.sleep(0)
+    for number in range(2):
+        await repository.save_many([order_of(f"delivered {number}")])
+        await watch.poll()
+    assert delivered[0] is delivered[1]
+    assert delivered[2] is delivered[3]
+    assert [event.order_uid for event in (*delivered[0], *delivered[2])] == [
+        "delivered 0",
+        "delivered 1",
+    ]
+    assert not any(task.done() for task in waiting)
+    await repository.save_many([order_of("refused")])
+    await watch.poll()
+    async with asyncio.timeout(10):
+        for task in waiting:
+            assert [event.order_uid for event in await task] == ["refused"]
+
+
+async def test_nothing_before_the_position_of_a_listener_is_delivered(
+    watch: WatchOrders, repository: MemoryOrderRepository
+) -> None:
+    await watch.open()
+    await repository.save_many(numbered(2))  # not polled yet
+    first, second = repository.events
+    listener = await watch.open(first.position)
+    waiting = asyncio.create_task(listener.next(lambda _: True))
+    await asyncio.sleep(0)
+    await watch.poll()
+    async with asyncio.timeout(10):
+        assert await waiting == [second]
+
+
+async def test_others_have_their_turn_while_many_are_told(
+    repository: MemoryOrderRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch_orders, "DELIVERED_AT_ONCE", 1)
+    watch = WatchOrders(MemoryOrderEvents(repository), max_listeners=3)
+    told: list[str] = []
+    begun = asyncio.Event()
+
+    def listen(name: str, listener: Listener) -> "asyncio.Task[Sequence[OrderEvent]]":
+        def deliver(_: Sequence[OrderEvent]) -> bool:
+            told.append(name)
+            begun.set()
+            return True
+
+        return asyncio.create_task(listener.next(deliver))
+
+    first, second, third = [listen(name, await watch.open()) for name in ("1", "2", "3")]
+    await asyncio.sleep(0)
+    await repository.save_many([order_of("new")])
+    polling = asyncio.create_task(watch.poll())
+    await begun.wait()
+    second.cancel()  # it leaves while the first is told
+    await polling
+    assert told == ["1", "3"]
+    first.cancel()
+    third.cancel()
+
+
+async def test_the_lack_of_events_is_told_also_while_the_store_is_down(
+    watch: WatchOrders, repository: MemoryOrderRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch_orders, "HEARTBEAT", 0)
+    told: asyncio.Queue[Sequence[OrderEvent]] = asyncio.Queue()
+
+    def deliver(events: Sequence[OrderEvent]) -> bool:
+        told.put_nowait(events)
+        return told.qsize() < 2
+
+    listener = await watch.open()
+    repository.available = False
+    async with in_background(watch.run()), asyncio.timeout(10):
+        assert not await listener.next(deliver)
+        assert not await told.get()
+        repository.available = True
+        await repository.save_many([order_of("new")])
+        assert await read(listener, 1) == ["new"]
 
 
 async def test_one_that_is_far_behind_misses_nothing(

@@ -36,6 +36,7 @@ from orders.entrypoints.http.problems import (
     UNAVAILABLE,
     UNDECODABLE,
     UNKNOWN_PATH,
+    UNSUPPORTED,
     UNSUPPORTED_ENCODING,
     ProblemError,
 )
@@ -244,6 +245,7 @@ ORDER_EVENTS = Operation(
             ),
             UNEXPECTED,
             _MAY_NOT_READ,
+            (UNSUPPORTED, "there are no events where PostgreSQL has Citus", ()),
             _NO_DATABASE,
         ),
     },

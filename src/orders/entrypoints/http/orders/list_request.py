@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any, Literal
-from urllib.parse import parse_qsl, quote, urlencode
+from urllib.parse import quote, urlencode
 
 import msgspec
 from msgspec import Meta, Struct
@@ -13,7 +13,7 @@ from orders.domain.order.document import in_utc
 from orders.domain.order.queries import Cursor, OrderQuery, View
 from orders.domain.order.rules import Instant
 from orders.entrypoints.http.orders import cursor
-from orders.entrypoints.http.problems import INVALID_REQUEST, HTTPProblem, ProblemError
+from orders.entrypoints.http.orders.query_parameters import query_pairs, query_values
 
 LIMIT_MAX = 1000
 PAGE_SIZE = 100
@@ -81,40 +81,11 @@ def parse(query_string: bytes) -> ListRequest:
     Raises:
         HTTPProblem: with every parameter that is unknown, repeated or not valid.
     """
-    pairs = _pairs(query_string)
-    values: dict[str, Any] = {}
-    errors: list[ProblemError] = []
-    for name, text in pairs:
-        if name not in _READERS:
-            errors.append(ProblemError("is not known here", parameter=name))
-        elif name in values:
-            errors.append(ProblemError("is given more than once", parameter=name))
-        else:
-            try:
-                values[name] = _READERS[name](text)
-            except ValueError as error:
-                values[name] = None
-                errors.append(ProblemError(str(error), parameter=name))
-    if errors:
-        raise HTTPProblem(INVALID_REQUEST, "parameters are not valid", errors)
+    pairs = query_pairs(query_string)
+    values = query_values(pairs, _READERS)
     after = values.pop("cursor", None)
     limit = values.pop("limit", PAGE_SIZE if after else None)
     return ListRequest(OrderQuery(**values), limit, after, tuple(pairs))
-
-
-def _pairs(query_string: bytes) -> list[tuple[str, str]]:
-    try:
-        return parse_qsl(
-            query_string.decode(),
-            keep_blank_values=True,
-            errors="strict",
-            max_num_fields=4 * len(_READERS),
-        )
-    except UnicodeDecodeError:
-        detail = "the query is not percent-encoded UTF-8"
-    except ValueError:
-        detail = "the query has too many parameters"
-    raise HTTPProblem(INVALID_REQUEST, detail)
 
 
 def _text(text: str) -> str:

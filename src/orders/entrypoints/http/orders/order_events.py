@@ -1,10 +1,9 @@
 """GET /orders/events: what is stored and forgotten, as server-sent events."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
-from urllib.parse import parse_qs
 
 import msgspec
 from litestar import Request
@@ -14,19 +13,16 @@ from litestar.types import ASGIApp
 from orders.domain.order.events import OrderEvent, Position
 from orders.domain.use_cases.watch_orders import Listener, WatchOrders
 from orders.entrypoints.audit import Audit
-from orders.entrypoints.http.asgi_types import Receive, Scope, Send
+from orders.entrypoints.http.asgi_types import WRITE_NOW, Receive, Scope, Send
 from orders.entrypoints.http.disconnection import Disconnection
 from orders.entrypoints.http.docs import operations
 from orders.entrypoints.http.docs.openapi.operation import documented
 from orders.entrypoints.http.opaque_text import OpaqueText
 from orders.entrypoints.http.orders.order_path import EVENTS
-from orders.entrypoints.http.problems import INVALID_REQUEST, HTTPProblem, ProblemError
+from orders.entrypoints.http.orders.query_parameters import query_pairs, query_values
 from orders.entrypoints.http.request_audit import record, recorded_failure
 from orders.entrypoints.http.responses import NO_STORE
 from orders.entrypoints.http.routes import READ
-
-HEARTBEAT = 15.0
-"""Seconds without an event after which a comment is sent: proxies close what is silent."""
 
 LONGEST = 600.0
 """Seconds after which a stream ends. Clients resume it by themselves, and their key is checked."""
@@ -36,6 +32,7 @@ _HEADERS = (
     (b"x-accel-buffering", b"no"),
     NO_STORE,
 )
+_HEARTBEAT = b":\n\n"  # a comment
 _LAST_ID = b"last-event-id"
 _PARAMETER = "last_event_id"
 
@@ -76,7 +73,8 @@ class EventStream:
 
     async def _send_until_end(self, scope: Scope, receive: Receive, send: Send) -> None:
         stopping: asyncio.Event | None = scope.get("state", {}).get("stopping")
-        sending = asyncio.create_task(self._send_events(send))
+        write_now = scope.get(WRITE_NOW, lambda _: False)
+        sending = asyncio.create_task(self._send_events(send, write_now))
         tasks: list[asyncio.Task[Any]] = [sending]
         if stopping is not None:
             tasks.append(asyncio.create_task(stopping.wait()))
@@ -93,21 +91,18 @@ class EventStream:
         with suppress(asyncio.CancelledError):
             await sending
 
-    async def _send_events(self, send: Send) -> None:
+    async def _send_events(self, send: Send, write_now: Callable[[bytes], bool]) -> None:
         async def write(body: bytes) -> None:
             await send({"type": "http.response.body", "body": body, "more_body": True})
+
+        def deliver(events: Sequence[OrderEvent]) -> bool:
+            return write_now(_text_of(events))
 
         # An id without data is no event, but what a client resumes from before the first one.
         lost = b"event: reset\ndata: {}\n" if self._listener.is_lost else b""
         await write(b"retry: 1000\n%sid: %s\n\n" % (lost, to_id(self._listener.position)))
         while True:
-            try:
-                async with asyncio.timeout(HEARTBEAT):
-                    events = await self._listener.next()
-            except TimeoutError:
-                await write(b":\n\n")
-            else:
-                await write(_text(events))
+            await write(_text_of(await self._listener.next(deliver)))
 
 
 def to_id(position: Position) -> bytes:
@@ -115,42 +110,49 @@ def to_id(position: Position) -> bytes:
     return _ids.encode(position).encode()
 
 
-def from_id(text: bytes) -> Position:
-    """Decode the id of an event.
+def from_id(text: str) -> Position | None:
+    """Decode the id of an event; None for an empty text.
 
     Raises:
         ValueError: ``to_id`` did not make it.
     """
-    position = _ids.decode(text.decode("latin-1"))
-    if position.transaction < 0:
-        raise ValueError("not an id")
-    return position
+    if not text:
+        return None
+    with suppress(ValueError):
+        position = _ids.decode(text)
+        if position.transaction >= 0:
+            return position
+    raise ValueError("must be the id of an event")
 
 
 def _requested(scope: Scope) -> Position | None:
-    """Return the id that a client resumes from; the header is of a later connection."""
-    query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
-    unknown = query.keys() - {_PARAMETER}
-    if unknown:
-        faults = [ProblemError("is not a parameter", parameter=name) for name in sorted(unknown)]
-        raise HTTPProblem(INVALID_REQUEST, "parameters are not valid", faults)
-    text = dict(scope["headers"]).get(_LAST_ID) or query.get(_PARAMETER, [""])[0].encode()
-    if not text:
-        return None
-    try:
-        return from_id(text)
-    except ValueError:
-        fault = ProblemError("must be the id of an event", parameter=_PARAMETER)
-        raise HTTPProblem(INVALID_REQUEST, "parameters are not valid", [fault]) from None
+    """Return the position that a client resumes from; the header is of a later connection."""
+    pairs = query_pairs(scope["query_string"])
+    if header := dict(scope["headers"]).get(_LAST_ID):
+        pairs = [pair for pair in pairs if pair[0] != _PARAMETER]
+        pairs.append((_PARAMETER, header.decode("latin-1")))
+    position: Position | None = query_values(pairs, {_PARAMETER: from_id}).get(_PARAMETER)
+    return position
 
 
-def _text(events: Sequence[OrderEvent]) -> bytes:
-    return b"".join(
-        b"id: %s\nevent: %s\ndata: %s\n\n"
-        % (
-            to_id(event.position),
-            b"stored" if event.summary else b"forgotten",
-            _encode(event.summary or {"order_uid": event.order_uid}),
-        )
-        for event in events
+class _Encoder:
+    """Encodes events; remembers the text of the latest, which most listeners get."""
+
+    _events: Sequence[OrderEvent] = ()
+    _text = _HEARTBEAT
+
+    def __call__(self, events: Sequence[OrderEvent]) -> bytes:
+        if events is not self._events:
+            self._events, self._text = events, b"".join(map(_text, events)) or _HEARTBEAT
+        return self._text
+
+
+def _text(event: OrderEvent) -> bytes:
+    return b"id: %s\nevent: %s\ndata: %s\n\n" % (
+        to_id(event.position),
+        b"stored" if event.summary else b"forgotten",
+        _encode(event.summary or {"order_uid": event.order_uid}),
     )
+
+
+_text_of = _Encoder()
