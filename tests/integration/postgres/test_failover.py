@@ -76,7 +76,7 @@ async def waits_for_a_lock(admin: psycopg.AsyncConnection) -> None:
                 return
 
 
-async def test_a_write_on_a_frozen_server_is_given_up_and_the_next_goes_to_the_other(
+async def test_a_write_on_a_frozen_server_is_given_up_and_the_next_goes_to_the_other(  # noqa: PLR0917
     database: PostgresDatabase,
     repository: PostgresOrderRepository,
     proxies: tuple[TcpProxy, TcpProxy],
