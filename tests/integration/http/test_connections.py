@@ -355,6 +355,9 @@ def test_long_responses_to_many_at_once_take_little_memory(tmp_path: Path) -> No
         statuses = {reader.recv(12) for reader in readers}
         assert statuses == {b"HTTP/1.1 200", b"HTTP/1.1 503"}
         assert memory(server) - before < 300
+        for reader in readers:
+            reader.close()
+        assert 'method="other",route="unknown",status="503"' in server.http.get("/metrics").text
 
 
 def test_who_does_not_read_by_tls_is_cut_off(tmp_path: Path) -> None:

@@ -322,8 +322,7 @@ class Connection(HttpToolsProtocol):
         """Answer what does not become a request, after the responses that are due, and close."""
         if self.transport.is_closing() or self._refusal is not None:
             return
-        refusal = problem_response(error, request_id="")
-        REQUESTS.series("unknown", "other", refusal.status).observe(0)
+        refusal = _refusal(error)
         if self.pipeline and self.cycle.more_body:
             self.pipeline.popleft()  # the newest, whose body is at fault
         elif self.cycle.more_body and self.cycle.response_started:
@@ -389,8 +388,8 @@ class Connection(HttpToolsProtocol):
         if len(whole) <= _WRITTEN_BYTES:
             self.transport.write(whole)
         elif self._totals.held > MOST_HELD:
-            error = HTTPProblem(OVERLOADED, "too much waits for other clients")
-            self._send(problem_response(error, request_id=""), keep_alive=keep_alive)
+            refusal = _refusal(HTTPProblem(OVERLOADED, "too much waits for other clients"))
+            self._send(refusal, keep_alive=keep_alive)
             return
         else:
             self._responses.write(whole)
@@ -424,6 +423,13 @@ _NO_REQUEST = _Read(keep_alive=True, response_complete=True)
 
 def _never(scope: Scope) -> None:
     """Stand in for the ``respond`` of an application that has none."""
+
+
+def _refusal(error: Exception) -> RawResponse:
+    """Return a problem response, and count it: the application knows nothing of it."""
+    response = problem_response(error, request_id="")
+    REQUESTS.series("unknown", "other", response.status).observe(0)
+    return response
 
 
 def _waiting_bytes(cycle: RequestResponseCycle) -> int:
