@@ -1,15 +1,18 @@
 """Topics of one's own on the real broker, and another client to look at them with."""
 
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 
 import pytest
 
+from orders.adapters.kafka.client.failures import NotConnectedError
 from orders.adapters.kafka.client.producer import KafkaProducerClient
 from orders.adapters.kafka.client.settings import KafkaSettings
 from orders.adapters.kafka.client.topics import TopicAdmin
 from orders.bootstrap import to_kafka_settings
 from orders.config import Settings
 from tests.integration.kafka.other_client import OtherClient
+from tests.waiting import wait_until
 
 PARTITIONS = 3
 
@@ -31,7 +34,14 @@ def kafka_settings(kafka_bootstrap: str, topic_name: str) -> KafkaSettings:
 @pytest.fixture
 def topics(kafka_settings: KafkaSettings) -> KafkaSettings:
     """The same, with both topics made."""
-    TopicAdmin(kafka_settings).ensure()
+
+    def are_made() -> bool:
+        with suppress(NotConnectedError):  # another test may have stopped the broker before
+            TopicAdmin(kafka_settings).ensure()
+            return True
+        return False
+
+    wait_until(are_made, 30, "the topics are made")
     return kafka_settings
 
 

@@ -4,29 +4,35 @@ import socket
 import struct
 
 import pytest
-from kafka.errors import KafkaError
 from kafka.protocol.admin import ApiVersionRequest, DescribeClientQuotasRequest
 from kafka.protocol.metadata import MetadataRequest
 
+from orders.adapters.kafka.client.failures import NO_CONTROLLER, NotConnectedError
 from orders.adapters.kafka.client.internals import BoundedAdmin
 from orders.adapters.kafka.client.settings import client_options
 from tests.integration.kafka.fake_broker import fake_broker, read_frame, write_frame
 from tests.integration.kafka.test_hostile_brokers import settings_for
 
+VERSIONS, METADATA = ApiVersionRequest[0].API_KEY, MetadataRequest[0].API_KEY
 
-def test_it_waits_for_the_answer_and_for_nothing_else() -> None:
+
+def test_a_cluster_that_has_no_controller_yet() -> None:
     asked = list[int]()
 
     def behave(connection: socket.socket) -> None:
         while request := read_frame(connection):
             (key,) = struct.unpack(">h", request[:2])
             asked.append(key)
-            if key != ApiVersionRequest[0].API_KEY:
-                return
-            known = [key, 0, 0, MetadataRequest[0].API_KEY, 0, 1]
-            known += [DescribeClientQuotasRequest[0].API_KEY, 0, 0]
-            write_frame(connection, request[4:8] + struct.pack(">hi9h", 0, 3, *known))
+            if key == VERSIONS:
+                known = [VERSIONS, 0, 0, METADATA, 0, 1]
+                known += [DescribeClientQuotasRequest[0].API_KEY, 0, 0]
+                answer = struct.pack(">hi9h", 0, 3, *known)
+            else:
+                answer = struct.pack(">iii", 0, -1, 0)  # no brokers, no controller, no topics
+            write_frame(connection, request[4:8] + answer)
 
-    with fake_broker(behave) as bootstrap, pytest.raises(KafkaError):
-        BoundedAdmin(**client_options(settings_for(bootstrap, login=False)), request_timeout_ms=900)
-    assert asked[:2] == [ApiVersionRequest[0].API_KEY] * 2  # of the client, then of the admin
+    with fake_broker(behave) as bootstrap, pytest.raises(NotConnectedError) as raised:
+        BoundedAdmin(**client_options(settings_for(bootstrap, login=False)))
+    assert raised.value.failure == NO_CONTROLLER
+    # Of the client, then of the admin: they wait for the answer and for nothing else.
+    assert asked[:3] == [VERSIONS, VERSIONS, METADATA]

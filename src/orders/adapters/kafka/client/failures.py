@@ -73,6 +73,7 @@ NO_ANSWER = Failure(
     "ORDERS_KAFKA_SECURITY_PROTOCOL, _SASL_* and _SSL_*",
 )
 """What is said where nothing more is known."""
+NO_CONTROLLER = Failure("the brokers have no controller yet", _WAIT)
 LOGIN_REFUSED = Failure("the brokers refuse the login", _CREDENTIALS)
 LOGIN_UNANSWERED = Failure("the brokers do not answer the login", _LISTENER)
 LOGIN_BROKEN = Failure("the login failed: the answer is not one of a Kafka broker", _LISTENER)

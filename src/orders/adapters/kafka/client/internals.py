@@ -60,6 +60,7 @@ from orders.adapters.kafka.client.failures import (
     LOGIN_REFUSED,
     LOGIN_UNANSWERED,
     NO_ANSWER,
+    NO_CONTROLLER,
     Failure,
     NotConnectedError,
     describe_failure,
@@ -225,10 +226,12 @@ def _describe_login(error: BaseException) -> Failure:
 class ReportingClient(KafkaClient):  # type: ignore[misc]
     """Raises NotConnectedError for NoBrokersAvailable; to be the ``kafka_client`` of a client."""
 
-    def check_version(self, *arguments: Any, **options: Any) -> Any:
+    def check_version(self, node_id: int | None = None, **options: Any) -> Any:
         """As the base."""
+        if node_id == -1:  # which the brokers say while they elect one; the base asserts it is none
+            raise NotConnectedError(NO_CONTROLLER)
         try:
-            return super().check_version(*arguments, **options)
+            return super().check_version(node_id, **options)
         except (NoBrokersAvailable, NodeNotReadyError, UnrecognizedBrokerVersion) as error:
             raise self.not_connected() from error
 
