@@ -1,6 +1,9 @@
 """Wrong usage of `orders import`, `export` and `compare`, and what they print."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -44,6 +47,26 @@ def test_wrong_usage(
         monkeypatch.delenv(name, raising=False)
     done = CliRunner().invoke(main, arguments)
     assert (done.exit_code, said in done.stderr) == (2, True), done.stderr
+
+
+@pytest.mark.parametrize("refused", ["input", "symbolic", "hard"])
+@pytest.mark.parametrize("from_stdin", [False, True])
+def test_what_is_refused_does_not_overwrite_what_is_imported(
+    refused: str, from_stdin: bool, tmp_path: Path
+) -> None:
+    file = tmp_path / "input"
+    file.write_text("{}")
+    (tmp_path / "symbolic").symlink_to(file)
+    (tmp_path / "hard").hardlink_to(file)
+    command = [sys.executable, "-m", "orders", "import", "--direct", "--refused", refused]
+    command += [] if from_stdin else ["/dev/null", "input"]
+    environment = os.environ | {"ORDERS_POSTGRES_DSN": "host=127.0.0.1 port=1"}
+    with file.open() as stdin:
+        done = subprocess.run(
+            command, stdin=stdin, cwd=tmp_path, env=environment, capture_output=True, check=False
+        )
+    assert (done.returncode, file.read_text()) == (2, "{}")
+    assert f"{refused} is imported: it would be overwritten".encode() in done.stderr
 
 
 def test_the_summary_names_what_there_is() -> None:
