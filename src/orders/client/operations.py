@@ -51,8 +51,12 @@ _FIRST_PAUSE = 0.2
 _LONGEST_PAUSE = 5.0
 _LONGEST_RETRY_AFTER = 60.0
 _POLL_SECONDS = 0.02, 1.0
-_UNADDRESSABLE = frozenset({"", ".", ".."})
-"""Clients and proxies remove such segments from a path, encoded or not."""
+_UNADDRESSABLE = frozenset({"", ".", "..", "events"})
+"""Uids without a path of their own.
+
+Clients and proxies remove empty segments and dots from a path, encoded or not, and
+``/orders/events`` is the stream of events.
+"""
 
 _order = msgspec.json.Decoder(Order)
 _orders = msgspec.json.Decoder(tuple[Order, ...])

@@ -13,7 +13,7 @@ from unittest.mock import patch
 
 import httpx
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from orders.client import (
@@ -129,6 +129,9 @@ _characters = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 
 
 @given(st.text(_characters, max_size=255).filter(str.strip))
+@example(".")
+@example("..")
+@example("events")
 def test_any_uid_arrives_as_it_is(uid: str) -> None:
     seen = []
 
@@ -141,11 +144,27 @@ def test_any_uid_arrives_as_it_is(uid: str) -> None:
     client = OrdersClient("http://test", transport=httpx.MockTransport(handler))
     assert client.get(uid).order_uid == uid
     raw = seen[0].url.raw_path
-    if uid in {".", ".."}:
+    if uid in {".", "..", "events"}:
         assert seen[0].url.params["order_uid"] == uid
     else:
         assert raw.count(b"/") == 2
         assert httpx.URL("http://test" + raw.decode()).path == f"/orders/{uid}"
+
+
+@pytest.mark.parametrize("uid", [".", "..", "events"])
+def test_an_order_without_a_path_of_its_own(connect: Any, uid: str) -> None:
+    pages = [b"[]", b"[]", b"[" + encode(order(uid)) + b"]"]
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        assert (request.url.path, request.url.params["order_uid"]) == ("/orders", uid)
+        return httpx.Response(200, content=pages.pop(0))
+
+    client = connect(handler)
+    with pytest.raises(NotFound):
+        client.get(uid)
+    assert client.wait_until_stored(uid).order_uid == uid
+    with pytest.raises(ValueError, match="orders forget"):
+        client.forget(uid)
 
 
 def test_a_list_goes_from_page_to_page(connect: Any) -> None:
