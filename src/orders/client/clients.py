@@ -142,11 +142,11 @@ class OrdersClient:
         """Whether the API can serve orders now."""
         try:
             return self._http.get("/health/ready").is_success
-        except httpx.TransportError:
+        except httpx.RequestError:
             return False
 
     def _run(self, steps: Steps[T]) -> T:
-        answer: httpx.Response | httpx.TransportError | None = None
+        answer: httpx.Response | httpx.RequestError | None = None
         try:
             while True:
                 step = steps.send(answer)
@@ -156,7 +156,7 @@ class OrdersClient:
                     continue
                 try:
                     answer = self._http.request(**step._asdict())
-                except httpx.TransportError as error:
+                except httpx.RequestError as error:
                     answer = error
         except StopIteration as end:
             result: T = end.value
@@ -245,11 +245,11 @@ class AsyncOrdersClient:
         """See ``OrdersClient.is_ready``."""
         try:
             return (await self._http.get("/health/ready")).is_success
-        except httpx.TransportError:
+        except httpx.RequestError:
             return False
 
     async def _run(self, steps: Steps[T]) -> T:
-        answer: httpx.Response | httpx.TransportError | None = None
+        answer: httpx.Response | httpx.RequestError | None = None
         try:
             while True:
                 step = steps.send(answer)
@@ -259,7 +259,7 @@ class AsyncOrdersClient:
                     continue
                 try:
                     answer = await self._http.request(**step._asdict())
-                except httpx.TransportError as error:
+                except httpx.RequestError as error:
                     answer = error
         except StopIteration as end:
             result: T = end.value

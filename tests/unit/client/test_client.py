@@ -274,12 +274,52 @@ def test_a_key_that_cannot_be_sent_is_not_shown(connect: Any) -> None:
     assert "cret" not in str(raised.value)
 
 
-@pytest.mark.parametrize("body", [b"<html>Bad gateway</html>", b"", b"[]", b'{"code": 1}'])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<html>Bad gateway</html>",
+        b"",
+        b"[]",
+        b"{}",
+        b'{"code": 1}',
+        b'{"code": "\xff"}',
+        b'{"x": ' + b"[" * 9_999,
+    ],
+)
 def test_what_is_no_problem_of_ours_is_an_error_all_the_same(connect: Any, body: bytes) -> None:
     with pytest.raises(ServerError, match="the response has status 502"):
         connect(lambda _: httpx.Response(502, content=body)).get("a")
     with pytest.raises(ServerError, match="not one of this API"):
         connect(lambda _: httpx.Response(200, content=body)).get("a")
+    with pytest.raises(ServerError, match="not one of this API"):
+        connect(lambda _: httpx.Response(202, content=body)).publish({})
+
+
+def test_a_body_that_cannot_be_unpacked_is_an_error_of_ours(
+    connect: Any, pauses: list[float]
+) -> None:
+    class Broken(httpx.SyncByteStream, httpx.AsyncByteStream):
+        def __iter__(self) -> Iterator[bytes]:
+            yield b"no gzip"
+
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            yield b"no gzip"
+
+    def handler(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, headers={"content-encoding": "gzip"}, stream=Broken())
+
+    client = connect(handler)
+    with pytest.raises(ServerError, match="not one of this API") as raised:
+        client.get("a")
+    assert (raised.value.code, pauses) == ("unexpected", [])
+    assert client.is_ready() is False
+
+
+@pytest.mark.parametrize("headers", [{"retry-after": b"\xb2"}, {"link": "<http://a:b/>; rel=next"}])
+def test_a_header_that_is_not_one_of_ours_is_no_error(connect: Any, headers: Any) -> None:
+    answers = [problem(503, "x", headers), httpx.Response(200, content=b"[]", headers=headers)]
+    answers.append(httpx.Response(200, content=b"[]"))
+    assert list(connect(lambda _: answers.pop(0)).list()) == []
 
 
 @pytest.mark.parametrize("status", [503, 429])
@@ -336,8 +376,9 @@ def test_waiting_ends_with_the_order_or_in_time(connect: Any, pauses: list[float
     assert client.wait_until_stored("a").order_uid == "a"
     assert pauses == [0.02, 0.04, 0.08]
     began = time.monotonic()
-    with pytest.raises(NotStored, match=re.escape("not stored within 0.05 s")):
+    with pytest.raises(NotStored, match=re.escape("not stored within 0.05 s")) as raised:
         connect(lambda _: problem(404, "not-found")).wait_until_stored("a", timeout=0.05)
+    assert raised.value.code == "not-stored"
     assert time.monotonic() - began >= 0.05
 
 
