@@ -106,7 +106,7 @@ def test_refused_orders_are_written_whole_and_printed_in_part(
 ) -> None:
     path = tmp_path / "refused"
     path.touch(0o644)
-    refused = [RefusedOrder(f"a\nb: line {n}", "invalid", "$: bad", b"{}") for n in range(12)]
+    refused = [RefusedOrder(f"a\nb: line {n}", "invalid", "$: bad", b"{}") for n in range(5_000)]
     with _refused_output(path) as on_refused:
         on_refused(refused[:1])
         on_refused(refused[1:])
@@ -121,7 +121,7 @@ def test_refused_orders_are_written_whole_and_printed_in_part(
     }
     printed = capsys.readouterr().err.splitlines()
     assert printed[0] == "a\\u000ab: line 0: invalid: $: bad"
-    assert (len(printed), printed[-1]) == (11, "and 2 more refused orders")
+    assert (len(printed), printed[-1]) == (11, "and 4,990 more refused orders")
 
 
 def test_a_full_disk_is_an_error_of_ours_and_a_device_keeps_its_mode() -> None:
