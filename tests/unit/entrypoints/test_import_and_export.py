@@ -82,7 +82,7 @@ def test_the_summary_names_what_there_is() -> None:
     [
         (6, 0, "1 missing here by the numbers"),
         (8, 0, "1 too many here"),
-        (6, 1, "1 in the old against the rules"),
+        (6, 1, "1 in the old database against the rules"),
     ],
 )
 def test_numbers_that_differ_are_said_beside_a_sample_that_does_not(
@@ -92,9 +92,9 @@ def test_numbers_that_differ_are_said_beside_a_sample_that_does_not(
     _print(Compared(old, new, equal=5, invalid=invalid), "a sample")
     printed = capsys.readouterr().out.splitlines()
     assert printed[:4] == [
-        f"orders: 7 in the old, {here} here",
-        f"  2026-01-01: 7 in the old, {here} here",
-        "  2 more in the old without delivery or payment: cannot be imported",
+        f"orders: 7 in the old database, {here} here",
+        f"  2026-01-01: 7 in the old database, {here} here",
+        "  2 more in the old database without delivery or payment: cannot be imported",
         "a sample: 5 equal",
     ]
     (line,) = printed[4:]

@@ -30,7 +30,9 @@ _File = click.Path(exists=True, dir_okay=False, allow_dash=True)
 @click.command("import")
 @click.argument("files", nargs=-1, type=_File)
 @legacy_option
-@click.option("--direct", is_flag=True, help="Store in the database, past topic and cache.")
+@click.option(
+    "--direct", is_flag=True, help="Store in the database, bypassing the topic and the cache."
+)
 @click.option(
     "--refused",
     "refused_file",
