@@ -44,6 +44,10 @@ class Call(NamedTuple):
     content: bytes | None = None
 
 
+class Stream(Call):
+    """A request whose response is sent back unread, if it is a success."""
+
+
 class _Published(msgspec.Struct):
     order_uids: tuple[str, ...]
 
@@ -130,6 +134,11 @@ class Operations:
         # Sent once: each time there would be others.
         response = yield from self._send(Call("POST", f"/random/{amount}"), attempts=1)
         return _decoded(_orders, response)
+
+    def open_events(self, after: str) -> Steps[httpx.Response]:
+        """Return a response with events; see ``OrdersClient.events``."""
+        parameters = {"last_event_id": after} if after else None
+        return (yield from self._send(Stream("GET", "/orders/events", parameters)))
 
     def wait_until_stored(self, order_uid: str, timeout: float) -> Steps[Order]:
         """Return an order once it is stored; see ``OrdersClient.wait_until_stored``."""

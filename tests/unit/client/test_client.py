@@ -24,6 +24,7 @@ from orders.client import (
     InvalidOrders,
     NotFound,
     NotStored,
+    OrderEvent,
     OrdersClient,
     RateLimited,
     RequestRefused,
@@ -52,7 +53,7 @@ class Blocking:
             made = method(*arguments, **options)
             if not isinstance(made, AsyncIterator):
                 return self._runner.run(made)
-            return iter(self._runner.run(_all(made)))
+            return iter(lambda: self._runner.run(_next(made)), None)
 
         return call
 
@@ -60,8 +61,8 @@ class Blocking:
         return repr(self._client)
 
 
-async def _all(found: AsyncIterator[Any]) -> list[Any]:
-    return [one async for one in found]
+async def _next(found: AsyncIterator[Any]) -> Any:
+    return await anext(found, None)
 
 
 @pytest.fixture(params=[OrdersClient, Blocking], ids=["sync", "async"])
@@ -192,6 +193,79 @@ def test_a_time_without_a_zone_is_refused(connect: Any) -> None:
         list(connect(lambda _: problem(500, "x")).list(created_to=datetime(2021, 1, 1)))  # noqa: DTZ001
 
 
+class Chunks(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """A body in chunks, after which the connection breaks if ``error`` is set."""
+
+    def __init__(self, *chunks: bytes, error: Exception | None = None) -> None:
+        self._chunks, self._error = chunks, error
+        self.is_closed = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield from self._chunks
+        if self._error is not None:
+            raise self._error
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for chunk in self:
+            yield chunk
+
+    def close(self) -> None:
+        self.is_closed = True
+
+    async def aclose(self) -> None:
+        self.is_closed = True
+
+
+def event(kind: str, number: int, data: Any) -> bytes:
+    return f"id: {number}\nevent: {kind}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n".encode()
+
+
+def test_events_come_as_they_happen_and_are_resumed(connect: Any, pauses: list[float]) -> None:
+    summary = {
+        "order_uid": "a\u2028b", "track_number": "t", "customer_id": "c", "amount": None,
+        "currency": None, "item_count": 2, "date_created": "2021-11-26T06:22:19Z",
+    }  # fmt: skip
+    stored = event("stored", 2, summary)
+    streams = [
+        Chunks(b"retry: 1000\nid: 1\n\n:\n\n", error=httpx.ReadError("broken")),
+        Chunks(stored[:9], stored[9:], event("later", 3, {}), event("stored", 9, {})[:-3]),
+        Chunks(event("forgotten", 4, {"order_uid": "z"}) + b"event: reset\ndata: {}\nid: 5\n\n"),
+    ]
+    answers = [httpx.Response(200, stream=stream) for stream in streams]
+    answers[1:1] = [problem(503, "unavailable", {"retry-after": "7"})]
+    answers.append(problem(403, "forbidden"))
+    asked = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.params.get("last_event_id"))
+        assert (request.url.path, request.extensions["timeout"]["read"]) == ("/orders/events", 45)
+        return answers.pop(0)
+
+    events = connect(handler).events("0")
+    one, two, three = next(events), next(events), next(events)
+    moment = datetime(2021, 11, 26, 6, 22, 19, tzinfo=UTC)
+    assert one == OrderEvent("stored", "2", "a\u2028b", "t", "c", moment, item_count=2)
+    assert two == OrderEvent("forgotten", "4", "z")
+    assert three == OrderEvent("reset", "5")
+    with pytest.raises(Forbidden):
+        next(events)
+    assert asked == ["0", "1", "1", "3", "5"]
+    assert pauses == [1, 7, 1, 1]
+    assert all(stream.is_closed for stream in streams)
+
+
+def test_events_that_cannot_be_read_are_an_error_of_ours(connect: Any) -> None:
+    for body, headers in (
+        (b"event: stored\ndata: {\n\n", {}),
+        (b"no gzip", {"content-encoding": "gzip"}),
+    ):
+        stream = Chunks(body)
+        answer = httpx.Response(200, stream=stream, headers=headers)
+        with pytest.raises(ServerError, match="not one of this API"):
+            next(connect(lambda _, answer=answer: answer).events())
+        assert stream.is_closed
+
+
 def test_what_is_published_arrives_as_it_is(connect: Any) -> None:
     bodies = []
 
@@ -298,15 +372,8 @@ def test_what_is_no_problem_of_ours_is_an_error_all_the_same(connect: Any, body:
 def test_a_body_that_cannot_be_unpacked_is_an_error_of_ours(
     connect: Any, pauses: list[float]
 ) -> None:
-    class Broken(httpx.SyncByteStream, httpx.AsyncByteStream):
-        def __iter__(self) -> Iterator[bytes]:
-            yield b"no gzip"
-
-        async def __aiter__(self) -> AsyncIterator[bytes]:
-            yield b"no gzip"
-
     def handler(_: httpx.Request) -> httpx.Response:
-        return httpx.Response(200, headers={"content-encoding": "gzip"}, stream=Broken())
+        return httpx.Response(200, headers={"content-encoding": "gzip"}, stream=Chunks(b"no gzip"))
 
     client = connect(handler)
     with pytest.raises(ServerError, match="not one of this API") as raised:
