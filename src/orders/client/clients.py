@@ -126,8 +126,8 @@ class OrdersClient:
         reader = EventReader(after)
         while True:
             response = self._run(self._operations.open_events(reader.last_id))
-            reader.restart()
             try:
+                reader.begin(response)
                 for chunk in response.iter_bytes():
                     yield from reader.feed(chunk)
             except httpx.DecodingError as error:
@@ -264,8 +264,8 @@ class AsyncOrdersClient:
         reader = EventReader(after)
         while True:
             response = await self._run(self._operations.open_events(reader.last_id))
-            reader.restart()
             try:
+                reader.begin(response)
                 async for chunk in response.aiter_bytes():
                     for event in reader.feed(chunk):
                         yield event

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Literal
 
+import httpx
 import msgspec
 from msgspec import Struct
 
@@ -43,8 +44,10 @@ class EventReader:
         self.last_id = last_id
         self._rest = b""
 
-    def restart(self) -> None:
-        """Drop the part of an event at which a connection ended."""
+    def begin(self, response: httpx.Response) -> None:
+        """Begin a connection; drops the part of an event at which the one before ended."""
+        if not response.headers.get("content-type", "").startswith("text/event-stream"):
+            raise unexpected(response.status_code)
         self._rest = b""
 
     def feed(self, chunk: bytes) -> Iterator[OrderEvent]:

@@ -37,6 +37,7 @@ from tests.unit.http.harness import order, series
 
 Handler = Callable[[httpx.Request], httpx.Response]
 SECRET = "orders_key_secret"
+STREAM = {"content-type": "text/event-stream; charset=utf-8"}
 
 
 class Blocking:
@@ -231,7 +232,7 @@ def test_events_come_as_they_happen_and_are_resumed(connect: Any, pauses: list[f
         Chunks(stored[:9], stored[9:], event("later", 3, {}), event("stored", 9, {})[:-3]),
         Chunks(event("forgotten", 4, {"order_uid": "z"}) + b"event: reset\ndata: {}\nid: 5\n\n"),
     ]
-    answers = [httpx.Response(200, stream=stream) for stream in streams]
+    answers = [httpx.Response(200, stream=stream, headers=STREAM) for stream in streams]
     answers[1:1] = [problem(503, "unavailable", {"retry-after": "7"})]
     answers.append(problem(403, "forbidden"))
     asked = []
@@ -256,8 +257,9 @@ def test_events_come_as_they_happen_and_are_resumed(connect: Any, pauses: list[f
 
 def test_events_that_cannot_be_read_are_an_error_of_ours(connect: Any) -> None:
     for body, headers in (
-        (b"event: stored\ndata: {\n\n", {}),
-        (b"no gzip", {"content-encoding": "gzip"}),
+        (b"event: stored\ndata: {\n\n", STREAM),
+        (b"no gzip", STREAM | {"content-encoding": "gzip"}),
+        (b"<html>", {"content-type": "text/html"}),
     ):
         stream = Chunks(body)
         answer = httpx.Response(200, stream=stream, headers=headers)
