@@ -11,7 +11,7 @@ import httpx
 
 from orders.client.errors import unexpected
 from orders.client.events import EventReader, OrderEvent
-from orders.client.operations import Operations, Pause, Steps, Stream, document_of, filters
+from orders.client.operations import Call, Operations, Pause, Steps, Stream, document_of, filters
 from orders.domain.order.model import Order
 
 T = TypeVar("T")
@@ -184,15 +184,10 @@ class OrdersClient:
                     answer = None
                     continue
                 try:
-                    if isinstance(step, Stream):
-                        request = self._http.build_request(
-                            **step._asdict(), timeout=_stream_timeout(self._http)
-                        )
-                        answer = self._http.send(request, stream=True)
-                        if not answer.is_success:
-                            answer.read()
-                    else:
-                        answer = self._http.request(**step._asdict())
+                    request = _request(self._http, step)
+                    answer = self._http.send(request, stream=isinstance(step, Stream))
+                    if not answer.is_success:
+                        answer.read()
                 except httpx.RequestError as error:
                     answer = error
         except StopIteration as end:
@@ -313,15 +308,10 @@ class AsyncOrdersClient:
                     answer = None
                     continue
                 try:
-                    if isinstance(step, Stream):
-                        request = self._http.build_request(
-                            **step._asdict(), timeout=_stream_timeout(self._http)
-                        )
-                        answer = await self._http.send(request, stream=True)
-                        if not answer.is_success:
-                            await answer.aread()
-                    else:
-                        answer = await self._http.request(**step._asdict())
+                    request = _request(self._http, step)
+                    answer = await self._http.send(request, stream=isinstance(step, Stream))
+                    if not answer.is_success:
+                        await answer.aread()
                 except httpx.RequestError as error:
                     answer = error
         except StopIteration as end:
@@ -329,9 +319,11 @@ class AsyncOrdersClient:
             return result
 
 
-def _stream_timeout(http: httpx.Client | httpx.AsyncClient) -> httpx.Timeout:
-    usual = http.timeout
-    return httpx.Timeout(connect=usual.connect, read=_SILENCE, write=usual.write, pool=usual.pool)
+def _request(http: httpx.Client | httpx.AsyncClient, call: Call) -> httpx.Request:
+    request = http.build_request(**call._asdict())
+    if isinstance(call, Stream):
+        request.extensions["timeout"]["read"] = _SILENCE
+    return request
 
 
 def _headers(key: str | None) -> dict[str, str]:
