@@ -66,7 +66,7 @@ def test_what_is_refused_does_not_overwrite_what_is_imported(
             command, stdin=stdin, cwd=tmp_path, env=environment, capture_output=True, check=False
         )
     assert (done.returncode, file.read_text()) == (2, "{}")
-    assert f"{refused} is imported: it would be overwritten".encode() in done.stderr
+    assert f"{refused} is an input, and would be overwritten".encode() in done.stderr
 
 
 def test_the_summary_names_what_there_is() -> None:

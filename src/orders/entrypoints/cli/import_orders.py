@@ -66,7 +66,7 @@ def import_orders(
         raise click.UsageError("--legacy takes no files")
     files = files or ("-",)
     if refused_file is not None and legacy is None and _is_one_of(refused_file, files):
-        raise click.UsageError(f"--refused {refused_file} is imported: it would be overwritten")
+        raise click.UsageError(f"--refused {refused_file} is an input, and would be overwritten")
     settings = settings_or_exit(NEEDED_BY["import-direct" if direct else "import"])
     start_logging(settings, "import")
     container = build(settings, "import")
