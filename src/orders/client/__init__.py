@@ -22,6 +22,7 @@ from orders.client.errors import (
     Unauthorized,
     Unavailable,
 )
+from orders.client.events import OrderEvent
 from orders.domain.order.model import Delivery, Item, Order, Payment
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "NotFound",
     "NotStored",
     "Order",
+    "OrderEvent",
     "OrdersClient",
     "Payment",
     "RateLimited",

@@ -9,7 +9,9 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
-from orders.client.operations import Operations, Pause, Steps, document_of, filters
+from orders.client.errors import unexpected
+from orders.client.events import EventReader, OrderEvent
+from orders.client.operations import Call, Operations, Pause, Steps, Stream, document_of, filters
 from orders.domain.order.model import Order
 
 T = TypeVar("T")
@@ -20,6 +22,9 @@ TIMEOUT = 10.0
 ATTEMPTS = 5
 CACHE_SIZE = 1_000
 PAGE_SIZE = 100
+_SILENCE = 45.0
+"""Seconds without a byte after which a stream is taken for dead: the API sends one every 15 s."""
+_RECONNECT = 1.0
 
 
 class OrdersClient:
@@ -109,6 +114,30 @@ class OrdersClient:
             query = None  # the link to the next page has it
             yield from orders
 
+    def events(self, after: str = "") -> Iterator[OrderEvent]:
+        """Return what is stored and forgotten from now on, as it happens, without end.
+
+        When a connection ends, it is opened again and nothing is missed. If that fails, or the API
+        refuses it, the error is raised; ``after`` resumes later.
+
+        Args:
+            after: the id of an event to resume after.
+        """
+        reader = EventReader(after)
+        while True:
+            response = self._run(self._operations.open_events(reader.last_id))
+            try:
+                reader.begin(response)
+                for chunk in response.iter_bytes():
+                    yield from reader.feed(chunk)
+            except httpx.DecodingError as error:
+                raise unexpected() from error
+            except httpx.RequestError:
+                pass  # as if it had ended
+            finally:
+                response.close()
+            time.sleep(_RECONNECT)
+
     def publish(
         self, orders: Document | Iterable[Document], *, request_id: str | None = None
     ) -> tuple[str, ...]:
@@ -142,11 +171,11 @@ class OrdersClient:
         """Whether the API can serve orders now."""
         try:
             return self._http.get("/health/ready").is_success
-        except httpx.TransportError:
+        except httpx.RequestError:
             return False
 
     def _run(self, steps: Steps[T]) -> T:
-        answer: httpx.Response | httpx.TransportError | None = None
+        answer: httpx.Response | httpx.RequestError | None = None
         try:
             while True:
                 step = steps.send(answer)
@@ -155,8 +184,11 @@ class OrdersClient:
                     answer = None
                     continue
                 try:
-                    answer = self._http.request(**step._asdict())
-                except httpx.TransportError as error:
+                    request = _request(self._http, step)
+                    answer = self._http.send(request, stream=isinstance(step, Stream))
+                    if not answer.is_success:
+                        answer.read()
+                except httpx.RequestError as error:
                     answer = error
         except StopIteration as end:
             result: T = end.value
@@ -222,6 +254,24 @@ class AsyncOrdersClient:
             for order in orders:
                 yield order
 
+    async def events(self, after: str = "") -> AsyncIterator[OrderEvent]:
+        """See ``OrdersClient.events``."""
+        reader = EventReader(after)
+        while True:
+            response = await self._run(self._operations.open_events(reader.last_id))
+            try:
+                reader.begin(response)
+                async for chunk in response.aiter_bytes():
+                    for event in reader.feed(chunk):
+                        yield event
+            except httpx.DecodingError as error:
+                raise unexpected() from error
+            except httpx.RequestError:
+                pass
+            finally:
+                await response.aclose()
+            await asyncio.sleep(_RECONNECT)
+
     async def publish(
         self, orders: Document | Iterable[Document], *, request_id: str | None = None
     ) -> tuple[str, ...]:
@@ -245,11 +295,11 @@ class AsyncOrdersClient:
         """See ``OrdersClient.is_ready``."""
         try:
             return (await self._http.get("/health/ready")).is_success
-        except httpx.TransportError:
+        except httpx.RequestError:
             return False
 
     async def _run(self, steps: Steps[T]) -> T:
-        answer: httpx.Response | httpx.TransportError | None = None
+        answer: httpx.Response | httpx.RequestError | None = None
         try:
             while True:
                 step = steps.send(answer)
@@ -258,12 +308,22 @@ class AsyncOrdersClient:
                     answer = None
                     continue
                 try:
-                    answer = await self._http.request(**step._asdict())
-                except httpx.TransportError as error:
+                    request = _request(self._http, step)
+                    answer = await self._http.send(request, stream=isinstance(step, Stream))
+                    if not answer.is_success:
+                        await answer.aread()
+                except httpx.RequestError as error:
                     answer = error
         except StopIteration as end:
             result: T = end.value
             return result
+
+
+def _request(http: httpx.Client | httpx.AsyncClient, call: Call) -> httpx.Request:
+    request = http.build_request(**call._asdict())
+    if isinstance(call, Stream):
+        request.extensions["timeout"]["read"] = _SILENCE
+    return request
 
 
 def _headers(key: str | None) -> dict[str, str]:

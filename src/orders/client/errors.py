@@ -34,7 +34,9 @@ class APIError(Exception):
 
     Attributes:
         status: of the response; 0 without one.
-        code: the stable code of the problem, for programs; "unreachable" without a response.
+        code: the stable code of the problem, for programs. Some are the client's own:
+            "unreachable" (no response), "unexpected" (a response that is not one of this API) and
+            "not-stored".
         detail: a sentence for people, which may change.
         faults: the single faults, where there can be several.
         request_id: what to look for in the log of the API.
@@ -100,6 +102,9 @@ class NotStored(APIError):
     """An order was not stored in time. It may still be, or has become a dead letter."""
 
 
+UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises for a body, which may be a proxy's."""
+
 _FIRST_SERVER_ERROR = 500
 _NOT_FOUND = 404
 _NO_ORDER = "not-found"
@@ -113,12 +118,17 @@ _BY_STATUS: dict[int, type[APIError]] = {
 }
 
 
+def unexpected(status: int = 0) -> ServerError:
+    """Return the exception for a success that cannot be read."""
+    return ServerError("the response is not one of this API", status=status, code="unexpected")
+
+
 def error_of(response: httpx.Response) -> APIError:
     """Return the exception for a response that is not a success."""
     status = response.status_code
     try:
         found = msgspec.json.decode(response.content, type=_Problem)
-    except msgspec.DecodeError:  # from a proxy, say
+    except UNDECODABLE:
         found = _Problem()
     fields: dict[str, Any] = {
         "status": status,

@@ -17,7 +17,15 @@ from urllib.parse import quote
 import httpx
 import msgspec
 
-from orders.client.errors import APIError, NotFound, NotStored, ServerError, Unavailable, error_of
+from orders.client.errors import (
+    UNDECODABLE,
+    APIError,
+    NotFound,
+    NotStored,
+    Unavailable,
+    error_of,
+    unexpected,
+)
 from orders.domain.order.model import Order
 
 T = TypeVar("T")
@@ -26,7 +34,7 @@ T = TypeVar("T")
 class Call(NamedTuple):
     """A request to send, by the names of the arguments of httpx.
 
-    An HTTP error of the transport is sent back in place of a response.
+    An error of httpx is sent back in place of a response.
     """
 
     method: str
@@ -36,13 +44,21 @@ class Call(NamedTuple):
     content: bytes | None = None
 
 
+class Stream(Call):
+    """A request whose response is sent back unread, if it is a success."""
+
+
+class _Published(msgspec.Struct):
+    order_uids: tuple[str, ...]
+
+
 class Pause(NamedTuple):
     """Seconds to wait."""
 
     seconds: float
 
 
-Answer: TypeAlias = httpx.Response | httpx.TransportError | None
+Answer: TypeAlias = httpx.Response | httpx.RequestError | None
 Steps: TypeAlias = Generator[Call | Pause, Answer, T]
 
 _NOT_MODIFIED = 304
@@ -51,12 +67,16 @@ _FIRST_PAUSE = 0.2
 _LONGEST_PAUSE = 5.0
 _LONGEST_RETRY_AFTER = 60.0
 _POLL_SECONDS = 0.02, 1.0
-_UNADDRESSABLE = frozenset({"", ".", ".."})
-"""Clients and proxies remove such segments from a path, encoded or not."""
+_UNADDRESSABLE = frozenset({"", ".", "..", "events"})
+"""Uids without a path of their own.
+
+Clients and proxies remove empty segments and dots from a path, encoded or not, and
+``/orders/events`` is the stream of events.
+"""
 
 _order = msgspec.json.Decoder(Order)
 _orders = msgspec.json.Decoder(tuple[Order, ...])
-_published = msgspec.json.Decoder(dict[str, tuple[str, ...]])
+_published = msgspec.json.Decoder(_Published)
 
 
 class Operations:
@@ -100,20 +120,25 @@ class Operations:
         """Return a page of orders and the URL of the next one, empty if there is none."""
         response = yield from self._send(Call("GET", url, parameters))
         # Of the link only the query: a key is sent to no other host.
-        query = httpx.URL(response.links.get("next", {}).get("url", "")).query.decode()
+        query = response.links.get("next", {}).get("url", "").partition("?")[2]
         following = f"/orders?{query}" if query else ""
         return _decoded(_orders, response), following
 
     def publish(self, document: bytes, headers: Mapping[str, str]) -> Steps[tuple[str, ...]]:
         """Publish a document; see ``OrdersClient.publish``."""
         response = yield from self._send(Call("POST", "/orders", None, headers, document))
-        return _decoded(_published, response)["order_uids"]
+        return _decoded(_published, response).order_uids
 
     def random(self, amount: int) -> Steps[tuple[Order, ...]]:
         """Return new orders; see ``OrdersClient.random``."""
         # Sent once: each time there would be others.
         response = yield from self._send(Call("POST", f"/random/{amount}"), attempts=1)
         return _decoded(_orders, response)
+
+    def open_events(self, after: str) -> Steps[httpx.Response]:
+        """Return a response with events; see ``OrdersClient.events``."""
+        parameters = {"last_event_id": after} if after else None
+        return (yield from self._send(Stream("GET", "/orders/events", parameters)))
 
     def wait_until_stored(self, order_uid: str, timeout: float) -> Steps[Order]:
         """Return an order once it is stored; see ``OrdersClient.wait_until_stored``."""
@@ -126,7 +151,8 @@ class Operations:
                 left = deadline - time.monotonic()
                 if left <= 0:
                     detail = f"not stored within {timeout:g} s"
-                    raise NotStored(detail, request_id=error.request_id) from None
+                    request_id = error.request_id
+                    raise NotStored(detail, code="not-stored", request_id=request_id) from None
             yield Pause(min(pause, left))
             pause = min(2 * pause, longest)
 
@@ -151,6 +177,8 @@ class Operations:
                 error: APIError = error_of(answer)
                 wait = _retry_after(answer)
                 may_repeat = answer.status_code in _REPEATED
+            elif isinstance(answer, httpx.DecodingError):  # its content-encoding is broken
+                raise unexpected() from answer
             else:
                 reason = type(answer).__name__
                 error = Unavailable(f"the API cannot be reached: {reason}", code="unreachable")
@@ -190,9 +218,8 @@ def filters(
 def _decoded(decoder: msgspec.json.Decoder[T], response: httpx.Response) -> T:
     try:
         return decoder.decode(response.content)
-    except msgspec.DecodeError as error:
-        detail = "the response is not one of this API"
-        raise ServerError(detail, status=response.status_code, code="unexpected") from error
+    except UNDECODABLE as error:
+        raise unexpected(response.status_code) from error
 
 
 def _path(order_uid: str) -> str:
@@ -201,4 +228,4 @@ def _path(order_uid: str) -> str:
 
 def _retry_after(response: httpx.Response) -> float | None:
     given = response.headers.get("retry-after", "")
-    return min(float(given), _LONGEST_RETRY_AFTER) if given.isdigit() else None
+    return min(float(given), _LONGEST_RETRY_AFTER) if given.isdecimal() else None

@@ -274,4 +274,4 @@ def test_made_up_orders_arrive_at_a_rate(start: Callable[..., Dev]) -> None:
     dev.process.send_signal(signal.SIGINT)
     assert dev.wait_until_ended() == 0
     dev.assert_nothing_left()
-    assert re.search(r"generate +\| sent \d+ orders to topic orders", dev.text)
+    assert re.search(r"generate +\| sent [\d,]+ orders to topic orders", dev.text)

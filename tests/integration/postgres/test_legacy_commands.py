@@ -70,7 +70,7 @@ def test_a_killed_import_goes_on_and_all_compares_equal(
     )
     assert done.returncode == 0, out + err
     assert "19,999 equal" in out
-    assert "1 more in the old without delivery or payment" in out
+    assert "1 more in the old database without delivery or payment" in out
 
     old_service.execute(old, "UPDATE payments SET bank = 'x' WHERE order_uid = 'old-0000007'")
     out, err = (done := start(database_dsn, old, tmp_path, "compare", "--all")).communicate(

@@ -134,7 +134,7 @@ async def test_what_is_valid_is_stored_and_the_rest_refused(
             result.uids
             == {
                 "different": ["old-0000008"],
-                "only in the old": ["old-0000010", "old-0000011"],
+                "only in the old database": ["old-0000010", "old-0000011"],
             }
             or sample
         )
@@ -171,7 +171,7 @@ async def test_an_order_that_only_this_service_has_is_a_difference(
         " DELETE FROM orders WHERE order_uid = 'old-0000002'",
     )
     result = await compared(old_dsn, database)
-    assert (result.equal, result.uids) == (2, {"only in the new": ["old-0000002"]})
+    assert (result.equal, result.uids) == (2, {"only in the new database": ["old-0000002"]})
 
 
 @pytest.mark.parametrize(

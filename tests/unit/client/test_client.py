@@ -13,7 +13,7 @@ from unittest.mock import patch
 
 import httpx
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from orders.client import (
@@ -24,6 +24,7 @@ from orders.client import (
     InvalidOrders,
     NotFound,
     NotStored,
+    OrderEvent,
     OrdersClient,
     RateLimited,
     RequestRefused,
@@ -36,6 +37,7 @@ from tests.unit.http.harness import order, series
 
 Handler = Callable[[httpx.Request], httpx.Response]
 SECRET = "orders_key_secret"
+STREAM = {"content-type": "text/event-stream; charset=utf-8"}
 
 
 class Blocking:
@@ -52,7 +54,7 @@ class Blocking:
             made = method(*arguments, **options)
             if not isinstance(made, AsyncIterator):
                 return self._runner.run(made)
-            return iter(self._runner.run(_all(made)))
+            return iter(lambda: self._runner.run(_next(made)), None)
 
         return call
 
@@ -60,8 +62,8 @@ class Blocking:
         return repr(self._client)
 
 
-async def _all(found: AsyncIterator[Any]) -> list[Any]:
-    return [one async for one in found]
+async def _next(found: AsyncIterator[Any]) -> Any:
+    return await anext(found, None)
 
 
 @pytest.fixture(params=[OrdersClient, Blocking], ids=["sync", "async"])
@@ -129,6 +131,9 @@ _characters = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 
 
 @given(st.text(_characters, max_size=255).filter(str.strip))
+@example(".")
+@example("..")
+@example("events")
 def test_any_uid_arrives_as_it_is(uid: str) -> None:
     seen = []
 
@@ -141,11 +146,27 @@ def test_any_uid_arrives_as_it_is(uid: str) -> None:
     client = OrdersClient("http://test", transport=httpx.MockTransport(handler))
     assert client.get(uid).order_uid == uid
     raw = seen[0].url.raw_path
-    if uid in {".", ".."}:
+    if uid in {".", "..", "events"}:
         assert seen[0].url.params["order_uid"] == uid
     else:
         assert raw.count(b"/") == 2
         assert httpx.URL("http://test" + raw.decode()).path == f"/orders/{uid}"
+
+
+@pytest.mark.parametrize("uid", [".", "..", "events"])
+def test_an_order_without_a_path_of_its_own(connect: Any, uid: str) -> None:
+    pages = [b"[]", b"[]", b"[" + encode(order(uid)) + b"]"]
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        assert (request.url.path, request.url.params["order_uid"]) == ("/orders", uid)
+        return httpx.Response(200, content=pages.pop(0))
+
+    client = connect(handler)
+    with pytest.raises(NotFound):
+        client.get(uid)
+    assert client.wait_until_stored(uid).order_uid == uid
+    with pytest.raises(ValueError, match="orders forget"):
+        client.forget(uid)
 
 
 def test_a_list_goes_from_page_to_page(connect: Any) -> None:
@@ -171,6 +192,80 @@ def test_a_list_goes_from_page_to_page(connect: Any) -> None:
 def test_a_time_without_a_zone_is_refused(connect: Any) -> None:
     with pytest.raises(ValueError, match="created_to needs a time zone"):
         list(connect(lambda _: problem(500, "x")).list(created_to=datetime(2021, 1, 1)))  # noqa: DTZ001
+
+
+class Chunks(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """A body in chunks, after which the connection breaks if ``error`` is set."""
+
+    def __init__(self, *chunks: bytes, error: Exception | None = None) -> None:
+        self._chunks, self._error = chunks, error
+        self.is_closed = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield from self._chunks
+        if self._error is not None:
+            raise self._error
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for chunk in self:
+            yield chunk
+
+    def close(self) -> None:
+        self.is_closed = True
+
+    async def aclose(self) -> None:
+        self.is_closed = True
+
+
+def event(kind: str, number: int, data: Any) -> bytes:
+    return f"id: {number}\nevent: {kind}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n".encode()
+
+
+def test_events_come_as_they_happen_and_are_resumed(connect: Any, pauses: list[float]) -> None:
+    summary = {
+        "order_uid": "a\u2028b", "track_number": "t", "customer_id": "c", "amount": None,
+        "currency": None, "item_count": 2, "date_created": "2021-11-26T06:22:19Z",
+    }  # fmt: skip
+    stored = event("stored", 2, summary)
+    streams = [
+        Chunks(b"retry: 1000\nid: 1\n\n:\n\n", error=httpx.ReadError("broken")),
+        Chunks(stored[:9], stored[9:], event("later", 3, {}), event("stored", 9, {})[:-3]),
+        Chunks(event("forgotten", 4, {"order_uid": "z"}) + b"event: reset\ndata: {}\nid: 5\n\n"),
+    ]
+    answers = [httpx.Response(200, stream=stream, headers=STREAM) for stream in streams]
+    answers[1:1] = [problem(503, "unavailable", {"retry-after": "7"})]
+    answers.append(problem(403, "forbidden"))
+    asked = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.params.get("last_event_id"))
+        assert (request.url.path, request.extensions["timeout"]["read"]) == ("/orders/events", 45)
+        return answers.pop(0)
+
+    events = connect(handler).events("0")
+    one, two, three = next(events), next(events), next(events)
+    moment = datetime(2021, 11, 26, 6, 22, 19, tzinfo=UTC)
+    assert one == OrderEvent("stored", "2", "a\u2028b", "t", "c", moment, item_count=2)
+    assert two == OrderEvent("forgotten", "4", "z")
+    assert three == OrderEvent("reset", "5")
+    with pytest.raises(Forbidden):
+        next(events)
+    assert asked == ["0", "1", "1", "3", "5"]
+    assert pauses == [1, 7, 1, 1]
+    assert all(stream.is_closed for stream in streams)
+
+
+def test_events_that_cannot_be_read_are_an_error_of_ours(connect: Any) -> None:
+    for body, headers in (
+        (b"event: stored\ndata: {\n\n", STREAM),
+        (b"no gzip", STREAM | {"content-encoding": "gzip"}),
+        (b"<html>", {"content-type": "text/html"}),
+    ):
+        stream = Chunks(body)
+        answer = httpx.Response(200, stream=stream, headers=headers)
+        with pytest.raises(ServerError, match="not one of this API"):
+            next(connect(lambda _, answer=answer: answer).events())
+        assert stream.is_closed
 
 
 def test_what_is_published_arrives_as_it_is(connect: Any) -> None:
@@ -255,12 +350,45 @@ def test_a_key_that_cannot_be_sent_is_not_shown(connect: Any) -> None:
     assert "cret" not in str(raised.value)
 
 
-@pytest.mark.parametrize("body", [b"<html>Bad gateway</html>", b"", b"[]", b'{"code": 1}'])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<html>Bad gateway</html>",
+        b"",
+        b"[]",
+        b"{}",
+        b'{"code": 1}',
+        b'{"code": "\xff"}',
+        b'{"x": ' + b"[" * 9_999,
+    ],
+)
 def test_what_is_no_problem_of_ours_is_an_error_all_the_same(connect: Any, body: bytes) -> None:
     with pytest.raises(ServerError, match="the response has status 502"):
         connect(lambda _: httpx.Response(502, content=body)).get("a")
     with pytest.raises(ServerError, match="not one of this API"):
         connect(lambda _: httpx.Response(200, content=body)).get("a")
+    with pytest.raises(ServerError, match="not one of this API"):
+        connect(lambda _: httpx.Response(202, content=body)).publish({})
+
+
+def test_a_body_that_cannot_be_unpacked_is_an_error_of_ours(
+    connect: Any, pauses: list[float]
+) -> None:
+    def handler(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, headers={"content-encoding": "gzip"}, stream=Chunks(b"no gzip"))
+
+    client = connect(handler)
+    with pytest.raises(ServerError, match="not one of this API") as raised:
+        client.get("a")
+    assert (raised.value.code, pauses) == ("unexpected", [])
+    assert client.is_ready() is False
+
+
+@pytest.mark.parametrize("headers", [{"retry-after": b"\xb2"}, {"link": "<http://a:b/>; rel=next"}])
+def test_a_header_that_is_not_one_of_ours_is_no_error(connect: Any, headers: Any) -> None:
+    answers = [problem(503, "x", headers), httpx.Response(200, content=b"[]", headers=headers)]
+    answers.append(httpx.Response(200, content=b"[]"))
+    assert list(connect(lambda _: answers.pop(0)).list()) == []
 
 
 @pytest.mark.parametrize("status", [503, 429])
@@ -317,8 +445,9 @@ def test_waiting_ends_with_the_order_or_in_time(connect: Any, pauses: list[float
     assert client.wait_until_stored("a").order_uid == "a"
     assert pauses == [0.02, 0.04, 0.08]
     began = time.monotonic()
-    with pytest.raises(NotStored, match=re.escape("not stored within 0.05 s")):
+    with pytest.raises(NotStored, match=re.escape("not stored within 0.05 s")) as raised:
         connect(lambda _: problem(404, "not-found")).wait_until_stored("a", timeout=0.05)
+    assert raised.value.code == "not-stored"
     assert time.monotonic() - began >= 0.05
 
 

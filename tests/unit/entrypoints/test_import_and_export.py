@@ -1,6 +1,9 @@
 """Wrong usage of `orders import`, `export` and `compare`, and what they print."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -46,6 +49,26 @@ def test_wrong_usage(
     assert (done.exit_code, said in done.stderr) == (2, True), done.stderr
 
 
+@pytest.mark.parametrize("refused", ["input", "symbolic", "hard"])
+@pytest.mark.parametrize("from_stdin", [False, True])
+def test_what_is_refused_does_not_overwrite_what_is_imported(
+    refused: str, from_stdin: bool, tmp_path: Path
+) -> None:
+    file = tmp_path / "input"
+    file.write_text("{}")
+    (tmp_path / "symbolic").symlink_to(file)
+    (tmp_path / "hard").hardlink_to(file)
+    command = [sys.executable, "-m", "orders", "import", "--direct", "--refused", refused]
+    command += [] if from_stdin else ["/dev/null", "input"]
+    environment = os.environ | {"ORDERS_POSTGRES_DSN": "host=127.0.0.1 port=1"}
+    with file.open() as stdin:
+        done = subprocess.run(
+            command, stdin=stdin, cwd=tmp_path, env=environment, capture_output=True, check=False
+        )
+    assert (done.returncode, file.read_text()) == (2, "{}")
+    assert f"{refused} is an input, and would be overwritten".encode() in done.stderr
+
+
 def test_the_summary_names_what_there_is() -> None:
     assert _summary(ImportReport()) == "no orders"
     refused = {"conflict": 2, "invalid": 1, "undecodable": 3}
@@ -59,7 +82,7 @@ def test_the_summary_names_what_there_is() -> None:
     [
         (6, 0, "1 missing here by the numbers"),
         (8, 0, "1 too many here"),
-        (6, 1, "1 in the old against the rules"),
+        (6, 1, "1 in the old database against the rules"),
     ],
 )
 def test_numbers_that_differ_are_said_beside_a_sample_that_does_not(
@@ -69,9 +92,9 @@ def test_numbers_that_differ_are_said_beside_a_sample_that_does_not(
     _print(Compared(old, new, equal=5, invalid=invalid), "a sample")
     printed = capsys.readouterr().out.splitlines()
     assert printed[:4] == [
-        f"orders: 7 in the old, {here} here",
-        f"  2026-01-01: 7 in the old, {here} here",
-        "  2 more in the old without delivery or payment: cannot be imported",
+        f"orders: 7 in the old database, {here} here",
+        f"  2026-01-01: 7 in the old database, {here} here",
+        "  2 more in the old database without delivery or payment: cannot be imported",
         "a sample: 5 equal",
     ]
     (line,) = printed[4:]
@@ -83,7 +106,7 @@ def test_refused_orders_are_written_whole_and_printed_in_part(
 ) -> None:
     path = tmp_path / "refused"
     path.touch(0o644)
-    refused = [RefusedOrder(f"a\nb: line {n}", "invalid", "$: bad", b"{}") for n in range(12)]
+    refused = [RefusedOrder(f"a\nb: line {n}", "invalid", "$: bad", b"{}") for n in range(5_000)]
     with _refused_output(path) as on_refused:
         on_refused(refused[:1])
         on_refused(refused[1:])
@@ -98,7 +121,7 @@ def test_refused_orders_are_written_whole_and_printed_in_part(
     }
     printed = capsys.readouterr().err.splitlines()
     assert printed[0] == "a\\u000ab: line 0: invalid: $: bad"
-    assert (len(printed), printed[-1]) == (11, "and 2 more refused orders")
+    assert (len(printed), printed[-1]) == (11, "and 4,990 more refused orders")
 
 
 def test_a_full_disk_is_an_error_of_ours_and_a_device_keeps_its_mode() -> None:

@@ -58,7 +58,7 @@ class Compared(Struct):
         return not (self.is_stopped or self.counts or self.missing)
 
     def note(self, kind: str, order_uid: str) -> None:
-        """Count an order that is ``only in the old``, ``only in the new`` or ``different``."""
+        """Count an order of a kind of difference, and name it if there are few."""
         self.counts[kind] += 1
         named = self.uids.setdefault(kind, [])
         if len(named) < SHOWN:
@@ -119,7 +119,7 @@ class CompareOrders:
             known = await old.known(uids)
             for uid in uids:
                 if uid not in known:
-                    result.note("only in the new", uid)
+                    result.note("only in the new database", uid)
             progress(result.compared)
 
     async def _count_forgotten(self, old: OrderCensus) -> int:
@@ -135,7 +135,7 @@ def _compare(uid: str, theirs: bytes, ours: bytes | None, result: Compared) -> N
     if ours is None and reading.refused:
         result.invalid += 1
     elif ours is None:
-        result.note("only in the old", uid)
+        result.note("only in the old database", uid)
     elif reading.refused:
         result.note("different", uid)
         result.fields["(the old order is not valid)"] += 1

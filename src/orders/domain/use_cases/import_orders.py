@@ -87,7 +87,7 @@ class SendToTopic(Delivery):
 
 
 class StoreDirectly(Delivery):
-    """Stores orders in the database, past topic and cache."""
+    """Stores orders in the database, bypassing the topic and the cache."""
 
     def __init__(self, repository: OrderRepository) -> None:
         self._repository = repository

@@ -22,12 +22,12 @@ from orders.entrypoints.startup import EXIT_FAILED, NEEDED_BY, settings_or_exit,
 def compare(legacy: str | None, *, sample: int, seed: int | None, whole: bool) -> None:
     """Compare the orders of the old service with those stored here.
 
-    By their numbers, in all and by day, and a sample of both sides field by field. Prints
-    order_uids and names of fields, no values.
+    Compares the numbers of orders, in total and per day, and a sample of both sides field by
+    field. Prints order_uids and names of fields, no values.
 
     Orders that the old service stored without delivery or payment, or that were forgotten here, do
     not count as differences, and with --all orders that break our rules do not either. How many of
-    the latter there are is not known from a sample: those outside of it count as missing here.
+    the latter there are is not known from a sample: those outside it count as missing here.
 
     The exit code is 0 if there is no difference, and 1 if there is one.
 
@@ -73,21 +73,28 @@ def compare(legacy: str | None, *, sample: int, seed: int | None, whole: bool) -
 
 def _print(result: Compared, what: str) -> None:
     old, new = result.old.days, result.new.days
-    click.echo(f"orders: {sum(old.values()):,} in the old, {sum(new.values()):,} here")
+    click.echo(f"orders: {sum(old.values()):,} in the old database, {sum(new.values()):,} here")
     days = [day for day in sorted(old.keys() | new.keys()) if old.get(day, 0) != new.get(day, 0)]
     for day in days[:SHOWN]:
-        click.echo(f"  {safe(day)}: {old.get(day, 0):,} in the old, {new.get(day, 0):,} here")
+        click.echo(
+            f"  {safe(day)}: {old.get(day, 0):,} in the old database, {new.get(day, 0):,} here"
+        )
     if len(days) > SHOWN:
         click.echo(f"  and {len(days) - SHOWN:,} more days that differ")
     for number, text in (
-        (result.old.incomplete, "more in the old without delivery or payment: cannot be imported"),
-        (result.forgotten, "in the old and forgotten here: not compared"),
+        (
+            result.old.incomplete,
+            "more in the old database without delivery or payment: cannot be imported",
+        ),
+        (result.forgotten, "in the old database and forgotten here: not compared"),
     ):
         if number:
             click.echo(f"  {number:,} {text}")
     click.echo(f"{what}: {result.equal:,} equal")
     if result.invalid:
-        click.echo(f"  {result.invalid:,} in the old against the rules: cannot be imported")
+        click.echo(
+            f"  {result.invalid:,} in the old database against the rules: cannot be imported"
+        )
     if result.missing and not (result.counts or result.is_stopped):
         where = "missing" if result.missing > 0 else "too many"
         click.echo(f"  {abs(result.missing):,} {where} here by the numbers: --all names them")

@@ -2,5 +2,5 @@
 
 
 def counted(number: int, noun: str) -> str:
-    """The number with its noun, such as ``1 order`` or ``2 orders``."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    """The number with its noun, such as ``1 order`` or ``2,000 orders``."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"

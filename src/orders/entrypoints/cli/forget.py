@@ -44,7 +44,7 @@ def forget(order_uids: tuple[str, ...], *, from_stdin: bool) -> None:
     except OrdersError as error:
         raise click.ClickException(f"{error}; run the same command again") from None
     orders = counted(len(set(uids)), "order")
-    click.echo(f"forgot {orders}, of which {stored} {'was' if stored == 1 else 'were'} stored")
+    click.echo(f"forgot {orders}, of which {stored:,} {'was' if stored == 1 else 'were'} stored")
     if not container.follow_tombstones().has_told_shared:
         click.echo("the shared cache is down: it is emptied before it is used again", err=True)
 

@@ -73,9 +73,9 @@ async def _send(settings: Settings, amount: int) -> None:
     async with open_all(container.producer()):
         publish = container.publish_random()
         console = Console(stderr=True)
-        for size in track(chunks, description=f"sending {amount} orders", console=console):
+        for size in track(chunks, description=f"sending {amount:,} orders", console=console):
             await publish(size)
-    click.echo(f"sent {amount} orders to topic {settings.kafka_topic}", err=True)
+    click.echo(f"sent {amount:,} orders to topic {settings.kafka_topic}", err=True)
 
 
 def _send_at_rate(settings: Settings, amount: int | None, rate: float) -> None:
@@ -103,7 +103,7 @@ def _send_at_rate(settings: Settings, amount: int | None, rate: float) -> None:
 
     with stop_flag_signals(stop), suppress(asyncio.CancelledError):
         asyncio.run(send())
-    click.echo(f"sent {sent} orders to topic {settings.kafka_topic}", err=True)
+    click.echo(f"sent {sent:,} orders to topic {settings.kafka_topic}", err=True)
 
 
 def _chunks(amount: int) -> list[int]:

@@ -30,7 +30,9 @@ _File = click.Path(exists=True, dir_okay=False, allow_dash=True)
 @click.command("import")
 @click.argument("files", nargs=-1, type=_File)
 @legacy_option
-@click.option("--direct", is_flag=True, help="Store in the database, past topic and cache.")
+@click.option(
+    "--direct", is_flag=True, help="Store in the database, bypassing the topic and the cache."
+)
 @click.option(
     "--refused",
     "refused_file",
@@ -62,12 +64,15 @@ def import_orders(
     """
     if legacy is not None and files:
         raise click.UsageError("--legacy takes no files")
+    files = files or ("-",)
+    if refused_file is not None and legacy is None and _is_one_of(refused_file, files):
+        raise click.UsageError(f"--refused {refused_file} is an input, and would be overwritten")
     settings = settings_or_exit(NEEDED_BY["import-direct" if direct else "import"])
     start_logging(settings, "import")
     container = build(settings, "import")
     source: AbstractAsyncContextManager[OrderSource]
     if legacy is None:
-        source = nullcontext(container.file_source()(files or ("-",)))
+        source = nullcontext(container.file_source()(files))
     else:
         source = container.legacy_orders()(legacy_dsn(legacy, settings))
     with _refused_output(refused_file) as on_refused:
@@ -137,6 +142,15 @@ def _summary(report: ImportReport) -> str:
     }
     told = [f"{number:,} {what}" for what, number in parts.items() if number]
     return ", ".join(told) or "no orders"
+
+
+def _is_one_of(path: Path, files: Sequence[str]) -> bool:
+    """Whether ``path`` is a regular file that is among ``files``, by whatever name."""
+    if not path.is_file():  # two names of a device are no conflict
+        return False
+    with suppress(OSError):  # a closed standard input
+        return any(os.path.samefile(path, 0 if name == "-" else name) for name in files)  # noqa: PTH121
+    return False
 
 
 @contextmanager

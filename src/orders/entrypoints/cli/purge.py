@@ -182,7 +182,7 @@ class _Progress:
         self.orders = progress.orders
         up_to = progress.up_to.isoformat() if progress.up_to else ""
         if self._is_terminal:
-            click.echo(f"\r{progress.orders} orders, up to {up_to} ", nl=False, err=True)
+            click.echo(f"\r{progress.orders:,} orders, up to {up_to} ", nl=False, err=True)
         elif time.monotonic() >= self._log_at:
             log.info("purging", orders=progress.orders, up_to=up_to)
             self._log_at = time.monotonic() + _LOG_SECONDS

@@ -48,8 +48,8 @@ async def test_differences_are_named_by_kind_and_field() -> None:
     assert not result.is_equal
     assert result.uids == {
         "different": ["a", "b"],
-        "only in the old": ["old"],
-        "only in the new": ["new"],
+        "only in the old database": ["old"],
+        "only in the new database": ["new"],
     }
     assert result.fields == {"items[].brand": 1, "locale": 1, "items": 1}
     assert "secret" not in str(result)
@@ -93,7 +93,7 @@ async def test_an_invalid_order_that_is_stored_here_is_a_difference() -> None:
 async def test_an_order_stored_in_part_by_the_old_service_is_only_in_the_new() -> None:
     old = MemoryOrderCensus({"a": changed("a", delivery=None)})
     result = await compare(stored("a"))(old, sample=None)
-    assert (result.uids, result.is_equal) == ({"only in the new": ["a"]}, False)
+    assert (result.uids, result.is_equal) == ({"only in the new database": ["a"]}, False)
 
 
 async def test_few_are_named_and_all_are_counted() -> None:
@@ -101,8 +101,8 @@ async def test_few_are_named_and_all_are_counted() -> None:
     result = await compare(stored())(
         MemoryOrderCensus({uid: order_bytes(uid) for uid in uids}), sample=None
     )
-    assert result.counts == {"only in the old": SHOWN + 5}
-    assert len(result.uids["only in the old"]) == SHOWN
+    assert result.counts == {"only in the old database": SHOWN + 5}
+    assert len(result.uids["only in the old database"]) == SHOWN
 
 
 async def test_a_stop_ends_the_comparison_while_a_server_works() -> None:

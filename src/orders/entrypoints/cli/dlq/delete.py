@@ -77,7 +77,7 @@ async def _delete(
 
 def _print(report: DeletionReport, *, dry_run: bool) -> None:
     verb = "would delete" if dry_run else "deleted"
-    states = ", ".join(f"{number} {state}" for state, number in sorted(report.states.items()))
+    states = ", ".join(f"{number:,} {state}" for state, number in sorted(report.states.items()))
     write(f"{verb} {counted(report.records, 'record')}" + (f": {states}" if states else ""))
     for partition, end in sorted(report.ends.items()):
         write(f"  partition {partition}: up to offset {end - 1}")

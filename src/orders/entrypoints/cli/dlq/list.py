@@ -101,14 +101,14 @@ def _print(found: DeadLetterList, limit: int) -> None:
         console = Console(markup=False, highlight=False, emoji=False)
         _print_table(console, listed[-limit:])
         if len(listed) > limit:
-            write(f"{len(listed) - limit} earlier ones are not shown; use --limit or --json")
+            write(f"{len(listed) - limit:,} earlier ones are not shown; use --limit or --json")
         write(f"{count(len(listed))}: {_counts(found.by_code)}; {_counts(found.by_state)}")
     else:
         write("no dead letters")
     if found.unrecognized:
-        write(f"records on the topic that are not dead letters of ours: {found.unrecognized}")
+        write(f"records on the topic that are not dead letters of ours: {found.unrecognized:,}")
     if found.hidden:
-        write(f"older dead letters with the same identity, of a recreated topic: {found.hidden}")
+        write(f"older dead letters with the same identity, of a recreated topic: {found.hidden:,}")
 
 
 def _print_table(console: Console, dead_letters: tuple[ListedDeadLetter, ...]) -> None:
@@ -162,4 +162,4 @@ def _as_json(listed: ListedDeadLetter) -> dict[str, Any]:
 
 
 def _counts(counts: Mapping[Any, int]) -> str:
-    return ", ".join(f"{number} {name}" for name, number in sorted(counts.items()))
+    return ", ".join(f"{number:,} {name}" for name, number in sorted(counts.items()))

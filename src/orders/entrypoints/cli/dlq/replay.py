@@ -127,7 +127,7 @@ def _print(report: ReplayReport, request: ReplayRequest, topic: str) -> None:
     if number:
         write(f"{'would send' if request.dry_run else 'sent'} {count(number)} to topic {topic}")
         for code, amount in sorted(report.sent.items()):
-            write(f"  {code:<12} {amount}")
+            write(f"  {code:<12} {amount:,}")
     elif not report.is_stopped:
         write("nothing to replay")
     if report.skipped:
@@ -146,7 +146,7 @@ def _print(report: ReplayReport, request: ReplayRequest, topic: str) -> None:
         f"not sent, they exceed the size limit of topic {topic} once headers are added",
     )
     if report.unrecognized:
-        write(f"records on the topic that are not dead letters of ours: {report.unrecognized}")
+        write(f"records on the topic that are not dead letters of ours: {report.unrecognized:,}")
     if report.remaining and not report.is_stopped and not request.dry_run:
         write(f"{count(report.remaining)} deleted in the meantime")
 

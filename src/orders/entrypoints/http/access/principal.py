@@ -48,8 +48,9 @@ def client_of(scope: Scope) -> str:
 
 
 def attach_principal(scope: Scope, principal: Principal) -> None:
-    """Attach the principal to a request."""
+    """Attach the principal to a request, in place of a denial: a login comes without a key."""
     scope[_PRINCIPAL] = principal
+    scope.pop(_DENIAL, None)
 
 
 def principal_of(scope: Scope) -> Principal | None:
@@ -65,7 +66,7 @@ def attach_denial(scope: Scope, denial: Denial) -> None:
 
 def is_anonymous(scope: Scope) -> bool:
     """Whether a request has no key, token or session, and is no login that succeeds."""
-    return scope.get(_DENIAL) == "missing" and _PRINCIPAL not in scope
+    return bool(scope.get(_DENIAL) == "missing")
 
 
 def logged_about(scope: Scope) -> dict[str, str]:
