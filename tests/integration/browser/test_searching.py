@@ -9,10 +9,12 @@ import httpx
 import pytest
 from playwright.sync_api import Error, Locator, Page, expect
 
+from orders.domain.order.document import encode
 from orders.domain.order.rules import INT64_MAX
 from tests.integration.browser import stock
 from tests.integration.browser.browsing import Window
 from tests.integration.http.server_process import ServerProcess
+from tests.unit.http.harness import order
 
 
 def uid_asked_for(page: Page) -> str:
@@ -274,6 +276,18 @@ def test_the_only_order_is_shown_at_once(window: Window, text: str, said: str) -
     window.open(uid)
     expect(window.heading).to_have_text(f"Заказ: {uid}")
     expect(window.result.get_by_text("Найден по")).to_have_count(0)
+
+
+def test_a_track_number_that_names_another_route(
+    start: Callable[..., ServerProcess], open_window: Callable[..., Window]
+) -> None:
+    with start("empty") as server:
+        content = encode(order("tracked", track_number="events"))
+        assert server.http.post("/orders", content=content).status_code == 202
+        server.wait_until(lambda: server.http.get("/orders/tracked").is_success, 10, "it is stored")
+        window = open_window(server.url)
+        window.open("events")
+        expect(window.heading).to_have_text("Заказ: tracked")
 
 
 def test_orders_with_a_track_number(window: Window) -> None:
