@@ -134,7 +134,11 @@ def made_and_lost(window: Window) -> None:
 
 
 PAGE = {
-    "empty": State(Window.open, "Готов к поиску", "Ready to search"),
+    "empty": State(
+        Window.open,
+        "// ID заказа, трек-номер или ID клиента, затем Enter",
+        "// Order ID, track number or customer ID, then Enter",
+    ),
     "loading": State(search("slow"), "Ищем заказ", "Looking for the order"),
     "slow": State(late("slow", 4), "Сервер отвечает медленно", "The server is slow"),
     "timeout": State(late("slow", 4, 12), "Сервер не ответил вовремя", "No answer in time"),
@@ -185,9 +189,9 @@ PAGE = {
     ),
     "broken-off": State(search(BROKEN_OFF), "Ответа от него нет", "no answer from it"),
     "script-failed": State(without_its_script, "Скрипт страницы не загр", "script of this page"),
-    "invalid-blank": State(search("  "), "он не бывает пустым", "never blank"),
+    "invalid-blank": State(search("  "), "Введите ID или номер", "Enter an ID or number"),
     "invalid-long": State(search("u" * 256), "здесь их 256", "this has 256"),
-    "invalid-text": State(with_a_zero_byte, "есть символ", "a character in this"),
+    "invalid-text": State(with_a_zero_byte, "недопустимый символ", "character that is not allowed"),
     "copied": State(copying, "Скопировано", "Copied"),
     "latest-loading": State(
         on_the_way(LATEST, lambda route: None, Window.open), "Загружаем список", "Loading the list"
