@@ -108,7 +108,9 @@ def test_invalid_input_asks_nothing_of_the_server(window: Window) -> None:
     expect(page.locator("#search-fault")).to_be_empty()
 
 
-@pytest.mark.parametrize(("uid", "said"), [("  ", "Введите ID или номер"), ("u" * 300, "здесь их 300")])
+@pytest.mark.parametrize(
+    ("uid", "said"), [("  ", "Введите ID или номер"), ("u" * 300, "здесь их 300")]
+)
 def test_what_is_invalid_in_an_address_can_be_mended(window: Window, uid: str, said: str) -> None:
     page = window.open(uid)
     expect(page.locator("#search-fault")).to_contain_text(said)
@@ -365,7 +367,7 @@ def test_a_track_number_that_is_a_customer_id_too(window: Window) -> None:
     ):
         section = window.result.get_by_role("region", name=name)
         expect(section.locator(".orders a > .value")).to_have_text([uid])
-        section.get_by_role("link", name="Показать все, по дням").press("Enter")
+        section.get_by_role("link", name="Показать все").press("Enter")
         expect(window.heading).to_have_text(heading)
         expect(links(window).locator(".value")).to_have_text([uid])
         page.go_back()

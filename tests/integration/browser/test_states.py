@@ -158,7 +158,7 @@ PAGE = {
     "list-customer": State(search("test"), "Заказы клиента test", "Orders of customer test"),
     "list": State(listing(), "Заказов на этой странице: ", "Orders on this page: "),
     "list-empty": State(listing("&to=1999-12-31"), "Заказов не нашлось", "No orders found"),
-    "list-invalid": State(listing("&to=x"), "дата, которой не бывает", "that there is not"),
+    "list-invalid": State(listing("&to=x"), "неверная дата", "an invalid date"),
     "list-loading": State(listing(answer=lambda route: None), "Загружаем заказы", "Loading orders"),
     "list-backwards": State(
         listing("&from=2021-01-02&to=2021-01-01"), "раньше первого", "before the first"
@@ -181,13 +181,13 @@ PAGE = {
     "forbidden": State(
         on_the_way("**/orders/o1", forbidden, search("o1")),
         "Ключу этого сеанса это не разрешено",
-        "The key of this session may not do that",
+        "The key of this session does not allow this",
     ),
     "unreadable": State(answered(body="null"), "Ответ не прочитать", "cannot be read"),
     "unreadable-html": State(
-        answered(body="<p>Hello", content_type="text/html"), "Пришёл не заказ", "What came is no"
+        answered(body="<p>Hello", content_type="text/html"), "В ответе не заказ", "is not an order"
     ),
-    "broken-off": State(search(BROKEN_OFF), "Ответа от него нет", "no answer from it"),
+    "broken-off": State(search(BROKEN_OFF), "Он не ответил", "It did not respond"),
     "script-failed": State(without_its_script, "Скрипт страницы не загр", "script of this page"),
     "invalid-blank": State(search("  "), "Введите ID или номер", "Enter an ID or number"),
     "invalid-long": State(search("u" * 256), "здесь их 256", "this has 256"),
@@ -203,7 +203,7 @@ PAGE = {
         on_the_way(LATEST, forbidden, Window.open), "Нет прав", "Not allowed"
     ),
     "random": State(make(3), "Создано заказов: 3", "Orders made: 3"),
-    "random-invalid": State(make("007"), "целое число от 1 до 20", "from 1 to 20 is needed"),
+    "random-invalid": State(make("007"), "целое число от 1 до 20", "whole number from 1 to 20"),
     "random-storage": State(make(REFUSED), "Очередь недоступна", "The queue is down"),
     "random-many": State(on_the_way(RANDOM, many, make(20)), "Первые 20:", "The first 20:"),
     "random-working": State(on_the_way(RANDOM, lambda route: None, make(3)), "Создаём…", "Making…"),
@@ -225,8 +225,10 @@ ERRORS = {
         lambda w: w.open(path="/random/0"), "число от 1 до 20", "number from 1 to 20"
     ),
     "error-400": State(lambda w: w.open(path="/orders?limit=x"), "Неверный запрос", "Bad request"),
-    "error-500": State(lambda w: w.open(path="/orders/broken"), "Ошибка на сервере", "An error"),
-    "error-503": State(lambda w: w.open(path="/orders/away"), "Временно недоступно", "Away for"),
+    "error-500": State(
+        lambda w: w.open(path="/orders/broken"), "Ошибка на сервере", "Server error"
+    ),
+    "error-503": State(lambda w: w.open(path="/orders/away"), "Временно недоступно", "Temporarily"),
 }
 
 
