@@ -136,8 +136,8 @@ def made_and_lost(window: Window) -> None:
 PAGE = {
     "empty": State(
         Window.open,
-        "// ID заказа, трек-номер или ID клиента, затем Enter",
-        "// Order ID, track number or customer ID, then Enter",
+        "// Введите ID заказа, трек-номер или ID клиента и нажмите Enter для поиска",
+        "// Type an order ID, a track number or a customer ID and press Enter to search",
     ),
     "loading": State(search("slow"), "Ищем заказ", "Looking for the order"),
     "slow": State(late("slow", 4), "Сервер отвечает медленно", "The server is slow"),
