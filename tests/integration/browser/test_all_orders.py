@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -38,6 +39,16 @@ def listed(server: ServerProcess, **filters: str) -> list[str]:
 def shown(window: Window, title: str = "Все заказы") -> None:
     expect(window.heading).to_have_text(title)
     expect(window.result).to_have_attribute("aria-busy", "false")
+
+
+def add(server: ServerProcess, *new: str, **fields: Any) -> None:
+    """Store these, each newer than what is stored."""
+    for number, uid in enumerate(new):
+        instant = datetime(2030, 1, 1 + number, tzinfo=UTC)
+        content = encode(order(uid, date_created=instant, **fields))
+        assert server.http.post("/orders", content=content).status_code == 202
+    for uid in new:
+        server.wait_until(lambda: server.http.get(f"/orders/{uid}").is_success, 10, "it is stored")  # noqa: B023
 
 
 def test_all_orders_page_by_page_back_and_forward(window: Window, server: ServerProcess) -> None:
@@ -183,3 +194,23 @@ def test_an_order_is_searched_for_from_the_list(window: Window) -> None:
     page.go_back()
     shown(window)
     expect(page.locator("#order")).to_have_value("")
+
+
+def test_back_leads_to_the_opened_line_though_orders_arrive(
+    start: Callable[..., ServerProcess], open_window: Callable[..., Window]
+) -> None:
+    with start() as server:
+        window = open_window(server.url)
+        by_twos(window.page)
+        page = window.open(path="/?list")
+        shown(window)
+        before = uids(window)
+        page.locator("#result .orders a").nth(1).press("Enter")
+        expect(window.heading).to_contain_text("Заказ: ")
+        add(server, "new 1", "new 2")
+        page.go_back()
+        shown(window)
+        expect(page.locator("#result .orders a").nth(1)).to_be_focused()
+        assert uids(window) == before
+        page.reload()
+        expect(window.result.locator("a > .value")).to_have_text(["new 2", "new 1"])

@@ -29,6 +29,8 @@ const field = find("#order");
 const sent = new Set(); // orders created here that have not been seen stored yet
 let current = null; // the latest search; earlier ones show nothing any more
 let followed = null; // the query of the address when it was last read
+let listed = null; // the page of a list that is shown
+const left = new Map(); // pages of lists that were left by a link, by the name in history.state
 
 const pathTo = (uid) => (uid ? `/?order=${encodeURIComponent(uid)}` : "/");
 const parameters = () => new URLSearchParams(location.search);
@@ -41,6 +43,7 @@ function asked() {
 }
 
 function show(state, values = {}) {
+  listed = null;
   const shown = fill(clone(`state-${state}`), values);
   for (const place of shown.querySelectorAll("[data-phrase]")) {
     place.textContent = phrase(place.dataset.phrase, values);
@@ -226,8 +229,8 @@ async function fetchList(values, signal, limit) {
   return { orders: ordersIn(page.text), next };
 }
 
-// Show the page of the list in the address.
-function browse(focus) {
+// Show the page of the list in the address, as it was left before if it was.
+function browse(focus, before) {
   const { cursor, ...filter } = Object.fromEntries(
     [...KEYS, "from", "to", "cursor"].map((name) => [name, parameters().get(name) ?? ""]),
   );
@@ -236,6 +239,7 @@ function browse(focus) {
   const text = listFault(filter);
   const work = async (signal) => {
     if (text) return () => showList(filter, {}, text);
+    if (before) return () => showList(filter, before);
     const page = await fetchList({ ...filter, cursor }, signal);
     return () => showList(filter, { ...page, first: cursor });
   };
@@ -249,8 +253,10 @@ function listTitle(filter) {
   return titles.join(", ") || phrase("list_title");
 }
 
-function showList(filter, { orders, first, next }, text = "") {
+function showList(filter, page, text = "") {
+  const { orders, first, next } = page;
   show("list", { orders, isEmpty: orders?.length === 0, pages: first || next, first, next });
+  listed = page;
   const title = (document.title = find("h2", result).textContent = listTitle(filter));
   find("ul", result).append(...(orders ?? []).map((order) => linkTo(order, "summary-line")));
   find("[data-if='first']", result).href = `/${listPath(filter)}`;
@@ -342,13 +348,13 @@ function visit(query) {
   follow(true);
 }
 
-// Show the order or the list in the address.
-function follow(focus = result.contains(document.activeElement)) {
+// Show the order or the list in the address; of a list the page that was left before, if any.
+function follow(focus = result.contains(document.activeElement), before = null) {
   const uid = asked();
   const text = uid && fault(uid);
   followed = location.search;
   if (parameters().has("list")) {
-    browse(focus);
+    browse(focus, before);
   } else if (uid && !text) {
     search(uid, focus);
   } else {
@@ -504,7 +510,11 @@ document.addEventListener("click", (event) => {
   const plain = !event.button && !event.metaKey && !event.ctrlKey && !event.shiftKey && !event.altKey;
   if (!link || !plain) return;
   event.preventDefault();
-  if (result.contains(link)) history.replaceState({ opened: link.search }, "");
+  if (result.contains(link)) {
+    const name = listed && `${performance.timeOrigin} ${left.size}`;
+    if (listed) left.set(name, listed);
+    history.replaceState({ opened: link.search, name }, "");
+  }
   visit(link.search);
 });
 halt.addEventListener("click", () => {
@@ -514,7 +524,9 @@ halt.addEventListener("click", () => {
   if (!held) refresh();
 });
 // Also after a link within the page.
-addEventListener("popstate", () => location.search === followed || follow());
+addEventListener("popstate", () => {
+  if (location.search !== followed) follow(undefined, left.get(history.state?.name));
+});
 document.addEventListener("visibilitychange", () => document.hidden || refresh());
 
 hold(remembered("latest-paused") === "true");
