@@ -393,7 +393,11 @@ const halt = find("#latest-pause");
 let wait = REFRESH_MS;
 let timer = 0;
 let isEmpty = false; // no orders are stored
-let known = null; // the orders of the list when it was last announced
+let isFilled = false; // the list has been there once
+let isRefreshing = false;
+let isStale = false; // something changed since the running refresh began
+let isFailing = false;
+let stored = 0; // orders since new ones were last announced
 let announced = -ANNOUNCED_MS;
 
 function linkTo(order, template = "order-link") {
@@ -420,18 +424,19 @@ function update(orders) {
   latestNote.textContent = orders.length ? "" : phrase("latest_empty");
   isEmpty = orders.length === 0;
   offerOrders();
-  announce(wanted);
+  announce();
 }
 
-function announce(uids) {
+function announce() {
   const now = performance.now();
-  const count = known ? [...uids].filter((uid) => !known.has(uid)).length : 0;
-  if (count && now - announced < ANNOUNCED_MS) return;
-  if (count) {
-    say(phrase("latest_new", { count: count < LATEST ? count : `${LATEST}+` }));
-    announced = now;
-  }
-  known = uids;
+  if (!stored || now - announced < ANNOUNCED_MS) return;
+  say(phrase("latest_new", { count: stored }));
+  announced = now;
+  stored = 0;
+}
+
+function arrive() {
+  stored += 1;
 }
 
 function hold(held) {
@@ -445,21 +450,28 @@ const isHeld = () =>
   // An entry under the pointer stays in place.
   (matchMedia("(hover: hover)").matches && latest.matches(":hover"));
 
+// One at a time, for responses may overtake each other.
 async function refresh() {
+  isStale = isRefreshing;
+  if (isRefreshing) return;
+  isRefreshing = true;
   clearTimeout(timer);
-  timer = 0;
-  if (!known || !isHeld()) {
+  if (!isFilled || !isHeld()) {
     try {
       const text = await fetchedInTime(`/orders?view=summary&limit=${LATEST}`);
       update(parse(text));
+      isFilled = true;
+      isFailing = false;
       wait = Math.max(REFRESH_MS, text.length / BYTES_PER_MS);
     } catch (error) {
       const name = error.code === "forbidden" ? "forbidden_title" : "latest_unreachable";
       latestNote.textContent = phrase(name);
+      isFailing = true;
       wait = Math.min(wait * 2, REFRESH_LONGEST_MS);
     }
   }
-  if (!timer) timer = setTimeout(refresh, wait);
+  isRefreshing = false;
+  timer = setTimeout(refresh, isStale && !isFailing ? 0 : wait);
 }
 
 // --- Random orders ----------------------------------------------------------------------------
@@ -532,4 +544,4 @@ document.addEventListener("visibilitychange", () => document.hidden || refresh()
 hold(remembered("latest-paused") === "true");
 follow();
 refresh();
-listen(refresh);
+listen(() => isFailing || refresh(), arrive);
