@@ -214,3 +214,28 @@ def test_back_leads_to_the_opened_line_though_orders_arrive(
         assert uids(window) == before
         page.reload()
         expect(window.result.locator("a > .value")).to_have_text(["new 2", "new 1"])
+
+
+def test_new_orders_are_shown_on_demand(
+    start: Callable[..., ServerProcess], open_window: Callable[..., Window]
+) -> None:
+    with start() as server:
+        window = open_window(server.url)
+        by_twos(window.page)
+        with window.page.expect_response("**/orders/events"):
+            page = window.open(path="/?list&customer_id=test")
+        title = "Заказы клиента test"
+        shown(window, title)
+        before = uids(window)
+        new = window.result.get_by_role("link", name="Новых заказов")
+        expect(new).to_be_hidden()
+        add(server, "new 1", "new 2")
+        add(server, "of another", customer_id="another")
+        expect(new).to_have_text("Новых заказов: 2. Показать")
+        expect(page.locator('#latest [data-uid="of another"]')).to_be_visible()
+        expect(new).to_have_text("Новых заказов: 2. Показать")
+        assert uids(window) == before
+        new.press("Enter")
+        expect(window.result.locator("a > .value")).to_have_text(["new 2", "new 1"])
+        expect(new).to_be_hidden()
+        expect(window.heading).to_be_focused()

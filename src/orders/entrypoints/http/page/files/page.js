@@ -3,7 +3,7 @@
 
 import { TIMEOUT_MS, apiPathTo, fetchOrder, fetchedInTime, fetchedPage } from "./api.js";
 import { copyFrom } from "./copying.js";
-import { listFault, listPath, listUrl } from "./days.js";
+import { isListed, listFault, listPath, listUrl } from "./days.js";
 import { clone, find, limits, pause, phrase, remember, remembered, say } from "./dom.js";
 import { indented, ordersIn, parse } from "./json.js";
 import { listen } from "./live.js";
@@ -257,6 +257,8 @@ function showList(filter, page, text = "") {
   const { orders, first, next } = page;
   show("list", { orders, isEmpty: orders?.length === 0, pages: first || next, first, next });
   listed = page;
+  Object.assign(page, { filter, fresh: page.fresh ?? 0 });
+  showFresh();
   const title = (document.title = find("h2", result).textContent = listTitle(filter));
   find("ul", result).append(...(orders ?? []).map((order) => linkTo(order, "summary-line")));
   find("[data-if='first']", result).href = `/${listPath(filter)}`;
@@ -275,6 +277,15 @@ function showList(filter, page, text = "") {
   if (text) tell(to, find(".fault", dates), text);
   const name = orders?.length ? "list_shown" : "list_empty";
   say(text ? "" : `${title}. ${phrase(name, { count: orders.length })}`);
+}
+
+// A list stays as it is while orders arrive; how many came since is a link to its first page.
+function showFresh() {
+  const link = find("[data-fresh]", result);
+  const { filter, fresh } = listed;
+  link.textContent = phrase("list_new", { count: fresh });
+  link.href = `/${listPath({ ...filter, cursor: "" })}`;
+  link.parentElement.hidden = !fresh;
 }
 
 // The order, or null if it is not one: a proxy may have responded.
@@ -344,7 +355,7 @@ function go(uid, focus) {
 
 // Navigate to an address of the page, if necessary, and show what is in it.
 function visit(query) {
-  if (query !== location.search) history.pushState(null, "", `/${query}`);
+  history[query === location.search ? "replaceState" : "pushState"](null, "", `/${query}`);
   follow(true);
 }
 
@@ -435,8 +446,13 @@ function announce() {
   stored = 0;
 }
 
-function arrive() {
+function arrive(order) {
   stored += 1;
+  for (const page of new Set([...left.values(), listed])) {
+    const isNew = page?.orders?.every(({ order_uid }) => order_uid !== order.order_uid);
+    if (isNew && isListed(page.filter, order)) page.fresh += 1;
+  }
+  if (listed) showFresh();
 }
 
 function hold(held) {
