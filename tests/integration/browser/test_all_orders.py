@@ -239,3 +239,18 @@ def test_new_orders_are_shown_on_demand(
         expect(window.result.locator("a > .value")).to_have_text(["new 2", "new 1"])
         expect(new).to_be_hidden()
         expect(window.heading).to_be_focused()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "name"), [("cursor=garbage", "cursor"), ("customer_id=%00", "customer_id")]
+)
+def test_a_wrong_address_of_a_list_leads_to_one_without_what_is_wrong(
+    window: Window, wrong: str, name: str
+) -> None:
+    window.open(path=f"/?list&track_number=shared&{wrong}")
+    expect(window.heading).to_have_text("Такого списка нет")
+    expect(window.result).to_contain_text(f"Недопустимый параметр в адресе: {name}")
+    expect(window.result.get_by_role("button")).to_have_count(0)
+    window.result.get_by_role("link", name="Показать список без него").click()
+    shown(window, "Заказы с трек-номером shared")
+    expect(window.page).to_have_url(f"{window.url}/?list&track_number=shared")

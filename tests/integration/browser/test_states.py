@@ -165,7 +165,10 @@ PAGE = {
     ),
     "list-pages": State(older, "Новейшие", "Newest"),
     "list-forbidden": State(listing(answer=forbidden), "Ключу этого сеанса", "key of this session"),
-    "list-failed": State(listing("&cursor=x"), "Код ответа: 400", "Status 400"),
+    "list-wrong": State(listing("&cursor=x"), "в адресе: cursor", "in the address: cursor"),
+    "list-failed": State(
+        listing(answer=lambda route: route.fulfill(status=500)), "Код ответа: 500", "Status 500"
+    ),
     "list-storage": State(
         listing(answer=lambda route: route.fulfill(status=503, body='{"code": "unavailable"}')),
         "База данных недоступна",

@@ -7,16 +7,18 @@ class Refused extends Error {
     super(`status ${answer.status}`);
     this.status = answer.status;
     this.requestId = answer.headers.get("x-request-id") ?? "";
-    this.code = codeOf(text);
+    const { code, errors } = problemIn(text);
+    this.code = code;
+    this.parameters = (errors ?? []).map(({ parameter }) => parameter);
   }
 }
 
-// The code of problem details; null if the response is not from the API.
-function codeOf(text) {
+// The problem details; nothing if the response is not from the API.
+function problemIn(text) {
   try {
-    return JSON.parse(text).code;
+    return JSON.parse(text) ?? {};
   } catch {
-    return undefined;
+    return {};
   }
 }
 

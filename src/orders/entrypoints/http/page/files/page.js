@@ -311,14 +311,23 @@ function showMissing(uid) {
 }
 
 function showFailure(uid, error, late) {
-  const { status, code, requestId: request_id } = error;
+  const { status, code, parameters: wrong, requestId: request_id } = error;
   if (late) show("timeout", { uid, seconds: TIMEOUT_MS / 1000 });
   else if (code === "unavailable") show("storage", { uid, request_id });
   else if (code === "forbidden") show("forbidden", { uid });
   else if (error instanceof TypeError) show("unreachable", { uid });
   else if (error instanceof SyntaxError) show("unreadable", { uid });
+  else if (wrong?.length && parameters().has("list")) showWrong(wrong);
   else show("failed", { uid, request_id, status: status ?? error.name });
   say("");
+}
+
+// Link to the list without the parameters that are wrong.
+function showWrong(names) {
+  show("wrong-list", { names: names.join(", ") });
+  const { list, ...given } = Object.fromEntries(parameters());
+  const others = Object.entries(given).filter(([name]) => !names.includes(name));
+  find("a", result).href = `/${listPath(Object.fromEntries(others))}`;
 }
 
 function showEmpty() {
