@@ -3,7 +3,7 @@
 const SOON_MS = 250; // many orders that arrive together are one change
 
 // Calls `stored` with the summary of each stored order, and `changed` after changes, while the page
-// can be seen. A browser closes a stream that is refused; then nobody calls.
+// can be seen. Returns whether the stream is refused; then nobody calls.
 export function listen(changed, stored) {
   let stream = null;
   let timer = 0;
@@ -25,4 +25,5 @@ export function listen(changed, stored) {
   };
   document.addEventListener("visibilitychange", follow);
   follow();
+  return () => stream?.readyState === EventSource.CLOSED; // the browser tries again after other failures
 }

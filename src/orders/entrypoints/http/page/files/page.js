@@ -439,7 +439,11 @@ function update(orders) {
   for (const order of orders) {
     while (next && !wanted.has(next.dataset.uid)) next = next.nextElementSibling;
     if (next?.dataset.uid === order.order_uid) next = next.nextElementSibling;
-    else latest.insertBefore(linkTo(order), next);
+    else {
+      latest.insertBefore(linkTo(order), next);
+      // Without events there may be more than the list shows.
+      if (isFilled && isRefused()) stored += 1;
+    }
   }
   latestNote.textContent = orders.length ? "" : phrase("latest_empty");
   isEmpty = orders.length === 0;
@@ -447,10 +451,12 @@ function update(orders) {
   announce();
 }
 
+const isRefused = listen(() => isFailing || refresh(), arrive);
+
 function announce() {
   const now = performance.now();
   if (!stored || now - announced < ANNOUNCED_MS) return;
-  say(phrase("latest_new", { count: stored }));
+  say(phrase("latest_new", { count: isRefused() ? `${stored}+` : stored }));
   announced = now;
   stored = 0;
 }
@@ -569,4 +575,3 @@ document.addEventListener("visibilitychange", () => document.hidden || refresh()
 hold(remembered("latest-paused") === "true");
 follow();
 refresh();
-listen(() => isFailing || refresh(), arrive);
