@@ -222,13 +222,13 @@ def test_new_orders_are_shown_on_demand(
         window = open_window(server.url)
         by_twos(window.page)
         with window.page.expect_response("**/orders/events"):
-            page = window.open(path="/?list&customer_id=test")
+            page = window.open(path="/?list&customer_id=test&to=2030-01-02")
         title = "Заказы клиента test"
         shown(window, title)
         before = uids(window)
         new = window.result.get_by_role("link", name="Новых заказов")
         expect(new).to_be_hidden()
-        add(server, "new 1", "new 2")
+        add(server, "new 1", "new 2", "on a later day")
         add(server, "of another", customer_id="another")
         expect(new).to_have_text("Новых заказов: 2. Показать")
         expect(page.locator('#latest [data-uid="of another"]')).to_be_visible()

@@ -3,7 +3,8 @@
 const SOON_MS = 250; // many orders that arrive together are one change
 
 // Calls `stored` with the summary of each stored order, and `changed` after changes, while the page
-// can be seen. Returns whether the stream is refused; then nobody calls.
+// can be seen. Returns whether the stream is refused: then nobody calls, and the browser does not
+// try again.
 export function listen(changed, stored) {
   let stream = null;
   let timer = 0;
@@ -25,5 +26,5 @@ export function listen(changed, stored) {
   };
   document.addEventListener("visibilitychange", follow);
   follow();
-  return () => stream?.readyState === EventSource.CLOSED; // the browser tries again after other failures
+  return () => stream?.readyState === EventSource.CLOSED;
 }
