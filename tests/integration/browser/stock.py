@@ -17,6 +17,7 @@ MARKUP = (
 STRANGE_UIDS = (
     ".",
     "..",
+    "events",
     "%2e%2e",
     "%",
     "a/b//c",

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -38,6 +39,15 @@ def listed(server: ServerProcess, **filters: str) -> list[str]:
 def shown(window: Window, title: str = "Все заказы") -> None:
     expect(window.heading).to_have_text(title)
     expect(window.result).to_have_attribute("aria-busy", "false")
+
+
+def add(server: ServerProcess, *new: str, **fields: Any) -> None:
+    """Store these, each newer than what is stored."""
+    for number, uid in enumerate(new):
+        instant = datetime(2030, 1, 1 + number, tzinfo=UTC)
+        content = encode(order(uid, date_created=instant, **fields))
+        assert server.http.post("/orders", content=content).status_code == 202
+    server.wait_until(lambda: set(new) <= set(listed(server)), 10, "they are stored")
 
 
 def test_all_orders_page_by_page_back_and_forward(window: Window, server: ServerProcess) -> None:
@@ -134,9 +144,9 @@ def test_the_next_page_keeps_the_days(window: Window) -> None:
 @pytest.mark.parametrize(
     ("days", "said"),
     [
-        ("from=2021-02-30", "дата, которой не бывает"),
-        ("to=yesterday", "дата, которой не бывает"),
-        ("from=12021-01-01", "дата, которой не бывает"),
+        ("from=2021-02-30", "неверная дата"),
+        ("to=yesterday", "неверная дата"),
+        ("from=12021-01-01", "неверная дата"),
         ("from=2021-01-02&to=2021-01-01", "Последний день раньше первого"),
     ],
 )
@@ -183,3 +193,63 @@ def test_an_order_is_searched_for_from_the_list(window: Window) -> None:
     page.go_back()
     shown(window)
     expect(page.locator("#order")).to_have_value("")
+
+
+def test_back_leads_to_the_opened_line_though_orders_arrive(
+    start: Callable[..., ServerProcess], open_window: Callable[..., Window]
+) -> None:
+    with start() as server:
+        window = open_window(server.url)
+        by_twos(window.page)
+        page = window.open(path="/?list")
+        shown(window)
+        before = uids(window)
+        page.locator("#result .orders a").nth(1).press("Enter")
+        expect(window.heading).to_contain_text("Заказ: ")
+        add(server, "new 1", "new 2")
+        page.go_back()
+        shown(window)
+        expect(page.locator("#result .orders a").nth(1)).to_be_focused()
+        assert uids(window) == before
+        page.reload()
+        expect(window.result.locator("a > .value")).to_have_text(["new 2", "new 1"])
+
+
+def test_new_orders_are_shown_on_demand(
+    start: Callable[..., ServerProcess], open_window: Callable[..., Window]
+) -> None:
+    with start() as server:
+        window = open_window(server.url)
+        by_twos(window.page)
+        with window.page.expect_response("**/orders/events"):
+            page = window.open(path="/?list&customer_id=test&to=2030-01-02")
+        title = "Заказы клиента test"
+        shown(window, title)
+        before = uids(window)
+        new = window.result.get_by_role("link", name="Новых заказов")
+        expect(new).to_be_hidden()
+        add(server, "new 1", "new 2", "on a later day")
+        add(server, "of another", customer_id="another")
+        expect(new).to_have_text("Новых заказов: 2. Показать")
+        expect(page.locator('#latest [data-uid="of another"]')).to_be_visible()
+        expect(new).to_have_text("Новых заказов: 2. Показать")
+        assert uids(window) == before
+        new.press("Enter")
+        expect(window.result.locator("a > .value")).to_have_text(["new 2", "new 1"])
+        expect(new).to_be_hidden()
+        expect(window.heading).to_be_focused()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "name"), [("cursor=garbage", "cursor"), ("customer_id=%00", "customer_id")]
+)
+def test_a_wrong_address_of_a_list_leads_to_one_without_what_is_wrong(
+    window: Window, wrong: str, name: str
+) -> None:
+    window.open(path=f"/?list&track_number=shared&{wrong}")
+    expect(window.heading).to_have_text("Такого списка нет")
+    expect(window.result).to_contain_text(f"Недопустимый параметр в адресе: {name}")
+    expect(window.result.get_by_role("button")).to_have_count(0)
+    window.result.get_by_role("link", name="Показать список без него").click()
+    shown(window, "Заказы с трек-номером shared")
+    expect(window.page).to_have_url(f"{window.url}/?list&track_number=shared")

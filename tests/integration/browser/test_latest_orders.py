@@ -90,6 +90,7 @@ def test_without_events_the_list_is_refreshed_all_the_same(
     add(server, "new")
     refresh(page)
     expect(page.locator("#latest li").first).to_contain_text("new")
+    expect(page.locator("#announcer")).to_have_text("Новых заказов: 1+")
 
 
 def test_the_keyboard_stays_where_it_is(server: ServerProcess, page: Page) -> None:
@@ -218,6 +219,48 @@ def test_a_new_order_appears_by_itself_and_is_announced(
     add(server, "appears")
     expect(page.locator("#latest li").first).to_have_attribute("data-uid", "appears")
     expect(page.locator("#announcer[role=status]")).to_have_text("Новых заказов: 1")
+
+
+def stream(page: Page, count: int, retry_ms: int) -> None:
+    """Answer for the stream of events: so many stored orders, and again after each pause."""
+    event = 'event: stored\ndata: {"order_uid": "new", "date_created": "2030-01-01T00:00:00Z"}'
+    body = "\n\n".join([f"retry: {retry_ms}", *[event] * count, ""])
+    page.route(
+        "**/orders/events", lambda route: route.fulfill(content_type="text/event-stream", body=body)
+    )
+
+
+def wait_for_streams(page: Page, count: int) -> None:
+    for _ in range(count):
+        page.wait_for_event("request", lambda one: one.url.endswith("/orders/events"))
+
+
+def test_all_new_orders_are_counted_not_those_in_the_list(window: Window) -> None:
+    stream(window.page, 12, retry_ms=600_000)
+    window.open()
+    expect(window.page.locator("#announcer")).to_have_text("Новых заказов: 12")
+
+
+def test_one_refresh_at_a_time(window: Window) -> None:
+    page = window.page
+    unanswered: list[Route] = []
+    page.route(LIST, lambda route: unanswered.append(route))
+    stream(page, 1, retry_ms=100)
+    window.open()
+    wait_for_streams(page, 10)
+    assert len(unanswered) == 1
+    page.unroute(LIST)
+    with page.expect_response(LIST):  # what came meanwhile is not forgotten
+        unanswered[0].fulfill(body="[]")
+    expect(page.locator("#latest li")).to_have_count(8)
+
+
+def test_events_do_not_shorten_the_wait_after_a_failure(window: Window) -> None:
+    window.page.route(LIST, lambda route: route.abort())
+    stream(window.page, 1, retry_ms=100)
+    window.open()
+    wait_for_streams(window.page, 10)
+    assert lists_asked_for(window) == 1
 
 
 def test_a_list_that_is_paused_stays_as_it_is(

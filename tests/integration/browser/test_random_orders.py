@@ -64,7 +64,7 @@ def test_a_wrong_amount_is_not_sent(window: Window) -> None:
     for wrong in ("0", "21", "007", "-1", "1.5", "1e1", "пять", "", "٥"):
         page.locator("#amount").fill(wrong)
         page.keyboard.press("Enter")
-        expect(page.locator("#random-fault")).to_have_text("Нужно целое число от 1 до 20.")
+        expect(page.locator("#random-fault")).to_have_text("Введите целое число от 1 до 20.")
         expect(page.locator("#amount")).to_have_attribute("aria-invalid", "true")
         expect(page.locator("#amount")).to_be_focused()
     assert not [url for url in window.requests if "/random/" in url]

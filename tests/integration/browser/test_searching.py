@@ -9,10 +9,12 @@ import httpx
 import pytest
 from playwright.sync_api import Error, Locator, Page, expect
 
+from orders.domain.order.document import encode
 from orders.domain.order.rules import INT64_MAX
 from tests.integration.browser import stock
 from tests.integration.browser.browsing import Window
 from tests.integration.http.server_process import ServerProcess
+from tests.unit.http.harness import order
 
 
 def uid_asked_for(page: Page) -> str:
@@ -106,7 +108,9 @@ def test_invalid_input_asks_nothing_of_the_server(window: Window) -> None:
     expect(page.locator("#search-fault")).to_be_empty()
 
 
-@pytest.mark.parametrize(("uid", "said"), [("  ", "не бывает пустым"), ("u" * 300, "здесь их 300")])
+@pytest.mark.parametrize(
+    ("uid", "said"), [("  ", "Введите ID или номер"), ("u" * 300, "здесь их 300")]
+)
 def test_what_is_invalid_in_an_address_can_be_mended(window: Window, uid: str, said: str) -> None:
     page = window.open(uid)
     expect(page.locator("#search-fault")).to_contain_text(said)
@@ -276,6 +280,18 @@ def test_the_only_order_is_shown_at_once(window: Window, text: str, said: str) -
     expect(window.result.get_by_text("Найден по")).to_have_count(0)
 
 
+def test_a_track_number_that_names_another_route(
+    start: Callable[..., ServerProcess], open_window: Callable[..., Window]
+) -> None:
+    with start("empty") as server:
+        content = encode(order("tracked", track_number="events"))
+        assert server.http.post("/orders", content=content).status_code == 202
+        server.wait_until(lambda: server.http.get("/orders/tracked").is_success, 10, "it is stored")
+        window = open_window(server.url)
+        window.open("events")
+        expect(window.heading).to_have_text("Заказ: tracked")
+
+
 def test_orders_with_a_track_number(window: Window) -> None:
     page = window.open()
     window.find("WBILMTESTTRACK")
@@ -351,7 +367,7 @@ def test_a_track_number_that_is_a_customer_id_too(window: Window) -> None:
     ):
         section = window.result.get_by_role("region", name=name)
         expect(section.locator(".orders a > .value")).to_have_text([uid])
-        section.get_by_role("link", name="Показать все, по дням").press("Enter")
+        section.get_by_role("link", name="Показать все").press("Enter")
         expect(window.heading).to_have_text(heading)
         expect(links(window).locator(".value")).to_have_text([uid])
         page.go_back()

@@ -134,7 +134,11 @@ def made_and_lost(window: Window) -> None:
 
 
 PAGE = {
-    "empty": State(Window.open, "Готов к поиску", "Ready to search"),
+    "empty": State(
+        Window.open,
+        "// Введите ID заказа, трек-номер или ID клиента и нажмите Enter для поиска",
+        "// Type an order ID, a track number or a customer ID and press Enter to search",
+    ),
     "loading": State(search("slow"), "Ищем заказ", "Looking for the order"),
     "slow": State(late("slow", 4), "Сервер отвечает медленно", "The server is slow"),
     "timeout": State(late("slow", 4, 12), "Сервер не ответил вовремя", "No answer in time"),
@@ -154,14 +158,17 @@ PAGE = {
     "list-customer": State(search("test"), "Заказы клиента test", "Orders of customer test"),
     "list": State(listing(), "Заказов на этой странице: ", "Orders on this page: "),
     "list-empty": State(listing("&to=1999-12-31"), "Заказов не нашлось", "No orders found"),
-    "list-invalid": State(listing("&to=x"), "дата, которой не бывает", "that there is not"),
+    "list-invalid": State(listing("&to=x"), "неверная дата", "an invalid date"),
     "list-loading": State(listing(answer=lambda route: None), "Загружаем заказы", "Loading orders"),
     "list-backwards": State(
         listing("&from=2021-01-02&to=2021-01-01"), "раньше первого", "before the first"
     ),
     "list-pages": State(older, "Новейшие", "Newest"),
     "list-forbidden": State(listing(answer=forbidden), "Ключу этого сеанса", "key of this session"),
-    "list-failed": State(listing("&cursor=x"), "Код ответа: 400", "Status 400"),
+    "list-wrong": State(listing("&cursor=x"), "в адресе: cursor", "in the address: cursor"),
+    "list-failed": State(
+        listing(answer=lambda route: route.fulfill(status=500)), "Код ответа: 500", "Status 500"
+    ),
     "list-storage": State(
         listing(answer=lambda route: route.fulfill(status=503, body='{"code": "unavailable"}')),
         "База данных недоступна",
@@ -177,17 +184,17 @@ PAGE = {
     "forbidden": State(
         on_the_way("**/orders/o1", forbidden, search("o1")),
         "Ключу этого сеанса это не разрешено",
-        "The key of this session may not do that",
+        "The key of this session does not allow this",
     ),
     "unreadable": State(answered(body="null"), "Ответ не прочитать", "cannot be read"),
     "unreadable-html": State(
-        answered(body="<p>Hello", content_type="text/html"), "Пришёл не заказ", "What came is no"
+        answered(body="<p>Hello", content_type="text/html"), "В ответе не заказ", "is not an order"
     ),
-    "broken-off": State(search(BROKEN_OFF), "Ответа от него нет", "no answer from it"),
+    "broken-off": State(search(BROKEN_OFF), "Он не ответил", "It did not respond"),
     "script-failed": State(without_its_script, "Скрипт страницы не загр", "script of this page"),
-    "invalid-blank": State(search("  "), "он не бывает пустым", "never blank"),
+    "invalid-blank": State(search("  "), "Введите ID или номер", "Enter an ID or number"),
     "invalid-long": State(search("u" * 256), "здесь их 256", "this has 256"),
-    "invalid-text": State(with_a_zero_byte, "есть символ", "a character in this"),
+    "invalid-text": State(with_a_zero_byte, "недопустимый символ", "character that is not allowed"),
     "copied": State(copying, "Скопировано", "Copied"),
     "latest-loading": State(
         on_the_way(LATEST, lambda route: None, Window.open), "Загружаем список", "Loading the list"
@@ -199,7 +206,7 @@ PAGE = {
         on_the_way(LATEST, forbidden, Window.open), "Нет прав", "Not allowed"
     ),
     "random": State(make(3), "Создано заказов: 3", "Orders made: 3"),
-    "random-invalid": State(make("007"), "целое число от 1 до 20", "from 1 to 20 is needed"),
+    "random-invalid": State(make("007"), "целое число от 1 до 20", "whole number from 1 to 20"),
     "random-storage": State(make(REFUSED), "Очередь недоступна", "The queue is down"),
     "random-many": State(on_the_way(RANDOM, many, make(20)), "Первые 20:", "The first 20:"),
     "random-working": State(on_the_way(RANDOM, lambda route: None, make(3)), "Создаём…", "Making…"),
@@ -221,8 +228,10 @@ ERRORS = {
         lambda w: w.open(path="/random/0"), "число от 1 до 20", "number from 1 to 20"
     ),
     "error-400": State(lambda w: w.open(path="/orders?limit=x"), "Неверный запрос", "Bad request"),
-    "error-500": State(lambda w: w.open(path="/orders/broken"), "Ошибка на сервере", "An error"),
-    "error-503": State(lambda w: w.open(path="/orders/away"), "Временно недоступно", "Away for"),
+    "error-500": State(
+        lambda w: w.open(path="/orders/broken"), "Ошибка на сервере", "Server error"
+    ),
+    "error-503": State(lambda w: w.open(path="/orders/away"), "Временно недоступно", "Temporarily"),
 }
 
 

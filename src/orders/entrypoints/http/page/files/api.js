@@ -7,16 +7,18 @@ class Refused extends Error {
     super(`status ${answer.status}`);
     this.status = answer.status;
     this.requestId = answer.headers.get("x-request-id") ?? "";
-    this.code = codeOf(text);
+    const { code, errors } = problemIn(text);
+    this.code = code;
+    this.parameters = (errors ?? []).map(({ parameter }) => parameter);
   }
 }
 
-// The code of problem details; null if the response is not from the API.
-function codeOf(text) {
+// The problem details; nothing if the response is not from the API.
+function problemIn(text) {
   try {
-    return JSON.parse(text).code;
+    return JSON.parse(text) ?? {};
   } catch {
-    return undefined;
+    return {};
   }
 }
 
@@ -44,16 +46,17 @@ export async function fetchedInTime(url, options) {
   }
 }
 
-// Browsers remove these two from a path, encoded or not, so the filter is used for them.
-const isFolded = (uid) => uid === "." || uid === "..";
+// These have no path of their own, so the filter is used for them: browsers remove the first two
+// from a path, encoded or not, and the third is the stream of events.
+const isFiltered = (uid) => [".", "..", "events"].includes(uid);
 export const apiPathTo = (uid) =>
-  isFolded(uid) ? `/orders?order_uid=${uid}` : `/orders/${encodeURIComponent(uid)}`;
+  isFiltered(uid) ? `/orders?order_uid=${uid}` : `/orders/${encodeURIComponent(uid)}`;
 
 // The JSON of an order as it is served, or null.
 export async function fetchOrder(uid, signal) {
   try {
     const text = await fetched(apiPathTo(uid), { signal });
-    return isFolded(uid) ? text.slice(1, -1) || null : text; // a list with at most one order
+    return isFiltered(uid) ? text.slice(1, -1) || null : text; // a list with at most one order
   } catch (error) {
     if (error.status === 404) return null;
     throw error;

@@ -31,6 +31,14 @@ export function listFault({ from = "", to = "" }) {
   return from && to && to < from ? phrase("list_backwards") : "";
 }
 
+// Whether the order is in the list with these values.
+export function isListed({ from, to, ...keys }, order) {
+  const instant = Date.parse(order.date_created);
+  const [first, end] = [from && beginning(from), to && beginning(to, 1)].map(Date.parse);
+  if (instant < first || instant >= end) return false; // no bound is NaN
+  return Object.entries(keys).every(([key, value]) => !value || order[key] === value);
+}
+
 export function listUrl({ from, to, ...others }, limit = LISTED) {
   const values = {
     created_from: from && beginning(from),

@@ -2,9 +2,10 @@
 
 const SOON_MS = 250; // many orders that arrive together are one change
 
-// Calls `changed` after changes, while the page can be seen. A browser closes a stream that is
-// refused; then nobody calls.
-export function listen(changed) {
+// Calls `stored` with the summary of each stored order, and `changed` after changes, while the page
+// can be seen. Returns whether the stream is refused: then nobody calls, and the browser does not
+// try again.
+export function listen(changed, stored) {
   let stream = null;
   let timer = 0;
   const tell = () => {
@@ -20,8 +21,10 @@ export function listen(changed) {
     } else if (!stream) {
       stream = new EventSource("/orders/events");
       for (const kind of ["stored", "forgotten", "reset"]) stream.addEventListener(kind, tell);
+      stream.addEventListener("stored", (event) => stored(JSON.parse(event.data)));
     }
   };
   document.addEventListener("visibilitychange", follow);
   follow();
+  return () => stream?.readyState === EventSource.CLOSED;
 }

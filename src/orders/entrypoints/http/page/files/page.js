@@ -3,7 +3,7 @@
 
 import { TIMEOUT_MS, apiPathTo, fetchOrder, fetchedInTime, fetchedPage } from "./api.js";
 import { copyFrom } from "./copying.js";
-import { listFault, listPath, listUrl } from "./days.js";
+import { isListed, listFault, listPath, listUrl } from "./days.js";
 import { clone, find, limits, pause, phrase, remember, remembered, say } from "./dom.js";
 import { indented, ordersIn, parse } from "./json.js";
 import { listen } from "./live.js";
@@ -29,6 +29,8 @@ const field = find("#order");
 const sent = new Set(); // orders created here that have not been seen stored yet
 let current = null; // the latest search; earlier ones show nothing any more
 let followed = null; // the query of the address when it was last read
+let listed = null; // the page of a list that is shown
+const left = new Map(); // pages of lists that were left by a link, by the name in history.state
 
 const pathTo = (uid) => (uid ? `/?order=${encodeURIComponent(uid)}` : "/");
 const parameters = () => new URLSearchParams(location.search);
@@ -41,6 +43,7 @@ function asked() {
 }
 
 function show(state, values = {}) {
+  listed = null;
   const shown = fill(clone(`state-${state}`), values);
   for (const place of shown.querySelectorAll("[data-phrase]")) {
     place.textContent = phrase(place.dataset.phrase, values);
@@ -226,8 +229,8 @@ async function fetchList(values, signal, limit) {
   return { orders: ordersIn(page.text), next };
 }
 
-// Show the page of the list in the address.
-function browse(focus) {
+// Show the page of the list in the address, as it was left before if it was.
+function browse(focus, before) {
   const { cursor, ...filter } = Object.fromEntries(
     [...KEYS, "from", "to", "cursor"].map((name) => [name, parameters().get(name) ?? ""]),
   );
@@ -236,6 +239,7 @@ function browse(focus) {
   const text = listFault(filter);
   const work = async (signal) => {
     if (text) return () => showList(filter, {}, text);
+    if (before) return () => showList(filter, before);
     const page = await fetchList({ ...filter, cursor }, signal);
     return () => showList(filter, { ...page, first: cursor });
   };
@@ -249,8 +253,12 @@ function listTitle(filter) {
   return titles.join(", ") || phrase("list_title");
 }
 
-function showList(filter, { orders, first, next }, text = "") {
+function showList(filter, page, text = "") {
+  const { orders, first, next } = page;
   show("list", { orders, isEmpty: orders?.length === 0, pages: first || next, first, next });
+  listed = page;
+  Object.assign(page, { filter, fresh: page.fresh ?? 0 });
+  showFresh();
   const title = (document.title = find("h2", result).textContent = listTitle(filter));
   find("ul", result).append(...(orders ?? []).map((order) => linkTo(order, "summary-line")));
   find("[data-if='first']", result).href = `/${listPath(filter)}`;
@@ -269,6 +277,15 @@ function showList(filter, { orders, first, next }, text = "") {
   if (text) tell(to, find(".fault", dates), text);
   const name = orders?.length ? "list_shown" : "list_empty";
   say(text ? "" : `${title}. ${phrase(name, { count: orders.length })}`);
+}
+
+// A list stays as it is while orders arrive; how many came since is a link to its first page.
+function showFresh() {
+  const link = find("[data-fresh]", result);
+  const { filter, fresh } = listed;
+  link.textContent = phrase("list_new", { count: fresh });
+  link.href = `/${listPath({ ...filter, cursor: "" })}`;
+  link.parentElement.hidden = !fresh;
 }
 
 // The order, or null if it is not one: a proxy may have responded.
@@ -294,14 +311,23 @@ function showMissing(uid) {
 }
 
 function showFailure(uid, error, late) {
-  const { status, code, requestId: request_id } = error;
+  const { status, code, parameters: wrong, requestId: request_id } = error;
   if (late) show("timeout", { uid, seconds: TIMEOUT_MS / 1000 });
   else if (code === "unavailable") show("storage", { uid, request_id });
   else if (code === "forbidden") show("forbidden", { uid });
   else if (error instanceof TypeError) show("unreachable", { uid });
   else if (error instanceof SyntaxError) show("unreadable", { uid });
+  else if (wrong?.length && parameters().has("list")) showWrong(wrong);
   else show("failed", { uid, request_id, status: status ?? error.name });
   say("");
+}
+
+// Link to the list without the parameters that are wrong.
+function showWrong(names) {
+  show("wrong-list", { names: names.join(", ") });
+  const { list, ...given } = Object.fromEntries(parameters());
+  const others = Object.entries(given).filter(([name]) => !names.includes(name));
+  find("a", result).href = `/${listPath(Object.fromEntries(others))}`;
 }
 
 function showEmpty() {
@@ -338,17 +364,17 @@ function go(uid, focus) {
 
 // Navigate to an address of the page, if necessary, and show what is in it.
 function visit(query) {
-  if (query !== location.search) history.pushState(null, "", `/${query}`);
+  history[query === location.search ? "replaceState" : "pushState"](null, "", `/${query}`);
   follow(true);
 }
 
-// Show the order or the list in the address.
-function follow(focus = result.contains(document.activeElement)) {
+// Show the order or the list in the address; of a list the page that was left before, if any.
+function follow(focus = result.contains(document.activeElement), before = null) {
   const uid = asked();
   const text = uid && fault(uid);
   followed = location.search;
   if (parameters().has("list")) {
-    browse(focus);
+    browse(focus, before);
   } else if (uid && !text) {
     search(uid, focus);
   } else {
@@ -387,7 +413,11 @@ const halt = find("#latest-pause");
 let wait = REFRESH_MS;
 let timer = 0;
 let isEmpty = false; // no orders are stored
-let known = null; // the orders of the list when it was last announced
+let isFilled = false; // the list has been there once
+let isRefreshing = false;
+let isStale = false; // something changed since the running refresh began
+let isFailing = false;
+let stored = 0; // orders since new ones were last announced
 let announced = -ANNOUNCED_MS;
 
 function linkTo(order, template = "order-link") {
@@ -409,23 +439,35 @@ function update(orders) {
   for (const order of orders) {
     while (next && !wanted.has(next.dataset.uid)) next = next.nextElementSibling;
     if (next?.dataset.uid === order.order_uid) next = next.nextElementSibling;
-    else latest.insertBefore(linkTo(order), next);
+    else {
+      latest.insertBefore(linkTo(order), next);
+      // Without events there may be more than the list shows.
+      if (isFilled && isRefused()) stored += 1;
+    }
   }
   latestNote.textContent = orders.length ? "" : phrase("latest_empty");
   isEmpty = orders.length === 0;
   offerOrders();
-  announce(wanted);
+  announce();
 }
 
-function announce(uids) {
+const isRefused = listen(() => isFailing || refresh(), arrive);
+
+function announce() {
   const now = performance.now();
-  const count = known ? [...uids].filter((uid) => !known.has(uid)).length : 0;
-  if (count && now - announced < ANNOUNCED_MS) return;
-  if (count) {
-    say(phrase("latest_new", { count: count < LATEST ? count : `${LATEST}+` }));
-    announced = now;
+  if (!stored || now - announced < ANNOUNCED_MS) return;
+  say(phrase("latest_new", { count: isRefused() ? `${stored}+` : stored }));
+  announced = now;
+  stored = 0;
+}
+
+function arrive(order) {
+  stored += 1;
+  for (const page of new Set([...left.values(), listed])) {
+    const isNew = page?.orders?.every(({ order_uid }) => order_uid !== order.order_uid);
+    if (isNew && isListed(page.filter, order)) page.fresh += 1;
   }
-  known = uids;
+  if (listed) showFresh();
 }
 
 function hold(held) {
@@ -439,21 +481,28 @@ const isHeld = () =>
   // An entry under the pointer stays in place.
   (matchMedia("(hover: hover)").matches && latest.matches(":hover"));
 
+// One at a time, for responses may overtake each other.
 async function refresh() {
+  isStale = isRefreshing;
+  if (isRefreshing) return;
+  isRefreshing = true;
   clearTimeout(timer);
-  timer = 0;
-  if (!known || !isHeld()) {
+  if (!isFilled || !isHeld()) {
     try {
       const text = await fetchedInTime(`/orders?view=summary&limit=${LATEST}`);
       update(parse(text));
+      isFilled = true;
+      isFailing = false;
       wait = Math.max(REFRESH_MS, text.length / BYTES_PER_MS);
     } catch (error) {
       const name = error.code === "forbidden" ? "forbidden_title" : "latest_unreachable";
       latestNote.textContent = phrase(name);
+      isFailing = true;
       wait = Math.min(wait * 2, REFRESH_LONGEST_MS);
     }
   }
-  if (!timer) timer = setTimeout(refresh, wait);
+  isRefreshing = false;
+  timer = setTimeout(refresh, isStale && !isFailing ? 0 : wait);
 }
 
 // --- Random orders ----------------------------------------------------------------------------
@@ -504,7 +553,11 @@ document.addEventListener("click", (event) => {
   const plain = !event.button && !event.metaKey && !event.ctrlKey && !event.shiftKey && !event.altKey;
   if (!link || !plain) return;
   event.preventDefault();
-  if (result.contains(link)) history.replaceState({ opened: link.search }, "");
+  if (result.contains(link)) {
+    const name = listed && `${performance.timeOrigin} ${left.size}`;
+    if (listed) left.set(name, listed);
+    history.replaceState({ opened: link.search, name }, "");
+  }
   visit(link.search);
 });
 halt.addEventListener("click", () => {
@@ -514,10 +567,11 @@ halt.addEventListener("click", () => {
   if (!held) refresh();
 });
 // Also after a link within the page.
-addEventListener("popstate", () => location.search === followed || follow());
+addEventListener("popstate", () => {
+  if (location.search !== followed) follow(undefined, left.get(history.state?.name));
+});
 document.addEventListener("visibilitychange", () => document.hidden || refresh());
 
 hold(remembered("latest-paused") === "true");
 follow();
 refresh();
-listen(refresh);
