@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from itertools import chain, islice
+from random import Random
 from statistics import median
 
 from confluent_kafka import Producer
@@ -117,11 +118,13 @@ def _arrive(
         {"bootstrap.servers": place.servers.bootstrap, "linger.ms": 0, "log_level": 0}
     )
     took = []
+    pauses = Random(_FIRST)
     with select.epoll() as poll:
         for number in listeners:
             poll.register(number, select.EPOLLIN)
         for uid, value in orders:
-            time.sleep(_BETWEEN)
+            # At any moment between two polls of the API: equal pauses keep in step with them.
+            time.sleep(pauses.uniform(0.5, 1.5) * _BETWEEN)
             told = b'"order_uid":"%s"' % uid.encode()
             began = time.perf_counter()
             producer.produce(topic, value)

@@ -61,7 +61,9 @@ def markdown(
         *(["", f"![The product against its targets]({picture})"] if picture else []),
         *(["", f"All samples are in [{samples}]({samples})."] if samples else []),
         "",
-        *(f"- {figure.row}, {figure.what}: {figure.note}." for figure in figures if figure.note),
+        *dict.fromkeys(
+            f"- {figure.row}, {figure.what}: {figure.note}." for figure in figures if figure.note
+        ),
     ]
     return "\n".join(lines) + "\n"
 
