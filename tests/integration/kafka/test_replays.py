@@ -17,6 +17,7 @@ from tests.contracts.dead_letter_reader import DeadLetterReaderContract, DeadLet
 from tests.contracts.replay_journal import ReplayJournalContract, ReplayJournalSide
 from tests.contracts.replay_target import ReplayTargetContract, ReplayTargetSide
 from tests.integration.kafka.other_client import OtherClient
+from tests.waiting import wait_until
 
 
 class KafkaReaderSide(DeadLetterReaderSide):
@@ -69,7 +70,7 @@ class TestKafkaReplayJournal(ReplayJournalContract):
         await side.journal.note({})
         topic = side.settings.replays_topic
         assert topic == f"{side.settings.dlq_topic}.replays"
-        assert other_client.partitions(topic) == 1
+        wait_until(lambda: other_client.partitions(topic) == 1, 10, "the topic is known")
         assert other_client.config(topic)["cleanup.policy"] == "compact"
 
     async def test_notes_of_former_versions_are_read(

@@ -63,6 +63,7 @@ async def test_only_administrators_may(api: Api, tmp_path: Path) -> None:
         assert (await client.get("/orders/uid")).status_code == 200
         del client.headers["Authorization"]
         problem(await client.delete("/orders/uid"), 401, "unauthorized")
+        problem(await client.delete("/orders/uid", headers=CROSS_SITE), 401, "unauthorized")
     assert [(line["outcome"], "who" in line) for line in api.audited] == [
         ("forbidden", True),
         ("ok", True),

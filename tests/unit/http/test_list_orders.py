@@ -15,6 +15,8 @@ from orders.domain.order.document import StoredOrder, encode
 from orders.domain.order.queries import OrderQuery, Page
 from orders.domain.use_cases.list_orders import CHUNK, ListOrders
 from orders.entrypoints.http.middleware import TransferBroken
+from orders.entrypoints.http.orders import list_request
+from orders.entrypoints.http.problems import HTTPProblem
 from tests.unit.http.harness import Api, order, problem, series
 
 NDJSON = {"Accept": "application/x-ndjson"}
@@ -185,6 +187,11 @@ async def test_limits_at_the_edge(client: httpx.AsyncClient, value: str) -> None
 async def test_instants_that_are_none(client: httpx.AsyncClient, name: str, value: str) -> None:
     found = faults(await client.get(f"/orders?{name}={value}"))
     assert found == {name: "must be RFC 3339 with an offset, in the years 1 to 9999"}
+
+
+def test_a_very_long_instant_is_refused_at_once() -> None:
+    with pytest.raises(HTTPProblem):  # it would take minutes
+        list_request.parse(b"created_from=" + b":" * 100_000 + b"+" * 100_000)
 
 
 async def test_every_fault_is_named_and_misspelt_filters_are_faults(

@@ -24,7 +24,8 @@ RECENT = 5_000
 """Events that are kept for the listeners; who is further behind reads from the store."""
 
 READING_AT_ONCE = 2
-"""Listeners that read from the store at the same time."""
+"""Listeners that read a page at the same time: from the store, or of the recent events in one turn
+of the event loop."""
 
 DELIVERED_AT_ONCE = 100
 """Listeners that get an event before other tasks have their turn."""
@@ -93,6 +94,9 @@ class WatchOrders:
 
     async def after(self, listener: "Listener", deliver: Deliver) -> Sequence[OrderEvent]:
         """See ``Listener.next``."""
+        if listener.position != self._position:
+            async with self._turns:
+                await asyncio.sleep(0)  # others have their turn: a page takes a while to encode
         while True:
             if listener.losses != self.losses:
                 raise Unavailable("the store has lost its latest events")

@@ -1,6 +1,8 @@
 """Which orders a dead letter names, and that those of forgotten ones are left out."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Collection
 
 import pytest
@@ -42,6 +44,18 @@ def named(value: bytes | None, key: bytes | None = None, offset: int = 0) -> Dea
 )
 def test_order_uids(value: bytes | None, key: bytes | None, uids: set[str]) -> None:
     assert order_uids_in(named(value, key)) == uids
+
+
+def test_a_long_text_takes_little_memory() -> None:
+    program = """
+import resource
+from tests.unit.domain.dead_letters.test_forgotten import named, order_uids_in
+resource.setrlimit(resource.RLIMIT_AS, (700 << 20, -1))
+assert order_uids_in(named(b'{"order_uid":"' + b"a" * 8_000_000)) == set()
+assert order_uids_in(named(b'{"order_uid":"' + b"!a" * 4_000_000)) == set()
+"""
+    program = program.replace("!", chr(92) * 2)
+    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 async def test_only_those_whose_orders_are_all_forgotten_are_left_out() -> None:

@@ -11,7 +11,7 @@ from orders.adapters.memory.order_repository import MemoryOrderRepository
 from orders.domain.errors import Unavailable
 from orders.domain.order.events import OrderEvent, Position
 from orders.domain.use_cases import watch_orders
-from orders.domain.use_cases.watch_orders import Listener, WatchOrders
+from orders.domain.use_cases.watch_orders import READING_AT_ONCE, Listener, WatchOrders
 from orders.entrypoints.startup import in_background
 from tests.contracts.order_repository import numbered, order_of
 
@@ -141,6 +141,21 @@ async def test_others_have_their_turn_while_many_are_told(
     assert told == ["1", "3"]
     first.cancel()
     third.cancel()
+
+
+async def test_others_have_their_turn_while_many_catch_up(
+    repository: MemoryOrderRepository,
+) -> None:
+    watch = WatchOrders(MemoryOrderEvents(repository), max_listeners=50)
+    listeners = [await watch.open() for _ in range(50)]
+    await repository.save_many([order_of("new")])
+    await watch.poll()
+    behind = [asyncio.create_task(listener.next()) for listener in listeners]
+    done = 0
+    while done < len(behind):
+        await asyncio.sleep(0)
+        done, before = sum(task.done() for task in behind), done
+        assert done - before <= READING_AT_ONCE
 
 
 async def test_the_lack_of_events_is_told_also_while_the_store_is_down(

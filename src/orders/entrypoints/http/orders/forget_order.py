@@ -31,9 +31,10 @@ class ForgetOrder:
             Unavailable: the store is down.
         """
         with recorded_failure(self._audit, "forgot", scope, (order_uid,)):
+            if self._is_protected:
+                require(scope, ADMIN)
             require_same_site(Headers(scope["headers"]))
             if not self._is_protected:
                 raise HTTPProblem(FORBIDDEN, NO_ACCESS_CONTROL)
-            require(scope, ADMIN)
             await self._forget((order_uid,))
         record(self._audit, "forgot", scope, (order_uid,))

@@ -96,11 +96,13 @@ def _text(text: str) -> str:
 
 def _instant(text: str) -> datetime:
     """Parse an instant; the ``+`` of its offset arrives as a space if it was not encoded."""
+    if len(text) > _LONGEST_INSTANT:  # the pattern would take seconds
+        raise ValueError(_NO_INSTANT)
     try:
         moment: datetime = msgspec.convert(_UNENCODED_PLUS.sub(r"\1+\2", text), Instant)
         return in_utc(moment)
     except (msgspec.ValidationError, OverflowError):
-        raise ValueError("must be RFC 3339 with an offset, in the years 1 to 9999") from None
+        raise ValueError(_NO_INSTANT) from None
 
 
 def _view(text: str) -> View:
@@ -123,6 +125,8 @@ def _cursor(text: str) -> Cursor:
         raise ValueError("must be a cursor from a Link header") from None
 
 
+_NO_INSTANT = "must be RFC 3339 with an offset, in the years 1 to 9999"
+_LONGEST_INSTANT = 64
 _UNENCODED_PLUS = re.compile(r"^(.*:.*) (\d\d:\d\d)$", re.ASCII)
 _LIMIT = re.compile(r"[1-9][0-9]{0,3}")
 _READERS: dict[str, Callable[[str], Any]] = {
