@@ -146,6 +146,8 @@ async def test_scopes(jwks: Path, given: dict[str, Any], scopes: set[str]) -> No
         ({"exp": 1e400}, "not valid"),
         ({"nbf": int(time.time()) + 1000}, "not valid"),
         ({"iat": int(time.time()) + 1000}, "not valid"),
+        ({"sub": "\ud800"}, "malformed"),
+        ({"exp": 10**400}, "malformed"),
     ],
 )
 async def test_claims_that_are_refused(jwks: Path, changes: dict[str, Any], why: str) -> None:

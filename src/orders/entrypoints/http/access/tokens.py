@@ -115,8 +115,13 @@ class Tokens:
         subject = claims["sub"]
         if not 0 < len(subject) <= _LONGEST_SUBJECT:
             raise Denied("malformed")
+        try:
+            subject.encode()  # JSON can have half of a character
+            end = float(claims["exp"])
+        except (UnicodeEncodeError, OverflowError):
+            raise Denied("malformed") from None
         principal = Principal(subject, frozenset(_scopes(claims)), is_personal=True)
-        return Grant(principal, float(claims["exp"]) + self._leeway)
+        return Grant(principal, end + self._leeway)
 
 
 def _scopes(claims: dict[str, Any]) -> list[str]:
