@@ -3,7 +3,7 @@
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
@@ -22,10 +22,22 @@ _RETRY_SECONDS = 1.0
 """After which clients connect again, as the stream tells EventSource to; orders come meanwhile."""
 
 
+def events_in(lines: Iterable[str]) -> Iterator[dict[str, str]]:
+    """Return the fields of each whole event in a stream."""
+    event: dict[str, str] = {}
+    for line in lines:
+        if line:
+            name, _, value = line.partition(": ")
+            event[name] = value
+        else:
+            yield event
+            event = {}
+
+
 class Client:
     """Listens as EventSource does, and goes on with the next API process after a break.
 
-    ``seen``: the orders that it was told of. ``resumed``: how often it went on by an id.
+    ``seen``: the orders of its events. ``resumed``: how often it went on by an id.
     """
 
     def __init__(self) -> None:
@@ -47,13 +59,8 @@ class Client:
             if answer.status_code != httpx.codes.OK:
                 return  # it waits for PostgreSQL yet
             self.resumed += bool(headers)
-            event: dict[str, str] = {}
-            for line in answer.iter_lines():
-                name, _, value = line.partition(": ")
-                event[name] = value
-                if not line:
-                    self._take(event)
-                    event = {}
+            for event in events_in(answer.iter_lines()):
+                self._take(event)
 
     def _take(self, event: Mapping[str, str]) -> None:
         assert event.get("event") != "reset", "the id of an event is not known"
@@ -81,7 +88,7 @@ def kills_while_clients_listen(stage: Stage) -> None:
             stored = {uid for (uid,) in connection.execute("SELECT order_uid FROM orders")}
         assert len(stored) == 2 * some * kills, f"{len(stored)} orders are stored"
         for client in clients:
-            wait_until(lambda: client.seen == stored, 30, "a client is told of all")  # noqa: B023
+            wait_until(lambda: client.seen == stored, 30, "a client has all events")  # noqa: B023
     resumed = [client.resumed for client in clients]
     stage.say(f"the clients resumed {resumed} times")
     assert any(resumed), "no kill has hit the stream of a client"

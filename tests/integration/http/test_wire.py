@@ -199,7 +199,7 @@ def test_who_takes_no_events_costs_no_memory_and_is_cut_off(tmp_path: Path) -> N
         events = other.iter_raw()
         with ask_and_not_read(server, "/orders/events"):
             while not server.aborted():
-                next(events)  # who reads is told of them meanwhile
+                next(events)  # who reads has them meanwhile
             assert memory(server) - before < FLAT
 
 

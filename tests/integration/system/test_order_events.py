@@ -5,14 +5,18 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeAlias
 
 import httpx
 import msgspec
 import pytest
 
+from drills.listeners import events_in
 from tests.builders import order_bytes
 from tests.integration.system.processes import START_SECONDS, System, free_port, system
 from tests.waiting import wait_until
+
+Events: TypeAlias = Iterator[dict[str, str]]
 
 
 class Client:
@@ -23,29 +27,26 @@ class Client:
         self.seen: list[str] = []
 
     @contextmanager
-    def connected(self, api: System) -> Iterator[Iterator[str]]:
+    def connected(self, api: System) -> Iterator[Events]:
         headers = {"Last-Event-ID": self.last_id} if self.last_id else {}
         with api.http.stream("GET", "/orders/events", headers=headers, timeout=30) as response:
             assert response.status_code == 200
-            lines = response.iter_lines()
-            self._read_one(lines)  # where it begins
-            yield lines
+            events = events_in(response.iter_lines())
+            self._read_one(events)  # where it begins
+            yield events
 
-    def read(self, lines: Iterator[str], number: int) -> None:
+    def read(self, events: Events, number: int) -> None:
         """Read until so many orders were seen."""
         while len(self.seen) < number:
-            self._read_one(lines)
+            self._read_one(events)
 
-    def _read_one(self, lines: Iterator[str]) -> None:
-        for line in lines:
-            name, _, value = line.partition(": ")
-            if name == "id":
-                self.last_id = value
-            elif name == "data":
-                self.seen.append(msgspec.json.decode(value)["order_uid"])
-            elif not line:
-                return
-        raise httpx.RemoteProtocolError("the stream has ended")
+    def _read_one(self, events: Events) -> None:
+        event = next(events, None)
+        if event is None:
+            raise httpx.RemoteProtocolError("the stream has ended")
+        self.last_id = event.get("id", self.last_id)
+        if "data" in event:
+            self.seen.append(msgspec.json.decode(event["data"])["order_uid"])
 
 
 @pytest.fixture
@@ -71,32 +72,32 @@ def test_a_client_misses_nothing_whatever_is_killed(first: System, second: Syste
     first.order("before")
     client = Client()
     sent = [f"uid-{n}" for n in range(6)]
-    with client.connected(first) as lines:
+    with client.connected(first) as events:
         first.send(*map(order_bytes, sent[:2]))
-        client.read(lines, 2)
+        client.read(events, 2)
         first.stop("consumer", signal.SIGKILL)
         first.send(*map(order_bytes, sent[2:4]))
         first.start("consumer")
-        client.read(lines, 4)
+        client.read(events, 4)
         first.stop("api", signal.SIGKILL)
         with pytest.raises(httpx.TransportError):
-            client.read(lines, 5)
+            client.read(events, 5)
     first.send(order_bytes(sent[4]))
     wait_until(
         lambda: second.http.get(f"/orders/{sent[4]}").status_code == 200,
         START_SECONDS,
         "it is stored",
     )
-    with client.connected(second) as lines:
+    with client.connected(second) as events:
         first.send(order_bytes(sent[5]))
-        client.read(lines, 6)
+        client.read(events, 6)
     assert client.seen == sent
 
 
 def test_sigterm_ends_the_streams_at_once(first: System) -> None:
     first.start_api()
-    with Client().connected(first) as lines:
+    with Client().connected(first) as events:
         began = time.monotonic()
         assert first.stop("api") == 0
         assert time.monotonic() - began < 5  # of the 8 s that other requests have
-        assert list(lines) == []
+        assert list(events) == []

@@ -76,13 +76,11 @@ _IDENTITY = """
 
 
 def _object(struct: type[Struct], alias: str, **special: str) -> sql.Composed:
-    pairs = [
-        sql.SQL("{}, {}").format(
-            sql.Literal(name),
-            sql.SQL(special[name]) if name in special else sql.Identifier(alias, name),
-        )
-        for name in (*_FIELDS[struct], *special)
-    ]
+    values: dict[str, sql.Composable] = {
+        name: sql.Identifier(alias, name) for name in _FIELDS[struct]
+    }
+    values |= {name: sql.SQL(text) for name, text in special.items()}
+    pairs = [sql.SQL("{}, {}").format(sql.Literal(name), value) for name, value in values.items()]
     return sql.SQL("json_build_object({})").format(sql.SQL(", ").join(pairs))
 
 

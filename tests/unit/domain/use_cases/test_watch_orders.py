@@ -14,6 +14,7 @@ from orders.domain.use_cases import watch_orders
 from orders.domain.use_cases.watch_orders import READING_AT_ONCE, Listener, WatchOrders
 from orders.entrypoints.startup import in_background
 from tests.contracts.order_repository import numbered, order_of
+from tests.waiting import settle
 
 
 class Counted(MemoryOrderEvents):
@@ -83,7 +84,7 @@ async def test_what_is_delivered_wakes_nobody(
         return len(delivered) <= 4
 
     waiting = [asyncio.create_task((await watch.open()).next(deliver)) for _ in range(2)]
-    await asyncio.sleep(0)
+    await settle()
     for number in range(2):
         await repository.save_many([order_of(f"delivered {number}")])
         await watch.poll()
@@ -109,7 +110,7 @@ async def test_nothing_before_the_position_of_a_listener_is_delivered(
     first, second = repository.events
     listener = await watch.open(first.position)
     waiting = asyncio.create_task(listener.next(lambda _: True))
-    await asyncio.sleep(0)
+    await settle()
     await watch.poll()
     async with asyncio.timeout(10):
         assert await waiting == [second]
@@ -132,11 +133,11 @@ async def test_others_have_their_turn_while_many_are_told(
         return asyncio.create_task(listener.next(deliver))
 
     first, second, third = [listen(name, await watch.open()) for name in ("1", "2", "3")]
-    await asyncio.sleep(0)
+    await settle()
     await repository.save_many([order_of("new")])
     polling = asyncio.create_task(watch.poll())
     await begun.wait()
-    second.cancel()  # it leaves while the first is told
+    second.cancel()  # it leaves while the first gets its events
     await polling
     assert told == ["1", "3"]
     first.cancel()
