@@ -20,7 +20,8 @@ def test_they_are_made_and_lead_to_themselves(window: Window) -> None:
     expect(page.locator("#made a")).to_have_count(3)
     assert page.locator("#made .value").all_text_contents() == made
     expect(page.get_by_role("status").filter(has_text="Создано заказов: 3")).to_be_visible()
-    # At once, while it is not stored yet: the page asks until it is.
+    # As if it were not stored yet: the page asks until it is.
+    page.route(f"**/orders/{made[1]}", lambda route: route.fulfill(status=404), times=1)
     with page.expect_response(lambda answer: made[1] in answer.url and answer.status == 404):
         page.locator("#made a").nth(1).click()
     expect(window.heading).to_have_text(f"Заказ: {made[1]}")

@@ -146,10 +146,19 @@ class OtherClient:
             consumer.close()
 
     def config(self, topic: str) -> dict[str, str]:
-        """The topic's effective configuration."""
+        """The topic's effective configuration, as soon as the broker that answers knows it."""
         resource = ConfigResource(ResourceType.TOPIC, topic)
-        [future] = self._admin.describe_configs([resource]).values()
-        return {name: entry.value for name, entry in future.result(TIMEOUT).items()}
+
+        def entries() -> dict[str, str] | None:
+            [future] = self._admin.describe_configs([resource]).values()
+            try:
+                return {name: entry.value for name, entry in future.result(TIMEOUT).items()}
+            except KafkaException as error:
+                if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                    return None
+                raise
+
+        return wait_until(entries, TIMEOUT, f"the broker knows {topic}")
 
     def partitions(self, topic: str) -> int:
         """How many partitions the topic has; 0 if there is no such topic."""

@@ -10,7 +10,6 @@ from drills.servers import Servers
 from orders.adapters.kafka.client.settings import KafkaSettings
 from orders.adapters.kafka.client.topics import TopicAdmin
 from orders.adapters.kafka.inspection import KafkaInspection
-from orders.domain.ports import Finding
 from tests.contracts.inspection import found
 from tests.integration.kafka.other_client import OtherClient
 from tests.waiting import until
@@ -40,17 +39,20 @@ async def test_two_disks_for_an_acknowledgement_where_there_are_three_replicas(
         assert other_client.config(name)["min.insync.replicas"] == "2"
     other_client.create("two", replicas=[[1, 2]], min_insync_replicas="1")
     inspection = KafkaInspection(settings)
-
-    async def copies() -> Finding:
-        return found(await inspection.inspect(), f"topic {settings.topic}")
-
-    healthy = await copies()
-    assert healthy.state == "ok"
-    assert healthy.text == "3 partitions, 3 replicas, 2 to acknowledge"
     weak = KafkaInspection(msgspec.structs.replace(settings, topic="two"))
-    finding = found(await weak.inspect(), "topic two")
-    assert finding.state == "warning"
-    assert "min.insync.replicas is 1" in finding.text
+
+    async def is_healthy() -> bool:
+        finding = found(await inspection.inspect(), f"topic {settings.topic}")
+        healthy = "3 partitions, 3 replicas, 2 to acknowledge"
+        return finding.state == "ok" and finding.text == healthy
+
+    async def is_called_weak() -> bool:
+        finding = found(await weak.inspect(), "topic two")
+        return finding.state == "warning" and "min.insync.replicas is 1" in finding.text
+
+    # Not every broker knows a new topic at once.
+    await until(is_healthy, "three replicas are called healthy")
+    await until(is_called_weak, "two replicas of which one acknowledges are called weak")
 
     await asyncio.to_thread(cluster.brokers[2].kill)
 
