@@ -143,13 +143,17 @@ _BOUNDS = "no HTTP client library sends such a request; see tests/integration/ht
 _NO_ACCESS_CONTROL = (
     "it is refused without access control; see tests/unit/http/test_forget_order.py"
 )
+_MANY = "it takes many clients at a time; see tests/"
 NOT_TO_BE_HAD = {
     ("deleteOrder", 204, ""): _NO_ACCESS_CONTROL,
     ("deleteOrder", 500, "internal"): _NO_ACCESS_CONTROL,
     ("deleteOrder", 500, "misconfigured"): _NO_ACCESS_CONTROL,
     ("deleteOrder", 503, "unavailable"): _NO_ACCESS_CONTROL,
+    ("getOrder", 503, "overloaded"): _MANY + "integration/http/test_bounds.py",
+    ("listOrders", 503, "overloaded"): _MANY + "unit/domain/use_cases/test_list_orders.py",
     ("live", 500, "internal"): "it checks nothing, so nothing can fail in it",
     ("orderEvents", 200, ""): "it has no end; see tests/unit/http/test_order_events.py",
+    ("orderEvents", 503, "overloaded"): _MANY + "unit/http/test_order_events.py",
     ("postOrders", 400, "incomplete-body"): _BOUNDS,
     ("postOrders", 408, "slow-body"): _BOUNDS,
     ("postOrders", 503, "overloaded"): _BOUNDS,

@@ -78,6 +78,12 @@ class Unavailable(OrdersError):
         self.found = found
 
 
+class Overloaded(Unavailable):
+    """Too much is asked of this process at a time; a later retry is safe and may help."""
+
+    code = "overloaded"
+
+
 class Misconfigured(Unavailable):
     """A server denies this process a right that it needs; it passes when an operator grants it."""
 

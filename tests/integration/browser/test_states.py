@@ -174,6 +174,11 @@ PAGE = {
         "База данных недоступна",
         "The database is down",
     ),
+    "list-overloaded": State(
+        listing(answer=lambda route: route.fulfill(status=503, body='{"code": "overloaded"}')),
+        "Сервер перегружен",
+        "The server is busy",
+    ),
     "missing": State(search("nope"), "Заказ не найден", "Order not found"),
     "missing-spaces": State(search(" nope "), "Искать без пробелов", "without the spaces"),
     "storage": State(search("away"), "База данных недоступна", "The database is down"),

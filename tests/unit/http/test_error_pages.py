@@ -7,6 +7,9 @@ from urllib.parse import quote
 import httpx
 import pytest
 
+from orders.domain.errors import Overloaded
+from orders.domain.order.queries import Page
+from orders.domain.use_cases.list_orders import ListOrders
 from orders.entrypoints.http.page.ascii_art import large
 from orders.entrypoints.http.problems import INVALID_REQUEST, problem_response
 from tests.unit.http.harness import SETTINGS, Api, order, problem
@@ -144,6 +147,17 @@ async def test_an_order_that_cannot_be_read_now_can_be_looked_up_later(api: Api)
         assert 'href="/?order=a%2Fb"' in page(answer, 503, "Временно недоступно")
         answer = await client.get("/nope", headers={"Accept": BROWSER})
         assert 'href="/"' in page(answer, 404, "Страница не найдена")
+
+
+async def test_an_overloaded_server_is_not_said_to_miss_another(api: Api) -> None:
+    class Busy(ListOrders):
+        async def page(self, *_: object) -> Page:
+            raise Overloaded("too many lists are read at a time")
+
+    async with api.client(list_orders=Busy(api.repository)) as client:
+        answer = await client.get("/orders?limit=1", headers={"Accept": BROWSER})
+    page(answer, 503, "Сервер перегружен")
+    assert answer.headers["retry-after"] == "5"
 
 
 async def test_other_errors_lead_back_to_the_page(client: httpx.AsyncClient) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from orders.domain.errors import Unavailable
+from orders.domain.errors import Overloaded, Unavailable
 from orders.domain.order.document import StoredOrder, encode
 from orders.domain.order.queries import OrderQuery, Page
 from orders.domain.use_cases.list_orders import CHUNK, ListOrders
@@ -272,12 +272,14 @@ class Stuttering(ListOrders):
 
 
 @pytest.mark.parametrize("url", ["/orders", "/orders?limit=5"])
-async def test_failure_before_the_first_chunk_has_a_status(api: Api, url: str) -> None:
-    broken = Stuttering(0, Unavailable("the database is down"))
-    async with api.client(list_orders=broken) as client:
+@pytest.mark.parametrize("error", [Unavailable("the database is down"), Overloaded("too many")])
+async def test_failure_before_the_first_chunk_has_a_status(
+    api: Api, url: str, error: Unavailable
+) -> None:
+    async with api.client(list_orders=Stuttering(0, error)) as client:
         for headers in ({}, NDJSON):
             answer = await client.get(url, headers=headers)
-            problem(answer, 503, "unavailable")
+            problem(answer, 503, error.code)
             assert "retry-after" in answer.headers
 
 

@@ -196,6 +196,7 @@ async def test_too_many_listeners_are_refused_until_one_leaves(api: Api) -> None
         await second.next()
         async with streamed(api) as third:
             assert (await third.next())["status"] == 503
+            assert b"overloaded" in (await third.next())["body"]
     async with streamed(api) as stream:
         assert (await stream.next())["status"] == 200
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 
-from orders.domain.errors import Unavailable
+from orders.domain.errors import Overloaded
 from orders.domain.order.document import StoredOrder
 from orders.domain.order.queries import Cursor, OrderQuery, Page
 from orders.domain.ports import OrderRepository
@@ -38,12 +38,17 @@ class ListOrders:
         self._turns_of_pages = asyncio.Semaphore(PAGES_AT_ONCE)
 
     async def page(self, query: OrderQuery, limit: int, after: Cursor | None = None) -> Page:
-        """At most ``limit`` orders after ``after``. Raises Unavailable."""
+        """At most ``limit`` orders after ``after``.
+
+        Raises:
+            Unavailable: the store is down.
+            Overloaded: too many others wait.
+        """
         try:
             async with asyncio.timeout(self._longest_wait):
                 await self._turns_of_pages.acquire()
         except TimeoutError:
-            raise Unavailable("too many lists are read at a time") from None
+            raise Overloaded("too many lists are read at a time") from None
         try:
             return await self._repository.page(query, limit, after)
         finally:
@@ -53,7 +58,7 @@ class ListOrders:
         """All orders that meet ``query``, in chunks, none empty.
 
         Nothing of the store is held between chunks, so a slow reader holds up nobody. An order
-        that is stored meanwhile is in it or not. Raises Unavailable.
+        that is stored meanwhile is in it or not. It raises as ``page`` does.
         """
         # It is no more than a page, and tells at once of failures.
         page = await self.page(query, FIRST_CHUNK)

@@ -7,7 +7,7 @@ from contextlib import suppress
 from operator import attrgetter
 from time import monotonic
 
-from orders.domain.errors import OrdersError, Unavailable
+from orders.domain.errors import OrdersError, Overloaded, Unavailable
 from orders.domain.order.events import OrderEvent, Position
 from orders.domain.ports import OrderEvents
 
@@ -63,11 +63,12 @@ class WatchOrders:
         """Begin to listen after a position, or now; the listener must be closed.
 
         Raises:
-            Unavailable: the store is down, or there are too many listeners.
+            Unavailable: the store is down.
+            Overloaded: there are too many listeners.
             Unsupported: the store has no events.
         """
         if self._listeners >= self._max_listeners:
-            raise Unavailable("too many clients listen to events")
+            raise Overloaded("too many clients listen to events")
         self._listeners += 1
         try:
             is_lost = False

@@ -14,6 +14,7 @@ from orders.domain.errors import (
     Invalid,
     Misconfigured,
     NotFound,
+    Overloaded,
     TooLarge,
     Unavailable,
     Undecodable,
@@ -105,6 +106,7 @@ _OF_DOMAIN: dict[type[Exception], ProblemType] = {
     Invalid: INVALID,
     Misconfigured: MISCONFIGURED,
     Unsupported: UNSUPPORTED,
+    Overloaded: OVERLOADED,
     Unavailable: UNAVAILABLE,
     Abandoned: INCOMPLETE_BODY,
 }
@@ -174,8 +176,6 @@ def problem_and_headers(error: Exception, request_id: str) -> tuple[Problem, tup
     headers: tuple[Header, ...] = ()
     if isinstance(error, HTTPProblem):
         problem_type, errors, headers = error.problem_type, error.errors, error.headers
-        if problem_type.status == UNAVAILABLE.status:
-            headers = (_RETRY_AFTER, *headers)
     elif isinstance(error, HTTPException):
         problem_type, detail = _of_framework(error.status_code)
         headers = _headers(error)
@@ -183,10 +183,10 @@ def problem_and_headers(error: Exception, request_id: str) -> tuple[Problem, tup
         problem_type = _type_of(error)
         if isinstance(error, Invalid):
             errors = tuple(ProblemError(fault.rule, fault.pointer) for fault in error.faults)
-        elif problem_type is UNAVAILABLE:
-            headers = (_RETRY_AFTER,)
         elif problem_type is INTERNAL:
             detail = "the request id leads to what the log knows about it"
+    if problem_type.status == UNAVAILABLE.status:
+        headers = (_RETRY_AFTER, *headers)
     return problem(problem_type, detail, request_id, errors), headers
 
 

@@ -142,6 +142,7 @@ GET_ORDER = Operation(
             UNEXPECTED,
             _MAY_NOT_READ,
             _NO_DATABASE,
+            (OVERLOADED, "too much waits for other clients", ()),
         ),
     },
 )
@@ -209,6 +210,7 @@ LIST_ORDERS = Operation(
             UNEXPECTED,
             _MAY_NOT_READ,
             _NO_DATABASE,
+            (OVERLOADED, "too many lists are read at a time", ()),
         ),
     },
 )
@@ -247,6 +249,7 @@ ORDER_EVENTS = Operation(
             _MAY_NOT_READ,
             (UNSUPPORTED, "there are no events where PostgreSQL has Citus", ()),
             _NO_DATABASE,
+            (OVERLOADED, "too many clients listen to events", ()),
         ),
     },
 )

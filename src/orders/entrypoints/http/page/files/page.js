@@ -314,6 +314,7 @@ function showFailure(uid, error, late) {
   const { status, code, parameters: wrong, requestId: request_id } = error;
   if (late) show("timeout", { uid, seconds: TIMEOUT_MS / 1000 });
   else if (code === "unavailable") show("storage", { uid, request_id });
+  else if (code === "overloaded") show("overloaded", { uid, request_id });
   else if (code === "forbidden") show("forbidden", { uid });
   else if (error instanceof TypeError) show("unreachable", { uid });
   else if (error instanceof SyntaxError) show("unreadable", { uid });
