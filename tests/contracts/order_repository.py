@@ -327,7 +327,7 @@ class OrderRepositoryContract:
             order_of(
                 f"uid-{n}",
                 entry=text,
-                delivery=Delivery(text, text, text, text, text, text, text),
+                delivery=Delivery(*[text] * len(Delivery.__struct_fields__)),
                 payment=msgspec.structs.replace(order_of("").payment, bank=text),
                 items=(msgspec.structs.replace(order_of("").items[0], name=text, size=text),),
             )

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from orders.domain.order.model import Delivery, Item, Order, Payment
+from orders.domain.order.model import Item, Order
 from orders.domain.order.rules import INT64_MAX
 from orders.entrypoints.http.docs.openapi.examples import ORDER
 from tests.unit.http.harness import order, series
@@ -95,7 +95,8 @@ BIG_NUMBERS_ORDER = order(
 RUSSIAN_ORDER = order(
     "заказ-7",
     track_number="ТРЕК-2021",
-    delivery=Delivery(
+    delivery=msgspec.structs.replace(
+        ORDER.delivery,
         name="Иванов Иван Иванович",
         phone="+79990000000",
         zip="101000",
@@ -104,7 +105,8 @@ RUSSIAN_ORDER = order(
         region="Ленинградская область",
         email="ivanov@example.com",
     ),
-    payment=Payment(
+    payment=msgspec.structs.replace(
+        ORDER.payment,
         transaction="заказ-7",
         request_id="",
         currency="RUB",

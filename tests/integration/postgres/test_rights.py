@@ -15,6 +15,7 @@ from orders.adapters.postgres.inspection import PostgresInspection
 from orders.adapters.postgres.migrator import Migrator
 from orders.adapters.postgres.order_repository import PostgresOrderRepository
 from orders.domain.errors import Misconfigured, Unavailable, UnknownSchema
+from orders.domain.order.model import Delivery
 from orders.domain.order.queries import OrderQuery
 from orders.domain.ports import Finding
 from tests.contracts.inspection import found
@@ -110,7 +111,7 @@ async def test_a_writer_without_the_right_to_write(
 
 
 async def test_rights_on_columns_will_do(database_dsn: str) -> None:
-    columns = "order_uid, name, phone, zip, city, address, region, email"
+    columns = ", ".join(("order_uid", *Delivery.__struct_fields__))
     others = "orders, payments, items"
     grants = (
         *(SCHEMA, VERSIONS),
