@@ -42,6 +42,15 @@ def test_stops_when_asked(tmp_path: Path, by: signal.Signals) -> None:
         assert server.log.count("closed in order") == 2
 
 
+def test_frozen_workers_hold_the_end_up_for_the_grace_alone(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path, workers=3, grace=1) as server:
+        workers = server.worker_ids()
+        for worker in workers:
+            os.kill(worker, signal.SIGSTOP)
+        assert server.stop(seconds=4) == 0
+        assert not any(map(identity, workers))
+
+
 def test_what_is_there_from_the_start_is_not_searched_for_garbage(tmp_path: Path) -> None:
     with ServerProcess(tmp_path) as server:
         assert httpx.get(server.url + "/orders/set%20apart").json()["objects"] > 10_000

@@ -13,6 +13,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -41,6 +42,8 @@ READER_TIMEOUT = 60.0
 
 _CLOSING_SECONDS = 1.5
 """How long a process may take to close what it has opened, after its last request."""
+_WORKER_DELAY = 0.2
+"""Seconds by which a worker may end itself later than it should, before it is killed."""
 _OTHER_FILES = 256
 """Open files of a process besides its connections."""
 _STOP = signal.SIGTERM, signal.SIGINT
@@ -243,16 +246,18 @@ def _run_workers(
         for worker in workers:
             worker.start()
         is_asked = False
+        asked, ask = context.Pipe(duplex=False)
 
         def stop(*_: object) -> None:
             nonlocal is_asked
             is_asked = True
+            ask.close()  # ends the wait below, also if no worker ends
             for worker in workers:
                 worker.terminate()
 
         for signal_number in _STOP:
             signal.signal(signal_number, stop)
-        ended = wait([worker.sentinel for worker in workers])
+        ended = wait([asked, *(worker.sentinel for worker in workers)])
         failure = 0
         if not is_asked:
             for worker in workers:
@@ -261,8 +266,10 @@ def _run_workers(
                     failure = max(failure, EXIT_FAILED, worker.exitcode or 0)
             log.critical("a worker has ended by itself", exit_code=failure)
             stop()
+        # One deadline for all: those that are frozen must not add up.
+        killed_at = time.monotonic() + grace + _CLOSING_SECONDS + _WORKER_DELAY
         for worker in workers:
-            worker.join(grace + 2 * _CLOSING_SECONDS)
+            worker.join(max(0, killed_at - time.monotonic()))
             worker.kill()
         return failure
 
