@@ -15,6 +15,8 @@ from orders.domain.errors import Unavailable, UnsuitableDatabase
 from orders.entrypoints import logs
 
 EXIT_FAILED, EXIT_CONFIG = 1, 2
+_CANCELLATION_SECONDS = 1.0
+"""Seconds that a task may take to end before it is cancelled again."""
 _LONGEST_WAIT = 5.0
 """The longest wait between two attempts, in seconds."""
 
@@ -129,6 +131,17 @@ async def in_background(work: Awaitable[None]) -> AsyncIterator[None]:
     try:
         yield
     finally:
+        await end(task)
+
+
+async def end(task: asyncio.Future[None]) -> None:
+    """Cancel a task until it ends; raises its error, if any.
+
+    Once may be too few: psycopg's pool takes a cancellation while it connects for a failure of the
+    connection, which is tried again.
+    """
+    while not task.done():
         task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        await asyncio.wait([task], timeout=_CANCELLATION_SECONDS)
+    with suppress(asyncio.CancelledError):
+        task.result()

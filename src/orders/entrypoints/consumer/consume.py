@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 
 import structlog
@@ -14,7 +14,7 @@ from orders.entrypoints.consumer.allocator import trim_heap
 from orders.entrypoints.consumer.stop_signals import stop_signals
 from orders.entrypoints.health_server import serve_health_checks
 from orders.entrypoints.health_watch import SERVERS, watch_health
-from orders.entrypoints.startup import in_background, migrate_patiently
+from orders.entrypoints.startup import end, in_background, migrate_patiently
 
 log = structlog.get_logger(__name__)
 
@@ -84,8 +84,6 @@ async def _unless_stopped(work: Awaitable[None], stop: asyncio.Event) -> None:
     await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
     if not task.done():
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        await end(task)
         return
     task.result()

@@ -1,0 +1,46 @@
+"""What runs beside a process from its start."""
+
+import asyncio
+from contextlib import suppress
+
+import pytest
+
+from orders.entrypoints import startup
+from orders.entrypoints.startup import in_background
+
+
+async def test_work_that_takes_a_cancellation_for_a_failure_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(startup, "_CANCELLATION_SECONDS", 0.01)
+    begun = asyncio.Event()
+
+    async def work() -> None:
+        with suppress(asyncio.CancelledError):  # as psycopg's pool while it connects
+            begun.set()
+            await asyncio.Event().wait()
+        await asyncio.Event().wait()
+
+    async def block() -> None:
+        async with in_background(work()):
+            await begun.wait()
+
+    running = asyncio.create_task(block())
+    done, _ = await asyncio.wait([running], timeout=5)
+    assert done == {running}
+
+
+async def test_an_error_in_the_end_is_raised() -> None:
+    begun = asyncio.Event()
+
+    async def work() -> None:
+        try:
+            begun.set()
+            await asyncio.Event().wait()
+        finally:
+            raise ValueError
+
+    task = asyncio.create_task(work())
+    await begun.wait()
+    with pytest.raises(ValueError):  # noqa: PT011 (it has no text)
+        await startup.end(task)
