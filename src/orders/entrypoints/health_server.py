@@ -1,7 +1,8 @@
 """Serves GET /health/live, /health/ready and /metrics in threads of its own.
 
 The checks are to notice an event loop that is stuck, so they must not run in it. Slow or broken
-clients do no harm: threads are few, and each connection is closed after some seconds.
+clients do no harm: threads are few, each connection is closed after some seconds, and the oldest of
+too many at once.
 """
 
 import asyncio
@@ -27,7 +28,10 @@ from orders.domain.use_cases.check_readiness import Readiness
 from orders.entrypoints.startup import EXIT_FAILED
 
 CONNECTIONS = 16
-"""Connections at a time; further ones are closed at once."""
+"""Connections at a time. Beyond that the oldest is closed: whoever holds many and asks nothing must
+not keep the checks away."""
+THREADS = 2 * CONNECTIONS
+"""With those of closed connections that have not ended yet; beyond that new ones are closed."""
 CONNECTION_SECONDS = 4.0
 """Seconds after which a connection is closed."""
 REPORT_TIMEOUT = 2.0
@@ -147,6 +151,7 @@ class _Server(ThreadingMixIn, TCPServer):
     daemon_threads = True
     block_on_close = False
     allow_reuse_address = True  # connections of an earlier run may be in TIME_WAIT
+    request_queue_size = 128  # with the base class's 5, a connection beside many takes seconds
 
     def __init__(
         self,
@@ -170,17 +175,18 @@ class _Server(ThreadingMixIn, TCPServer):
     def verify_request(self, request: Any, client_address: Any) -> bool:
         """Whether to accept another connection; runs in the server thread."""
         del client_address
-        if len(self._deadlines) >= CONNECTIONS:
+        if len(self._deadlines) >= THREADS:
             return False
         self._deadlines[request] = time.monotonic() + CONNECTION_SECONDS
+        for oldest in list(self._deadlines)[:-CONNECTIONS]:
+            _end(oldest)
         return True
 
     def service_actions(self) -> None:
         """Close connections that have taken too long; called every tenth of a second."""
         now = time.monotonic()
         for request in [r for r, deadline in self._deadlines.copy().items() if deadline < now]:
-            with contextlib.suppress(OSError):
-                request.shutdown(socket.SHUT_RDWR)
+            _end(request)
 
     def shutdown_request(self, request: Any) -> None:
         super().shutdown_request(request)
@@ -188,6 +194,12 @@ class _Server(ThreadingMixIn, TCPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Ignore errors of clients."""
+
+
+def _end(request: Any) -> None:
+    """End a connection, whose thread then stops waiting for it."""
+    with contextlib.suppress(OSError):
+        request.shutdown(socket.SHUT_RDWR)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import threading
 import time
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
@@ -113,8 +114,6 @@ async def test_slow_and_many_clients_are_cut_off(
     silent = [consumer.connect() for _ in range(health_server.CONNECTIONS - 1)]
     trickling = consumer.connect()
     trickling.sendall(b"GET /health/live HTTP/1.1\r\n")
-    one_too_many = consumer.connect()
-    assert await asyncio.to_thread(one_too_many.recv, 1) == b""
 
     def trickle() -> None:
         while True:
@@ -134,8 +133,43 @@ async def test_slow_and_many_clients_are_cut_off(
             break
         except httpx.TransportError:
             assert time.monotonic() < deadline
-    for client in (*silent, trickling, one_too_many):
+    for client in (*silent, trickling):
         client.close()
+
+
+async def test_clients_that_ask_nothing_keep_no_check_away(consumer: Consumer) -> None:
+    silent = [consumer.connect() for _ in range(3 * health_server.CONNECTIONS)]
+    assert (await consumer.ask("/health/live")).status_code == 200
+    oldest, newest = silent[0], silent[-1]
+    assert await asyncio.to_thread(oldest.recv, 1) == b""
+    newest.sendall(b"GET /health/live HTTP/1.1\r\n\r\n")
+    assert (await asyncio.to_thread(newest.recv, 12)).endswith(b" 200")
+    for client in silent:
+        client.close()
+
+
+async def test_threads_are_bounded_also_while_they_cannot_end() -> None:
+    busy = threading.Semaphore(0)
+    released = threading.Event()
+
+    def exposition() -> bytes:
+        busy.release()
+        released.wait(10)
+        return b""
+
+    made = Consumer()
+    serving = serve_health("127.0.0.1", 0, made.report, STUCK, exposition=exposition)
+    async with serving as made.port:
+        clients = []
+        for _ in range(health_server.THREADS):
+            clients.append(made.connect())
+            clients[-1].sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
+            assert await asyncio.to_thread(busy.acquire, timeout=5)
+        with made.connect() as one_too_many:
+            assert await asyncio.to_thread(one_too_many.recv, 1) == b""
+        released.set()
+        for client in clients:
+            client.close()
 
 
 async def test_nonsense_does_no_harm(consumer: Consumer) -> None:
