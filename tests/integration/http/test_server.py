@@ -42,6 +42,18 @@ def test_stops_when_asked(tmp_path: Path, by: signal.Signals) -> None:
         assert server.log.count("closed in order") == 2
 
 
+def test_stops_when_asked_while_the_workers_are_being_started(tmp_path: Path) -> None:
+    server = ServerProcess(tmp_path, workers=8)
+    try:
+        # Not every few milliseconds: all of them have started by then.
+        while server.worker_ids() == {server.process.pid}:
+            assert server.process.poll() is None, server.log
+        assert server.stop(seconds=10) == 0
+    finally:
+        with suppress(ProcessLookupError):  # else workers would go on without it
+            os.killpg(server.process.pid, signal.SIGKILL)
+
+
 def test_what_is_there_from_the_start_is_not_searched_for_garbage(tmp_path: Path) -> None:
     with ServerProcess(tmp_path) as server:
         assert httpx.get(server.url + "/orders/set%20apart").json()["objects"] > 10_000
