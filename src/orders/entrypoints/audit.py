@@ -1,11 +1,13 @@
 """The audit log: who did what with which orders, in a stream of its own."""
 
+import errno
 import hmac
 import os
 import pwd
 import socket
 import sys
 import time
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,9 +21,10 @@ _CHECK_SECONDS = 1.0
 """Seconds between two looks at whether the file was rotated."""
 _HASH_DIGITS = 32
 _STREAMS = ("stdout", "stderr")
+_DELETIONS = ("forgot", "purged")
 
-UNAUTHORIZED = "unauthorized"
-"""The code of that error."""
+UNAUTHORIZED, UNAVAILABLE = "unauthorized", "unavailable"
+"""The codes of these errors."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -55,8 +58,10 @@ class Audit:
 
         Args:
             event: what was done, such as ``read``.
-            order_uids: the orders; they must exist, unless they are hashed: a client may ask for
-                any text, also for personal data.
+            order_uids: the orders. Those of an error are left out unless they are hashed: a client
+                may ask for any text, also for personal data. A deletion that fails because the
+                store is down may have come through, so it has them: after a restore of the
+                database nothing else tells which orders they were.
             who: who did it, and from where. A ``subject`` may name a person: it is hashed, and
                 left out without a key.
             outcome: ``ok``, or the code of the error.
@@ -68,13 +73,14 @@ class Audit:
         subject = who.pop("subject", None)
         if subject is not None and self._key is not None:
             who["who"] = f"token:{self._name(subject)}"
-        is_known = outcome == "ok" or self._key is not None
+        may_be_deleted = outcome == UNAVAILABLE and event in _DELETIONS
+        is_named = outcome == "ok" or may_be_deleted or self._key is not None
         line = {
             "timestamp": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
             "logger": "orders.audit",
             "event": event,
             "outcome": outcome,
-            "orders": [self._name(uid) for uid in order_uids] if is_known else [],
+            "orders": [self._name(uid) for uid in order_uids] if is_named else [],
             **who,
             **more,
             "process": self._process,
@@ -88,32 +94,67 @@ class Audit:
         return hmac.digest(self._key, text, "sha256").hex()[:_HASH_DIGITS]
 
 
-class AuditFile:
-    """Appends lines to a file, each in one call; opens it again after it was rotated.
+class AuditWriter:
+    """Writes lines, each in one call unless the disk becomes full.
 
     A line that cannot be written is lost: the log says so once, and the work goes on.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._file = -1
-        self._opened: tuple[int, int] | None = None
-        self._check_at = 0.0
+    def __init__(self) -> None:
         self._failed = False
+        self._is_cut = False  # the latest line, by a disk that became full
 
     def __call__(self, line: bytes) -> None:
         """Write a line."""
         try:
-            if time.monotonic() >= self._check_at:
-                self._reopen_if_rotated()
-            os.write(self._file, line)
+            file = self._ready()
+            # Else this line would continue the one that was cut, and be lost as well.
+            rest = b"\n" + line if self._is_cut else line
+            while rest:
+                written = os.write(file, rest)
+                self._is_cut = written < len(rest)
+                rest = rest[written:]
         except OSError as error:
             if not self._failed:
                 log.error("audit cannot be written", reason=error.strerror)  # noqa: TRY400
             self._failed = True
-            self._check_at = 0.0
         else:
             self._failed = False
+
+    @abstractmethod
+    def _ready(self) -> int:
+        """Return the number of the open file; raises OSError."""
+
+
+class AuditStream(AuditWriter):
+    """Writes to standard output or standard error, between the lines that others write there."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self._name = name
+
+    def _ready(self) -> int:
+        stream = getattr(sys, self._name)
+        if stream is None:  # it was closed when the process started
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        stream.flush()
+        return int(stream.fileno())
+
+
+class AuditFile(AuditWriter):
+    """Appends to a file; opens it again after it was rotated."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = path
+        self._file = -1
+        self._opened: tuple[int, int] | None = None
+        self._check_at = 0.0
+
+    def _ready(self) -> int:
+        if self._failed or time.monotonic() >= self._check_at:
+            self._reopen_if_rotated()
+        return self._file
 
     def _reopen_if_rotated(self) -> None:
         try:
@@ -126,6 +167,7 @@ class AuditFile:
                 os.close(self._file)
                 self._file = -1
             self._file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
+            self._is_cut = False
             opened = os.fstat(self._file)
             self._opened = (opened.st_dev, opened.st_ino)
         self._check_at = time.monotonic() + _CHECK_SECONDS
@@ -136,7 +178,7 @@ def open_audit(settings: Settings, process: str) -> Audit | None:
     target = settings.audit_log
     if target is None:
         return None
-    write = _stream_writer(target) if target in _STREAMS else AuditFile(Path(target))
+    write = AuditStream(target) if target in _STREAMS else AuditFile(Path(target))
     return Audit(write, process, settings.audit_key)
 
 
@@ -147,15 +189,3 @@ def operator() -> dict[str, str]:
     except KeyError:
         name = str(os.getuid())
     return {"who": f"os:{name}", "from": socket.gethostname()}
-
-
-def _stream_writer(name: str) -> Callable[[bytes], None]:
-    def write(line: bytes) -> None:
-        stream = getattr(sys, name)
-        try:
-            stream.write(line.decode())
-            stream.flush()
-        except (OSError, ValueError):
-            pass
-
-    return write

@@ -47,8 +47,20 @@ def test_frozen_workers_hold_the_end_up_for_the_grace_alone(tmp_path: Path) -> N
         workers = server.worker_ids()
         for worker in workers:
             os.kill(worker, signal.SIGSTOP)
-        assert server.stop(seconds=4) == 0
+        assert server.stop(seconds=10) == 0
         assert not any(map(identity, workers))
+
+
+def test_stops_when_asked_while_the_workers_are_being_started(tmp_path: Path) -> None:
+    server = ServerProcess(tmp_path, workers=8)
+    try:
+        # Not every few milliseconds: all of them have started by then.
+        while server.worker_ids() == {server.process.pid}:
+            assert server.process.poll() is None, server.log
+        assert server.stop(seconds=10) == 0
+    finally:
+        with suppress(ProcessLookupError):  # else workers would go on without it
+            os.killpg(server.process.pid, signal.SIGKILL)
 
 
 def test_what_is_there_from_the_start_is_not_searched_for_garbage(tmp_path: Path) -> None:

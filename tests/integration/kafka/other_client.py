@@ -11,11 +11,30 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
     NewTopic,
     ResourceType,
 )
+from tenacity import retry, retry_if_exception, stop_after_delay, wait_fixed
 
 from orders.domain.intake.messages import Message, Origin
 from tests.waiting import wait_until
 
 TIMEOUT = 15.0
+
+
+def _passes(error: BaseException) -> bool:
+    """Whether this comes from a broker that has just started, or does not know a new topic yet."""
+    return isinstance(error, KafkaException) and error.args[0].code() in {
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.NOT_COORDINATOR,
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+    }
+
+
+_once_settled = retry(
+    retry=retry_if_exception(_passes),
+    stop=stop_after_delay(TIMEOUT),
+    wait=wait_fixed(0.05),
+    reraise=True,
+)
 
 
 class OtherClient:
@@ -136,6 +155,7 @@ class OtherClient:
         finally:
             consumer.close()
 
+    @_once_settled
     def committed(self, group: str, topic: str, partitions: int) -> list[int]:
         """The group's committed offset of each partition; a negative number where there is none."""
         consumer = Consumer({"bootstrap.servers": self._bootstrap, "group.id": group})
@@ -145,20 +165,12 @@ class OtherClient:
         finally:
             consumer.close()
 
+    @_once_settled
     def config(self, topic: str) -> dict[str, str]:
-        """The topic's effective configuration, as soon as the broker that answers knows it."""
+        """The topic's effective configuration."""
         resource = ConfigResource(ResourceType.TOPIC, topic)
-
-        def entries() -> dict[str, str] | None:
-            [future] = self._admin.describe_configs([resource]).values()
-            try:
-                return {name: entry.value for name, entry in future.result(TIMEOUT).items()}
-            except KafkaException as error:
-                if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
-                    return None
-                raise
-
-        return wait_until(entries, TIMEOUT, f"the broker knows {topic}")
+        [future] = self._admin.describe_configs([resource]).values()
+        return {name: entry.value for name, entry in future.result(TIMEOUT).items()}
 
     def partitions(self, topic: str) -> int:
         """How many partitions the topic has; 0 if there is no such topic."""

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Coroutine, Iterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -28,7 +29,7 @@ from tests.contracts.publisher import ORDER_FILE
 from tests.integration.kafka.opened import opened
 from tests.integration.kafka.other_client import OtherClient
 from tests.integration.kafka.own_broker import OwnBroker
-from tests.waiting import until, works
+from tests.waiting import until, wait_until, works
 
 
 @pytest.fixture(scope="module")
@@ -251,30 +252,27 @@ asyncio.run(main(*sys.argv[1:]))
 
 
 @pytest.mark.parametrize("trouble", ["none", "frozen", "dead"])
-async def test_a_process_ends_by_itself_whatever_the_broker_does(
-    broker: OwnBroker, topics: KafkaSettings, trouble: str
+def test_a_process_ends_by_itself_whatever_the_broker_does(
+    broker: OwnBroker, topics: KafkaSettings, trouble: str, tmp_path: Path
 ) -> None:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", SCRIPT, topics.bootstrap, topics.topic),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
+    log = tmp_path / "log"
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-c", SCRIPT, topics.bootstrap, topics.topic],
+            stdin=subprocess.PIPE,
+            stdout=file,
+            stderr=file,
+        )
     try:
-        assert process.stdout is not None
-        async with asyncio.timeout(30):
-            while (await process.stdout.readline()).strip() != b"ready":
-                pass
+        wait_until(lambda: "ready\n" in log.read_text(), 60, "it is ready", log.read_text)
         {"none": lambda: None, "frozen": broker.freeze, "dead": broker.kill}[trouble]()
         started = time.monotonic()
-        async with asyncio.timeout(30):
-            _, errors = await process.communicate(b"\n")
-        assert process.returncode == 0, errors.decode()
+        process.communicate(b"\n", timeout=30)
+        assert process.returncode == 0, log.read_text()
         assert time.monotonic() - started < 12
     finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+        process.kill()
+        process.wait()
 
 
 async def test_commits_that_are_not_confirmed_are_known(

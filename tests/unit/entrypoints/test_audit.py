@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 from pathlib import Path
 
 import pytest
@@ -73,8 +74,56 @@ def test_a_file_that_cannot_be_written_is_reported_once(tmp_path: Path) -> None:
     assert lines(folder / "audit.log") == ["again"]
 
 
-def test_standard_output(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+def test_a_line_that_a_full_disk_has_cut_costs_only_itself(tmp_path: Path) -> None:
+    path = tmp_path / "audit.log"
+    write = AuditFile(path)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    write(b'{"event":"first"}\n')
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 5, before[1]))
+    try:
+        with capture_logs() as logs:
+            write(b'{"event":"cut"}\n')
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert [line["event"] for line in logs] == ["audit cannot be written"]
+    write(b'{"event":"next"}\n')
+    write(b'{"event":"last"}\n')
+    assert path.read_bytes().splitlines() == [
+        b'{"event":"first"}',
+        b'{"eve',
+        b'{"event":"next"}',
+        b'{"event":"last"}',
+    ]
+
+
+@pytest.mark.parametrize("name", ["stdout", "stderr"])
+def test_a_stream(name: str, capfd: pytest.CaptureFixture[str]) -> None:
+    opened = open_audit(Settings(audit_log=name), "api")
+    assert opened
+    opened.record("read", ["uid \N{SNOWMAN}"], {"from": "here"})
+    line = getattr(capfd.readouterr(), name[3:])
+    assert json.loads(line)["orders"] == ["uid \N{SNOWMAN}"]
+
+
+@pytest.mark.parametrize("kind", ["full", "closed"])
+def test_a_stream_that_cannot_be_written_is_reported_once(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     opened = open_audit(Settings(audit_log="stdout"), "api")
     assert opened
-    opened.record("read", ["uid"], {"from": "here"})
-    assert json.loads(capsysbinary.readouterr().out)["orders"] == ["uid"]
+    with open("/dev/full", "w") as full, capture_logs() as logs:  # noqa: PTH123 (a device)
+        monkeypatch.setattr("sys.stdout", full if kind == "full" else None)
+        for _ in range(2):
+            opened.record("read", ["uid"], {"from": "here"})
+    assert [line["event"] for line in logs] == ["audit cannot be written"]
+
+
+def test_a_deletion_that_may_have_come_through_names_its_orders(tmp_path: Path) -> None:
+    path = tmp_path / "audit.log"
+    opened = open_audit(Settings(audit_log=str(path)), "api")
+    assert opened
+    for event in ("forgot", "purged", "read"):
+        opened.record(event, ["uid"], operator(), "unavailable")
+    opened.record("forgot", ["any text"], operator(), "forbidden")
+    named = [json.loads(line)["orders"] for line in path.read_text().splitlines()]
+    assert named == [["uid"], ["uid"], [], []]

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from click.testing import CliRunner
 
+from orders.domain.errors import Unavailable
 from orders.entrypoints.cli.main import main
 from orders.entrypoints.cli.purge import _ago
 
@@ -49,6 +50,30 @@ def test_what_is_no_age(age: str) -> None:
 def test_nothing_is_deleted_without_a_choice(arguments: list[str], said: str) -> None:
     done = CliRunner().invoke(main, arguments, input="\n")
     assert (done.exit_code, said in done.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    "line", [b"x" * 256, b" \t", b"a\0b", b"latin-1: \xfc", b'{"order_uid": "a"}' + b" " * 300]
+)
+def test_what_no_order_can_be_called_is_not_forgotten(line: bytes) -> None:
+    done = CliRunner().invoke(main, ["forget", "--stdin"], input=b"a\n" + line + b"\n")
+    assert (done.exit_code, "UID 2 is none that an order can have" in done.stderr) == (2, True)
+    assert line.decode(errors="ignore") not in done.stderr
+
+
+def test_the_mark_of_utf_8_is_no_part_of_a_uid(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[str] = []
+
+    async def forget(_container: object, uids: list[str], _audit: object) -> int:
+        given.extend(uids)
+        raise Unavailable("down")
+
+    monkeypatch.setattr("orders.entrypoints.cli.forget._forget", forget)
+    environment = {"ORDERS_POSTGRES_DSN": "postgresql://127.0.0.1:1/nobody"}
+    done = CliRunner(env=environment, charset="latin-1").invoke(
+        main, ["forget", "--stdin"], input="\ufeffa\r\nb\u00fc\n".encode()
+    )
+    assert (done.exit_code, given) == (1, ["a", "b\u00fc"])
 
 
 def test_without_a_database_there_is_nothing_to_delete(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,6 +49,14 @@ async def administrator(api: Api, tmp_path: Path) -> AsyncIterator[httpx.AsyncCl
         yield client
 
 
+@pytest.mark.parametrize("text", ["%20", "x" * 256])
+async def test_what_no_order_can_be_called_leaves_no_tombstone(
+    api: Api, administrator: httpx.AsyncClient, text: str
+) -> None:
+    problem(await administrator.delete(f"/orders/{text}"), 404, "not-found")
+    assert await api.erasure.latest_position() == 0
+
+
 async def test_without_access_control_nobody_may(api: Api, client: httpx.AsyncClient) -> None:
     await api.store(order())
     found = problem(await client.delete("/orders/uid"), 403, "forbidden")

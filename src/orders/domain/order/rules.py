@@ -6,6 +6,7 @@ can carry are checked by ``diagnosis``: every text is storable, and an instant l
 to 9999 of UTC.
 """
 
+import re
 from datetime import datetime
 from typing import Annotated
 
@@ -68,6 +69,12 @@ Instant = Annotated[
         },
     ),
 ]
+
+
+def is_order_uid(text: str) -> bool:
+    """Whether an order can have ``text`` as its order_uid."""
+    is_short = len(text) <= ID_MAX_LENGTH
+    return is_short and re.search(NOT_BLANK, text) is not None and is_storable(text)
 
 
 def is_storable(text: str) -> bool:

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
+from orders.domain.errors import OrdersError
 from orders.domain.order.queries import Cursor
 from orders.domain.ports import Erasure
 from orders.domain.use_cases.forget_orders import CHUNK, ForgetOrders
@@ -43,7 +44,7 @@ class PurgeOrders:
         dry_run: bool = False,
         progress: Callable[[PurgeProgress], None] = lambda _: None,
         wants_stop: Callable[[], bool] = lambda: False,
-        on_purged: Callable[[list[str]], None] = lambda _: None,
+        on_purged: Callable[[list[str], str], None] = lambda _uids, _outcome: None,
     ) -> PurgeReport:
         """Forget the orders with a date_created before ``before``; in a dry run, count them.
 
@@ -55,7 +56,8 @@ class PurgeOrders:
             dry_run: change nothing.
             progress: called after each chunk.
             wants_stop: called before each chunk.
-            on_purged: called with the order_uids of each chunk that is forgotten.
+            on_purged: called with the order_uids of each chunk, and with ``ok`` or the code of the
+                error with which it failed: they may be forgotten all the same.
 
         Raises:
             Unavailable: the store is down; what was forgotten so far stays so.
@@ -71,8 +73,12 @@ class PurgeOrders:
                 break
             uids = [cursor.order_uid for cursor in chunk]
             if not dry_run:
-                await self._forget(uids)
-                on_purged(uids)
+                try:
+                    await self._forget(uids)
+                except OrdersError as error:
+                    on_purged(uids, error.code)
+                    raise
+                on_purged(uids, "ok")
             orders += len(uids)
             after = chunk[-1]
             progress(PurgeProgress(orders, after.date_created))

@@ -117,7 +117,7 @@ class ReplayDeadLetters:
             if wants_stop():
                 report.is_stopped = True
                 break
-            on_sent(await self._send(chunk, report))
+            await self._send(chunk, report, on_sent)
             progress("sending", total - report.remaining, total)
         return report
 
@@ -169,19 +169,21 @@ class ReplayDeadLetters:
         return False
 
     async def _send(
-        self, chunk: Sequence[DeadLetter], report: ReplayReport
-    ) -> Sequence[DeadLetter]:
-        """Send a chunk; returns what was sent."""
+        self,
+        chunk: Sequence[DeadLetter],
+        report: ReplayReport,
+        on_sent: Callable[[Sequence[DeadLetter]], None],
+    ) -> None:
         too_large = await self._target.send(chunk)
         sent = [dead_letter for dead_letter in chunk if dead_letter not in too_large]
         if sent:
+            on_sent(sent)  # they are, even if the note fails
             # Not before the failure, whose time is from the clock of another machine.
             at = max(self._now(), *(dead_letter.failed_at for dead_letter in sent))
             await self._journal.note({root_of(one): ReplayNote(at, one.attempt) for one in sent})
         report.too_large += sorted(map(root_of, too_large))
         report.sent.update(dead_letter.code for dead_letter in sent)
         report.remaining -= len(chunk)
-        return sent
 
     async def _chunks(self, wanted: _Wanted) -> AsyncIterator[list[DeadLetter]]:
         """Read the topic again and yield chunks, so that only one chunk is in memory."""

@@ -138,6 +138,9 @@ class WatchOrders:
             self._is_doubted = False
             if self._position is not position or not found:
                 return  # the last listener has left meanwhile, or nothing is new
+            gone = {event.order_uid for event in found if event.summary is None}
+            if gone:  # who resumes from before must not be given them any more
+                self._recent = [event for event in self._recent if event.order_uid not in gone]
             self._recent += found
             excess = len(self._recent) - self._kept
             if excess > 0:

@@ -1,6 +1,7 @@
 """The command `orders forget`."""
 
 import asyncio
+import io
 import sys
 from collections.abc import Sequence
 
@@ -8,6 +9,7 @@ import click
 
 from orders.bootstrap import Container, build, open_all
 from orders.domain.errors import OrdersError
+from orders.domain.order.rules import ID_MAX_LENGTH, is_order_uid
 from orders.domain.use_cases.forget_orders import CHUNK
 from orders.entrypoints.audit import Audit, open_audit, operator
 from orders.entrypoints.cli.counted import counted
@@ -32,9 +34,18 @@ def forget(order_uids: tuple[str, ...], *, from_stdin: bool) -> None:
     """
     uids = list(order_uids)
     if from_stdin:
-        uids += filter(None, (line.rstrip("\r\n") for line in sys.stdin))
+        # Whatever the locale: with its mark of UTF-8, or other bytes, a UID would be another one.
+        text = io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8-sig", errors="surrogateescape")
+        uids += filter(None, (line.rstrip("\r\n") for line in text))
     if not uids:
         raise click.UsageError("no UID was given")
+    # A tombstone would keep such a text, and it may hold personal data, like a line of an export.
+    for number, uid in enumerate(uids, 1):
+        if not is_order_uid(uid):
+            raise click.UsageError(
+                f"UID {number:,} is none that an order can have (1 to {ID_MAX_LENGTH} characters "
+                "in UTF-8, not blank): nothing was forgotten"
+            )
     settings = settings_or_exit(NEEDED_BY["forget"])
     start_logging(settings, "forget")
     audit = open_audit(settings, "forget")

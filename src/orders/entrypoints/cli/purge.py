@@ -136,9 +136,9 @@ async def _purge(
     audit: Audit | None,
     dry_run: bool,
 ) -> PurgeReport:
-    def record(uids: list[str]) -> None:
+    def record(uids: list[str], outcome: str) -> None:
         if audit is not None:
-            audit.record("purged", uids, operator())
+            audit.record("purged", uids, operator(), outcome)
 
     async with open_all(*container.cache_resources(), container.database()):
         use_case = container.purge_orders()

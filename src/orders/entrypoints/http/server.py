@@ -243,10 +243,7 @@ def _run_workers(
         arguments = run, bind, Path(folder), os.getpid(), grace
         context = multiprocessing.get_context("fork")
         workers = [context.Process(target=_work, args=arguments) for _ in range(number)]
-        for worker in workers:
-            worker.start()
         is_asked = False
-        asked, ask = context.Pipe(duplex=False)
 
         def stop(*_: object) -> None:
             nonlocal is_asked
@@ -255,8 +252,15 @@ def _run_workers(
             for worker in workers:
                 worker.terminate()
 
+        # A signal that comes now waits until there are workers to pass it on to: an exit would wait
+        # for those that have started, and they would not know.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _STOP)
+        for worker in workers:
+            worker.start()
+        asked, ask = context.Pipe(duplex=False)  # not before: the workers would hold it open
         for signal_number in _STOP:
             signal.signal(signal_number, stop)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP)
         ended = wait([asked, *(worker.sentinel for worker in workers)])
         failure = 0
         if not is_asked:
@@ -282,6 +286,7 @@ def _work(
     grace: int,
 ) -> None:
     """Be a worker; ``folder``: where all of them give their metrics."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP)  # blocked when it was forked
     end_with_parent(parent, grace)
     worker_metrics.share(folder)
     sys.exit(run(bind()))

@@ -207,7 +207,10 @@ class TestPurge:
         assert (dry.orders, dry.is_stopped) == (8, False)
         assert len(await setting.store.latest(20)) == 10
         stopped = await purge(
-            bound, progress=seen.append, wants_stop=lambda: len(seen) == 2, on_purged=purged.extend
+            bound,
+            progress=seen.append,
+            wants_stop=lambda: len(seen) == 2,
+            on_purged=lambda some, _: purged.extend(some),
         )
         assert (stopped.orders, stopped.is_stopped) == (6, True)
         assert purged == uids(batch[:6])
@@ -221,6 +224,25 @@ class TestPurge:
         assert (await setting.store.save_many(batch[:1])).forgotten == {"uid-0000"}
         await setting.second.follow()
         assert not await setting.second.has("uid-0000")
+
+    async def test_a_chunk_whose_answer_is_lost_is_reported(
+        self, setting: Setting, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        await setting.store.save_many(numbered(2))
+        erasure = setting.first.erasure
+        forget = erasure.forget
+
+        async def forget_without_answer(uids: Collection[str]) -> int:
+            await forget(uids)
+            raise Unavailable("the connection to PostgreSQL failed")
+
+        monkeypatch.setattr(erasure, "forget", forget_without_answer)
+        purge = PurgeOrders(erasure, setting.first.forget)
+        reported: list[tuple[list[str], str]] = []
+        with pytest.raises(Unavailable):
+            await purge(NOON + timedelta(days=1), on_purged=lambda *purged: reported.append(purged))
+        assert reported == [(["uid-0000", "uid-0001"], "unavailable")]
+        assert await setting.store.latest(20) == []
 
     async def test_tombstones_are_dropped_but_the_latest(self, setting: Setting) -> None:
         purge = PurgeOrders(setting.first.erasure, setting.first.forget)

@@ -429,6 +429,23 @@ class TestKills:
         await setting.replay()
         assert setting.sent == Counter([*range(8), 0, 1])
 
+    async def test_what_was_sent_is_reported_also_if_it_cannot_be_noted(self) -> None:
+        setting = Setting(*map(dead_letter, range(2)))
+
+        class Failing(MemoryReplayJournal):
+            async def note(self, notes: Mapping[Identity, ReplayNote]) -> None:
+                raise Unavailable("away")
+
+        use_case = ReplayDeadLetters(
+            MemoryDeadLetterReader(setting.dead_letters),
+            Failing(setting.store),
+            MemoryReplayTarget(setting.topic),
+        )
+        reported: list[DeadLetter] = []
+        with pytest.raises(Unavailable):
+            await use_case(ReplayRequest(), on_sent=reported.extend)
+        assert [one.identity.origin.offset for one in reported] == [0, 1]
+
 
 async def test_a_valid_order_that_is_replayed_twice_is_stored_once() -> None:
     value = json.dumps(REFERENCE).encode()

@@ -116,6 +116,23 @@ async def test_nothing_before_the_position_of_a_listener_is_delivered(
         assert await waiting == [second]
 
 
+async def test_who_resumes_is_given_nothing_of_orders_that_were_forgotten_since(
+    watch: WatchOrders, repository: MemoryOrderRepository
+) -> None:
+    start = (await watch.open()).position  # its listener has the recent events kept
+    for uid in ("gone", "stays"):
+        await repository.save_many([order_of(uid)])
+        await watch.poll()
+    await MemoryErasure(repository).forget(["gone"])
+    await watch.poll()
+    async with asyncio.timeout(10):
+        resumed = await (await watch.open(start)).next()
+    assert [(event.order_uid, event.summary is None) for event in resumed] == [
+        ("stays", False),
+        ("gone", True),
+    ]
+
+
 async def test_others_have_their_turn_while_many_are_told(
     repository: MemoryOrderRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,8 @@
 
 from litestar.datastructures import Headers
 
+from orders.domain.errors import NotFound
+from orders.domain.order.rules import is_order_uid
 from orders.domain.use_cases.forget_orders import ForgetOrders
 from orders.entrypoints.audit import Audit
 from orders.entrypoints.http.access.principal import require
@@ -28,6 +30,7 @@ class ForgetOrder:
 
         Raises:
             HTTPProblem: the sender may not, or another site has caused the request.
+            NotFound: no order can have this order_uid.
             Unavailable: the store is down.
         """
         with recorded_failure(self._audit, "forgot", scope, (order_uid,)):
@@ -36,5 +39,7 @@ class ForgetOrder:
             require_same_site(Headers(scope["headers"]))
             if not self._is_protected:
                 raise HTTPProblem(FORBIDDEN, NO_ACCESS_CONTROL)
+            if not is_order_uid(order_uid):  # a tombstone would keep whatever text it is
+                raise NotFound("no order can have this order_uid")
             await self._forget((order_uid,))
         record(self._audit, "forgot", scope, (order_uid,))
