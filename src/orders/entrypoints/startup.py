@@ -17,6 +17,7 @@ from orders.entrypoints import logs
 EXIT_FAILED, EXIT_CONFIG = 1, 2
 _LONGEST_WAIT = 5.0
 """The longest wait between two attempts, in seconds."""
+_CANCEL_AGAIN_SECONDS = 0.3
 
 log = structlog.get_logger(__name__)
 
@@ -129,6 +130,9 @@ async def in_background(work: Awaitable[None]) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        task.cancel()
+        # More than once: libraries that it calls can take a cancellation for a failure, and go on.
+        while not task.done():
+            task.cancel()
+            await asyncio.wait({task}, timeout=_CANCEL_AGAIN_SECONDS)
         with suppress(asyncio.CancelledError):
             await task
