@@ -62,6 +62,7 @@ def test_directly_out_and_in_again(running: System, tmp_path: Path) -> None:
     assert exported(running, "--order-uid", "uid-0007") == canonical("uid-0007")
     file = tmp_path / "orders.ndjson.zst"
     orders(running, "export", "--output", str(file), more=audit)
+    orders(running, "export", "--customer-id", "nobody", more=audit)
     assert sorted(file.parent.iterdir()) == [tmp_path / "audit.log", file]
     orders(running, "forget", "uid-0000")
     done = orders(running, "import", "--direct", str(file))
@@ -71,7 +72,9 @@ def test_directly_out_and_in_again(running: System, tmp_path: Path) -> None:
         ("imported", 1_500),
         ("imported", 0),
         ("exported", 1_500),
+        ("exported", 0),
     ]
+    assert [line["filters"] for line in lines[2:]] == [[], ["customer_id"]]
 
 
 def test_what_is_refused_is_written_down_and_the_rest_goes_in(

@@ -228,6 +228,17 @@ def test_output_that_cannot_be_written(output: str) -> None:
     assert (ended.returncode, ended.stderr) == (1, said)
 
 
+def test_without_standard_output_nothing_is_done() -> None:
+    ended = subprocess.run(
+        ["sh", "-c", 'exec "$0" -m orders dlq replay --all >&-', sys.executable],
+        env=os.environ | {"ORDERS_KAFKA_BOOTSTRAP": "127.0.0.1:1"},
+        capture_output=True,
+        check=False,
+    )
+    said = b"Error: cannot be written: Bad file descriptor\n"
+    assert (ended.returncode, ended.stderr) == (1, said)
+
+
 def assert_harmless(output: str) -> None:
     assert not {c for c in output if safe(c) != c and c != "\n"}, repr(output)
 

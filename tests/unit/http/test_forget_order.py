@@ -175,6 +175,13 @@ class TestAudit:
             assert line["request_id"]
         assert api.audited[0]["request_id"] == "mine"
 
+    @pytest.mark.parametrize("query", ["", "?limit=5", "?customer_id=nobody"])
+    async def test_a_list_without_orders_is_recorded(
+        self, api: Api, administrator: httpx.AsyncClient, query: str
+    ) -> None:
+        assert (await administrator.get(f"/orders{query}")).json() == []
+        assert [(line["event"], line["orders"]) for line in api.audited] == [("listed", [])]
+
     async def test_failures_are_recorded_with_their_code(
         self, api: Api, client: httpx.AsyncClient
     ) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 import click
+import msgspec
 
 from orders.bootstrap import Container, build, open_all
 from orders.domain.order.queries import OrderQuery
@@ -103,7 +104,8 @@ def _export(container: Container, query: OrderQuery, sink: OrderSink) -> None:
 
     def record(outcome: str) -> None:
         if audit is not None:
-            filters = [name for name in query.__struct_fields__ if getattr(query, name) is not None]
+            given = msgspec.structs.asdict(query).items()
+            filters = [name for name, value in given if value is not None and name != "view"]
             number = progress.orders
             uids = [query.order_uid] if query.order_uid and number else []
             audit.record("exported", uids, operator(), outcome, number=number, filters=filters)

@@ -1,5 +1,6 @@
 """The group `orders dlq`."""
 
+import errno
 import os
 import sys
 
@@ -17,6 +18,8 @@ class _Group(click.Group):
 
     def invoke(self, ctx: click.Context) -> object:
         """See ``click.Group.invoke``."""
+        if sys.stdout is None:  # it was closed when the process started
+            raise click.ClickException(f"cannot be written: {os.strerror(errno.EBADF)}")
         try:
             result = super().invoke(ctx)
             sys.stdout.flush()  # else it would fail at exit, with a traceback

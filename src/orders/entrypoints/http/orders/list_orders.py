@@ -36,9 +36,13 @@ def route(list_orders: ListOrders, audit: Audit | None = None) -> HTTPRouteHandl
     """Create the route; ``audit`` as in ``create_app``."""
 
     async def recorded(scope: Scope, chunks: Chunks) -> Chunks:
+        is_empty = True
         async for chunk in chunks:
+            is_empty = False
             record(audit, "listed", scope, map(_order_uid, chunk))
             yield chunk
+        if is_empty:  # it was asked for all the same, as by a customer_id
+            record(audit, "listed", scope)
 
     @READ("/orders", **documented(operations.LIST_ORDERS))
     async def get_orders(request: Request[Any, Any, Any]) -> ASGIApp:
