@@ -59,6 +59,14 @@ def test_the_nearest_hop_that_is_no_proxy(
     assert resolved(peer, *forwarded)[0] == client
 
 
+@pytest.mark.parametrize("peer", ["10.0.0.1", "::ffff:10.0.0.1"])
+@pytest.mark.parametrize("named", ["10.0.0.1", "::ffff:10.0.0.1", "::ffff:10.0.0.0/104"])
+def test_ipv4_in_ipv6_is_ipv4_also_where_a_proxy_is_named(named: str, peer: str) -> None:
+    headers = [(b"x-forwarded-for", b"198.51.100.1")]
+    scope: dict[str, Any] = {"client": (peer, 1), "headers": headers}
+    assert TrustedProxies(parse_networks(named)).resolve(scope) == "198.51.100.1"
+
+
 @pytest.mark.parametrize(
     ("peer", "proto", "scheme"),
     [

@@ -10,6 +10,8 @@ from orders.entrypoints.http.responses import Header, header_values
 _FOR, _PROTO = b"x-forwarded-for", b"x-forwarded-proto"
 _MOST_HOPS = 20
 _CACHED = 1024
+_MAPPED_BITS = 96
+"""The length of ``::ffff:``, before an address of IPv4 in one of IPv6."""
 _NETWORK_OF_A_CLIENT = 64
 """A client with IPv6 has a whole /64, and a new address in it for each request if it likes."""
 
@@ -58,7 +60,16 @@ class TrustedProxies:
 
 def parse_networks(text: str) -> tuple[_Network, ...]:
     """Parse addresses and networks in CIDR, separated by commas; raises ValueError."""
-    return tuple(ip_network(each.strip()) for each in text.split(",") if each.strip())
+    return tuple(_network(each.strip()) for each in text.split(",") if each.strip())
+
+
+def _network(text: str) -> _Network:
+    found = ip_network(text)
+    # Written like this, as the log has it where the API listens on "::", it is IPv4 for ``parse``.
+    mapped = getattr(found.network_address, "ipv4_mapped", None)
+    if mapped is None or found.prefixlen < _MAPPED_BITS:
+        return found
+    return IPv4Network((mapped, found.prefixlen - _MAPPED_BITS))
 
 
 def parse(text: str) -> IPv4Address | IPv6Address | None:
