@@ -343,8 +343,9 @@ def _file_fault(name: str, path: str | None) -> str | None:
     try:
         with Path(path).open("rb"):
             return None
-    except (OSError, ValueError):
-        return f"{name} names a file that cannot be read".lstrip()
+    except (OSError, ValueError) as error:  # ValueError: a null byte
+        text = getattr(error, "strerror", None) or "not a path"
+        return f"{name} names a file that cannot be read ({text})".lstrip()
 
 
 def _pem_fault(name: str, path: str | None) -> str | None:

@@ -453,8 +453,11 @@ def _raw(name: str, given: Mapping[str, str], faults: list[str]) -> str | None:
         return None
     try:
         return Path(path).read_text(encoding="utf-8-sig").rstrip("\r\n") or None
-    except (OSError, UnicodeDecodeError):
-        faults.append(f"{name}_FILE: names a file that cannot be read")
+    except OSError as error:
+        faults.append(f"{name}_FILE: names a file that cannot be read ({error.strerror})")
+        return None
+    except UnicodeDecodeError:
+        faults.append(f"{name}_FILE: names a file that is not text in UTF-8")
         return None
 
 

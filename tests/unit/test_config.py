@@ -261,7 +261,14 @@ def test_a_value_from_a_file(tmp_path: Path) -> None:
     secret.write_text(DSN + "\n")
     assert settings(POSTGRES_DSN_FILE=str(secret)).postgres_dsn == DSN
     assert "both" in faults(POSTGRES_DSN=DSN, POSTGRES_DSN_FILE=str(secret))[0]
-    assert "cannot be read" in faults(POSTGRES_DSN_FILE=str(tmp_path / "none"))[0]
+    (fault,) = faults(POSTGRES_DSN_FILE=str(tmp_path / "none"))
+    assert fault.endswith("names a file that cannot be read (No such file or directory)")
+    (fault,) = faults(POSTGRES_DSN_FILE=str(tmp_path))
+    assert fault.endswith("names a file that cannot be read (Is a directory)")
+    secret.write_bytes(b"\xff")
+    assert faults(POSTGRES_DSN_FILE=str(secret))[0].endswith(
+        "names a file that is not text in UTF-8"
+    )
 
 
 def test_a_dotenv_file_fills_in_what_the_environment_does_not_set(tmp_path: Path) -> None:

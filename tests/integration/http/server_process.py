@@ -24,7 +24,8 @@ START_SECONDS = 20.0
 class ServerProcess:
     """``program`` in one scenario, in a process group of its own, logging to a file.
 
-    ``tls``: files of the certificate and of its key.
+    ``tls``: files of the certificate and of its key; ``health_port``: of its application, which
+    does not listen there.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class ServerProcess:
         workers: int = 1,
         grace: int = 3,
         port: int | None = None,
+        health_port: int | None = None,
         program: Path = PROGRAM,
         tls: tuple[str, str] | None = None,
     ) -> None:
@@ -42,11 +44,13 @@ class ServerProcess:
         self._log = folder / f"{scenario}-{self.port}-{time.monotonic_ns()}.log"
         self.url = f"http{'s' if tls else ''}://127.0.0.1:{self.port}"
         self.http = httpx.Client(base_url=self.url, timeout=20, verify=not tls)
-        files = {"TLS_CERTIFICATE": tls[0], "TLS_KEY": tls[1]} if tls else {}
+        given = {"TLS_CERTIFICATE": tls[0], "TLS_KEY": tls[1]} if tls else {}
+        if health_port:
+            given["HEALTH_PORT"] = str(health_port)
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
                 [sys.executable, program, str(self.port), str(workers), str(grace), scenario],
-                env=os.environ | {"PYTHONPATH": SOURCES} | files,
+                env=os.environ | {"PYTHONPATH": SOURCES} | given,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,

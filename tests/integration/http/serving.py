@@ -133,6 +133,7 @@ def create() -> Any:
 if __name__ == "__main__":
     port, workers, grace, os.environ["SCENARIO"] = sys.argv[1:]
     logs.configure("info", "json", process="api")
+    health = os.environ.get("HEALTH_PORT")
     certificate, tls_key = os.environ.get("TLS_CERTIFICATE"), os.environ.get("TLS_KEY")
     sys.exit(
         serve(
@@ -143,5 +144,6 @@ if __name__ == "__main__":
             int(grace),
             reader_timeout=1 if sys.argv[-1] == "impatient" else READER_TIMEOUT,
             tls=(Path(certificate), Path(tls_key)) if certificate and tls_key else None,
+            health=("127.0.0.1", int(health)) if health else None,
         )
     )

@@ -134,6 +134,19 @@ def test_a_port_taken_by_a_stranger(tmp_path: Path) -> None:
         assert "Traceback" not in server.log
 
 
+def test_a_port_for_health_checks_that_another_api_has(tmp_path: Path) -> None:
+    with socket.socket() as workers_of_another:
+        workers_of_another.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        workers_of_another.bind(("127.0.0.1", 0))
+        workers_of_another.listen()
+        port = workers_of_another.getsockname()[1]
+        server = ServerProcess(tmp_path, workers=2, health_port=port)
+        assert server.exit_code() == 1
+        (line,) = map(json.loads, server.log.splitlines())
+        assert (line["event"], line["port"]) == ("cannot listen", port)
+        assert line["reason"] == "Address already in use"
+
+
 @pytest.mark.parametrize(
     ("scenario", "code"),
     [
@@ -147,9 +160,13 @@ def test_a_port_taken_by_a_stranger(tmp_path: Path) -> None:
 def test_a_worker_that_gives_up_ends_all(tmp_path: Path, scenario: str, code: int) -> None:
     server = ServerProcess(tmp_path, scenario, workers=2)
     assert server.exit_code() == code
+    assert "never retrieved" not in server.log
+    assert scenario == "gives up later" or '"event":"listening"' not in server.log
     assert SECRET not in server.log
     assert "hunter2" not in server.log
-    assert all(json.loads(line)["event"] for line in server.log.splitlines() if line[0] == "{")
+    assert all(
+        json.loads(line)["event"] for line in server.log.splitlines() if line.startswith("{")
+    )
 
 
 def test_a_worker_that_is_killed_ends_all(tmp_path: Path) -> None:

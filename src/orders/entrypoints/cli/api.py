@@ -62,8 +62,14 @@ def api(*, memory: bool) -> None:
             idle_timeout=settings.http_idle_timeout,
             max_connections=settings.http_max_connections,
             tls=_tls(settings),
+            health=_health(settings),
         )
     )
+
+
+def _health(settings: Settings) -> tuple[str, int] | None:
+    port = settings.http_health_port
+    return None if port is None else (settings.http_health_host, port)
 
 
 def _tls(settings: Settings) -> tuple[Path, Path] | None:

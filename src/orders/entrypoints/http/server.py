@@ -22,7 +22,7 @@ from operator import attrgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import FrameType
-from typing import cast
+from typing import Any, cast
 
 import structlog
 import uvicorn
@@ -63,6 +63,7 @@ def serve(
     reader_timeout: float = READER_TIMEOUT,
     max_connections: int = 4096,
     tls: tuple[Path, Path] | None = None,
+    health: tuple[str, int] | None = None,
 ) -> int:
     """Serve until SIGTERM, SIGINT or the end of a worker; returns the exit code of the process.
 
@@ -80,21 +81,26 @@ def serve(
         reader_timeout: seconds that a client may take nothing of a response.
         max_connections: connections to each process; others are refused.
         tls: files with the certificate and its key; None for no TLS.
+        health: host and port that the application listens on for health checks; None for none.
     """
     for number in _STOP:  # until the server is there; nothing has to be closed until then
         signal.signal(number, lambda *_: os._exit(0))
     _allow_files(max_connections + _OTHER_FILES)
     bounds = Bounds(idle_timeout, reader_timeout, max_connections)
     run = partial(_run, create, partial(_Server, bounds=bounds, grace=grace, tls=tls))
-    try:
-        listener = _bind(host, port)
-    except OSError as error:
-        log.critical("cannot listen", host=host, port=port, reason=error.strerror)
+    listener = _bind_or_log(host, port)
+    if listener is None:
         return EXIT_FAILED
     if workers == 1:
         code = run(listener)
     else:
         listener.close()  # the workers could not share the port with it
+        if health:
+            # The workers share this one too, and would do so with those of another API.
+            probe = _bind_or_log(*health)
+            if probe is None:
+                return EXIT_FAILED
+            probe.close()
         code = _run_workers(run, partial(_bind, host, port, is_shared=True), workers, grace)
     log.info("stopped")
     return code
@@ -115,6 +121,7 @@ def _run(
     gc.freeze()
     code = 0
     runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
+    runner.get_loop().set_exception_handler(_log_error_of_task)
     try:
         runner.run(server(app).serve([listener]))
     except SystemExit as end:
@@ -124,6 +131,12 @@ def _run(
     _exit_after(_CLOSING_SECONDS, code)
     runner.close()
     return code
+
+
+def _log_error_of_task(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log what no one awaits, except a ``SystemExit``: that ends the process, with a reason."""
+    if not isinstance(context.get("exception"), SystemExit):
+        loop.default_exception_handler(context)
 
 
 class _Server(uvicorn.Server):
@@ -224,12 +237,24 @@ class _Server(uvicorn.Server):
 class _Lifespan(LifespanOn):
     """The lifespan of the application, which may end the process with an exit code of its own."""
 
+    _exit: SystemExit | None = None
+
+    async def startup(self) -> None:
+        """Open the application; raises the ``SystemExit`` with which it gives up."""
+        await super().startup()
+        if self._exit:
+            raise self._exit
+
     async def main(self) -> None:
         """Run it; uvicorn would exit with 3 whatever the reason."""
         self.state["stopping"] = asyncio.Event()
         scope = {"type": "lifespan", "asgi": {"version": "3.0"}, "state": self.state}
         try:
             await cast("ASGIApp", self.config.loaded_app)(scope, self.receive, self.send)
+        except SystemExit as end:
+            if self.startup_event.is_set():
+                raise
+            self._exit = end  # for startup, so that the server does not listen first
         finally:
             self.startup_event.set()
             self.shutdown_event.set()
@@ -305,6 +330,14 @@ def _allow_files(number: int) -> None:
     wanted = number if hard == resource.RLIM_INFINITY else min(number, hard)
     if soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _bind_or_log(host: str, port: int) -> socket.socket | None:
+    try:
+        return _bind(host, port)
+    except OSError as error:
+        log.critical("cannot listen", host=host, port=port, reason=error.strerror)
+        return None
 
 
 def _bind(host: str, port: int, *, is_shared: bool = False) -> socket.socket:
