@@ -1,5 +1,6 @@
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
 from tests.unit.http.harness import Api
 
@@ -35,3 +36,12 @@ async def test_ready(  # noqa: PLR0917
         assert found["parts"][name]["since"].endswith("Z")
     head = await client.head("/health/ready")
     assert (head.status_code, head.content) == (status, b"")
+
+
+async def test_anybody_may_ask_and_no_answer_is_a_line_of_the_log(
+    api: Api, client: httpx.AsyncClient
+) -> None:
+    api.postgres.reason = "away"
+    with capture_logs() as lines:
+        assert (await client.get("/health/ready")).status_code == 503
+    assert lines == []

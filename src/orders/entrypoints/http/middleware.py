@@ -154,8 +154,13 @@ def _kind_of(scope: Scope, status: int) -> _Kind:
     route = scope.get("path_template") or "unknown"
     # Clients poll for orders that do not exist yet, so such a 404 is a normal response.
     is_normal = status < _FIRST_ERROR or (status == _NOT_FOUND and "path_template" in scope)
-    # A client that is limited has a line of its own, and must not fill the log.
-    is_quiet = (is_normal and not has_effect(scope)) or status == _TOO_MANY_REQUESTS
+    # A client that is limited has a line of its own, and so has a server that is down. Anybody may
+    # ask for health, without a limit, and must not fill the log.
+    is_quiet = (
+        (is_normal and not has_effect(scope))
+        or status == _TOO_MANY_REQUESTS
+        or route.startswith(_HEALTH)
+    )
     return _Kind(method, route, REQUESTS.series(route, method, status).observe, is_quiet)
 
 
