@@ -78,8 +78,8 @@ def serve(
         max_connections: connections to each process; others are refused.
         tls: files with the certificate and its key; None for no TLS.
     """
-    for number in _STOP:
-        signal.signal(number, lambda *_: sys.exit(0))  # until the server is there
+    for number in _STOP:  # until the server is there; nothing has to be closed until then
+        signal.signal(number, lambda *_: os._exit(0))
     _allow_files(max_connections + _OTHER_FILES)
     bounds = Bounds(idle_timeout, reader_timeout, max_connections)
     run = partial(_run, create, partial(_Server, bounds=bounds, grace=grace, tls=tls))
