@@ -15,6 +15,7 @@ from typing import Any, Literal, NamedTuple
 import structlog
 from kafka import KafkaProducer
 from kafka.errors import (
+    BrokerResponseError,
     InvalidTimestampError,
     KafkaConfigurationError,
     KafkaError,
@@ -190,6 +191,9 @@ class KafkaProducerClient(Dependency):
         try:
             async with asyncio.timeout(CHECK_TIMEOUT):
                 await answered
+        except BrokerResponseError as error:  # an answer, which refuses what is sent
+            kind = Misconfigured if is_missing_right(error) else Unavailable
+            raise kind(reason_of(error)) from None
         except (TimeoutError, KafkaError, OSError):
             raise self._unavailable("the brokers do not answer") from None
 
