@@ -25,6 +25,7 @@ from orders.domain.ports import OrderEvents
 from orders.domain.use_cases.watch_orders import WatchOrders
 from orders.entrypoints import logs
 from orders.entrypoints.http.app import create_app
+from orders.entrypoints.http.connection import Connection
 from orders.entrypoints.http.server import READER_TIMEOUT, serve
 from orders.entrypoints.startup import in_background
 from tests.unit.http.harness import Api, order, series
@@ -55,15 +56,21 @@ class Scripted(MemoryOrderRepository):
             await asyncio.sleep(2.5)
         if uid == "takes a moment":
             await asyncio.sleep(0.05)
-        if uid == "pages read":
-            return {uid: b'{"read":%d}' % self.pages_read}
-        if uid == "set apart":
-            return {uid: b'{"objects":%d}' % gc.get_freeze_count()}
+        if uid in {"pages read", "set apart", "connections"}:
+            return {uid: b'{"number":%d}' % self._number(uid)}
         if uid == "huge":
             return {uid: b'{"order_uid":"%s"}' % (b"x" * 8_000_000)}
         if uid.startswith("echo "):
             return {uid: msgspec.json.encode({"order_uid": uid})}
         return await super().get(order_uids)
+
+    def _number(self, uid: str) -> int:
+        if uid == "pages read":
+            return self.pages_read
+        if uid == "set apart":
+            return gc.get_freeze_count()
+        # Also those that have ended, where the collector is off.
+        return sum(isinstance(each, Connection) for each in gc.get_objects())
 
     async def page(self, query: OrderQuery, limit: int, after: Cursor | None = None) -> Page:
         if query.customer_id == "breaks" and after:
@@ -118,6 +125,8 @@ def create() -> Any:
             raise RuntimeError(SECRET)
         gives_up = scenario == "gives up later"
         task = asyncio.create_task(fail_later(SystemExit(2))) if gives_up else None
+        if scenario == "without collector":
+            gc.disable()
         sys.stderr.write("opened\n")
         async with in_background(watch.run()):
             yield

@@ -17,6 +17,7 @@ from orders.domain.order.document import encode
 from tests.integration.http.server_process import ServerProcess
 from tests.integration.kafka.certificates import Authority
 from tests.unit.http.harness import series
+from tests.waiting import wait_until
 
 _HOST = b" HTTP/1.1\r\nHost: test\r\n"
 _LAST = _HOST + b"Connection: close\r\n\r\n"
@@ -369,6 +370,34 @@ def test_who_does_not_read_by_tls_is_cut_off(tmp_path: Path) -> None:
             server.wait_until(lambda: server.aborted() == 1, 20, "it is aborted")
         answer = server.http.get("/orders/huge")
         assert len(answer.content) > 8_000_000
+
+
+@pytest.mark.parametrize("speaks_tls", [False, True])
+def test_a_connection_that_has_ended_is_freed_without_the_collector(
+    tmp_path: Path, *, speaks_tls: bool
+) -> None:
+    """Else those with TLS, whose buffers are large, would wait for it, and it seldom runs."""
+    files = Authority(tmp_path / "authority").issue_files() if speaks_tls else None
+    blindly = ssl._create_unverified_context()
+    paths = (
+        *(b"/orders/o7", b"/orders/huge", b"/orders/takes%20a%20while", b"/orders/missing"),
+        *(b"/orders/%FF", b"/nope", b"/orders?customer_id=endless", b"/orders?limit=x"),
+        *(b"/orders/events?last_event_id=1-x", b"/health/live"),
+    )
+    with ServerProcess(tmp_path, "without collector", tls=files) as server:
+        for left_early in (False, True):
+            for path in paths:
+                with connect(server) as plain:
+                    ready = blindly.wrap_socket(plain) if speaks_tls else plain
+                    ready.sendall(b"GET " + path + _HOST + b"\r\n")
+                    if not left_early:
+                        assert ready.recv(5) == b"HTTP/"
+                    ready.close()
+
+        def are_freed() -> bool:
+            return bool(server.http.get("/orders/connections").json()["number"] == 1)
+
+        wait_until(are_freed, 20, "its own connection is the only one")
 
 
 def memory(server: ServerProcess) -> int:

@@ -65,7 +65,7 @@ def test_stops_when_asked_while_the_workers_are_being_started(tmp_path: Path) ->
 
 def test_what_is_there_from_the_start_is_not_searched_for_garbage(tmp_path: Path) -> None:
     with ServerProcess(tmp_path) as server:
-        assert httpx.get(server.url + "/orders/set%20apart").json()["objects"] > 10_000
+        assert httpx.get(server.url + "/orders/set%20apart").json()["number"] > 10_000
 
 
 def test_stops_when_the_terminal_interrupts_all_of_its_group(tmp_path: Path) -> None:

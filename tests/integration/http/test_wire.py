@@ -129,7 +129,7 @@ def test_a_stream_that_fails_is_seen_to_fail(
 
 
 def pages_read(server: ServerProcess) -> int:
-    return int(server.http.get("/orders/pages read").json()["read"])
+    return int(server.http.get("/orders/pages read").json()["number"])
 
 
 def memory(server: ServerProcess) -> int:

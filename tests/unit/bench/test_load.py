@@ -83,7 +83,8 @@ def test_no_more_is_asked_than_the_rate_says(tmp_path: Path) -> None:
 
 def test_waiting_for_a_connection_counts(tmp_path: Path) -> None:
     # Asked for far more than the server can do: each request waits longer than the one before.
-    found = load(tmp_path, list(BODIES), None, rate=1e6)
+    # In a shorter time a busy machine might serve too few for that.
+    found = load(tmp_path, list(BODIES), None, rate=1e6, seconds=1)
     assert not found["failures"]
     assert found["p50"] > 3 / found["rate"]
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
+from msgspec.structs import replace
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
@@ -139,7 +140,8 @@ async def test_at_the_start_it_is_told_only_if_it_stays_away(
         await until(lambda: len(lines) == 2)
     lines.clear()
     cache.available = False
-    async with watch_health(readiness, SERVERS, QUICK):
+    patient = replace(QUICK, at_start=60)
+    async with watch_health(readiness, SERVERS, patient):
         await cache.checked()
         cache.available = True
         await cache.checked(20)

@@ -103,6 +103,7 @@ async def test_the_document_of_a_client_that_has_left_is_not_read(
             if body:
                 return body.pop()
             await leaves.wait()
+            noticed.set()
             return {"type": "http.disconnect"}
 
         async def send(message: dict[str, int]) -> None:
@@ -114,11 +115,12 @@ async def test_the_document_of_a_client_that_has_left_is_not_read(
         await app(scope, receive, send)
         return sent[0]["status"]
 
-    stays, leaves = asyncio.Event(), asyncio.Event()
+    stays, leaves, noticed = asyncio.Event(), asyncio.Event(), asyncio.Event()
     first = asyncio.create_task(post(b"1", stays))
     await asyncio.to_thread(started.wait, 10)
     leaves.set()
     second = asyncio.create_task(post(b"2", leaves))
+    await noticed.wait()
     await settle()
     go_on.set()
     assert await second == 400

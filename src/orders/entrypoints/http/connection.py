@@ -151,6 +151,14 @@ class Connection(HttpToolsProtocol):
         if self._served is not None:
             self._served.disconnected = True
             self._served.message_event.set()
+        # All that leads from here to itself. Else the garbage collector alone would free it, which
+        # seldom runs, and with it the buffers of TLS.
+        self._served = None
+        self.cycle = cast("RequestResponseCycle", _NO_REQUEST)
+        self.pipeline.clear()
+        self.scope = cast("Any", {})
+        cast("_Responses", self._responses).forget_connection()
+        self.transport.set_protocol(asyncio.Protocol())
 
     def data_received(self, data: bytes) -> None:
         """Serve the requests in what has arrived."""
@@ -416,6 +424,10 @@ class _Responses:
                 self._transport.write(data[start : start + _WRITTEN_BYTES])
             if len(data) > _WRITTEN_BYTES:
                 self._on_long()
+
+    def forget_connection(self) -> None:
+        """Drop the reference to what is told of long parts: nothing is written any more."""
+        del self._on_long
 
 
 _NO_REQUEST = _Read(keep_alive=True, response_complete=True)

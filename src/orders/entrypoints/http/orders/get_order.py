@@ -151,10 +151,11 @@ class GetOrder:
             else:
                 response = await self._without_body(scope, order_uid, request_id)
         except Exception as error:  # noqa: BLE001 (each has a response)
-            failure, found = error, error_response(error, scope)
+            found = error_response(error, scope)
             response = RawResponse(
                 found.status, complete_headers(found.headers, request_id), found.body
             )
+            failure = error.with_traceback(None)  # which leads back here and to the connection
         self._record(scope, order_uid, failure, request_id)
         record_request(scope, response.status, began, request_id)
         return response
