@@ -16,6 +16,7 @@ import msgspec
 import structlog
 
 from orders.config import Settings
+from orders.domain.errors import Unavailable
 
 _CHECK_SECONDS = 1.0
 """Seconds between two looks at whether the file was rotated."""
@@ -23,8 +24,8 @@ _HASH_DIGITS = 32
 _STREAMS = ("stdout", "stderr")
 _DELETIONS = ("forgot", "purged")
 
-UNAUTHORIZED, UNAVAILABLE = "unauthorized", "unavailable"
-"""The codes of these errors."""
+UNAUTHORIZED = "unauthorized"
+"""The code of that error."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -73,7 +74,7 @@ class Audit:
         subject = who.pop("subject", None)
         if subject is not None and self._key is not None:
             who["who"] = f"token:{self._name(subject)}"
-        may_be_deleted = outcome == UNAVAILABLE and event in _DELETIONS
+        may_be_deleted = outcome == Unavailable.code and event in _DELETIONS
         is_named = outcome == "ok" or may_be_deleted or self._key is not None
         line = {
             "timestamp": datetime.now(UTC).isoformat().replace("+00:00", "Z"),

@@ -6,11 +6,10 @@ can carry are checked by ``diagnosis``: every text is storable, and an instant l
 to 9999 of UTC.
 """
 
-import re
 from datetime import datetime
 from typing import Annotated
 
-from msgspec import Meta
+from msgspec import Meta, ValidationError, convert
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 ID_MAX_LENGTH = 255
@@ -73,8 +72,10 @@ Instant = Annotated[
 
 def is_order_uid(text: str) -> bool:
     """Whether an order can have ``text`` as its order_uid."""
-    is_short = len(text) <= ID_MAX_LENGTH
-    return is_short and re.search(NOT_BLANK, text) is not None and is_storable(text)
+    try:
+        return is_storable(convert(text, Identifier))
+    except ValidationError:
+        return False
 
 
 def is_storable(text: str) -> bool:

@@ -426,7 +426,7 @@ class _Responses:
                 self._on_long()
 
     def forget_connection(self) -> None:
-        """Drop the reference to what is told of long parts: nothing is written any more."""
+        """Drop the callback for long parts: nothing is written any more."""
         del self._on_long
 
 

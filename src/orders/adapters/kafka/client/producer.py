@@ -168,8 +168,7 @@ class KafkaProducerClient(Dependency):
         except _REFUSALS as error:
             raise MessageRefused(f"a message is refused: {reason_of(error)}") from error
         except (KafkaError, AssertionError) as error:
-            kind = Misconfigured if is_missing_right(error) else Unavailable
-            raise kind(f"the brokers did not acknowledge: {reason_of(error)}") from error
+            raise _failure(error, "the brokers did not acknowledge: ") from error
         finally:
             job.is_over = True
 
@@ -192,8 +191,7 @@ class KafkaProducerClient(Dependency):
             async with asyncio.timeout(CHECK_TIMEOUT):
                 await answered
         except BrokerResponseError as error:  # an answer, which refuses what is sent
-            kind = Misconfigured if is_missing_right(error) else Unavailable
-            raise kind(reason_of(error)) from None
+            raise _failure(error) from None
         except (TimeoutError, KafkaError, OSError):
             raise self._unavailable("the brokers do not answer") from None
 
@@ -330,3 +328,9 @@ class _Job:
             self.acknowledged.set_result(None)
         else:
             self.acknowledged.set_exception(error)
+
+
+def _failure(error: Exception, what: str = "") -> Unavailable:
+    """Return what the brokers' error is to callers, its reason behind ``what``."""
+    kind = Misconfigured if is_missing_right(error) else Unavailable
+    return kind(what + reason_of(error))
