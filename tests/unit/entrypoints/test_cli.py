@@ -1,5 +1,6 @@
 """The command line: what it says, and its exit codes."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -204,3 +205,37 @@ def test_a_file_of_keys_that_is_none_is_told_without_a_server(tmp_path: Path) ->
         assert ended.stderr == "orders: ORDERS_HTTP_KEYS_FILE: is not a file of `orders keys`\n"
     path.write_text('{"keys": []}')
     assert run("config", **keys).exit_code == 0
+
+
+@pytest.mark.parametrize("arguments", [("config",), ("doctor",), ("dlq", "--help")])
+@pytest.mark.parametrize("output", ["/dev/full", "closed"])
+def test_output_that_cannot_be_written(arguments: tuple[str, ...], output: str) -> None:
+    if output == "closed":
+        read_end, written = os.pipe()
+        os.close(read_end)
+    else:
+        written = os.open(output, os.O_WRONLY)
+    ended = subprocess.run(
+        [sys.executable, "-m", "orders", *arguments],
+        env=os.environ | {"ORDERS_LOG_LEVEL": "error"},
+        stdout=written,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(written)
+    reason = "Error: standard output cannot be written: No space left on device\n"
+    assert (ended.returncode, ended.stderr) == (1, "" if output == "closed" else reason)
+
+
+@pytest.mark.parametrize(
+    "arguments", [("dlq", "replay", "--all"), ("forget", "b563feb7b2b84b6test")]
+)
+def test_without_standard_output_nothing_is_done(arguments: tuple[str, ...]) -> None:
+    ended = subprocess.run(
+        ["sh", "-c", 'exec "$0" -m orders "$@" >&-', sys.executable, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ended.returncode, ended.stderr) == (1, "Error: standard output is closed\n")

@@ -4,8 +4,6 @@ import asyncio
 import json
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Collection, Sequence
 from pathlib import Path
 from typing import Any
@@ -203,40 +201,6 @@ def test_a_topic_that_is_missing_is_not_empty(container: Container) -> None:
         ended = dlq(container, *arguments)
         assert (ended.exit_code, ended.stdout) == (1, "")
         assert "topic orders.dlq does not exist" in ended.stderr
-
-
-LISTING = """
-from orders.bootstrap import build_in_memory
-from orders.config import Settings
-from orders.entrypoints.cli.main import main
-main(["dlq", "list"], obj=build_in_memory(Settings()))
-"""
-
-
-@pytest.mark.parametrize("output", ["/dev/full", "closed"])
-def test_output_that_cannot_be_written(output: str) -> None:
-    if output == "closed":
-        read, written = os.pipe()
-        os.close(read)
-    else:
-        written = os.open(output, os.O_WRONLY)
-    ended = subprocess.run(
-        [sys.executable, "-c", LISTING], stdout=written, stderr=subprocess.PIPE, check=False
-    )
-    os.close(written)
-    said = b"" if output == "closed" else b"Error: cannot be written: No space left on device\n"
-    assert (ended.returncode, ended.stderr) == (1, said)
-
-
-def test_without_standard_output_nothing_is_done() -> None:
-    ended = subprocess.run(
-        ["sh", "-c", 'exec "$0" -m orders dlq replay --all >&-', sys.executable],
-        env=os.environ | {"ORDERS_KAFKA_BOOTSTRAP": "127.0.0.1:1"},
-        capture_output=True,
-        check=False,
-    )
-    said = b"Error: cannot be written: Bad file descriptor\n"
-    assert (ended.returncode, ended.stderr) == (1, said)
 
 
 def assert_harmless(output: str) -> None:

@@ -1,5 +1,6 @@
 """The command `orders`, which imports only the subcommand that is used."""
 
+import errno
 import gc
 import os
 import signal
@@ -93,6 +94,10 @@ With it a process would take up to 10 MB more (docs/performance.md). Tracing imp
 later, if it is on.
 """
 
+_WRITE_ERRORS = {
+    getattr(errno, name) for name in ("EPIPE", "ENOSPC", "EDQUOT", "EFBIG", "EIO", "EBADF")
+}
+
 
 class _LazyGroup(click.Group):
     """A group that imports a subcommand on use, for a quick start."""
@@ -161,6 +166,28 @@ def main() -> None:
     """
 
 
+@contextmanager
+def _checked_output() -> Iterator[None]:
+    """End in one line if standard output cannot be written; a closed pipe is not reported."""
+    if sys.stdout is None:  # it was closed when the process started
+        sys.exit("Error: standard output is closed")
+    try:
+        try:
+            yield
+        finally:
+            sys.stdout.flush()  # else it would fail at exit, with a traceback
+    except OSError as error:
+        if error.errno not in _WRITE_ERRORS:
+            raise
+        # The interpreter flushes again at exit.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+        if error.errno == errno.EPIPE:
+            sys.exit(1)
+        sys.exit(f"Error: standard output cannot be written: {error.strerror}")
+
+
 def run() -> None:
     """Run the command; the entry point of the process."""
     if sys.argv[1:2] and sys.argv[1] in _UNUSED:
@@ -168,4 +195,6 @@ def run() -> None:
         # afterwards.
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda _number, _frame: os._exit(0))
-    main()
+        main()
+    with _checked_output():
+        main()
