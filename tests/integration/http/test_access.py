@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import socket
 import ssl
 import subprocess
@@ -32,6 +33,8 @@ from orders.client import (
 from orders.entrypoints.http.access import key_file
 from orders.entrypoints.http.access.scopes import SCOPES
 from orders.entrypoints.http.orders.order_path import EVENTS
+from orders.entrypoints.http.server import GRACE_SECONDS
+from orders.entrypoints.http.tls_handshakes import MOST_HANDSHAKES
 from tests.integration.http.access_server import serving
 from tests.integration.http.server_process import ServerProcess
 from tests.integration.kafka.certificates import Authority
@@ -386,11 +389,31 @@ def test_handshakes_that_never_end_keep_no_connection_from_others(tmp_path: Path
     port = free_port()
     tls = {"TLS_CERTIFICATE": certificate, "TLS_KEY": key, "PORT": str(port)}
     url, blindly = f"https://127.0.0.1:{port}/health/live", ssl._create_unverified_context()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 2 * MOST_HANDSHAKES)), hard))
     with orders_api(tmp_path, **tls, MAX_CONNECTIONS="5") as log, ExitStack() as stack:
         wait_until(lambda: https_answers(url, blindly), 20, "it answers", log.read_text)
-        for _ in range(300):
+        first, *_ = [
             stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=20))
+            for _ in range(MOST_HANDSHAKES + 1)
+        ]
+        assert first.recv(1) == b""
         assert https_answers(url, blindly)
+
+
+def test_clients_that_do_not_end_tls_do_not_delay_the_end(tmp_path: Path) -> None:
+    certificate, key = Authority(tmp_path / "authority").issue_files()
+    port = free_port()
+    tls = {"TLS_CERTIFICATE": certificate, "TLS_KEY": key, "PORT": str(port)}
+    blindly = ssl._create_unverified_context()
+    with ExitStack() as stack:
+        with orders_api(tmp_path, **tls):
+            client = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=20))
+            tls_client = stack.enter_context(blindly.wrap_socket(client))
+            tls_client.sendall(b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n")
+            assert tls_client.recv(12) == b"HTTP/1.1 200"
+            begun = time.monotonic()
+        assert time.monotonic() - begun < GRACE_SECONDS / 2
 
 
 def test_files_of_tls_that_do_not_fit_are_one_line(tmp_path: Path) -> None:

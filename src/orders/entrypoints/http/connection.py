@@ -266,6 +266,12 @@ class Connection(HttpToolsProtocol):
         if not self.pipeline and self._refusal is None:
             self.flow.resume_reading()
 
+    def shutdown(self) -> None:
+        """Let the request in progress be the last one."""
+        super().shutdown()
+        if self.transport.is_closing() and not self.transport.get_write_buffer_size():
+            self.transport.abort()  # else the end of TLS would wait for the client
+
     def resume_writing(self) -> None:
         """Go on with a response that waited for its reader."""
         self._hold(0)

@@ -33,6 +33,7 @@ from orders.entrypoints.http import worker_metrics
 from orders.entrypoints.http.asgi_types import ASGIApp
 from orders.entrypoints.http.connection import MOST_HELD, Bounds, Connection, Totals
 from orders.entrypoints.http.parent_watchdog import end_with_parent
+from orders.entrypoints.http.tls_handshakes import MOST_HANDSHAKES, TlsConnection, TlsHandshakes
 from orders.entrypoints.startup import EXIT_FAILED
 
 GRACE_SECONDS = 8
@@ -85,7 +86,7 @@ def serve(
     """
     for number in _STOP:  # until the server is there; nothing has to be closed until then
         signal.signal(number, lambda *_: os._exit(0))
-    _allow_files(max_connections + _OTHER_FILES)
+    _allow_files(max_connections + MOST_HANDSHAKES + _OTHER_FILES)
     bounds = Bounds(idle_timeout, reader_timeout, max_connections)
     run = partial(_run, create, partial(_Server, bounds=bounds, grace=grace, tls=tls))
     listener = _bind_or_log(host, port)
@@ -147,9 +148,10 @@ class _Server(uvicorn.Server):
     ) -> None:
         certificate, key = tls or (None, None)
         self._totals = Totals()
+        connection = partial(Connection, bounds=bounds, totals=self._totals)
         config = uvicorn.Config(
             app,
-            http=partial(Connection, bounds=bounds, totals=self._totals),  # type: ignore[arg-type]
+            http=connection,  # type: ignore[arg-type]
             ws="none",
             lifespan="on",
             log_config=None,
@@ -162,6 +164,13 @@ class _Server(uvicorn.Server):
         )
         config.load()
         config.lifespan_class = _Lifespan
+        self._handshakes: TlsHandshakes | None = None
+        if config.ssl:
+            self._handshakes = TlsHandshakes(config.ssl, bounds.idle_timeout)
+            config.http_protocol_class = partial(  # type: ignore[assignment]
+                TlsConnection, self._handshakes, connection
+            )
+            config.ssl = None  # else asyncio would
         super().__init__(config)
         self._grace = grace
 
@@ -175,6 +184,8 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop; streams without an end are stopped by ``state`` in their scope."""
         self.lifespan.state["stopping"].set()
+        if self._handshakes:
+            self._handshakes.end_oldest(0)
         await super().shutdown(sockets)
 
     async def on_tick(self, counter: int) -> bool:
