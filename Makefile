@@ -7,6 +7,8 @@ PLAIN_SERVICE := build/plain-service/.ready
 RUN_READY := $(VENV)/.run-ready
 UNIT ?= tests/unit
 INTEGRATION ?= tests/integration
+# Without its caches Python compiles all code in each of the many processes that the tests start.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help run test unit properties integration picture drill mutation-checks plain-service bench bench-quick bench-docs bench-large check lint types imports schemas format coverage lock dist release release-check sbom notices audit clean
