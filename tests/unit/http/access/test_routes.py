@@ -228,6 +228,16 @@ async def test_no_path_leads_past_the_check(path: Path, trick: bytes, method: st
     assert not api.sent
 
 
+@pytest.mark.parametrize("no_order_uid", [b"a%00", b"%FF", b"%"])
+async def test_a_key_is_asked_for_before_the_order_uid_is_read(
+    path: Path, no_order_uid: bytes
+) -> None:
+    """Else a flood without a key would be look-ups that are served, and OrdersNotServed silent."""
+    new_key(path, "orders:read")
+    sent = await raw(app(protected(path)), b"/orders/" + no_order_uid)
+    assert sent[0]["status"] == 401
+
+
 @pytest.mark.parametrize("decoded", ["/health/live", "/", "/login", "/metrics"])
 async def test_a_path_that_decodes_to_an_open_one_is_still_checked(
     path: Path, decoded: str

@@ -171,10 +171,17 @@ class GetOrder:
     def _checked(self, scope: Scope, given: dict[bytes, bytes], path: bytes) -> str:
         """Return the order_uid of a request that is allowed."""
         self._hosts.check(scope["headers"], given)
-        order_uid = _order_uid(scope, path[len(PREFIX) :])
-        if self._is_protected:
-            require(scope, _REQUIRES[scope["method"]])
-        return order_uid
+        segment = path[len(PREFIX) :]
+        if _SLASH in segment:
+            raise HTTPProblem(UNKNOWN_PATH, "a slash in an order_uid is written %2F")
+        scope["path_template"] = PATH_TEMPLATE
+        method = scope["method"]
+        requirement = _REQUIRES.get(method)
+        if requirement is None:
+            raise MethodNotAllowedException(headers={"allow": _METHODS})
+        if self._is_protected:  # first: alerts count a 404 as a look-up that was served
+            require(scope, requirement)
+        return "" if method == "OPTIONS" else _order_uid(segment)
 
     def _found(
         self,
@@ -201,16 +208,8 @@ class GetOrder:
             record(self._audit, "read", scope, (order_uid,), error)
 
 
-def _order_uid(scope: Scope, segment: bytes) -> str:
-    """The order_uid that is asked for; empty for OPTIONS."""
-    if _SLASH in segment:
-        raise HTTPProblem(UNKNOWN_PATH, "a slash in an order_uid is written %2F")
-    scope["path_template"] = PATH_TEMPLATE
-    method = scope["method"]
-    if method == "OPTIONS":
-        return ""
-    if method not in {"GET", "HEAD", "DELETE"}:
-        raise MethodNotAllowedException(headers={"allow": _METHODS})
+def _order_uid(segment: bytes) -> str:
+    """Return the order_uid in the last segment of a path."""
     order_uid = decoded(segment)
     if "\0" in order_uid:
         raise NotFound("an order_uid cannot contain U+0000")
