@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 import signal
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orders.adapters.memory.dead_letter_deletion import MemoryDeadLetterDeletion
 from orders.adapters.memory.dead_letter_reader import MemoryDeadLetterReader
 from orders.adapters.memory.dead_letters import MemoryDeadLetters
 from orders.adapters.memory.replay_journal import MemoryJournalStore, MemoryReplayJournal
@@ -20,6 +21,7 @@ from orders.adapters.memory.replay_target import MemoryReplayTarget
 from orders.adapters.memory.topic import MemoryTopic
 from orders.bootstrap import Container, build_in_memory
 from orders.config import Settings
+from orders.domain.errors import Unavailable
 from orders.domain.intake.messages import DeadLetter, ErrorCode, Message
 from orders.domain.ports import Entry
 from orders.domain.use_cases import replay_dead_letters
@@ -548,3 +550,16 @@ class TestForgotten:
         assert lines[2]["dead_letters"] == ["orders/0:2:0"]
         assert lines[3]["records"] == 2
         assert all(line["who"].startswith("os:") for line in lines)
+
+    def test_a_deletion_that_fails_is_in_the_audit_log(
+        self, container: Container, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def fail(_: object, ends: Mapping[int, int]) -> None:
+            raise Unavailable("no answer")
+
+        monkeypatch.setattr(MemoryDeadLetterDeletion, "delete", fail)
+        ended = dlq(container, "delete", "--before", "2030-01-01")
+        assert (ended.exit_code, ended.stderr) == (1, "Error: no answer\n")
+        (line,) = map(json.loads, (tmp_path / "audit.log").read_text().splitlines())
+        assert line["event"] == "deleted dead letters"
+        assert (line["outcome"], line["up_to"]) == ("unavailable", {"0": 1})

@@ -1,6 +1,7 @@
 """Deletes the oldest dead letters of each partition."""
 
 from collections import Counter
+from collections.abc import Callable
 from datetime import datetime
 
 from msgspec import Struct, field
@@ -13,6 +14,7 @@ from orders.domain.dead_letters.index import (
     read_all,
     state_of,
 )
+from orders.domain.errors import OrdersError
 from orders.domain.intake.messages import Identity
 from orders.domain.ports import DeadLetterDeletion, DeadLetterReader, ReplayJournal
 
@@ -61,10 +63,13 @@ class DeleteDeadLetters:
         max_attempts: int = MAX_ATTEMPTS,
         dry_run: bool = False,
         progress: Progress = lambda _done, _total: None,
+        on_deleted: Callable[[DeletionReport, str], None] = lambda _report, _outcome: None,
     ) -> DeletionReport:
         """Delete what failed before ``before``, up to the first record of a partition that did not.
 
-        Without ``include_waiting``, up to the first one that waits for a replay.
+        Without ``include_waiting``, up to the first one that waits for a replay. ``on_deleted`` is
+        called with ``ok``, or with the code of the error with which the deletion failed: some
+        partitions may have come through.
 
         Raises:
             NotFound: the topic does not exist.
@@ -93,5 +98,10 @@ class DeleteDeadLetters:
                 if state:
                     report.states[state] += 1
         if report.ends and not dry_run:
-            await self._deletion.delete(report.ends)
+            try:
+                await self._deletion.delete(report.ends)
+            except OrdersError as error:
+                on_deleted(report, error.code)
+                raise
+            on_deleted(report, "ok")
         return report

@@ -5,7 +5,7 @@ from datetime import datetime
 
 import click
 
-from orders.bootstrap import Container, open_all
+from orders.bootstrap import open_all
 from orders.domain.use_cases.delete_dead_letters import DeleteDeadLetters, DeletionReport
 from orders.entrypoints.audit import open_audit, operator
 from orders.entrypoints.cli.counted import counted
@@ -49,30 +49,29 @@ def delete(
     """
     container = container_of(context)
     audit = open_audit(container.settings(), "dlq")
+
+    def record(report: DeletionReport, outcome: str) -> None:
+        if audit is not None:
+            ends = {str(partition): end for partition, end in report.ends.items()}
+            about = {"records": report.records, "up_to": ends}
+            audit.record("deleted dead letters", (), operator(), outcome, **about)
+
+    async def run() -> DeletionReport:
+        use_case: DeleteDeadLetters = container.delete_dead_letters()
+        async with open_all(*container.dead_letter_resources()):
+            with progress() as advance:
+                return await use_case(
+                    before,
+                    include_waiting=include_waiting,
+                    max_attempts=max_attempts,
+                    dry_run=dry_run,
+                    progress=lambda done, total: advance("reading", done, total),
+                    on_deleted=record,
+                )
+
     with map_errors():
-        report = asyncio.run(
-            _delete(container, before, max_attempts, waiting=include_waiting, dry_run=dry_run)
-        )
-    if audit is not None and not dry_run:
-        ends = {str(partition): end for partition, end in report.ends.items()}
-        records = report.records
-        audit.record("deleted dead letters", (), operator(), "ok", records=records, up_to=ends)
+        report = asyncio.run(run())
     _print(report, dry_run=dry_run)
-
-
-async def _delete(
-    container: Container, before: datetime, max_attempts: int, *, waiting: bool, dry_run: bool
-) -> DeletionReport:
-    use_case: DeleteDeadLetters = container.delete_dead_letters()
-    async with open_all(*container.dead_letter_resources()):
-        with progress() as advance:
-            return await use_case(
-                before,
-                include_waiting=waiting,
-                max_attempts=max_attempts,
-                dry_run=dry_run,
-                progress=lambda done, total: advance("reading", done, total),
-            )
 
 
 def _print(report: DeletionReport, *, dry_run: bool) -> None:
