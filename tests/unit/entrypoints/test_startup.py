@@ -16,7 +16,7 @@ def test_an_error_of_ours_is_logged_as_a_reason_without_a_traceback(
     error: type[OrdersError], code: int
 ) -> None:
     with capture_logs() as logged, pytest.raises(SystemExit) as exited, exit_on_error():
-        raise error("what is wrong")  # noqa: EM101
+        raise error("what is wrong")
     assert exited.value.code == code
     assert logged == [
         {"event": "cannot continue", "log_level": "critical", "reason": "what is wrong"}
