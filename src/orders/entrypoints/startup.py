@@ -11,7 +11,7 @@ import structlog
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
 from orders.config import ConfigError, Settings, load, unknown
-from orders.domain.errors import Unavailable, UnsuitableDatabase
+from orders.domain.errors import OrdersError, Unavailable, UnsuitableDatabase
 from orders.entrypoints import logs
 
 EXIT_FAILED, EXIT_CONFIG = 1, 2
@@ -71,9 +71,10 @@ def exit_on_error() -> Iterator[None]:
     """Exit if the block fails: with 2 for an unsuitable database, with 1 for any other error."""
     try:
         yield
-    except UnsuitableDatabase as error:
+    except OrdersError as error:
         log.critical("cannot continue", reason=str(error))
-        raise SystemExit(EXIT_CONFIG) from None
+        is_unsuitable = isinstance(error, UnsuitableDatabase)
+        raise SystemExit(EXIT_CONFIG if is_unsuitable else EXIT_FAILED) from None
     except Exception as error:
         log.critical("cannot continue", exc_info=error)
         raise SystemExit(EXIT_FAILED) from None

@@ -4,9 +4,23 @@ import asyncio
 from contextlib import suppress
 
 import pytest
+from structlog.testing import capture_logs
 
+from orders.domain.errors import OrdersError, UnsuitableDatabase
 from orders.entrypoints import startup
-from orders.entrypoints.startup import in_background
+from orders.entrypoints.startup import exit_on_error, in_background
+
+
+@pytest.mark.parametrize(("error", "code"), [(OrdersError, 1), (UnsuitableDatabase, 2)])
+def test_an_error_of_ours_is_logged_as_a_reason_without_a_traceback(
+    error: type[OrdersError], code: int
+) -> None:
+    with capture_logs() as logged, pytest.raises(SystemExit) as exited, exit_on_error():
+        raise error("what is wrong")
+    assert exited.value.code == code
+    assert logged == [
+        {"event": "cannot continue", "log_level": "critical", "reason": "what is wrong"}
+    ]
 
 
 async def test_work_that_takes_a_cancellation_for_a_failure_ends(

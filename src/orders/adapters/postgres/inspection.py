@@ -233,8 +233,12 @@ class PostgresInspection(Inspection):
                 text = f"version {known - missing}, and this version of orders needs {known}"
                 with suppress(Unavailable):  # tables of another program are no pending migration
                     await require_access(session, READ)
-                await can_migrate(session)
-                return [_finding("schema", "problem", text, "run `orders migrate`")]
+                advice = "run `orders migrate`"
+                try:
+                    await can_migrate(session)
+                except MissingRights as error:
+                    advice += f" as the owner of the tables, or GRANT what is missing: {error}"
+                return [_finding("schema", "problem", text, advice)]
             await require_access(session, READ)
         except UnknownSchema as error:
             return [_finding("schema", "problem", str(error), _NEWEST, is_refused=True)]
