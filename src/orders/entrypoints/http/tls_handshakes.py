@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from orders.entrypoints.http.connection import Connection
 
-MOST_HANDSHAKES = 1024
+MOST_HANDSHAKES = 512
 """Handshakes of a process at a time; beyond that the oldest is ended.
 
 Whoever begins them has shown no key, and without a bound they could take all open files."""
