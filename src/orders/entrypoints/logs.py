@@ -4,12 +4,13 @@ No line holds personal data, a request body or a DSN. The text of a foreign exce
 since drivers put values of rows and addresses of servers into it; its type and stack remain.
 """
 
+import io
 import logging
 import sys
 import traceback
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 import msgspec
 import structlog
@@ -57,6 +58,7 @@ def configure(
         stream: where lines go.
         more: further processors of each line.
     """
+    stream = _unbuffered(stream)
     console = form == "console" or (form == "auto" and stream.isatty())
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -92,6 +94,21 @@ def configure(
     root.setLevel(level.upper())
     for name, least in _QUIET.items():
         logging.getLogger(name).setLevel(least)
+
+
+def _unbuffered(stream: TextIO) -> TextIO:
+    """Return the same without a buffer, if it is a file.
+
+    A line that cannot be written, as on a full disk, would stay in the buffer and fail whoever
+    flushes it next: multiprocessing before it starts a worker, and Python at its end (with 120).
+    """
+    try:
+        raw = io.FileIO(stream.fileno(), "w", closefd=False)
+    except (OSError, ValueError):
+        return stream
+    return io.TextIOWrapper(
+        cast("Any", raw), stream.encoding, stream.errors, line_buffering=True, write_through=True
+    )
 
 
 class _Writer:

@@ -3,8 +3,12 @@
 import io
 import json
 import logging
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -138,3 +142,17 @@ def test_of_its_variables_the_tracing_library_tells_what_is_no_secret(
     for told in ("Unsupported compression type", "OTEL_BSP_MAX_QUEUE_SIZE", "sampler some"):
         assert told in text
     assert "hunter2" not in text
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_line_that_cannot_be_written_fails_nothing_later() -> None:
+    code = (
+        "import structlog, sys; from orders.entrypoints import logs; "
+        "logs.configure('info', 'json', process='test'); structlog.get_logger('a').info('b'); "
+        "sys.stderr.flush()"  # as multiprocessing does before it starts a process
+    )
+    with Path("/dev/full").open("w") as full:
+        environment = dict(os.environ, PYTHONUNBUFFERED="")
+        argv = [sys.executable, "-c", code]
+        process = subprocess.run(argv, stderr=full, env=environment, check=False)
+    assert process.returncode == 0

@@ -35,7 +35,7 @@ log = structlog.get_logger(__name__)
 def generate(amount: int | None, *, stdout: bool, rate: float | None) -> None:
     """Create AMOUNT random orders and send them to the topic.
 
-    With --rate it sends on when a broker that was away is back.
+    With --rate it resumes when the brokers are reachable again.
 
     \b
     Examples:
