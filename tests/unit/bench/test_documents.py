@@ -1,8 +1,13 @@
 """The orders of the bench are valid, and the expected rows of the tables are right."""
 
 import json
+import re
+from collections import Counter
 from pathlib import Path
 
+import pytest
+
+import bench
 from bench.documents import (
     COLUMNS,
     digests,
@@ -15,6 +20,9 @@ from bench.documents import (
 )
 from drills.stored import as_stored
 from orders.domain.intake.reading import read
+from orders.domain.order.model import Delivery, Item, Order, Payment
+
+BENCH = Path(bench.__file__).parent
 
 
 def test_orders_are_the_same_each_time_and_of_their_own_numbers() -> None:
@@ -55,6 +63,15 @@ def test_rows_hold_every_field() -> None:
     parts = {"orders": own, "delivery": document["delivery"], "payments": document["payment"]}
     for table, fields in (parts | {"items": document["items"][0]}).items():
         assert set(COLUMNS[table]) - {"position"} == {"order_uid", *fields}
+
+
+@pytest.mark.parametrize("file", ["look_up.sql", "plain_service/models.py"])
+def test_what_the_product_is_measured_beside_has_every_field(file: str) -> None:
+    names = Counter(re.findall(r"\w+", BENCH.joinpath(file).read_text()))
+    fields = Counter(
+        name for part in (Order, Delivery, Payment, Item) for name in part.__struct_fields__
+    )
+    assert fields <= names
 
 
 def test_texts_are_escaped_as_copy_wants_it() -> None:
