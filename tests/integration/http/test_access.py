@@ -2,14 +2,13 @@
 
 import json
 import os
-import resource
 import socket
 import ssl
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -34,7 +33,6 @@ from orders.entrypoints.http.access import key_file
 from orders.entrypoints.http.access.scopes import SCOPES
 from orders.entrypoints.http.orders.order_path import EVENTS
 from orders.entrypoints.http.server import GRACE_SECONDS
-from orders.entrypoints.http.tls_handshakes import MOST_HANDSHAKES
 from tests.integration.http.access_server import serving
 from tests.integration.http.server_process import ServerProcess
 from tests.integration.kafka.certificates import Authority
@@ -328,12 +326,12 @@ def environment(**settings: str) -> dict[str, str]:
 
 
 @contextmanager
-def orders_api(folder: Path, **settings: str) -> Iterator[Path]:
-    """`orders api --memory`; yields its log."""
+def orders_api(folder: Path, wrapper: Sequence[str] = (), **settings: str) -> Iterator[Path]:
+    """`orders api --memory`; yields its log. ``wrapper`` is a command that runs it."""
     log = folder / "api.log"
     with log.open("wb") as stream:
         process = subprocess.Popen(
-            [sys.executable, "-m", "orders", "api", "--memory"],
+            [*wrapper, sys.executable, "-m", "orders", "api", "--memory"],
             env=environment(**settings),
             stdout=stream,
             stderr=stream,
@@ -346,6 +344,11 @@ def orders_api(folder: Path, **settings: str) -> Iterator[Path]:
     finally:
         process.terminate()
         assert process.wait(20) == 0
+
+
+def open_files(health_port: int) -> int:
+    text = httpx.get(f"http://127.0.0.1:{health_port}/metrics", timeout=20).text
+    return int(float(text.partition("\nprocess_open_fds ")[2].partition("\n")[0]))
 
 
 def https_answers(url: str, context: ssl.SSLContext) -> bool:
@@ -385,20 +388,51 @@ def test_tls(tmp_path: Path) -> None:
 
 
 def test_handshakes_that_never_end_keep_no_connection_from_others(tmp_path: Path) -> None:
+    most = 5
     certificate, key = Authority(tmp_path / "authority").issue_files()
     port = free_port()
     tls = {"TLS_CERTIFICATE": certificate, "TLS_KEY": key, "PORT": str(port)}
     url, blindly = f"https://127.0.0.1:{port}/health/live", ssl._create_unverified_context()
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 2 * MOST_HANDSHAKES)), hard))
-    with orders_api(tmp_path, **tls, MAX_CONNECTIONS="5") as log, ExitStack() as stack:
+    with orders_api(tmp_path, **tls, MAX_CONNECTIONS=str(most)) as log, ExitStack() as stack:
         wait_until(lambda: https_answers(url, blindly), 20, "it answers", log.read_text)
         first, *_ = [
             stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=20))
-            for _ in range(MOST_HANDSHAKES + 1)
+            for _ in range(most + 1)
         ]
         assert first.recv(1) == b""
         assert https_answers(url, blindly)
+
+
+def test_refused_clients_that_do_not_end_tls_take_no_more_files(tmp_path: Path) -> None:
+    most = 5
+    certificate, key = Authority(tmp_path / "authority").issue_files()
+    port, health_port = free_port(), free_port()
+    settings = {
+        "TLS_CERTIFICATE": certificate,
+        "TLS_KEY": key,
+        "PORT": str(port),
+        "HEALTH_PORT": str(health_port),
+        "MAX_CONNECTIONS": str(most),
+    }
+    blindly = ssl._create_unverified_context()
+    with orders_api(tmp_path, **settings), ExitStack() as stack:
+        before = open_files(health_port)
+        for _ in range(10 * most):
+            client = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=20))
+            with suppress(OSError):  # it was ended
+                stack.enter_context(blindly.wrap_socket(client))
+        assert open_files(health_port) <= before + 2 * most
+
+
+def test_connections_leave_files_for_health_where_few_are_allowed(tmp_path: Path) -> None:
+    port, health_port = free_port(), free_port()
+    few = "sh", "-c", 'ulimit -n 300 && exec "$@"', "sh"
+    ports = {"PORT": str(port), "HEALTH_PORT": str(health_port)}
+    with orders_api(tmp_path, few, **ports) as log, ExitStack() as stack:
+        for _ in range(300):
+            stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=20))
+        assert open_files(health_port) < 300
+        assert "fewer connections are allowed" in log.read_text()
 
 
 def test_clients_that_do_not_end_tls_do_not_delay_the_end(tmp_path: Path) -> None:

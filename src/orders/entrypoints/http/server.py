@@ -33,7 +33,12 @@ from orders.entrypoints.http import worker_metrics
 from orders.entrypoints.http.asgi_types import ASGIApp
 from orders.entrypoints.http.connection import MOST_HELD, Bounds, Connection, Totals
 from orders.entrypoints.http.parent_watchdog import end_with_parent
-from orders.entrypoints.http.tls_handshakes import MOST_HANDSHAKES, TlsConnection, TlsHandshakes
+from orders.entrypoints.http.tls_handshakes import (
+    MOST_HANDSHAKES,
+    TlsConnection,
+    TlsHandshakes,
+    most_handshakes,
+)
 from orders.entrypoints.startup import EXIT_FAILED
 
 GRACE_SECONDS = 8
@@ -47,6 +52,7 @@ _WORKER_DELAY = 0.2
 """Seconds by which a worker may end itself later than it should, before it is killed."""
 _OTHER_FILES = 256
 """Open files of a process besides its connections."""
+_FEW_FILES = "the hard limit of open files (ulimit -Hn) is low"
 _STOP = signal.SIGTERM, signal.SIGINT
 _TICKS_PER_SECOND = 10
 
@@ -86,7 +92,7 @@ def serve(
     """
     for number in _STOP:  # until the server is there; nothing has to be closed until then
         signal.signal(number, lambda *_: os._exit(0))
-    _allow_files(max_connections + MOST_HANDSHAKES + _OTHER_FILES)
+    max_connections = _allow_connections(max_connections, has_tls=tls is not None)
     bounds = Bounds(idle_timeout, reader_timeout, max_connections)
     run = partial(_run, create, partial(_Server, bounds=bounds, grace=grace, tls=tls))
     listener = _bind_or_log(host, port)
@@ -164,14 +170,19 @@ class _Server(uvicorn.Server):
         )
         config.load()
         config.lifespan_class = _Lifespan
+        super().__init__(config)
         self._handshakes: TlsHandshakes | None = None
         if config.ssl:
-            self._handshakes = TlsHandshakes(config.ssl, bounds.idle_timeout)
+            self._handshakes = TlsHandshakes(
+                config.ssl,
+                bounds.idle_timeout,
+                self.server_state.connections,
+                bounds.max_connections,
+            )
             config.http_protocol_class = partial(  # type: ignore[assignment]
                 TlsConnection, self._handshakes, connection
             )
             config.ssl = None  # else asyncio would
-        super().__init__(config)
         self._grace = grace
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -335,12 +346,23 @@ def _exit_after(seconds: float, code: int) -> None:
     limit.start()
 
 
-def _allow_files(number: int) -> None:
-    """Raise the soft limit of open files to ``number``, as far as the hard limit allows."""
+def _allow_connections(wanted: int, *, has_tls: bool) -> int:
+    """Raise the soft limit of open files for ``wanted`` connections; returns how many are allowed.
+
+    They are fewer where the hard limit is lower: health checks, metrics and servers need files too.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = number if hard == resource.RLIM_INFINITY else min(number, hard)
-    if soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    most = sys.maxsize if hard == resource.RLIM_INFINITY else hard
+    room = most - _OTHER_FILES
+    if has_tls:
+        room = max(room // 2, room - MOST_HANDSHAKES)
+    allowed = max(1, min(wanted, room))
+    files = allowed + (most_handshakes(allowed) if has_tls else 0) + _OTHER_FILES
+    if soft != resource.RLIM_INFINITY and soft < files:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(files, most), hard))
+    if allowed < wanted:
+        log.warning("fewer connections are allowed", number=allowed, reason=_FEW_FILES)
+    return allowed
 
 
 def _bind_or_log(host: str, port: int) -> socket.socket | None:

@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from contextlib import suppress
 from functools import partial
 from typing import Any, cast
@@ -11,29 +11,44 @@ from typing import Any, cast
 from orders.entrypoints.http.connection import Connection
 
 MOST_HANDSHAKES = 512
-"""Handshakes of a process at a time; beyond that the oldest is ended.
+"""Handshakes of a process at a time."""
 
-Whoever begins them has shown no key, and without a bound they could take all open files."""
+
+def most_handshakes(max_connections: int) -> int:
+    """Return how many handshakes a process with so many connections may have at a time.
+
+    Whoever begins them has shown no key. Each takes an open file, and as much memory as a
+    connection.
+    """
+    return min(MOST_HANDSHAKES, max_connections)
 
 
 class TlsHandshakes:
-    """Accepts connections with TLS.
+    """Accepts connections with TLS; beyond the bounds the oldest handshake is ended.
 
     Args:
         context: the certificate, its key and what is spoken.
         timeout: seconds that a handshake may take.
+        connections: those after their handshake. Also those that are refused or closed: the end of
+            TLS waits for clients.
+        max_connections: how many of them are not refused.
     """
 
-    def __init__(self, context: ssl.SSLContext, timeout: float) -> None:
+    def __init__(
+        self, context: ssl.SSLContext, timeout: float, connections: Sized, max_connections: int
+    ) -> None:
         self._context = context
         self._timeout = timeout
+        self._connections = connections
+        self._most = most_handshakes(max_connections)
+        self._most_files = max_connections + self._most
         self._in_progress: dict[socket.socket, asyncio.Task[None]] = {}  # the oldest first
 
     def begin(self, client: socket.socket, create: Callable[[], Connection]) -> None:
         """Begin a handshake; ``create`` creates what serves the connection after it."""
         task = asyncio.get_running_loop().create_task(self._handshake(client, create))
         self._in_progress[client] = task
-        self.end_oldest(MOST_HANDSHAKES)
+        self.end_oldest(min(self._most, self._most_files - len(self._connections)))
 
     def end_oldest(self, most: int) -> None:
         """End the oldest handshakes, so that no more than ``most`` remain."""
