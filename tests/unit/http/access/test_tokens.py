@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from hypothesis import given
 from hypothesis import strategies as st
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
+from prometheus_client import REGISTRY
 
 from orders.domain.errors import Unavailable
 from orders.entrypoints.http.access import signing_keys, tokens
@@ -365,6 +366,19 @@ async def test_an_outage_keeps_the_keys_and_is_logged_once(jwks: Path) -> None:
         "signing keys cannot be read",
         "signing keys can be read again",
     ]
+
+
+async def test_look_ups_without_any_keys_yet_are_not_served_to_the_alerts(tmp_path: Path) -> None:
+    labels = {"route": "/orders/{order_uid}", "method": "GET", "status": "503"}
+
+    def counted() -> float:
+        name = "orders_http_request_duration_seconds_count"
+        return REGISTRY.get_sample_value(name, labels) or 0
+
+    before = counted()
+    async with client_from(app(settings(tmp_path / "nothing"))) as client:
+        problem(await client.get("/orders/a", headers=bearer(token())), 503, "unavailable")
+    assert counted() == before + 1
 
 
 async def test_without_any_keys_yet_it_is_our_fault(tmp_path: Path) -> None:

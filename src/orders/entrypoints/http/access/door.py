@@ -20,7 +20,7 @@ from orders.entrypoints.http.access.principal import (
 from orders.entrypoints.http.asgi_types import Receive, Scope, Send
 from orders.entrypoints.http.error_responses import error_response
 from orders.entrypoints.http.middleware import begin_request, complete_headers, record_request
-from orders.entrypoints.http.orders.get_order import GetOrder
+from orders.entrypoints.http.orders.get_order import PATH_TEMPLATE, GetOrder
 from orders.entrypoints.http.orders.order_path import has_order_uid, raw_path
 from orders.entrypoints.http.responses import RawResponse
 
@@ -161,6 +161,8 @@ class AccessDoor:
     async def _refused(self, error: Exception, began: float, scope: Scope) -> RawResponse:
         request_id = self._ids.taken_or_made(scope["headers"])
         begin_request(scope, request_id)
+        if has_order_uid(raw_path(scope)):  # alerts tell look-ups by it
+            scope["path_template"] = PATH_TEMPLATE
         found = error_response(error, scope)
         record_request(scope, found.status, began, request_id)
         headers = complete_headers(found.headers, request_id)
