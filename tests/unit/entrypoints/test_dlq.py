@@ -551,6 +551,14 @@ class TestForgotten:
         assert lines[3]["records"] == 2
         assert all(line["who"].startswith("os:") for line in lines)
 
+    def test_text_that_is_no_order_uid_is_not_in_the_audit_log(
+        self, container: Container, tmp_path: Path
+    ) -> None:
+        put(container, dead_letter(3, json.dumps({"order_uid": "Ivan Ivanov, " * 30}).encode()))
+        assert dlq(container, "show", "0:3").exit_code == 0
+        (line,) = map(json.loads, (tmp_path / "audit.log").read_text().splitlines())
+        assert (line["event"], line["orders"]) == ("showed", [])
+
     def test_a_deletion_that_fails_is_in_the_audit_log(
         self, container: Container, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

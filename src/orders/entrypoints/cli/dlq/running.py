@@ -10,6 +10,7 @@ from orders.domain.dead_letters.forgotten import order_uids_in
 from orders.domain.dead_letters.headers import root_of
 from orders.domain.errors import Invalid, OrdersError
 from orders.domain.intake.messages import DeadLetter
+from orders.domain.order.rules import is_order_uid
 from orders.entrypoints.audit import Audit, operator
 from orders.entrypoints.startup import NEEDED_BY, settings_or_exit, start_logging
 
@@ -26,7 +27,8 @@ def container_of(context: click.Context) -> Container:
 
 def record(audit: Audit, event: str, dead_letters: Sequence[DeadLetter], **more: object) -> None:
     """Record what was done with dead letters, and the orders that they name."""
-    uids = sorted(frozenset().union(*map(order_uids_in, dead_letters)))
+    named = frozenset().union(*map(order_uids_in, dead_letters))
+    uids = sorted(filter(is_order_uid, named))  # anything else may be any text
     roots = [str(root_of(dead_letter)) for dead_letter in dead_letters]
     audit.record(event, uids, operator(), "ok", dead_letters=roots, **more)
 
