@@ -212,7 +212,7 @@ async def test_lines_carry_the_request_id() -> None:
 
 
 async def test_long_paths_are_not_remembered(client: httpx.AsyncClient) -> None:
-    """Litestar keeps the last 1,024 that led to a route, and whoever sends them has shown no key."""
+    """Litestar remembers the last 1,024 that led to a route, and none of these takes a key."""
     long = "%F0%9F%98%80" + "x" * 30_000
     await client.get("/assets/" + long)
     tracemalloc.start()

@@ -34,7 +34,7 @@ _METHODS = frozenset(HTTPMethod)
 """The methods that are logged and counted; others may be of any length."""
 _HEALTH = "/health/"
 _LONGEST_PATH = 255
-"""Characters of a path that Litestar is asked for: it remembers the last 1,024, as clients send them."""
+"""Characters. Litestar remembers the last 1,024 paths that led to a route, of whatever length."""
 _FIRST_ERROR = 400
 _NOT_FOUND = 404
 _TOO_MANY_REQUESTS = 429
