@@ -36,6 +36,8 @@ CONNECTION_SECONDS = 4.0
 """Seconds after which a connection is closed."""
 REPORT_TIMEOUT = 2.0
 """Seconds that the event loop may take for the readiness report; each dependency has 1 s."""
+SHARED_SECONDS = 1.0
+"""Scrapes within this time get the same text: each would take the processor from the event loop."""
 STUCK_AFTER_SECONDS = 5.0
 """An event loop that has not run for this long makes the process not live."""
 
@@ -147,6 +149,24 @@ class _Heartbeat:
             return None
 
 
+class _Shared:
+    """Makes the text of metrics for all that ask for it within ``SHARED_SECONDS``."""
+
+    def __init__(self, exposition: Callable[[], bytes]) -> None:
+        self._exposition = exposition
+        self._lock = threading.Lock()
+        self._text = b""
+        self._until = 0.0
+
+    def __call__(self) -> bytes:
+        with self._lock:
+            begun = time.monotonic()
+            if begun >= self._until:
+                self._text = self._exposition()
+                self._until = begun + SHARED_SECONDS
+            return self._text
+
+
 class _Server(ThreadingMixIn, TCPServer):
     daemon_threads = True
     block_on_close = False
@@ -163,7 +183,7 @@ class _Server(ThreadingMixIn, TCPServer):
         *,
         is_shared: bool,
     ) -> None:
-        self.exposition = exposition
+        self.exposition = _Shared(exposition)
         self.heartbeat = heartbeat
         self.no_report = no_report
         self.allow_reuse_port = is_shared

@@ -148,22 +148,22 @@ async def test_clients_that_ask_nothing_keep_no_check_away(consumer: Consumer) -
         client.close()
 
 
-async def test_threads_are_bounded_also_while_they_cannot_end() -> None:
-    busy = threading.Semaphore(0)
-    released = threading.Event()
+async def test_threads_are_bounded_also_while_they_cannot_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(health_server, "REPORT_TIMEOUT", 10)
+    made, busy, released = Consumer(), threading.Semaphore(0), asyncio.Event()
 
-    def exposition() -> bytes:
+    async def report() -> ConsumerReadiness:
         busy.release()
-        released.wait(10)
-        return b""
+        await released.wait()
+        return made.readiness
 
-    made = Consumer()
-    serving = serve_health("127.0.0.1", 0, made.report, STUCK, exposition=exposition)
-    async with serving as made.port:
+    async with serve_health("127.0.0.1", 0, report, STUCK) as made.port:
         clients = []
         for _ in range(health_server.THREADS):
             clients.append(made.connect())
-            clients[-1].sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
+            clients[-1].sendall(b"GET /health/ready HTTP/1.1\r\n\r\n")
             assert await asyncio.to_thread(busy.acquire, timeout=5)
         with made.connect() as one_too_many:
             assert await asyncio.to_thread(one_too_many.recv, 1) == b""
@@ -203,6 +203,21 @@ async def test_metrics(consumer: Consumer) -> None:
     assert "\norders_build_info{" in answer.text
     head = await consumer.ask("/metrics", "HEAD")
     assert (head.status_code, head.content) == (200, b"")
+
+
+async def test_scrapes_within_a_second_cost_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health_server, "SHARED_SECONDS", 60)
+    made, begun = Consumer(), []
+
+    def exposition() -> bytes:
+        begun.append(1)
+        return b"text"
+
+    serving = serve_health("127.0.0.1", 0, made.report, STUCK, exposition=exposition)
+    async with serving as made.port:
+        answers = await asyncio.gather(*(made.ask("/metrics") for _ in range(10)))
+    assert {answer.text for answer in answers} == {"text"}
+    assert len(begun) == 1
 
 
 async def test_metrics_that_are_not_whole() -> None:

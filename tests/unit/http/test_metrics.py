@@ -4,6 +4,7 @@ import asyncio
 import os
 import socket
 import threading
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -198,6 +199,18 @@ async def test_the_metrics_of_two_workers_by_their_sockets(
     )
     assert alone
     assert found[REQUESTS, *key] == 2 * alone
+
+
+async def test_many_readers_at_a_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    accepting: list[threading.Thread] = []
+    with monkeypatch.context() as patch, ExitStack() as readers:
+        patch.setattr(worker_metrics, "_folder", None)
+        patch.setattr(threading.Thread, "start", lambda thread: accepting.append(thread))
+        worker_metrics.share(tmp_path)
+        for _ in range(50):
+            reader = readers.enter_context(socket.socket(socket.AF_UNIX))
+            reader.setblocking(False)
+            reader.connect(str(tmp_path / str(os.getpid())))
 
 
 async def test_not_on_the_port_of_the_api() -> None:

@@ -33,6 +33,8 @@ NO_PAGE = (*_SECURITY, (_POLICY, b"default-src 'none'; frame-ancestors 'none'"))
 _METHODS = frozenset(HTTPMethod)
 """The methods that are logged and counted; others may be of any length."""
 _HEALTH = "/health/"
+_LONGEST_PATH = 255
+"""Characters. Litestar remembers the last 1,024 paths that led to a route, of whatever length."""
 _FIRST_ERROR = 400
 _NOT_FOUND = 404
 _TOO_MANY_REQUESTS = 429
@@ -92,6 +94,8 @@ class RequestContextMiddleware:
             self._hosts.check(scope["headers"], dict(scope["headers"]))
         if "//" in scope["path"]:  # Litestar would ignore empty segments
             raise HTTPProblem(UNKNOWN_PATH, "a path has no empty segments")
+        if len(scope["path"]) > _LONGEST_PATH:
+            raise HTTPProblem(UNKNOWN_PATH, "no path is as long as this")
 
 
 def begin_request(scope: Scope, request_id: bytes) -> None:

@@ -73,6 +73,7 @@ def combined(workers: Iterable[Iterable[Metric]]) -> bytes:
 class _Server(ThreadingUnixStreamServer):
     daemon_threads = True
     block_on_close = False
+    request_queue_size = 128  # beyond the base class's 5, readers at the same time are refused
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Ignore a reader that has left."""
