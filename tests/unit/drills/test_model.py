@@ -171,6 +171,15 @@ class TestRules:
         assert not expected.is_true("invalid", told.replace("$.", "$.x."))
         assert not expected.is_true("invalid", f"{told}; $.entry: is required")
 
+    def test_every_field_has_a_rule(self) -> None:
+        order = json.loads(self.ORDER)
+        for part in (order, order["delivery"], order["payment"], order["items"][0]):
+            for name, value in list(part.items()):
+                part[name] = True
+                [expected] = expectations(json.dumps(order).encode())
+                assert isinstance(expected, Bad), name
+                part[name] = value
+
     def test_nesting_is_bounded(self) -> None:
         for levels, kind in ((DEEPEST - 1, Good), (DEEPEST, Bad)):
             nested = "[" * levels + "]" * levels

@@ -28,7 +28,7 @@ async def test_makes_that_many_and_sends_them(
     "amount",
     [
         "0", "007", "+5", "-1", "1.0", "1e1", "five", "%20", "5%20", "%205", "5%0A", "%D9%A5",
-        "%EF%BC%95", "0x5", "1_0", "%FF", "%00", str(MOST + 1), "9" * 6000,
+        "%EF%BC%95", "0x5", "1_0", "%FF", "%00", str(MOST + 1), "9" * 200,
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("method", ["GET", "POST"])
