@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -33,6 +33,7 @@ from orders.entrypoints.http.access import key_file
 from orders.entrypoints.http.access.scopes import SCOPES
 from orders.entrypoints.http.orders.order_path import EVENTS
 from orders.entrypoints.http.server import GRACE_SECONDS
+from orders.entrypoints.http.tls_handshakes import MOST_EMPTY_RECORDS
 from tests.integration.http.access_server import serving
 from tests.integration.http.server_process import ServerProcess
 from tests.integration.kafka.certificates import Authority
@@ -433,6 +434,56 @@ def test_connections_leave_files_for_health_where_few_are_allowed(tmp_path: Path
             stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=20))
         assert open_files(health_port) < 300
         assert "fewer connections are allowed" in log.read_text()
+
+
+@contextmanager
+def connected_to_tls(folder: Path) -> Iterator[socket.socket]:
+    """A connection to an API with TLS, on which nothing was sent."""
+    certificate, key = Authority(folder / "authority").issue_files()
+    port = free_port()
+    tls = {"TLS_CERTIFICATE": certificate, "TLS_KEY": key, "PORT": str(port)}
+    with (
+        orders_api(folder, **tls),
+        socket.create_connection(("127.0.0.1", port), timeout=20) as connection,
+    ):
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        yield connection
+
+
+def test_records_without_content_end_the_connection(tmp_path: Path) -> None:
+    """As a client could renew its keys over and over, which a test cannot send."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = ssl._create_unverified_context().wrap_bio(incoming, outgoing)
+    with suppress(ssl.SSLWantReadError):
+        client.do_handshake()
+    hello = outgoing.read()[5:]
+    assert len(hello) > MOST_EMPTY_RECORDS
+    with connected_to_tls(tmp_path) as connection:
+        for byte in hello[:MOST_EMPTY_RECORDS]:
+            connection.sendall(b"\x16\x03\x01\x00\x01" + bytes([byte]))
+        with suppress(ConnectionResetError):
+            assert connection.recv(1) == b""
+
+
+def test_records_may_arrive_in_any_pieces(tmp_path: Path) -> None:
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = ssl._create_unverified_context().wrap_bio(incoming, outgoing)
+    with connected_to_tls(tmp_path) as connection:
+
+        def tried(step: Callable[[], Any]) -> Any:
+            while True:
+                with suppress(ssl.SSLWantReadError):
+                    return step()
+                for byte in outgoing.read():
+                    connection.sendall(bytes([byte]))
+                incoming.write(connection.recv(65_536))
+
+        tried(client.do_handshake)
+        for byte in b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n" * 3:
+            client.write(bytes([byte]))
+        got = b""
+        while got.count(b"HTTP/1.1 200") < 3:
+            got += tried(lambda: client.read(65_536))
 
 
 def test_clients_that_do_not_end_tls_do_not_delay_the_end(tmp_path: Path) -> None:

@@ -109,6 +109,7 @@ class Connection(HttpToolsProtocol):
         held: bytes that wait for the client, as far as is known: responses that it has not
             taken, headers that are not complete, bodies, requests that wait for responses.
         seconds_stalled: for how long they have not become fewer.
+        has_received: set with all that arrives.
     """
 
     def __init__(
@@ -135,6 +136,7 @@ class Connection(HttpToolsProtocol):
         self._seconds_idle = 0
         self.held = 0
         self.seconds_stalled = 0
+        self.has_received = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to serve the connection, unless there are too many."""
@@ -169,6 +171,7 @@ class Connection(HttpToolsProtocol):
             for start in range(0, len(data), _HEADER_BYTES):
                 self.data_received(data[start : start + _HEADER_BYTES])
             return
+        self.has_received = True
         self._unfinished += len(data)
         while data and self._refusal is None:
             try:

@@ -1,7 +1,6 @@
 """The TLS handshakes that are in progress, of which asyncio's servers keep no account."""
 
 import asyncio
-import socket
 import ssl
 from collections.abc import Callable, Sized
 from contextlib import suppress
@@ -12,6 +11,11 @@ from orders.entrypoints.http.connection import Connection
 
 MOST_HANDSHAKES = 512
 """Handshakes of a process at a time."""
+MOST_EMPTY_RECORDS = 32
+"""Records that a client may send one after the other without anything for the application."""
+_READ_BYTES = 16_384
+_HEADER = 5
+"""Bytes of the header of a record, of which the last two are the length (RFC 8446, 5.1)."""
 
 
 def most_handshakes(max_connections: int) -> int:
@@ -42,47 +46,155 @@ class TlsHandshakes:
         self._connections = connections
         self._most = most_handshakes(max_connections)
         self._most_files = max_connections + self._most
-        self._in_progress: dict[socket.socket, asyncio.Task[None]] = {}  # the oldest first
+        self._in_progress: dict[asyncio.Transport, asyncio.Task[None]] = {}  # the oldest first
 
-    def begin(self, client: socket.socket, create: Callable[[], Connection]) -> None:
-        """Begin a handshake; ``create`` creates what serves the connection after it."""
-        task = asyncio.get_running_loop().create_task(self._handshake(client, create))
-        self._in_progress[client] = task
-        self.end_oldest(min(self._most, self._most_files - len(self._connections)))
+    def begin(self, transport: asyncio.Transport) -> None:
+        """Begin the handshake of a new connection, if there is room."""
+        room = min(self._most, self._most_files - len(self._connections))
+        if room < 1:
+            transport.abort()
+            return
+        self.end_oldest(room - 1)
+        handshake = asyncio.get_running_loop().create_task(self._handshake(transport))
+        self._in_progress[transport] = handshake
 
     def end_oldest(self, most: int) -> None:
         """End the oldest handshakes, so that no more than ``most`` remain."""
-        for client in list(self._in_progress)[: max(0, len(self._in_progress) - most)]:
-            del self._in_progress[client]
-            with suppress(OSError):  # the client has left
-                client.shutdown(socket.SHUT_RDWR)
+        for transport in list(self._in_progress)[: max(0, len(self._in_progress) - most)]:
+            del self._in_progress[transport]
+            transport.abort()
 
-    async def _handshake(self, client: socket.socket, create: Callable[[], Connection]) -> None:
-        with suppress(OSError):  # it failed, took too long or was ended
-            await asyncio.get_running_loop().connect_accepted_socket(
-                create, client, ssl=self._context, ssl_handshake_timeout=self._timeout
-            )
-        self._in_progress.pop(client, None)
+    async def _handshake(self, transport: asyncio.Transport) -> None:
+        if not transport.is_closing():  # else the handshake would last until its timeout
+            with suppress(OSError):  # it failed, took too long or was ended
+                await asyncio.get_running_loop().start_tls(
+                    transport,
+                    asyncio.Protocol(),
+                    self._context,
+                    server_side=True,
+                    ssl_handshake_timeout=self._timeout,
+                )
+        self._in_progress.pop(transport, None)
 
 
-class TlsConnection(asyncio.Protocol):
-    """A connection that was accepted just now, until its handshake begins.
+class TlsConnection(asyncio.BufferedProtocol):
+    """Passes what a client sends to TLS, a few records at a time.
+
+    A client of TLS may send records that hold nothing for the application, such as renewals of its
+    keys, which take a tenth of a millisecond each and of which a single read can hold thousands.
+    One that sends many of them in a row is disconnected.
 
     Args:
-        handshakes: where it begins.
+        handshakes: where the handshake is accounted for.
         create: creates what serves the connection after it.
         arguments: those of ``create``.
     """
+
+    _buffer = memoryview(bytearray(_READ_BYTES))  # of all: what is read is passed on at once
 
     def __init__(
         self, handshakes: TlsHandshakes, create: Callable[..., Connection], **arguments: Any
     ) -> None:
         self._handshakes = handshakes
         self._create = partial(create, **arguments)
+        self._early = b""  # what has arrived before TLS was there
+        self._header = b""  # of the record that is arriving
+        self._rest = 0  # bytes of it that are to come
+        self._records = 0  # since the application got something
+        self._connection: Connection | None = None
+        self._tls: Any = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin the handshake, on a file of its own, before this transport reads anything."""
-        with suppress(OSError):  # there are too many open files
-            client: socket.socket = transport.get_extra_info("socket").dup()
-            self._handshakes.begin(client, self._create)
-        cast("asyncio.Transport", transport).abort()  # the connection stays: a file is left
+        """Begin the handshake."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._handshakes.begin(self._transport)
+        # After the first step of the handshake, which puts TLS in this place, and before its next.
+        asyncio.get_running_loop().call_soon(self._step_between)
+
+    def _step_between(self) -> None:
+        if self._transport.is_closing():
+            return
+        self._tls = self._transport.get_protocol()
+        self._transport.set_protocol(self)
+        if self._early:
+            asyncio.get_running_loop().call_soon(self._pass_early)
+
+    def _pass_early(self) -> None:
+        early, self._early = self._early, b""
+        self._pass(memoryview(early))
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """See ``asyncio.BufferedProtocol``."""
+        del sizehint
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """See ``asyncio.BufferedProtocol``."""
+        if self._tls is None or self._early:
+            self._early += self._buffer[:nbytes]
+        else:
+            self._pass(self._buffer[:nbytes])
+
+    def _pass(self, data: memoryview) -> None:
+        start = at = 0
+        while at < len(data) and not self._transport.is_closing():
+            if self._rest:
+                step = min(self._rest, len(data) - at)
+                self._rest -= step
+            else:
+                step = min(_HEADER - len(self._header), len(data) - at)
+                self._header += data[at : at + step]
+                if len(self._header) == _HEADER:
+                    self._rest = int.from_bytes(self._header[-2:], "big")
+                    self._header = b""
+                    self._records += 1
+            at += step
+            if not self._rest and not self._header and self._is_to_be_passed():
+                self._feed(data[start:at])
+                start = at
+        if start < at:
+            self._feed(data[start:at])
+
+    def _is_to_be_passed(self) -> bool:
+        return self._connection is None or self._records >= MOST_EMPTY_RECORDS
+
+    def _feed(self, data: memoryview) -> None:
+        """Give a part to TLS; ends the connection if nothing comes of it for too long."""
+        connection = self._connection
+        if connection is not None:
+            connection.has_received = False
+        self._tls.get_buffer(len(data))[: len(data)] = data
+        self._tls.buffer_updated(len(data))
+        if connection is None:
+            self._connect()
+        elif connection.has_received or not connection.transport.is_reading():
+            self._records = 0
+        if self._records >= MOST_EMPTY_RECORDS:
+            self._transport.abort()
+
+    def _connect(self) -> None:
+        """Have the application serve the connection, once the handshake is complete."""
+        tls = self._tls._get_app_transport()  # noqa: SLF001 (``start_tls`` returns it too late)
+        if tls.get_extra_info("ssl_object") is not None:
+            self._connection = self._create()
+            tls.set_protocol(self._connection)
+            self._connection.connection_made(tls)
+
+    def eof_received(self) -> bool | None:
+        """See ``asyncio.BufferedProtocol``."""
+        return cast("bool | None", self._tls.eof_received()) if self._tls else None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """See ``asyncio.BufferedProtocol``."""
+        if self._tls:
+            self._tls.connection_lost(exc)
+        # What leads from here to itself, as in ``Connection.connection_lost``.
+        self._tls = self._connection = None
+
+    def pause_writing(self) -> None:
+        """See ``asyncio.BufferedProtocol``."""
+        self._tls.pause_writing()
+
+    def resume_writing(self) -> None:
+        """See ``asyncio.BufferedProtocol``."""
+        self._tls.resume_writing()
