@@ -347,6 +347,12 @@ def orders_api(folder: Path, wrapper: Sequence[str] = (), **settings: str) -> It
         assert process.wait(20) == 0
 
 
+def tls_settings(folder: Path) -> dict[str, str]:
+    """Settings of an API with TLS, on a free port."""
+    certificate, key = Authority(folder / "authority").issue_files()
+    return {"TLS_CERTIFICATE": certificate, "TLS_KEY": key, "PORT": str(free_port())}
+
+
 def open_files(health_port: int) -> int:
     text = httpx.get(f"http://127.0.0.1:{health_port}/metrics", timeout=20).text
     return int(float(text.partition("\nprocess_open_fds ")[2].partition("\n")[0]))
@@ -390,9 +396,8 @@ def test_tls(tmp_path: Path) -> None:
 
 def test_handshakes_that_never_end_keep_no_connection_from_others(tmp_path: Path) -> None:
     most = 5
-    certificate, key = Authority(tmp_path / "authority").issue_files()
-    port = free_port()
-    tls = {"TLS_CERTIFICATE": certificate, "TLS_KEY": key, "PORT": str(port)}
+    tls = tls_settings(tmp_path)
+    port = int(tls["PORT"])
     url, blindly = f"https://127.0.0.1:{port}/health/live", ssl._create_unverified_context()
     with orders_api(tmp_path, **tls, MAX_CONNECTIONS=str(most)) as log, ExitStack() as stack:
         wait_until(lambda: https_answers(url, blindly), 20, "it answers", log.read_text)
@@ -406,17 +411,11 @@ def test_handshakes_that_never_end_keep_no_connection_from_others(tmp_path: Path
 
 def test_refused_clients_that_do_not_end_tls_take_no_more_files(tmp_path: Path) -> None:
     most = 5
-    certificate, key = Authority(tmp_path / "authority").issue_files()
-    port, health_port = free_port(), free_port()
-    settings = {
-        "TLS_CERTIFICATE": certificate,
-        "TLS_KEY": key,
-        "PORT": str(port),
-        "HEALTH_PORT": str(health_port),
-        "MAX_CONNECTIONS": str(most),
-    }
+    tls, health_port = tls_settings(tmp_path), free_port()
+    port = int(tls["PORT"])
+    bounds = {"HEALTH_PORT": str(health_port), "MAX_CONNECTIONS": str(most)}
     blindly = ssl._create_unverified_context()
-    with orders_api(tmp_path, **settings), ExitStack() as stack:
+    with orders_api(tmp_path, **tls, **bounds), ExitStack() as stack:
         before = open_files(health_port)
         for _ in range(10 * most):
             client = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=20))
@@ -439,12 +438,10 @@ def test_connections_leave_files_for_health_where_few_are_allowed(tmp_path: Path
 @contextmanager
 def connected_to_tls(folder: Path) -> Iterator[socket.socket]:
     """A connection to an API with TLS, on which nothing was sent."""
-    certificate, key = Authority(folder / "authority").issue_files()
-    port = free_port()
-    tls = {"TLS_CERTIFICATE": certificate, "TLS_KEY": key, "PORT": str(port)}
+    tls = tls_settings(folder)
     with (
         orders_api(folder, **tls),
-        socket.create_connection(("127.0.0.1", port), timeout=20) as connection,
+        socket.create_connection(("127.0.0.1", int(tls["PORT"])), timeout=20) as connection,
     ):
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         yield connection
@@ -487,9 +484,8 @@ def test_records_may_arrive_in_any_pieces(tmp_path: Path) -> None:
 
 
 def test_clients_that_do_not_end_tls_do_not_delay_the_end(tmp_path: Path) -> None:
-    certificate, key = Authority(tmp_path / "authority").issue_files()
-    port = free_port()
-    tls = {"TLS_CERTIFICATE": certificate, "TLS_KEY": key, "PORT": str(port)}
+    tls = tls_settings(tmp_path)
+    port = int(tls["PORT"])
     blindly = ssl._create_unverified_context()
     with ExitStack() as stack:
         with orders_api(tmp_path, **tls):

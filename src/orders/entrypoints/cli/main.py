@@ -95,7 +95,7 @@ later, if it is on.
 """
 
 _WRITE_ERRORS = {
-    getattr(errno, name) for name in ("EPIPE", "ENOSPC", "EDQUOT", "EFBIG", "EIO", "EBADF")
+    *(errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF),
 }
 
 
@@ -196,5 +196,6 @@ def run() -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda _number, _frame: os._exit(0))
         main()
-    with _checked_output():
-        main()
+    else:
+        with _checked_output():
+            main()

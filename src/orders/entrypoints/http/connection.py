@@ -141,9 +141,6 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to serve the connection, unless there are too many."""
         super().connection_made(transport)
-        if transport.get_extra_info("sslcontext"):
-            # By default it reads 256 KiB more from a client that waits for its responses.
-            cast("Any", transport).set_read_buffer_limits(_HEADER_BYTES)
         self._responses = cast("asyncio.Transport", _Responses(transport, self._hold_long))
         if len(self.connections) > self._bounds.max_connections:
             self._totals.refused += 1

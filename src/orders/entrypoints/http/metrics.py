@@ -5,14 +5,12 @@ import asyncio
 from litestar.handlers import HTTPRouteHandler
 
 from orders.daemon_thread import in_daemon_thread
+from orders.entrypoints.health_server import SHARED_SECONDS
 from orders.entrypoints.http import worker_metrics
 from orders.entrypoints.http.access.scopes import NOTHING, declared
 from orders.entrypoints.http.responses import NO_STORE, RawResponse
 from orders.entrypoints.http.routes import READ
 from orders.metrics import CONTENT_TYPE
-
-SHARED_SECONDS = 1.0
-"""Requests within this time get the same text, so that many of them cost no more than one."""
 
 
 def route() -> HTTPRouteHandler:

@@ -1,4 +1,4 @@
-"""The TLS handshakes that are in progress, of which asyncio's servers keep no account."""
+"""Bounds on clients of TLS: on handshakes, and on records that hold nothing of a request."""
 
 import asyncio
 import ssl
@@ -16,6 +16,8 @@ MOST_EMPTY_RECORDS = 32
 _READ_BYTES = 16_384
 _HEADER = 5
 """Bytes of the header of a record, of which the last two are the length (RFC 8446, 5.1)."""
+_UNREAD_BYTES = 32_768
+"""Bytes that uvloop takes from a client that waits for its responses; 256 KiB by default."""
 
 
 def most_handshakes(max_connections: int) -> int:
@@ -28,7 +30,9 @@ def most_handshakes(max_connections: int) -> int:
 
 
 class TlsHandshakes:
-    """Accepts connections with TLS; beyond the bounds the oldest handshake is ended.
+    """The handshakes in progress; beyond the bounds the oldest is ended.
+
+    asyncio's servers keep no account of them.
 
     Args:
         context: the certificate, its key and what is spoken.
@@ -149,14 +153,12 @@ class TlsConnection(asyncio.BufferedProtocol):
                     self._header = b""
                     self._records += 1
             at += step
-            if not self._rest and not self._header and self._is_to_be_passed():
+            is_whole = not self._rest and not self._header
+            if is_whole and (self._connection is None or self._records >= MOST_EMPTY_RECORDS):
                 self._feed(data[start:at])
                 start = at
         if start < at:
             self._feed(data[start:at])
-
-    def _is_to_be_passed(self) -> bool:
-        return self._connection is None or self._records >= MOST_EMPTY_RECORDS
 
     def _feed(self, data: memoryview) -> None:
         """Give a part to TLS; ends the connection if nothing comes of it for too long."""
@@ -176,6 +178,7 @@ class TlsConnection(asyncio.BufferedProtocol):
         """Have the application serve the connection, once the handshake is complete."""
         tls = self._tls._get_app_transport()  # noqa: SLF001 (``start_tls`` returns it too late)
         if tls.get_extra_info("ssl_object") is not None:
+            tls.set_read_buffer_limits(_UNREAD_BYTES)
             self._connection = self._create()
             tls.set_protocol(self._connection)
             self._connection.connection_made(tls)
