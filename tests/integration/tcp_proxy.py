@@ -87,12 +87,12 @@ class TcpProxy:
             self._stalled = set(self._pairs)
 
     def shut(self) -> None:
-        listener, self._listener = self._listener, None
+        with self._lock:
+            listener, self._listener = self._listener, None
+            pairs, self._pairs = self._pairs, set()
         if listener is not None:
             listener.shutdown(socket.SHUT_RDWR)
             listener.close()
-        with self._lock:
-            pairs, self._pairs = self._pairs, set()
         for pair in pairs:
             self._end(pair)
         self._flows.set()
@@ -110,7 +110,11 @@ class TcpProxy:
                 client.close()
                 continue
             with self._lock:
-                self._pairs.add(pair)
+                if is_open := self._listener is listener:
+                    self._pairs.add(pair)
+            if not is_open:  # shut since the client was accepted
+                self._end(pair)
+                return
             threading.Thread(target=self._pass, args=(pair,), daemon=True).start()
 
     def _pass(self, pair: tuple[socket.socket, socket.socket]) -> None:
