@@ -153,6 +153,9 @@ class TlsConnection(asyncio.BufferedProtocol):
             self._unread += self._buffer[:nbytes]
         else:
             self._pass(self._buffer[:nbytes])
+            if nbytes == _READ_BYTES:  # else libuv would read up to 32 times before it reads others
+                self._transport.pause_reading()
+                asyncio.get_running_loop().call_soon(self._pass_unread)
 
     def _pass(self, data: memoryview) -> None:
         start = at = 0
