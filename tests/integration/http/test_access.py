@@ -464,7 +464,7 @@ def test_records_without_content_end_the_connection(tmp_path: Path) -> None:
 
 
 GET = b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n"
-POST = b"POST /orders HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1\r\n\r\n["
+POST = b"POST /none HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1\r\n\r\n["
 
 
 @pytest.mark.parametrize("number", [1, 2, 30], ids=["free", "waiting", "refused"])
