@@ -38,6 +38,7 @@ from tests.integration.http.access_server import serving
 from tests.integration.http.server_process import ServerProcess
 from tests.integration.kafka.certificates import Authority
 from tests.integration.system.processes import SOURCES, free_port
+from tests.tls_records import Records, answers
 from tests.unit.http.access.access_harness import bearer, new_key
 from tests.unit.http.access.test_routes import OPEN, REQUIRED, operations
 from tests.unit.http.harness import order, problem
@@ -462,6 +463,31 @@ def test_records_without_content_end_the_connection(tmp_path: Path) -> None:
             assert connection.recv(1) == b""
 
 
+GET = b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n"
+POST = b"POST /none HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1\r\n\r\n["
+
+
+@pytest.mark.parametrize("number", [1, 2, 30], ids=["free", "waiting", "refused"])
+def test_a_client_renews_its_keys_a_few_times_only(tmp_path: Path, number: int) -> None:
+    """Between parts of a request, while requests wait for others, and after a refusal."""
+    context = ssl._create_unverified_context()
+    context.keylog_filename = str(tmp_path / "keys")
+    with connected_to_tls(tmp_path) as connection:
+        client = context.wrap_socket(connection)
+        records = Records(tmp_path / "keys", client)
+        sent = [records.data(POST * number)]
+        for byte in GET:
+            sent += records.renewals(MOST_EMPTY_RECORDS - 1), records.data(bytes([byte]))
+        received = b""
+        with suppress(ConnectionResetError), socket.socket(fileno=client.detach()) as plain:
+            plain.settimeout(20)
+            plain.sendall(b"".join(sent))
+            plain.shutdown(socket.SHUT_WR)
+            while part := plain.recv(65_536):
+                received += part
+        assert answers(received) <= MOST_EMPTY_RECORDS
+
+
 def test_records_may_arrive_in_any_pieces(tmp_path: Path) -> None:
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     client = ssl._create_unverified_context().wrap_bio(incoming, outgoing)
@@ -476,7 +502,7 @@ def test_records_may_arrive_in_any_pieces(tmp_path: Path) -> None:
                 incoming.write(connection.recv(65_536))
 
         tried(client.do_handshake)
-        for byte in b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n" * 3:
+        for byte in GET * 3:
             client.write(bytes([byte]))
         got = b""
         while got.count(b"HTTP/1.1 200") < 3:

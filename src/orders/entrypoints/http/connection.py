@@ -285,6 +285,8 @@ class Connection(HttpToolsProtocol):
         self._seconds_idle += 1
         if self._seconds_idle > self._bounds.idle_timeout and self.cycle.response_complete:
             self.transport.close()
+        if self.transport.is_closing():
+            self.flow.resume_reading()  # else the end of TLS would not be noticed
         before = self.held
         self.measure()
         self.seconds_stalled = self.seconds_stalled + 1 if self.held >= before > 0 else 0

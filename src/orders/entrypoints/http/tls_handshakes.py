@@ -7,17 +7,18 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, cast
 
+from uvicorn.protocols.http.flow_control import FlowControl
+
 from orders.entrypoints.http.connection import Connection
 
 MOST_HANDSHAKES = 512
 """Handshakes of a process at a time."""
 MOST_EMPTY_RECORDS = 32
-"""Records that a client may send one after the other without anything for the application."""
+"""Records of a connection, those of its handshake included, that may hold nothing for the
+application. An honest client sends a handful."""
 _READ_BYTES = 16_384
 _HEADER = 5
 """Bytes of the header of a record, of which the last two are the length (RFC 8446, 5.1)."""
-_UNREAD_BYTES = 32_768
-"""Bytes that uvloop takes from a client that waits for its responses; 256 KiB by default."""
 
 
 def most_handshakes(max_connections: int) -> int:
@@ -82,11 +83,12 @@ class TlsHandshakes:
 
 
 class TlsConnection(asyncio.BufferedProtocol):
-    """Passes what a client sends to TLS, a few records at a time.
+    """Passes what a client sends to TLS, one record at a time.
 
     A client of TLS may send records that hold nothing for the application, such as renewals of its
-    keys, which take a tenth of a millisecond each and of which a single read can hold thousands.
-    One that sends many of them in a row is disconnected.
+    keys, which take a tenth of a millisecond each and of which a single read can hold hundreds. One
+    that sends many of them is disconnected. While the application does not read, TLS gets nothing:
+    it would keep such records, and take all of them at once in the end.
 
     Args:
         handshakes: where the handshake is accounted for.
@@ -94,17 +96,18 @@ class TlsConnection(asyncio.BufferedProtocol):
         arguments: those of ``create``.
     """
 
-    _buffer = memoryview(bytearray(_READ_BYTES))  # of all: what is read is passed on at once
+    _buffer = memoryview(bytearray(_READ_BYTES))  # of all: what is read is passed on or copied
 
     def __init__(
         self, handshakes: TlsHandshakes, create: Callable[..., Connection], **arguments: Any
     ) -> None:
         self._handshakes = handshakes
         self._create = partial(create, **arguments)
-        self._early = b""  # what has arrived before TLS was there
+        self._is_paused = False  # the application does not read
+        self._unread = b""  # what has arrived before TLS was there, or before that pause
         self._header = b""  # of the record that is arriving
         self._rest = 0  # bytes of it that are to come
-        self._records = 0  # since the application got something
+        self._empty_records = 0
         self._connection: Connection | None = None
         self._tls: Any = None
 
@@ -120,12 +123,24 @@ class TlsConnection(asyncio.BufferedProtocol):
             return
         self._tls = self._transport.get_protocol()
         self._transport.set_protocol(self)
-        if self._early:
-            asyncio.get_running_loop().call_soon(self._pass_early)
+        if self._unread:
+            self.resume_reading()
 
-    def _pass_early(self) -> None:
-        early, self._early = self._early, b""
-        self._pass(memoryview(early))
+    def pause_reading(self) -> None:
+        """See ``asyncio.Transport``."""
+        self._is_paused = True
+        self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """See ``asyncio.Transport``."""
+        self._is_paused = False
+        asyncio.get_running_loop().call_soon(self._pass_unread)
+
+    def _pass_unread(self) -> None:
+        unread, self._unread = self._unread, b""
+        self._pass(memoryview(unread))
+        if not self._is_paused:
+            self._transport.resume_reading()
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """See ``asyncio.BufferedProtocol``."""
@@ -134,14 +149,20 @@ class TlsConnection(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """See ``asyncio.BufferedProtocol``."""
-        if self._tls is None or self._early:
-            self._early += self._buffer[:nbytes]
+        if self._tls is None or self._unread:
+            self._unread += self._buffer[:nbytes]
         else:
             self._pass(self._buffer[:nbytes])
+            if nbytes == _READ_BYTES:  # else libuv would read up to 32 times before it reads others
+                self._transport.pause_reading()
+                asyncio.get_running_loop().call_soon(self._pass_unread)
 
     def _pass(self, data: memoryview) -> None:
         start = at = 0
-        while at < len(data) and not self._transport.is_closing():
+        while at < len(data) and not self._is_done():
+            if self._is_paused:
+                self._unread = bytes(data[at:])
+                break
             if self._rest:
                 step = min(self._rest, len(data) - at)
                 self._rest -= step
@@ -151,17 +172,18 @@ class TlsConnection(asyncio.BufferedProtocol):
                 if len(self._header) == _HEADER:
                     self._rest = int.from_bytes(self._header[-2:], "big")
                     self._header = b""
-                    self._records += 1
             at += step
-            is_whole = not self._rest and not self._header
-            if is_whole and (self._connection is None or self._records >= MOST_EMPTY_RECORDS):
-                self._feed(data[start:at])
+            is_whole = not (self._rest or self._header)
+            if is_whole or at == len(data):
+                self._feed(data[start:at], is_whole=is_whole)
                 start = at
-        if start < at:
-            self._feed(data[start:at])
 
-    def _feed(self, data: memoryview) -> None:
-        """Give a part to TLS; ends the connection if nothing comes of it for too long."""
+    def _is_done(self) -> bool:
+        """Whether what still arrives is dropped, as by the end of TLS, but at no cost."""
+        return self._empty_records >= MOST_EMPTY_RECORDS or self._transport.is_closing()
+
+    def _feed(self, data: memoryview, *, is_whole: bool) -> None:
+        """Give TLS a record, or a part of one; ends the connection if too many hold nothing."""
         connection = self._connection
         if connection is not None:
             connection.has_received = False
@@ -169,19 +191,20 @@ class TlsConnection(asyncio.BufferedProtocol):
         self._tls.buffer_updated(len(data))
         if connection is None:
             self._connect()
-        elif connection.has_received or not connection.transport.is_reading():
-            self._records = 0
-        if self._records >= MOST_EMPTY_RECORDS:
-            self._transport.abort()
+        if is_whole and (connection is None or not connection.has_received):
+            self._empty_records += 1
+            is_open = connection is None or not connection.transport.is_closing()
+            if self._empty_records >= MOST_EMPTY_RECORDS and is_open:
+                self._transport.abort()
 
     def _connect(self) -> None:
         """Have the application serve the connection, once the handshake is complete."""
         tls = self._tls._get_app_transport()  # noqa: SLF001 (``start_tls`` returns it too late)
         if tls.get_extra_info("ssl_object") is not None:
-            tls.set_read_buffer_limits(_UNREAD_BYTES)
             self._connection = self._create()
             tls.set_protocol(self._connection)
             self._connection.connection_made(tls)
+            self._connection.flow = FlowControl(cast("asyncio.Transport", self))
 
     def eof_received(self) -> bool | None:
         """See ``asyncio.BufferedProtocol``."""
