@@ -479,10 +479,11 @@ def test_a_client_renews_its_keys_a_few_times_only(tmp_path: Path, number: int) 
         for byte in GET:
             sent += records.renewals(MOST_EMPTY_RECORDS - 1), records.data(bytes([byte]))
         received = b""
-        with suppress(ConnectionResetError), socket.socket(fileno=client.detach()) as plain:
+        with suppress(ConnectionError), socket.socket(fileno=client.detach()) as plain:
             plain.settimeout(20)
-            plain.sendall(b"".join(sent))
-            plain.shutdown(socket.SHUT_WR)
+            plain.sendall(b"".join(sent))  # unless it is disconnected before that is done
+            with suppress(OSError):
+                plain.shutdown(socket.SHUT_WR)
             while part := plain.recv(65_536):
                 received += part
         assert answers(received) <= MOST_EMPTY_RECORDS
