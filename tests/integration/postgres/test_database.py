@@ -172,9 +172,7 @@ async def test_a_closed_database_is_not_reported_as_unreachable(postgres_dsn: st
     assert not lines
 
 
-async def test_a_check_does_not_wait_for_a_frozen_server(
-    door: TcpProxy, behind_door: str
-) -> None:
+async def test_a_check_does_not_wait_for_a_frozen_server(door: TcpProxy, behind_door: str) -> None:
     database = PostgresDatabase(behind_door, pool_max=1)
     await database.open()
     await until(lambda: works(database))
