@@ -24,6 +24,7 @@ from orders.entrypoints.http.problems import (
     problem_response,
 )
 from orders.entrypoints.http.responses import Header, RawResponse
+from orders.entrypoints.http.starts import Starts
 from orders.metrics import REQUESTS
 
 _HEADER_BYTES = 32_768
@@ -121,6 +122,7 @@ class Connection(HttpToolsProtocol):
         *,
         bounds: Bounds,
         totals: Totals,
+        starts: Starts,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self.cycle = cast("RequestResponseCycle", _NO_REQUEST)
@@ -128,6 +130,7 @@ class Connection(HttpToolsProtocol):
         self._respond: Respond = getattr(self.app, "respond", _never)
         self._bounds = bounds
         self._totals = totals
+        self._starts = starts
         self._served: RequestResponseCycle | None = None  # by the application, not ``respond``
         self._is_plain = True  # the request has none of ``_NOT_PLAIN``
         self._unfinished = 0  # bytes since headers, a part of a body or a request were complete
@@ -149,6 +152,7 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the request that is being served; uvicorn tells the newest alone."""
         super().connection_lost(exc)
+        self._starts.forget(self)
         self._hold(0)
         if self._served is not None:
             self._served.disconnected = True
@@ -315,7 +319,7 @@ class Connection(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._served = cycle
-        super()._start_asgi_task(cycle, app)
+        self._starts.start(self, cycle.run_asgi(app))
 
     def _without_upgrade(self) -> bytes:
         """Return the head of a request to upgrade without that, for a new parser.
@@ -375,7 +379,7 @@ class Connection(HttpToolsProtocol):
     def _send_later(self, response: Coroutine[Any, Any, RawResponse], *, keep_alive: bool) -> None:
         read = _Read(keep_alive=keep_alive)
         self.cycle = cast("RequestResponseCycle", read)
-        self.tasks.add(self.loop.create_task(self._send_when_ready(response, read)))
+        self._starts.start(self, self._send_when_ready(response, read))
 
     async def _send_when_ready(
         self, response: Coroutine[Any, Any, RawResponse], read: _Read
@@ -386,8 +390,6 @@ class Connection(HttpToolsProtocol):
             log.exception("unforeseen error")
             self.transport.abort()
             return
-        finally:
-            self.tasks.discard(cast("asyncio.Task[None]", asyncio.current_task()))
         read.response_complete = True
         if not self.transport.is_closing():
             self._send(found, keep_alive=read.keep_alive)

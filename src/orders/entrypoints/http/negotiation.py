@@ -6,6 +6,9 @@ from collections.abc import Iterable, Sequence
 from orders.entrypoints.http.problems import NOT_ACCEPTABLE, HTTPProblem
 from orders.entrypoints.http.responses import Header, header_values
 
+_LONGEST = 1000
+"""Characters. A longer header counts as none: 32 KiB of ranges would take the processor for 16 ms,
+from whoever shows no key as well, and browsers send some 150."""
 _QUALITY = re.compile(r"(?:0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)")
 
 
@@ -16,7 +19,7 @@ def preferred(accept: str | None, offers: Sequence[str]) -> str | None:
         accept: the value of Accept; None or an empty value accepts everything.
         offers: media types; of equal ones the first wins.
     """
-    ranges = [_parse(part) for part in (accept or "").split(",") if part.strip()]
+    ranges = _ranges(accept or "")
     if not ranges:
         return offers[0]
     best = max(offers, key=lambda offer: _quality(offer, ranges))
@@ -45,7 +48,7 @@ def preferred_language(accept_language: str, offers: Sequence[str]) -> str | Non
         accept_language: the value of Accept-Language.
         offers: primary subtags in lower case; the first is the answer to ``*``.
     """
-    ranges = [_parse(part) for part in accept_language.split(",") if part.strip()]
+    ranges = _ranges(accept_language)
     wanted = sorted(ranges, key=lambda one: -one[1])  # keeps the order of equals
     named = {language.partition("-")[0] for language, _ in ranges}
     for language, quality in wanted:
@@ -58,6 +61,12 @@ def preferred_language(accept_language: str, offers: Sequence[str]) -> str | Non
             if covered:
                 return covered[0]
     return None
+
+
+def _ranges(header: str) -> list[tuple[str, float]]:
+    if len(header) > _LONGEST:
+        return []
+    return [_parse(part) for part in header.split(",") if part.strip()]
 
 
 def _parse(part: str) -> tuple[str, float]:

@@ -33,6 +33,7 @@ from orders.entrypoints.http import worker_metrics
 from orders.entrypoints.http.asgi_types import ASGIApp
 from orders.entrypoints.http.connection import MOST_HELD, Bounds, Connection, Totals
 from orders.entrypoints.http.parent_watchdog import end_with_parent
+from orders.entrypoints.http.starts import Starts
 from orders.entrypoints.http.tls_handshakes import (
     MOST_HANDSHAKES,
     TlsConnection,
@@ -154,7 +155,8 @@ class _Server(uvicorn.Server):
     ) -> None:
         certificate, key = tls or (None, None)
         self._totals = Totals()
-        connection = partial(Connection, bounds=bounds, totals=self._totals)
+        starts = Starts()
+        connection = partial(Connection, bounds=bounds, totals=self._totals, starts=starts)
         config = uvicorn.Config(
             app,
             http=connection,  # type: ignore[arg-type]
@@ -171,6 +173,7 @@ class _Server(uvicorn.Server):
         config.load()
         config.lifespan_class = _Lifespan
         super().__init__(config)
+        self.server_state.tasks = starts.tasks
         self._handshakes: TlsHandshakes | None = None
         if config.ssl:
             self._handshakes = TlsHandshakes(
