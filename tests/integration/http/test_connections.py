@@ -335,6 +335,16 @@ def test_headers_of_many_requests_that_wait_are_bounded(tmp_path: Path) -> None:
         assert server.http.get("/orders/o7").status_code == 200
 
 
+def test_requests_that_are_served_while_their_bodies_arrive_are_bounded(tmp_path: Path) -> None:
+    headers = b"".join(b"A%d: %s\r\n" % (number, b"a" * 300) for number in range(90))
+    post = b"POST /orders" + _HOST + headers + b"Content-Length: 1000000\r\n\r\n" + b" " * 60_000
+    with ServerProcess(tmp_path) as server, ExitStack() as stack:
+        for _ in range(900):
+            stack.enter_context(connect(server)).sendall(post)
+        server.wait_until(lambda: server.aborted() > 1, 20, "some are aborted")
+        assert server.http.get("/orders/o7").status_code == 200
+
+
 @pytest.mark.parametrize("uid", [b"o7", b"echo%20a"], ids=["cached", "looked up"])
 def test_who_sends_requests_and_reads_no_answer_is_cut_off(tmp_path: Path, uid: bytes) -> None:
     with ServerProcess(tmp_path, "impatient") as server, connect(server) as connection:

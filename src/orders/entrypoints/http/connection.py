@@ -40,6 +40,12 @@ MOST_HELD = 64 * 2**20
 """Bytes that may wait for their clients in a process (``Connection.held``). Beyond that, no long
 order is sent, and within a tenth of a second the clients are disconnected that have done nothing
 about it for the longest time, or for which most waits."""
+MOST_SERVED = 64 * 2**20
+"""Bytes that the requests which are being served may have (``Connection.served``). Beyond that, the
+clients with the largest ones are disconnected. A body arrives as slowly as its client likes, and a
+form to log in is read from clients without a key."""
+_COUNTED_BODY = 65_536
+"""The first bytes of a body, which count there; the others have a bound (``RequestBodies``)."""
 _WRITTEN_BYTES = 65_536
 """Bytes that are written at a time."""
 _NOT_HTTP = (
@@ -69,12 +75,13 @@ class Totals:
 
     Attributes:
         held: bytes that wait for clients, the sum of ``Connection.held``.
+        served: bytes of requests that are being served, the sum of ``Connection.served``.
         refused: connections that were one too many, since this was reported.
         aborted: connections that were given up, since this was reported.
     """
 
     def __init__(self) -> None:
-        self.held = self.refused = self.aborted = 0
+        self.held = self.served = self.refused = self.aborted = 0
 
 
 Respond = Callable[[Scope], RawResponse | Coroutine[Any, Any, RawResponse] | None]
@@ -110,6 +117,7 @@ class Connection(HttpToolsProtocol):
         held: bytes that wait for the client, as far as is known: responses that it has not
             taken, headers that are not complete, bodies, requests that wait for responses.
         seconds_stalled: for how long they have not become fewer.
+        served: bytes of the request that is being served.
         has_received: set with all that arrives.
     """
 
@@ -137,7 +145,8 @@ class Connection(HttpToolsProtocol):
         self._fault: Exception | None = None  # what has stopped the parser
         self._refusal: RawResponse | None = None  # to be sent after the responses that are due
         self._seconds_idle = 0
-        self.held = 0
+        self._body_bytes = 0  # of the newest request, as far as they count in ``served``
+        self.held = self.served = 0
         self.seconds_stalled = 0
         self.has_received = False
 
@@ -154,6 +163,7 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
         self._starts.forget(self)
         self._hold(0)
+        self._count_served(0)
         if self._served is not None:
             self._served.disconnected = True
             self._served.message_event.set()
@@ -220,7 +230,7 @@ class Connection(HttpToolsProtocol):
             self._unfinished > _HEADER_BYTES and _size(self.headers) > _HEADER_BYTES
         ):
             self._stop(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
-        self._unfinished = 0
+        self._unfinished = self._body_bytes = 0
         self.headers = []  # those of the request stay in its scope; trailers may follow
         is_free = self.cycle.response_complete and not self.flow.write_paused
         if method == b"GET" and self._is_plain and is_free and self._serve_read(version):
@@ -239,6 +249,10 @@ class Connection(HttpToolsProtocol):
         """Take a part of the body."""
         self._unfinished = 0
         super().on_body(body)
+        if self._served is self.cycle:
+            counted = min(len(body), _COUNTED_BODY - self._body_bytes)
+            self._body_bytes += counted
+            self._count_served(self.served + counted)
 
     def on_message_complete(self) -> None:
         """Let the request know that it has arrived as a whole."""
@@ -264,6 +278,7 @@ class Connection(HttpToolsProtocol):
         """
         self._seconds_idle = 0
         self._served = None
+        self._count_served(0)
         if self.transport.is_closing():
             return
         if self.pipeline:
@@ -306,11 +321,16 @@ class Connection(HttpToolsProtocol):
         """Abort the connection of a client that others would have to wait for."""
         self._totals.aborted += 1
         self._hold(0)
+        self._count_served(0)
         self.transport.abort()
 
     def _hold(self, number: int) -> None:
         self._totals.held += number - self.held
         self.held = number
+
+    def _count_served(self, number: int) -> None:
+        self._totals.served += number - self.served
+        self.served = number
 
     def _hold_long(self) -> None:
         """Note a long part of a response, without waiting for the next check."""
@@ -319,6 +339,7 @@ class Connection(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._served = cycle
+        self._count_served(_waiting_bytes(cycle))
         self._starts.start(self, cycle.run_asgi(app))
 
     def _without_upgrade(self) -> bytes:
@@ -379,6 +400,7 @@ class Connection(HttpToolsProtocol):
     def _send_later(self, response: Coroutine[Any, Any, RawResponse], *, keep_alive: bool) -> None:
         read = _Read(keep_alive=keep_alive)
         self.cycle = cast("RequestResponseCycle", read)
+        self._count_served(_WAITING_BYTES + len(self.url) + _size(self.scope["headers"]))
         self._starts.start(self, self._send_when_ready(response, read))
 
     async def _send_when_ready(

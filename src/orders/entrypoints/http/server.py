@@ -31,7 +31,13 @@ from uvicorn.lifespan.on import LifespanOn
 
 from orders.entrypoints.http import worker_metrics
 from orders.entrypoints.http.asgi_types import ASGIApp
-from orders.entrypoints.http.connection import MOST_HELD, Bounds, Connection, Totals
+from orders.entrypoints.http.connection import (
+    MOST_HELD,
+    MOST_SERVED,
+    Bounds,
+    Connection,
+    Totals,
+)
 from orders.entrypoints.http.parent_watchdog import end_with_parent
 from orders.entrypoints.http.starts import Starts
 from orders.entrypoints.http.tls_handshakes import (
@@ -208,6 +214,8 @@ class _Server(uvicorn.Server):
             self._check_connections()
         if self._totals.held > MOST_HELD:
             self._abort_worst()
+        if self._totals.served > MOST_SERVED:
+            self._abort_largest()
         return await super().on_tick(counter)
 
     async def _wait_tasks_to_complete(self) -> None:
@@ -238,6 +246,13 @@ class _Server(uvicorn.Server):
             connection.measure()
         for connection in sorted(holding, key=attrgetter("seconds_stalled", "held"), reverse=True):
             if self._totals.held <= MOST_HELD:
+                break
+            connection.give_up()
+
+    def _abort_largest(self) -> None:
+        """Disconnect the clients whose requests take most; see ``MOST_SERVED``."""
+        for connection in sorted(self._connections(), key=attrgetter("served"), reverse=True):
+            if self._totals.served <= MOST_SERVED:
                 break
             connection.give_up()
 
