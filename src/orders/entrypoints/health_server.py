@@ -2,7 +2,8 @@
 
 The checks are to notice an event loop that is stuck, so they must not run in it. Slow or broken
 clients do no harm: threads are few, each connection is closed after some seconds, and the oldest of
-too many at once.
+too many at once. Clients that open hundreds of connections a second do keep others away; the port
+is for probes and Prometheus alone.
 """
 
 import asyncio

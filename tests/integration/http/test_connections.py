@@ -4,7 +4,7 @@ import re
 import socket
 import ssl
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -36,10 +36,14 @@ def connect(server: ServerProcess) -> socket.socket:
 
 def exchange(server: ServerProcess, *sent: bytes) -> bytes:
     """Send this on one connection; returns all that comes until the server closes it."""
-    with connect(server) as connection:
+    received = b""
+    # It is reset if the server closes it before it has read everything.
+    with connect(server) as connection, suppress(ConnectionError):
         for part in sent:
             connection.sendall(part)
-        return connection.makefile("rb").read()
+        while part := connection.recv(65_536):
+            received += part
+    return received
 
 
 def get(uid: bytes, end: bytes = _HOST + b"\r\n") -> bytes:
