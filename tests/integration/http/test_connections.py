@@ -1,6 +1,7 @@
 """What one connection may send, and in which order it is answered."""
 
 import re
+import signal
 import socket
 import ssl
 from collections.abc import Iterator
@@ -59,6 +60,28 @@ def test_pipelined_requests_are_answered_in_their_order(server: ServerProcess) -
     assert starts == sorted(starts)
     assert answers.count(b"HTTP/1.1 200 OK") == 6
     assert answers.endswith(b'{"order_uid":"echo end"}')
+
+
+def test_what_many_connections_send_at_the_same_time_is_served_in_turns(tmp_path: Path) -> None:
+    """Those that leave meanwhile, and the pieces of what is long, change nothing for others."""
+    post = b"POST /orders" + _HOST + b"Content-Length: %d\r\n\r\n" % 99_000 + b" " * 99_000
+    with ServerProcess(tmp_path) as server, ExitStack() as stack:
+        leaving = [stack.enter_context(connect(server)) for _ in range(100)]
+        staying = [stack.enter_context(connect(server)) for _ in range(200)]
+        assert server.http.get("/orders/o7").status_code == 200  # all are accepted
+        server.process.send_signal(signal.SIGSTOP)
+        for connection in leaving:
+            connection.sendall(get(b"echo%20a"))
+            connection.close()
+        for number, connection in enumerate(staying):
+            connection.sendall(post + get(b"o7") + get(b"echo%%20%d" % number, _LAST))
+        server.process.send_signal(signal.SIGCONT)
+        for number, connection in enumerate(staying):
+            answers = connection.makefile("rb").read()
+            assert re.findall(rb"HTTP/1.1 (\d+) ", answers) == [b"422", b"200", b"200"]
+            assert answers.endswith(b'{"order_uid":"echo %d"}' % number)
+        assert "never awaited" not in server.log
+        assert "Traceback" not in server.log
 
 
 _UPGRADE = b"Connection: Upgrade\r\nUpgrade: h2c\r\n"

@@ -23,8 +23,8 @@ from orders.entrypoints.http.problems import (
     HTTPProblem,
     problem_response,
 )
+from orders.entrypoints.http.request_turns import RequestTurns
 from orders.entrypoints.http.responses import Header, RawResponse
-from orders.entrypoints.http.starts import Starts
 from orders.metrics import REQUESTS
 
 _HEADER_BYTES = 32_768
@@ -130,7 +130,7 @@ class Connection(HttpToolsProtocol):
         *,
         bounds: Bounds,
         totals: Totals,
-        starts: Starts,
+        turns: RequestTurns,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self.cycle = cast("RequestResponseCycle", _NO_REQUEST)
@@ -138,7 +138,8 @@ class Connection(HttpToolsProtocol):
         self._respond: Respond = getattr(self.app, "respond", _never)
         self._bounds = bounds
         self._totals = totals
-        self._starts = starts
+        self._turns = turns
+        self._deferred = b""  # what has arrived, and waits for its turn
         self._served: RequestResponseCycle | None = None  # by the application, not ``respond``
         self._is_plain = True  # the request has none of ``_NOT_PLAIN``
         self._unfinished = 0  # bytes since headers, a part of a body or a request were complete
@@ -161,7 +162,7 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the request that is being served; uvicorn tells the newest alone."""
         super().connection_lost(exc)
-        self._starts.forget(self)
+        self._turns.forget(self._go_on)
         self._hold(0)
         self._count_served(0)
         if self._served is not None:
@@ -183,6 +184,11 @@ class Connection(HttpToolsProtocol):
                 self.data_received(data[start : start + _HEADER_BYTES])
             return
         self.has_received = True
+        if self._deferred or self._turns.is_over:
+            self._deferred += data
+            self.flow.pause_reading()
+            self._turns.wait(self._go_on)
+            return
         self._unfinished += len(data)
         while data and self._refusal is None:
             try:
@@ -315,6 +321,7 @@ class Connection(HttpToolsProtocol):
     def measure(self) -> None:
         """Find out ``held``."""
         held = self.transport.get_write_buffer_size() + self._unfinished + len(self.cycle.body)
+        held += len(self._deferred)
         self._hold(held + sum(_waiting_bytes(cycle) for cycle, _ in self.pipeline))
 
     def give_up(self) -> None:
@@ -337,10 +344,17 @@ class Connection(HttpToolsProtocol):
         self._hold(self.transport.get_write_buffer_size())
         self.seconds_stalled = -1  # the check may come at once
 
+    def _go_on(self) -> None:
+        """Serve the requests in what waited for its turn."""
+        data, self._deferred = self._deferred, b""
+        self.flow.resume_reading()
+        self.data_received(data)
+
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._served = cycle
+        self._turns.begin()
         self._count_served(_waiting_bytes(cycle))
-        self._starts.start(self, cycle.run_asgi(app))
+        super()._start_asgi_task(cycle, app)
 
     def _without_upgrade(self) -> bytes:
         """Return the head of a request to upgrade without that, for a new parser.
@@ -401,7 +415,8 @@ class Connection(HttpToolsProtocol):
         read = _Read(keep_alive=keep_alive)
         self.cycle = cast("RequestResponseCycle", read)
         self._count_served(_WAITING_BYTES + len(self.url) + _size(self.scope["headers"]))
-        self._starts.start(self, self._send_when_ready(response, read))
+        self._turns.begin()
+        self.tasks.add(self.loop.create_task(self._send_when_ready(response, read)))
 
     async def _send_when_ready(
         self, response: Coroutine[Any, Any, RawResponse], read: _Read
@@ -412,6 +427,8 @@ class Connection(HttpToolsProtocol):
             log.exception("unforeseen error")
             self.transport.abort()
             return
+        finally:
+            self.tasks.discard(cast("asyncio.Task[None]", asyncio.current_task()))
         read.response_complete = True
         if not self.transport.is_closing():
             self._send(found, keep_alive=read.keep_alive)

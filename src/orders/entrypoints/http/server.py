@@ -39,7 +39,7 @@ from orders.entrypoints.http.connection import (
     Totals,
 )
 from orders.entrypoints.http.parent_watchdog import end_with_parent
-from orders.entrypoints.http.starts import Starts
+from orders.entrypoints.http.request_turns import RequestTurns
 from orders.entrypoints.http.tls_handshakes import (
     MOST_HANDSHAKES,
     TlsConnection,
@@ -161,8 +161,7 @@ class _Server(uvicorn.Server):
     ) -> None:
         certificate, key = tls or (None, None)
         self._totals = Totals()
-        starts = Starts()
-        connection = partial(Connection, bounds=bounds, totals=self._totals, starts=starts)
+        connection = partial(Connection, bounds=bounds, totals=self._totals, turns=RequestTurns())
         config = uvicorn.Config(
             app,
             http=connection,  # type: ignore[arg-type]
@@ -179,7 +178,6 @@ class _Server(uvicorn.Server):
         config.load()
         config.lifespan_class = _Lifespan
         super().__init__(config)
-        self.server_state.tasks = starts.tasks
         self._handshakes: TlsHandshakes | None = None
         if config.ssl:
             self._handshakes = TlsHandshakes(

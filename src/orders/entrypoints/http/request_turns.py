@@ -1,0 +1,47 @@
+"""Bounds how many requests a process begins in a turn of its event loop."""
+
+import asyncio
+from collections.abc import Callable
+
+MOST_IN_A_TURN = 32
+"""With a millisecond or two for each, health checks have their answers in time."""
+
+
+class RequestTurns:
+    """Lets connections wait while many of them begin requests.
+
+    Thousands may send a request at the same moment. If all were served in one turn, no timer and no
+    server would be heeded for seconds: health would find the process stuck, and its checks would
+    find servers down that are up.
+
+    Attributes:
+        is_over: whether what arrives has to wait for a later turn.
+    """
+
+    def __init__(self) -> None:
+        self.is_over = False
+        self._begun = 0  # in this turn
+        self._waiting: dict[Callable[[], None], None] = {}
+
+    def begin(self) -> None:
+        """Count a request that begins."""
+        if not self._begun:
+            asyncio.get_running_loop().call_soon(self._next)
+        self._begun += 1
+        self.is_over = self._begun >= MOST_IN_A_TURN
+
+    def wait(self, go_on: Callable[[], None]) -> None:
+        """Call ``go_on`` in a later turn; who came first goes first."""
+        self._waiting[go_on] = None
+
+    def forget(self, go_on: Callable[[], None]) -> None:
+        """Do not call it, if it waits."""
+        self._waiting.pop(go_on, None)
+
+    def _next(self) -> None:
+        self._begun = 0
+        self.is_over = False
+        while self._waiting and not self.is_over:
+            go_on = next(iter(self._waiting))
+            del self._waiting[go_on]
+            go_on()
