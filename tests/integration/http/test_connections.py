@@ -363,13 +363,20 @@ def test_headers_of_many_requests_that_wait_are_bounded(tmp_path: Path) -> None:
 
 
 def test_requests_that_are_served_while_their_bodies_arrive_are_bounded(tmp_path: Path) -> None:
+    """Those whose bodies do not arrive give way to a larger one that does."""
     headers = b"".join(b"A%d: %s\r\n" % (number, b"a" * 300) for number in range(90))
-    post = b"POST /orders" + _HOST + headers + b"Content-Length: 1000000\r\n\r\n" + b" " * 60_000
+    post = b"POST /orders" + _HOST + headers + b"Content-Length: 100000\r\n\r\n"
     with ServerProcess(tmp_path) as server, ExitStack() as stack:
         for _ in range(900):
-            stack.enter_context(connect(server)).sendall(post)
+            stack.enter_context(connect(server)).sendall(post + b" " * 55_000)
         server.wait_until(lambda: server.aborted() > 1, 20, "some are aborted")
         assert server.http.get("/orders/o7").status_code == 200
+        before = server.aborted()
+        connection = stack.enter_context(connect(server))
+        connection.sendall(post + b" " * 99_999)
+        server.wait_until(lambda: server.aborted() > before, 20, "another one is aborted")
+        connection.sendall(b" ")
+        assert connection.recv(12) == b"HTTP/1.1 422"
 
 
 @pytest.mark.parametrize("uid", [b"o7", b"echo%20a"], ids=["cached", "looked up"])

@@ -42,8 +42,9 @@ order is sent, and within a tenth of a second the clients are disconnected that 
 about it for the longest time, or for which most waits."""
 MOST_SERVED = 64 * 2**20
 """Bytes that the requests which are being served may have (``Connection.served``). Beyond that, the
-clients with the largest ones are disconnected. A body arrives as slowly as its client likes, and a
-form to log in is read from clients without a key."""
+clients are disconnected whose bodies have been arriving for the longest time, not those that send
+theirs at once. A body arrives as slowly as its client likes, and a form to log in is read from
+clients without a key."""
 _COUNTED_BODY = 65_536
 """The first bytes of a body, which count there; the others have a bound (``RequestBodies``)."""
 _WRITTEN_BYTES = 65_536
@@ -118,6 +119,7 @@ class Connection(HttpToolsProtocol):
             taken, headers that are not complete, bodies, requests that wait for responses.
         seconds_stalled: for how long they have not become fewer.
         served: bytes of the request that is being served.
+        seconds_idle: since that began, or the last response was sent.
         has_received: set with all that arrives.
     """
 
@@ -145,10 +147,9 @@ class Connection(HttpToolsProtocol):
         self._unfinished = 0  # bytes since headers, a part of a body or a request were complete
         self._fault: Exception | None = None  # what has stopped the parser
         self._refusal: RawResponse | None = None  # to be sent after the responses that are due
-        self._seconds_idle = 0
         self._body_bytes = 0  # of the newest request, as far as they count in ``served``
         self.held = self.served = 0
-        self.seconds_stalled = 0
+        self.seconds_stalled = self.seconds_idle = 0
         self.has_received = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -282,7 +283,7 @@ class Connection(HttpToolsProtocol):
         While some are waiting no more are read, as uvicorn would: a client that sends many small
         ones, and reads few of the responses, could fill the memory.
         """
-        self._seconds_idle = 0
+        self.seconds_idle = 0
         self._served = None
         self._count_served(0)
         if self.transport.is_closing():
@@ -307,8 +308,8 @@ class Connection(HttpToolsProtocol):
 
     def check(self) -> None:
         """Close the connection of a client that does nothing; to be called every second."""
-        self._seconds_idle += 1
-        if self._seconds_idle > self._bounds.idle_timeout and self.cycle.response_complete:
+        self.seconds_idle += 1
+        if self.seconds_idle > self._bounds.idle_timeout and self.cycle.response_complete:
             self.transport.close()
         if self.transport.is_closing():
             self.flow.resume_reading()  # else the end of TLS would not be noticed
@@ -352,6 +353,7 @@ class Connection(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._served = cycle
+        self.seconds_idle = 0
         self._turns.begin()
         self._count_served(_waiting_bytes(cycle))
         super()._start_asgi_task(cycle, app)
@@ -435,7 +437,7 @@ class Connection(HttpToolsProtocol):
             self.on_response_complete()
 
     def _send(self, response: RawResponse, *, keep_alive: bool) -> None:
-        self._seconds_idle = 0
+        self.seconds_idle = 0
         parts = [STATUS_LINE[response.status]]
         for name, value in self.server_state.default_headers:
             parts += name, b": ", value, b"\r\n"

@@ -213,7 +213,7 @@ class _Server(uvicorn.Server):
         if self._totals.held > MOST_HELD:
             self._abort_worst()
         if self._totals.served > MOST_SERVED:
-            self._abort_largest()
+            self._abort_slowest()
         return await super().on_tick(counter)
 
     async def _wait_tasks_to_complete(self) -> None:
@@ -247,9 +247,11 @@ class _Server(uvicorn.Server):
                 break
             connection.give_up()
 
-    def _abort_largest(self) -> None:
-        """Disconnect the clients whose requests take most; see ``MOST_SERVED``."""
-        for connection in sorted(self._connections(), key=attrgetter("served"), reverse=True):
+    def _abort_slowest(self) -> None:
+        """Disconnect the clients whose bodies take the longest to arrive; see ``MOST_SERVED``."""
+        served = [connection for connection in self._connections() if connection.served]
+        worst_first = attrgetter("cycle.more_body", "seconds_idle", "served")
+        for connection in sorted(served, key=worst_first, reverse=True):
             if self._totals.served <= MOST_SERVED:
                 break
             connection.give_up()
