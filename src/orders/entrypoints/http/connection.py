@@ -164,6 +164,7 @@ class Connection(HttpToolsProtocol):
         """Tell the request that is being served; uvicorn tells the newest alone."""
         super().connection_lost(exc)
         self._turns.forget(self._go_on)
+        self._turns.forget(self._serve_waiting)
         self._hold(0)
         self._count_served(0)
         if self._served is not None:
@@ -278,22 +279,11 @@ class Connection(HttpToolsProtocol):
             self.cycle.message_event.set()
 
     def on_response_complete(self) -> None:
-        """Go on with the next request.
-
-        While some are waiting no more are read, as uvicorn would: a client that sends many small
-        ones, and reads few of the responses, could fill the memory.
-        """
+        """Go on with the next request."""
         self.seconds_idle = 0
         self._served = None
         self._count_served(0)
-        if self.transport.is_closing():
-            return
-        if self.pipeline:
-            self._start_asgi_task(*self.pipeline.pop())
-        elif self._refusal is not None:
-            self._send(self._refusal, keep_alive=False)
-        if not self.pipeline and self._refusal is None:
-            self.flow.resume_reading()
+        self._serve_waiting()
 
     def shutdown(self) -> None:
         """Let the request in progress be the last one."""
@@ -350,6 +340,24 @@ class Connection(HttpToolsProtocol):
         data, self._deferred = self._deferred, b""
         self.flow.resume_reading()
         self.data_received(data)
+
+    def _serve_waiting(self) -> None:
+        """Serve the next of the requests that wait for earlier ones.
+
+        While some are waiting no more are read, as uvicorn would: a client that sends many small
+        ones, and reads few of the responses, could fill the memory.
+        """
+        if self.transport.is_closing():
+            return
+        if self.pipeline and self._turns.is_over:
+            self._turns.wait(self._serve_waiting)
+            return
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        elif self._refusal is not None:
+            self._send(self._refusal, keep_alive=False)
+        if not self.pipeline and self._refusal is None:
+            self.flow.resume_reading()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._served = cycle
