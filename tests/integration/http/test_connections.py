@@ -405,15 +405,35 @@ def test_long_responses_to_many_at_once_take_little_memory(tmp_path: Path) -> No
         assert 'method="other",route="unknown",status="503"' in server.http.get("/metrics").text
 
 
-def test_who_does_not_read_by_tls_is_cut_off(tmp_path: Path) -> None:
+@pytest.mark.parametrize("taken", [0, 3_000_000], ids=["at once", "later"])
+def test_who_does_not_read_by_tls_is_cut_off(tmp_path: Path, taken: int) -> None:
+    """Later: once the connection below TLS has room, TLS gives it all that waits."""
     blindly = ssl._create_unverified_context()
     files = Authority(tmp_path / "authority").issue_files()
     with ServerProcess(tmp_path, "impatient", tls=files) as server:
         with blindly.wrap_socket(connect(server)) as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
             connection.sendall(get(b"huge"))
+            assert connection.recv(1)
+            assert server.http.get("/orders/o7").status_code == 200  # all of it is written
+            while taken > 0:
+                taken -= len(connection.recv(taken))
             server.wait_until(lambda: server.aborted() == 1, 20, "it is aborted")
         answer = server.http.get("/orders/huge")
         assert len(answer.content) > 8_000_000
+
+
+def test_who_does_not_end_tls_is_cut_off(tmp_path: Path) -> None:
+    blindly = ssl._create_unverified_context()
+    files = Authority(tmp_path / "authority").issue_files()
+    with (
+        ServerProcess(tmp_path, "impatient", tls=files) as server,
+        blindly.wrap_socket(connect(server)) as connection,
+    ):
+        connection.sendall(get(b"o7", _LAST))
+        server.wait_until(lambda: server.aborted() == 1, 20, "it is aborted")
+        while connection.recv(65_536):  # the response, and the server's end of TLS
+            pass
 
 
 @pytest.mark.parametrize("speaks_tls", [False, True])

@@ -121,6 +121,7 @@ class Connection(HttpToolsProtocol):
         served: bytes of the request that is being served.
         seconds_idle: since that began, or the last response was sent.
         has_received: set with all that arrives.
+        transports: what responses pass through, that of TLS before that of TCP.
     """
 
     def __init__(
@@ -155,6 +156,7 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to serve the connection, unless there are too many."""
         super().connection_made(transport)
+        self.transports = [transport]
         self._responses = cast("asyncio.Transport", _Responses(transport, self._hold_long))
         if len(self.connections) > self._bounds.max_connections:
             self._totals.refused += 1
@@ -288,7 +290,7 @@ class Connection(HttpToolsProtocol):
     def shutdown(self) -> None:
         """Let the request in progress be the last one."""
         super().shutdown()
-        if self.transport.is_closing() and not self.transport.get_write_buffer_size():
+        if self.transport.is_closing() and not self._unsent():
             self.transport.abort()  # else the end of TLS would wait for the client
 
     def resume_writing(self) -> None:
@@ -305,13 +307,14 @@ class Connection(HttpToolsProtocol):
             self.flow.resume_reading()  # else the end of TLS would not be noticed
         before = self.held
         self.measure()
-        self.seconds_stalled = self.seconds_stalled + 1 if self.held >= before > 0 else 0
+        is_due = before > 0 or self.transport.is_closing()  # at least the end of TLS
+        self.seconds_stalled = self.seconds_stalled + 1 if is_due and self.held >= before else 0
         if self.seconds_stalled > self._bounds.reader_timeout:
             self.give_up()
 
     def measure(self) -> None:
         """Find out ``held``."""
-        held = self.transport.get_write_buffer_size() + self._unfinished + len(self.cycle.body)
+        held = self._unsent() + self._unfinished + len(self.cycle.body)
         held += len(self._deferred)
         self._hold(held + sum(_waiting_bytes(cycle) for cycle, _ in self.pipeline))
 
@@ -321,6 +324,9 @@ class Connection(HttpToolsProtocol):
         self._hold(0)
         self._count_served(0)
         self.transport.abort()
+
+    def _unsent(self) -> int:
+        return sum(transport.get_write_buffer_size() for transport in self.transports)
 
     def _hold(self, number: int) -> None:
         self._totals.held += number - self.held
@@ -332,7 +338,7 @@ class Connection(HttpToolsProtocol):
 
     def _hold_long(self) -> None:
         """Note a long part of a response, without waiting for the next check."""
-        self._hold(self.transport.get_write_buffer_size())
+        self._hold(self._unsent())
         self.seconds_stalled = -1  # the check may come at once
 
     def _go_on(self) -> None:
@@ -470,8 +476,8 @@ class Connection(HttpToolsProtocol):
 class _Responses:
     """A transport that drops what is written once it is closed; uvloop's raises RuntimeError.
 
-    Written as a whole, a long response would all be in the buffer of the connection below TLS,
-    whose size uvloop does not tell.
+    Written as a whole, a long response would all be in the buffer of the connection below TLS, and
+    the application would not be told to wait.
     """
 
     def __init__(self, transport: asyncio.Transport, on_long: Callable[[], None]) -> None:

@@ -1,6 +1,7 @@
 """Bounds on clients of TLS: on handshakes, and on records that hold nothing of a request."""
 
 import asyncio
+import math
 import ssl
 from collections.abc import Callable, Sized
 from contextlib import suppress
@@ -78,6 +79,8 @@ class TlsHandshakes:
                     self._context,
                     server_side=True,
                     ssl_handshake_timeout=self._timeout,
+                    # It would cut slow readers off; ``Connection.check`` ends those who do nothing.
+                    ssl_shutdown_timeout=math.inf,
                 )
         self._in_progress.pop(transport, None)
 
@@ -205,6 +208,7 @@ class TlsConnection(asyncio.BufferedProtocol):
             tls.set_protocol(self._connection)
             self._connection.connection_made(tls)
             self._connection.flow = FlowControl(cast("asyncio.Transport", self))
+            self._connection.transports.append(self._transport)
 
     def eof_received(self) -> bool | None:
         """See ``asyncio.BufferedProtocol``."""
