@@ -190,6 +190,7 @@ class Connection(HttpToolsProtocol):
         self.has_received = True
         if self._deferred or self._turns.is_over:
             self._deferred += data
+            self._hold(self.held + len(data))
             self.flow.pause_reading()
             self._turns.wait(self._go_on)
             return
@@ -307,7 +308,8 @@ class Connection(HttpToolsProtocol):
             self.flow.resume_reading()  # else the end of TLS would not be noticed
         before = self.held
         self.measure()
-        is_due = before > 0 or self.transport.is_closing()  # at least the end of TLS
+        # The client has something to do, at least for the end of TLS, if it is not waiting itself.
+        is_due = (before > 0 or self.transport.is_closing()) and not self._deferred
         self.seconds_stalled = self.seconds_stalled + 1 if is_due and self.held >= before else 0
         if self.seconds_stalled > self._bounds.reader_timeout:
             self.give_up()
@@ -344,6 +346,7 @@ class Connection(HttpToolsProtocol):
     def _go_on(self) -> None:
         """Serve the requests in what waited for its turn."""
         data, self._deferred = self._deferred, b""
+        self.measure()
         self.flow.resume_reading()
         self.data_received(data)
 

@@ -1,0 +1,87 @@
+"""Connections while others begin many requests."""
+
+import asyncio
+from typing import Any
+from unittest.mock import Mock
+
+import pytest
+from uvicorn.config import Config
+from uvicorn.server import ServerState
+
+from orders.entrypoints.http.connection import Bounds, Connection, Totals
+from orders.entrypoints.http.request_turns import MOST_IN_A_TURN, RequestTurns
+from tests.waiting import settle
+
+GET = b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n"
+
+
+class Setting:
+    """Connections of one process, and how many requests have begun on them."""
+
+    def __init__(self) -> None:
+        self.begun = 0
+        self.turns = RequestTurns()
+        self.totals = Totals()
+        self._config = Config(self.serve, interface="asgi3", log_config=None, proxy_headers=False)
+        self._config.load()
+        self._state = ServerState()
+
+    async def serve(self, scope: Any, receive: Any, send: Any) -> None:
+        self.begun += 1
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    def connect(self) -> Connection:
+        transport = Mock()
+        transport.is_closing.return_value = False
+        transport.get_write_buffer_size.return_value = 0
+        transport.get_extra_info.return_value = None
+        bounds = Bounds(idle_timeout=60, reader_timeout=60, max_connections=1000)
+        connection = Connection(
+            self._config, self._state, {}, bounds=bounds, totals=self.totals, turns=self.turns
+        )
+        connection.connection_made(transport)
+        return connection
+
+    def fill_the_turn(self) -> None:
+        for _ in range(MOST_IN_A_TURN):
+            self.connect().data_received(GET)
+
+
+async def test_who_waits_for_its_turn_is_not_taken_for_a_client_that_does_nothing() -> None:
+    setting = Setting()
+    setting.fill_the_turn()
+    connection = setting.connect()
+    connection.data_received(GET)
+    assert setting.totals.held == len(GET)
+    for _ in range(3):
+        connection.check()
+    assert connection.seconds_stalled == 0
+    assert setting.totals.held == len(GET)
+    await settle()
+    assert setting.begun == MOST_IN_A_TURN + 1
+    assert setting.totals.held == 0
+
+
+async def test_who_leaves_before_its_turn_holds_nothing() -> None:
+    setting = Setting()
+    setting.fill_the_turn()
+    connection = setting.connect()
+    connection.data_received(GET)
+    connection.connection_lost(None)
+    await settle()
+    assert setting.begun == MOST_IN_A_TURN
+    assert setting.totals.held == setting.totals.served == 0
+
+
+@pytest.mark.parametrize("requests", [1, 5])
+async def test_no_more_begin_in_a_turn_also_of_those_that_wait_for_others(requests: int) -> None:
+    setting = Setting()
+    for _ in range(3 * MOST_IN_A_TURN):
+        setting.connect().data_received(GET * requests)
+    begun = 0
+    for _ in range(1000):
+        assert setting.begun - begun <= MOST_IN_A_TURN
+        begun = setting.begun
+        await asyncio.sleep(0)
+    assert begun == 3 * MOST_IN_A_TURN * requests
