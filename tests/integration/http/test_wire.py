@@ -217,12 +217,9 @@ def test_of_many_who_take_nothing_of_a_page_few_are_waited_for(tmp_path: Path) -
     with ServerProcess(tmp_path) as server, ExitStack() as open_sockets:
         for _ in range(30):
             open_sockets.enter_context(ask_and_not_read(server, PAGE))
-
-        def are_given_up() -> bool:
-            assert server.http.get(PAGE).status_code == 200  # who reads is served meanwhile
-            return server.aborted() >= 10
-
-        server.wait_until(are_given_up, 20, "all but those within the bound are given up")
+        most = "all but those within the bound are given up"
+        server.wait_until(lambda: server.aborted() >= 10, 20, most)
+        assert server.http.get(PAGE).status_code == 200  # who reads is served meanwhile
 
 
 def test_many_who_read_slowly_cost_little(tmp_path: Path) -> None:
