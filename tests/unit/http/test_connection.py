@@ -71,7 +71,7 @@ async def test_who_leaves_before_its_turn_holds_nothing() -> None:
     connection.connection_lost(None)
     await settle()
     assert setting.begun == MOST_IN_A_TURN
-    assert setting.totals.held == setting.totals.served == 0
+    assert setting.totals.held == setting.totals.request_bytes == 0
 
 
 @pytest.mark.parametrize("requests", [1, 5])

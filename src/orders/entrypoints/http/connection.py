@@ -40,11 +40,11 @@ MOST_HELD = 64 * 2**20
 """Bytes that may wait for their clients in a process (``Connection.held``). Beyond that, no long
 order is sent, and within a tenth of a second the clients are disconnected that have done nothing
 about it for the longest time, or for which most waits."""
-MOST_SERVED = 64 * 2**20
-"""Bytes that the requests which are being served may have (``Connection.served``). Beyond that, the
-clients are disconnected whose bodies have been arriving for the longest time, not those that send
-theirs at once. A body arrives as slowly as its client likes, and a form to log in is read from
-clients without a key."""
+MOST_REQUEST_BYTES = 64 * 2**20
+"""Bytes that the requests which are being served may have (``Connection.request_bytes``). Beyond
+that, the clients are disconnected whose bodies have been arriving for the longest time, not those
+that send theirs at once. A body arrives as slowly as its client likes, and a form to log in is read
+from clients without a key."""
 _COUNTED_BODY = 65_536
 """The first bytes of a body, which count there; the others have a bound (``RequestBodies``)."""
 _WRITTEN_BYTES = 65_536
@@ -76,13 +76,14 @@ class Totals:
 
     Attributes:
         held: bytes that wait for clients, the sum of ``Connection.held``.
-        served: bytes of requests that are being served, the sum of ``Connection.served``.
+        request_bytes: those of requests that are being served, the sum of
+            ``Connection.request_bytes``.
         refused: connections that were one too many, since this was reported.
         aborted: connections that were given up, since this was reported.
     """
 
     def __init__(self) -> None:
-        self.held = self.served = self.refused = self.aborted = 0
+        self.held = self.request_bytes = self.refused = self.aborted = 0
 
 
 Respond = Callable[[Scope], RawResponse | Coroutine[Any, Any, RawResponse] | None]
@@ -118,7 +119,7 @@ class Connection(HttpToolsProtocol):
         held: bytes that wait for the client, as far as is known: responses that it has not
             taken, headers that are not complete, bodies, requests that wait for responses.
         seconds_stalled: for how long they have not become fewer.
-        served: bytes of the request that is being served.
+        request_bytes: those of the request that is being served.
         seconds_idle: since that began, or the last response was sent.
         has_received: set with all that arrives.
         transports: what responses pass through, that of TLS before that of TCP.
@@ -148,8 +149,8 @@ class Connection(HttpToolsProtocol):
         self._unfinished = 0  # bytes since headers, a part of a body or a request were complete
         self._fault: Exception | None = None  # what has stopped the parser
         self._refusal: RawResponse | None = None  # to be sent after the responses that are due
-        self._body_bytes = 0  # of the newest request, as far as they count in ``served``
-        self.held = self.served = 0
+        self._body_bytes = 0  # of the newest request, as far as they count in ``request_bytes``
+        self.held = self.request_bytes = 0
         self.seconds_stalled = self.seconds_idle = 0
         self.has_received = False
 
@@ -168,7 +169,7 @@ class Connection(HttpToolsProtocol):
         self._turns.forget(self._go_on)
         self._turns.forget(self._serve_waiting)
         self._hold(0)
-        self._count_served(0)
+        self._count_request(0)
         if self._served is not None:
             self._served.disconnected = True
             self._served.message_event.set()
@@ -263,7 +264,7 @@ class Connection(HttpToolsProtocol):
         if self._served is self.cycle:
             counted = min(len(body), _COUNTED_BODY - self._body_bytes)
             self._body_bytes += counted
-            self._count_served(self.served + counted)
+            self._count_request(self.request_bytes + counted)
 
     def on_message_complete(self) -> None:
         """Let the request know that it has arrived as a whole."""
@@ -285,7 +286,7 @@ class Connection(HttpToolsProtocol):
         """Go on with the next request."""
         self.seconds_idle = 0
         self._served = None
-        self._count_served(0)
+        self._count_request(0)
         self._serve_waiting()
 
     def shutdown(self) -> None:
@@ -324,7 +325,7 @@ class Connection(HttpToolsProtocol):
         """Abort the connection of a client that others would have to wait for."""
         self._totals.aborted += 1
         self._hold(0)
-        self._count_served(0)
+        self._count_request(0)
         self.transport.abort()
 
     def _unsent(self) -> int:
@@ -334,9 +335,9 @@ class Connection(HttpToolsProtocol):
         self._totals.held += number - self.held
         self.held = number
 
-    def _count_served(self, number: int) -> None:
-        self._totals.served += number - self.served
-        self.served = number
+    def _count_request(self, number: int) -> None:
+        self._totals.request_bytes += number - self.request_bytes
+        self.request_bytes = number
 
     def _hold_long(self) -> None:
         """Note a long part of a response, without waiting for the next check."""
@@ -347,7 +348,8 @@ class Connection(HttpToolsProtocol):
         """Serve the requests in what waited for its turn."""
         data, self._deferred = self._deferred, b""
         self.measure()
-        self.flow.resume_reading()
+        if self._refusal is None:
+            self.flow.resume_reading()
         self.data_received(data)
 
     def _serve_waiting(self) -> None:
@@ -372,7 +374,7 @@ class Connection(HttpToolsProtocol):
         self._served = cycle
         self.seconds_idle = 0
         self._turns.begin()
-        self._count_served(_waiting_bytes(cycle))
+        self._count_request(_waiting_bytes(cycle))
         super()._start_asgi_task(cycle, app)
 
     def _without_upgrade(self) -> bytes:
@@ -433,7 +435,7 @@ class Connection(HttpToolsProtocol):
     def _send_later(self, response: Coroutine[Any, Any, RawResponse], *, keep_alive: bool) -> None:
         read = _Read(keep_alive=keep_alive)
         self.cycle = cast("RequestResponseCycle", read)
-        self._count_served(_WAITING_BYTES + len(self.url) + _size(self.scope["headers"]))
+        self._count_request(_WAITING_BYTES + len(self.url) + _size(self.scope["headers"]))
         self._turns.begin()
         self.tasks.add(self.loop.create_task(self._send_when_ready(response, read)))
 

@@ -33,7 +33,7 @@ from orders.entrypoints.http import worker_metrics
 from orders.entrypoints.http.asgi_types import ASGIApp
 from orders.entrypoints.http.connection import (
     MOST_HELD,
-    MOST_SERVED,
+    MOST_REQUEST_BYTES,
     Bounds,
     Connection,
     Totals,
@@ -212,7 +212,7 @@ class _Server(uvicorn.Server):
             self._check_connections()
         if self._totals.held > MOST_HELD:
             self._abort_worst()
-        if self._totals.served > MOST_SERVED:
+        if self._totals.request_bytes > MOST_REQUEST_BYTES:
             self._abort_slowest()
         return await super().on_tick(counter)
 
@@ -248,11 +248,11 @@ class _Server(uvicorn.Server):
             connection.give_up()
 
     def _abort_slowest(self) -> None:
-        """Disconnect the clients whose bodies take the longest to arrive; see ``MOST_SERVED``."""
-        served = [connection for connection in self._connections() if connection.served]
-        worst_first = attrgetter("cycle.more_body", "seconds_idle", "served")
+        """Disconnect clients with slow bodies; see ``MOST_REQUEST_BYTES``."""
+        served = [connection for connection in self._connections() if connection.request_bytes]
+        worst_first = attrgetter("cycle.more_body", "seconds_idle", "request_bytes")
         for connection in sorted(served, key=worst_first, reverse=True):
-            if self._totals.served <= MOST_SERVED:
+            if self._totals.request_bytes <= MOST_REQUEST_BYTES:
                 break
             connection.give_up()
 
