@@ -1,6 +1,9 @@
-"""Connections while others begin many requests."""
+"""Connections: their turns while others begin many requests, and what they leave behind."""
 
 import asyncio
+import gc
+import weakref
+from functools import partial
 from typing import Any
 from unittest.mock import Mock
 
@@ -34,6 +37,7 @@ class Setting:
     def connect(self) -> Connection:
         transport = Mock()
         transport.is_closing.return_value = False
+        transport.close = partial(setattr, transport.is_closing, "return_value", True)
         transport.get_write_buffer_size.return_value = 0
         transport.get_extra_info.return_value = None
         bounds = Bounds(idle_timeout=60, reader_timeout=60, max_connections=1000)
@@ -85,3 +89,33 @@ async def test_no_more_begin_in_a_turn_also_of_those_that_wait_for_others(reques
         begun = setting.begun
         await asyncio.sleep(0)
     assert begun == 3 * MOST_IN_A_TURN * requests
+
+
+@pytest.mark.parametrize(
+    "head", [b"GET / HTTP/1.1\r\n", GET[:-2] + b"transfer-encoding: chunked\r\n\r\n1\r\na\r\n0\r\n"]
+)
+async def test_no_more_headers_are_taken_than_a_request_may_have(head: bytes) -> None:
+    """The client decides how long the connection stays: it reads the response when it likes."""
+    connection = Setting().connect()
+    connection.data_received(head + b"ab:\r\n" * 30_000)
+    assert connection.transport.is_closing()
+    assert len(connection.headers) <= 101
+
+
+@pytest.mark.parametrize(
+    "request_", [b"GET /" + b"a" * 40_000, b"GET / HTTP/1.1\r\n" + b"ab:\r\n" * 200]
+)
+async def test_a_connection_that_was_refused_is_freed_at_once(request_: bytes) -> None:
+    """Thousands would wait for the garbage collector, with the buffers of TLS."""
+    connection = Setting().connect()
+    connection.data_received(request_)
+    assert connection.transport.is_closing()
+    connection.connection_lost(None)
+    await settle()
+    reference = weakref.ref(connection)
+    gc.disable()
+    try:
+        del connection
+        assert reference() is None
+    finally:
+        gc.enable()

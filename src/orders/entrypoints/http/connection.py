@@ -175,7 +175,7 @@ class Connection(HttpToolsProtocol):
             self._served.message_event.set()
         # All that leads from here to itself. Else the garbage collector alone would free it, which
         # seldom runs, and with it the buffers of TLS.
-        self._served = None
+        self._served = self._fault = None
         self.cycle = cast("RequestResponseCycle", _NO_REQUEST)
         self.pipeline.clear()
         self.scope = cast("Any", {})
@@ -205,7 +205,7 @@ class Connection(HttpToolsProtocol):
             except httptools.HttpParserError:
                 self._refuse(self._fault or HTTPProblem(INVALID_REQUEST, _NOT_HTTP))
                 return
-        if self._unfinished > _HEADER_BYTES or len(self.headers) > _HEADERS:
+        if self._unfinished > _HEADER_BYTES:
             self._refuse(_problem(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE))
 
     def on_url(self, url: bytes) -> None:
@@ -225,6 +225,8 @@ class Connection(HttpToolsProtocol):
             elif name == b"transfer-encoding" and value.lower() != b"chunked":
                 self._stop(HTTPStatus.NOT_IMPLEMENTED)
         self.headers.append((name, value))
+        if len(self.headers) > _HEADERS:  # at once: what has arrived may hold thousands
+            self._stop(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
 
     def on_headers_complete(self) -> None:
         """Begin to serve a request."""
@@ -238,9 +240,7 @@ class Connection(HttpToolsProtocol):
             self._stop(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED)
         if b"#" in self.url:
             raise ValueError("a fragment is not sent")
-        if len(self.headers) > _HEADERS or (
-            self._unfinished > _HEADER_BYTES and _size(self.headers) > _HEADER_BYTES
-        ):
+        if self._unfinished > _HEADER_BYTES and _size(self.headers) > _HEADER_BYTES:
             self._stop(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
         self._unfinished = self._body_bytes = 0
         self.headers = []  # those of the request stay in its scope; trailers may follow
@@ -274,8 +274,6 @@ class Connection(HttpToolsProtocol):
             if self.cycle.keep_alive and not self.parser.should_keep_alive():
                 # The parser would take no further request, and the connection would stay open.
                 raise ValueError("a trailer ends the connection")
-        if len(self.headers) > _HEADERS:  # trailers
-            self._stop(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
         self._unfinished = 0
         self._is_plain = True
         self.cycle.more_body = False
