@@ -125,11 +125,11 @@ async def test_after_a_restart_of_the_server_not_one_call_fails(
 async def test_the_connection_to_a_frozen_server_is_aborted(
     door: TcpProxy, behind_door: str
 ) -> None:
-    timeouts = Timeouts(read=0.5, write=0.7)
-    database = PostgresDatabase(behind_door, pool_max=2, timeouts=timeouts)
+    database = PostgresDatabase(behind_door, pool_max=2)
     await database.open()
     repository = PostgresOrderRepository(database)
     await repository.save_many(numbered(3))
+    database.timeouts = Timeouts(read=0.5, write=0.7)  # too short for a loaded machine
     door.freeze()
     for call in (repository.latest(1), repository.save_many([order_of("x")]), database.check()):
         begun = time.monotonic()
@@ -137,17 +137,19 @@ async def test_the_connection_to_a_frozen_server_is_aborted(
             await call
         assert time.monotonic() - begun < 3.5
     door.open()
+    database.timeouts = Timeouts()
     await until(lambda: works(database))
     assert len(await repository.latest(9)) == 3
     await database.close()
 
 
 async def test_a_frozen_server_is_not_logged_as_recovered(door: TcpProxy, behind_door: str) -> None:
-    database = PostgresDatabase(behind_door, pool_max=3, timeouts=Timeouts(read=0.3))
+    database = PostgresDatabase(behind_door, pool_max=3)
     await database.open()
     repository = PostgresOrderRepository(database)
     await until(lambda: works(database))
     await asyncio.gather(*(repository.latest(1) for _ in range(9)))  # all connections are made
+    database.timeouts = Timeouts(read=0.3)  # too short for a loaded machine
     with structlog.testing.capture_logs() as lines:
         door.freeze()
         for _ in range(5):  # each takes another of the idle connections
