@@ -7,13 +7,13 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA384
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
-APPLICATION_DATA = 23
+_APPLICATION_DATA = 23
 _HANDSHAKE = 22
 _KEY_UPDATE = b"\x18\x00\x00\x01\x01"
 """It asks for the same of the other side (RFC 8446, 4.6.3)."""
 _TAG = 16
 _HEADER = 5
-ANSWER = len(_KEY_UPDATE) + 1 + _TAG
+_RENEWAL = len(_KEY_UPDATE) + 1 + _TAG
 """Length in the header of a record that renews keys."""
 
 
@@ -32,7 +32,7 @@ class Records:
 
     def data(self, content: bytes) -> bytes:
         """Return a record with something for the application."""
-        return self._seal(content, APPLICATION_DATA)
+        return self._seal(content, _APPLICATION_DATA)
 
     def renewals(self, number: int) -> bytes:
         """Return records that renew the keys so often, and ask the server to do so."""
@@ -50,7 +50,7 @@ class Records:
 
     def _seal(self, content: bytes, kind: int) -> bytes:
         inner = content + bytes([kind])
-        header = bytes([APPLICATION_DATA, 3, 3]) + (len(inner) + _TAG).to_bytes(2, "big")
+        header = bytes([_APPLICATION_DATA, 3, 3]) + (len(inner) + _TAG).to_bytes(2, "big")
         nonce = (self._iv ^ self._number).to_bytes(12, "big")
         self._number += 1
         return header + self._cipher.encrypt(nonce, inner, header)
@@ -61,7 +61,7 @@ def answers(received: bytes) -> int:
     number = at = 0
     while at + _HEADER <= len(received):
         length = int.from_bytes(received[at + 3 : at + _HEADER], "big")
-        number += length == ANSWER
+        number += length == _RENEWAL
         at += _HEADER + length
     return number
 

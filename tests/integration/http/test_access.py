@@ -449,7 +449,7 @@ def connected_to_tls(folder: Path) -> Iterator[socket.socket]:
 
 
 def test_records_without_content_end_the_connection(tmp_path: Path) -> None:
-    """As a client could renew its keys over and over, which a test cannot send."""
+    """Those of a handshake count, too."""
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     client = ssl._create_unverified_context().wrap_bio(incoming, outgoing)
     with suppress(ssl.SSLWantReadError):

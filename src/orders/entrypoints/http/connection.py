@@ -315,9 +315,9 @@ class Connection(HttpToolsProtocol):
 
     def measure(self) -> None:
         """Find out ``held``."""
-        held = self._unsent() + self._unfinished + len(self.cycle.body)
-        held += len(self._deferred)
-        self._hold(held + sum(_waiting_bytes(cycle) for cycle, _ in self.pipeline))
+        arrived = len(self._deferred) + self._unfinished + len(self.cycle.body)
+        waiting = sum(_waiting_bytes(cycle) for cycle, _ in self.pipeline)
+        self._hold(self._unsent() + arrived + waiting)
 
     def give_up(self) -> None:
         """Abort the connection of a client that others would have to wait for."""

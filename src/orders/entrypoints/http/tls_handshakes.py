@@ -106,8 +106,7 @@ class TlsConnection(asyncio.BufferedProtocol):
     ) -> None:
         self._handshakes = handshakes
         self._create = partial(create, **arguments)
-        self._is_paused = False  # the application does not read
-        self._unread = b""  # what has arrived before TLS was there, or before that pause
+        self._unread = b""  # what has arrived before TLS was there, or before a pause
         self._header = b""  # of the record that is arriving
         self._rest = 0  # bytes of it that are to come
         self._empty_records = 0
@@ -129,14 +128,17 @@ class TlsConnection(asyncio.BufferedProtocol):
         if self._unread:
             self.resume_reading()
 
+    @property
+    def _is_paused(self) -> bool:
+        """Whether the application does not read."""
+        return self._connection is not None and self._connection.flow.read_paused
+
     def pause_reading(self) -> None:
         """See ``asyncio.Transport``."""
-        self._is_paused = True
         self._transport.pause_reading()
 
     def resume_reading(self) -> None:
-        """See ``asyncio.Transport``."""
-        self._is_paused = False
+        """See ``asyncio.Transport``; in the next turn of the event loop."""
         asyncio.get_running_loop().call_soon(self._pass_unread)
 
     def _pass_unread(self) -> None:
@@ -157,8 +159,8 @@ class TlsConnection(asyncio.BufferedProtocol):
         else:
             self._pass(self._buffer[:nbytes])
             if nbytes == _READ_BYTES:  # else libuv would read up to 32 times before it reads others
-                self._transport.pause_reading()
-                asyncio.get_running_loop().call_soon(self._pass_unread)
+                self.pause_reading()
+                self.resume_reading()
 
     def _pass(self, data: memoryview) -> None:
         start = at = 0
