@@ -12,24 +12,36 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from orders.entrypoints.http.connection import Bounds, Connection, Totals
-from orders.entrypoints.http.request_turns import MOST_IN_A_TURN, RequestTurns
+from orders.entrypoints.http.request_turns import (
+    MOST_IN_A_TURN,
+    READS_PER_REQUEST,
+    RequestTurns,
+)
+from orders.entrypoints.http.responses import RawResponse
 from tests.waiting import settle
 
 GET = b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n"
 
 
 class Setting:
-    """Connections of one process, and how many requests have begun on them."""
+    """Connections of one process, its application, and how many requests have begun."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_cached: bool = False) -> None:
         self.begun = 0
+        self._is_cached = is_cached
         self.turns = RequestTurns()
         self.totals = Totals()
-        self._config = Config(self.serve, interface="asgi3", log_config=None, proxy_headers=False)
+        self._config = Config(self, interface="asgi3", log_config=None, proxy_headers=False)
         self._config.load()
         self._state = ServerState()
 
-    async def serve(self, scope: Any, receive: Any, send: Any) -> None:
+    def respond(self, scope: Any) -> RawResponse | None:
+        if not self._is_cached:
+            return None
+        self.begun += 1
+        return RawResponse(204, ())
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         self.begun += 1
         await send({"type": "http.response.start", "status": 204, "headers": []})
         await send({"type": "http.response.body", "body": b""})
@@ -91,6 +103,20 @@ async def test_no_more_begin_in_a_turn_also_of_those_that_wait_for_others(reques
     assert begun == 3 * MOST_IN_A_TURN * requests
 
 
+async def test_reads_of_cached_orders_leave_the_event_loop_to_others_as_well() -> None:
+    setting = Setting(is_cached=True)
+    most = MOST_IN_A_TURN * READS_PER_REQUEST
+    connections = 2 * most // 10
+    for _ in range(connections):
+        setting.connect().data_received(GET * 10)
+    begun = 0
+    for _ in range(1000):
+        assert setting.begun - begun < most + 10
+        begun = setting.begun
+        await asyncio.sleep(0)
+    assert begun == connections * 10
+
+
 @pytest.mark.parametrize(
     "head", [b"GET / HTTP/1.1\r\n", GET[:-2] + b"transfer-encoding: chunked\r\n\r\n1\r\na\r\n0\r\n"]
 )
@@ -119,3 +145,15 @@ async def test_a_connection_that_was_refused_is_freed_at_once(request_: bytes) -
         assert reference() is None
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize("request_", [b"nonsense\r\n", GET + b"nonsense\r\n"])
+async def test_what_follows_a_refusal_is_not_held(request_: bytes) -> None:
+    """Hundreds of such clients would have honest ones refused."""
+    setting = Setting()
+    connection = setting.connect()
+    connection.data_received(request_)
+    for _ in range(10):
+        connection.data_received(b"a" * 30_000)
+        connection.check()
+    assert setting.totals.held < 30_000

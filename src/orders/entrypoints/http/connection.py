@@ -189,6 +189,8 @@ class Connection(HttpToolsProtocol):
                 self.data_received(data[start : start + _HEADER_BYTES])
             return
         self.has_received = True
+        if self._refusal is not None or self.transport.is_closing():
+            return  # by TLS more may arrive
         if self._deferred or self._turns.is_over:
             self._deferred += data
             self._hold(self.held + len(data))
@@ -196,7 +198,7 @@ class Connection(HttpToolsProtocol):
             self._turns.wait(self._go_on)
             return
         self._unfinished += len(data)
-        while data and self._refusal is None:
+        while data:
             try:
                 self.parser.feed_data(data)
                 break
@@ -346,8 +348,7 @@ class Connection(HttpToolsProtocol):
         """Serve the requests in what waited for its turn."""
         data, self._deferred = self._deferred, b""
         self.measure()
-        if self._refusal is None:
-            self.flow.resume_reading()
+        self.flow.resume_reading()
         self.data_received(data)
 
     def _serve_waiting(self) -> None:
@@ -397,8 +398,6 @@ class Connection(HttpToolsProtocol):
 
     def _refuse(self, error: Exception) -> None:
         """Answer what does not become a request, after the responses that are due, and close."""
-        if self.transport.is_closing() or self._refusal is not None:
-            return
         refusal = _refusal(error)
         if self.pipeline and self.cycle.more_body:
             self.pipeline.popleft()  # the newest, whose body is at fault
@@ -418,6 +417,7 @@ class Connection(HttpToolsProtocol):
         response = self._respond(self.scope)
         keep_alive = version == "1.1" and self.parser.should_keep_alive()
         if isinstance(response, RawResponse):
+            self._turns.begin(reads=1)
             self._send(response, keep_alive=keep_alive)
         elif response is not None:
             self._send_later(response, keep_alive=keep_alive)
