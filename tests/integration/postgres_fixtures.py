@@ -11,6 +11,7 @@ from psycopg.conninfo import make_conninfo
 
 from orders.adapters.postgres.database import PostgresDatabase
 from orders.adapters.postgres.migrator import Migrator
+from tests.integration.opened import opened
 
 SHARDS = 4
 """Of each distributed table: few, since each costs time."""
@@ -35,15 +36,11 @@ def drop_database(admin_dsn: str, dsn: str) -> None:
 
 async def migrate(dsn: str, shards: int | None = None) -> list[str]:
     """Apply the migrations, and distribute the tables over so many shards if any."""
-    database = PostgresDatabase(dsn, pool_max=1)
-    await database.open()
-    try:
+    async with opened(PostgresDatabase(dsn, pool_max=1)) as database:
         applied = await Migrator(database).migrate()
         if shards:
             await Migrator(database).distribute(shards)
         return applied
-    finally:
-        await database.close()
 
 
 def create_schema(citus_dsn: str) -> str:

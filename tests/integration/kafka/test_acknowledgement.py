@@ -16,8 +16,8 @@ from orders.domain.intake.reading import read
 from orders.domain.order.model import Order
 from tests.contracts.dead_letters import dead_letter
 from tests.contracts.publisher import ORDER_FILE
-from tests.integration.kafka.opened import opened
 from tests.integration.kafka.other_client import OtherClient
+from tests.integration.opened import opened
 from tests.waiting import until, works
 
 

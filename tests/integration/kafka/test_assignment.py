@@ -17,8 +17,8 @@ from orders.adapters.kafka.client.topics import TopicAdmin
 from orders.adapters.kafka.inspection import KafkaInspection
 from orders.adapters.kafka.message_source import KafkaMessageSource
 from tests.contracts.inspection import found
-from tests.integration.kafka.opened import opened
 from tests.integration.kafka.other_client import OtherClient
+from tests.integration.opened import opened
 from tests.waiting import until, works
 
 PARTITIONS = 12

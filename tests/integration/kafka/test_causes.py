@@ -24,8 +24,8 @@ from orders_dev.kafka import KafkaBroker
 from tests.contracts.inspection import SECRET
 from tests.integration.kafka.certificates import Authority
 from tests.integration.kafka.fake_broker import announce, answer_in_tls, fake_broker, refuse_login
-from tests.integration.kafka.opened import opened
 from tests.integration.kafka.sasl_broker import SaslBroker
+from tests.integration.opened import opened
 from tests.waiting import says, until
 
 TRIES = 7

@@ -24,7 +24,7 @@ from orders.domain.errors import Unavailable
 from orders_dev import ports
 from orders_dev.kafka import KafkaBroker
 from tests.integration.kafka.certificates import Authority
-from tests.integration.kafka.opened import opened
+from tests.integration.opened import opened
 from tests.waiting import says, until, works
 
 PASSWORD = "hunter2"

@@ -9,8 +9,8 @@ from orders.adapters.kafka.client.settings import KafkaSettings
 from orders.adapters.kafka.message_source import KafkaMessageSource
 from orders.domain.intake.messages import Batch
 from tests.contracts.message_source import receive, values_of
-from tests.integration.kafka.opened import opened
 from tests.integration.kafka.other_client import TIMEOUT, OtherClient
+from tests.integration.opened import opened
 from tests.waiting import until, works
 
 

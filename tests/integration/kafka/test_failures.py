@@ -26,9 +26,9 @@ from orders.domain.ports import Dependency
 from tests.contracts.dead_letters import dead_letter
 from tests.contracts.message_source import nothing_comes, receive, values_of
 from tests.contracts.publisher import ORDER_FILE
-from tests.integration.kafka.opened import opened
 from tests.integration.kafka.other_client import OtherClient
 from tests.integration.kafka.own_broker import OwnBroker
+from tests.integration.opened import opened
 from tests.waiting import until, wait_until, works
 
 

@@ -16,9 +16,9 @@ from orders.adapters.kafka.message_source import KafkaMessageSource
 from orders.domain.errors import Unavailable
 from tests.contracts.inspection import found
 from tests.contracts.message_source import receive, values_of
-from tests.integration.kafka.opened import opened
 from tests.integration.kafka.other_client import OtherClient
 from tests.integration.kafka.test_inspection import commit, delete_before
+from tests.integration.opened import opened
 from tests.waiting import until
 
 NOTICED = "messages deleted before they were read"

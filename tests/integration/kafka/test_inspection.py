@@ -16,8 +16,8 @@ from orders.domain.errors import Unavailable
 from orders.domain.ports import Finding, Inspection
 from tests.contracts.inspection import SECRET, InspectionContract, found
 from tests.contracts.message_source import receive
-from tests.integration.kafka.opened import opened
 from tests.integration.kafka.other_client import TIMEOUT, OtherClient
+from tests.integration.opened import opened
 from tests.integration.tcp_proxy import TcpProxy
 from tests.waiting import until
 

@@ -15,8 +15,8 @@ from orders.adapters.kafka.message_source import KafkaMessageSource
 from orders.domain.errors import Unavailable
 from orders.domain.intake.messages import Batch, Origin
 from tests.contracts.message_source import messages_of, nothing_comes, receive, values_of
-from tests.integration.kafka.opened import opened
 from tests.integration.kafka.other_client import OtherClient
+from tests.integration.opened import opened
 from tests.waiting import until, works
 
 

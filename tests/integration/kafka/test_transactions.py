@@ -7,8 +7,8 @@ from orders.adapters.kafka.message_source import KafkaMessageSource
 from orders.bootstrap import to_kafka_settings
 from orders.config import Settings
 from tests.contracts.message_source import nothing_comes, receive, values_of
-from tests.integration.kafka.opened import opened
 from tests.integration.kafka.other_client import OtherClient
+from tests.integration.opened import opened
 from tests.waiting import until
 
 

@@ -26,8 +26,8 @@ from orders.adapters.kafka.wire.record_batches import (
 )
 from orders.domain.intake.messages import Batch
 from tests.contracts.message_source import messages_of, nothing_comes, receive, values_of
-from tests.integration.kafka.opened import opened
 from tests.integration.kafka.other_client import OtherClient
+from tests.integration.opened import opened
 
 
 @pytest.mark.parametrize(

@@ -26,15 +26,14 @@ from orders.domain.errors import Unavailable, UnsuitableDatabase
 from orders.domain.order.queries import OrderQuery
 from tests.contracts.inspection import found
 from tests.contracts.order_repository import numbered, order_of, uids
+from tests.integration.opened import opened
 from tests.integration.postgres_fixtures import SHARDS
 
 
 @pytest.fixture
 async def database(schema_dsn: str) -> AsyncIterator[PostgresDatabase]:
-    opened = PostgresDatabase(schema_dsn, pool_max=2)
-    await opened.open()
-    yield opened
-    await opened.close()
+    async with opened(PostgresDatabase(schema_dsn, pool_max=2)) as database:
+        yield database
 
 
 @contextmanager
@@ -65,13 +64,9 @@ async def test_what_is_stored_moves_with_its_tables_and_a_second_time_changes_no
 
 
 async def test_a_plain_server_cannot_be_distributed(empty_database_dsn: str) -> None:
-    database = PostgresDatabase(empty_database_dsn, pool_max=1)
-    await database.open()
-    try:
+    async with opened(PostgresDatabase(empty_database_dsn, pool_max=1)) as database:
         with pytest.raises(UnsuitableDatabase, match="no extension citus"):
             await Migrator(database).distribute(SHARDS)
-    finally:
-        await database.close()
 
 
 def test_one_order_is_asked_of_one_shard(distributed_dsn: str) -> None:
@@ -125,9 +120,7 @@ async def test_a_lock_timeout_on_a_worker_is_known_without_a_bisection(
 async def test_a_session_from_before_the_extension_is_replaced(
     distributed_dsn: str,
 ) -> None:
-    database = PostgresDatabase(distributed_dsn, pool_max=1)
-    await database.open()
-    try:
+    async with opened(PostgresDatabase(distributed_dsn, pool_max=1)) as database:
         repository = PostgresOrderRepository(database)
         await repository.save_many(numbered(3))
         async with database.connection(5) as session:
@@ -135,8 +128,6 @@ async def test_a_session_from_before_the_extension_is_replaced(
         with pytest.raises(Unavailable, match="feature not supported"):
             await repository.get(["uid-0001"])
         assert await repository.get(["uid-0001"])
-    finally:
-        await database.close()
 
 
 async def test_workers_serve_as_well_as_the_coordinator(

@@ -15,6 +15,7 @@ from orders.adapters.postgres.inspection import PostgresInspection
 from orders.adapters.postgres.migrator import Migrator
 from orders.adapters.postgres.order_repository import PostgresOrderRepository
 from orders.domain.errors import Unavailable
+from tests.integration.opened import opened
 from tests.integration.postgres import roles
 from tests.integration.tcp_proxy import TcpProxy
 
@@ -107,11 +108,9 @@ def full_role(database_dsn: str) -> Iterator[str]:
 
 async def test_a_limit_of_the_role_has_its_own_words(full_role: str) -> None:
     with psycopg.connect(full_role):
-        database = PostgresDatabase(full_role, pool_max=2)
-        await database.open()
-        with pytest.raises(Unavailable, match="limit on connections"):
-            await database.check()
-        await database.close()
+        async with opened(PostgresDatabase(full_role, pool_max=2)) as database:
+            with pytest.raises(Unavailable, match="limit on connections"):
+                await database.check()
         (finding,) = await PostgresInspection(full_role, pool_max=2).inspect()
         assert "limit on connections" in finding.text
         assert "CONNECTION LIMIT" in finding.advice

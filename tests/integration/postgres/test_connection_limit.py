@@ -11,6 +11,7 @@ from orders.adapters.postgres.database import _WAIT_WHILE_UNREACHABLE, PostgresD
 from orders.adapters.postgres.order_repository import PostgresOrderRepository
 from orders.domain.errors import Unavailable
 from tests.contracts.order_repository import numbered
+from tests.integration.opened import opened
 from tests.integration.postgres import roles
 from tests.waiting import until
 
@@ -23,10 +24,8 @@ GRANTS = (
 @pytest.fixture
 async def limited(database_dsn: str) -> AsyncIterator[PostgresDatabase]:
     with roles.role(database_dsn, "CONNECTION LIMIT 2", GRANTS) as dsn:
-        database = PostgresDatabase(dsn, pool_max=8)
-        await database.open()
-        yield database
-        await database.close()
+        async with opened(PostgresDatabase(dsn, pool_max=8)) as database:
+            yield database
 
 
 async def test_parallel_readers_are_all_served(limited: PostgresDatabase) -> None:

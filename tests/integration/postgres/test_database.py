@@ -4,7 +4,7 @@ import asyncio
 import logging
 import socket
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import psycopg
 import pytest
@@ -17,17 +17,11 @@ from orders.adapters.postgres.session import Session, Timeouts
 from orders.domain.errors import Unavailable
 from orders.domain.order.document import encode
 from tests.contracts.order_repository import numbered, order_of
+from tests.integration.opened import opened
 from tests.integration.tcp_proxy import TcpProxy
 from tests.waiting import until, works
 
 PASSWORD = "pass-word-never-shown"
-
-
-@pytest.fixture
-def door(database_dsn: str) -> Iterator[TcpProxy]:
-    parts = conninfo_to_dict(database_dsn)
-    with TcpProxy(str(parts["host"]), int(str(parts["port"]))) as proxy:
-        yield proxy
 
 
 @pytest.fixture
@@ -70,37 +64,34 @@ async def test_without_a_server(
 
 
 async def test_a_wrong_database_name_is_unavailable(postgres_dsn: str) -> None:
-    database = PostgresDatabase(make_conninfo(postgres_dsn, dbname="no_such_one"), pool_max=1)
-    await database.open()
-    with pytest.raises(Unavailable) as raised:
-        await database.check()
-    assert "no_such_one" not in str(raised.value)
-    await database.close()
+    dsn = make_conninfo(postgres_dsn, dbname="no_such_one")
+    async with opened(PostgresDatabase(dsn, pool_max=1)) as database:
+        with pytest.raises(Unavailable) as raised:
+            await database.check()
+        assert "no_such_one" not in str(raised.value)
 
 
 async def test_a_server_that_starts_late_stops_and_recovers(
     door: TcpProxy, behind_door: str
 ) -> None:
     door.shut()
-    database = PostgresDatabase(behind_door, pool_max=4)
-    await database.open()
-    repository = PostgresOrderRepository(database)
-    with pytest.raises(Unavailable):
-        await repository.save_many(numbered(3))
-    door.open()
-    await until(lambda: works(database))
-    await repository.save_many(numbered(3))
-    for _ in range(2):
-        await asyncio.gather(*(repository.latest(1) for _ in range(8)))  # all connections are used
-        door.shut()
-        begun = time.monotonic()
+    async with opened(PostgresDatabase(behind_door, pool_max=4)) as database:
+        repository = PostgresOrderRepository(database)
         with pytest.raises(Unavailable):
-            await repository.latest(1)
-        assert time.monotonic() - begun < 4
+            await repository.save_many(numbered(3))
         door.open()
         await until(lambda: works(database))
-        assert len(await repository.latest(9)) == 3
-    await database.close()
+        await repository.save_many(numbered(3))
+        for _ in range(2):
+            await asyncio.gather(*(repository.latest(1) for _ in range(8)))  # all are used
+            door.shut()
+            begun = time.monotonic()
+            with pytest.raises(Unavailable):
+                await repository.latest(1)
+            assert time.monotonic() - begun < 4
+            door.open()
+            await until(lambda: works(database))
+            assert len(await repository.latest(9)) == 3
 
 
 async def test_after_a_restart_of_the_server_not_one_call_fails(
@@ -125,44 +116,40 @@ async def test_after_a_restart_of_the_server_not_one_call_fails(
 async def test_the_connection_to_a_frozen_server_is_aborted(
     door: TcpProxy, behind_door: str
 ) -> None:
-    database = PostgresDatabase(behind_door, pool_max=2)
-    await database.open()
-    repository = PostgresOrderRepository(database)
-    await repository.save_many(numbered(3))
-    database.timeouts = Timeouts(read=0.5, write=0.7)  # too short for a loaded machine
-    door.freeze()
-    for call in (repository.latest(1), repository.save_many([order_of("x")]), database.check()):
-        begun = time.monotonic()
-        with pytest.raises(Unavailable):
-            await call
-        assert time.monotonic() - begun < 3.5
-    door.open()
-    database.timeouts = Timeouts()
-    await until(lambda: works(database))
-    assert len(await repository.latest(9)) == 3
-    await database.close()
+    async with opened(PostgresDatabase(behind_door, pool_max=2)) as database:
+        repository = PostgresOrderRepository(database)
+        await repository.save_many(numbered(3))
+        database.timeouts = Timeouts(read=0.5, write=0.7)  # too short for a loaded machine
+        door.freeze()
+        for call in (repository.latest(1), repository.save_many([order_of("x")]), database.check()):
+            begun = time.monotonic()
+            with pytest.raises(Unavailable):
+                await call
+            assert time.monotonic() - begun < 3.5
+        door.open()
+        database.timeouts = Timeouts()
+        await until(lambda: works(database))
+        assert len(await repository.latest(9)) == 3
 
 
 async def test_a_frozen_server_is_not_logged_as_recovered(door: TcpProxy, behind_door: str) -> None:
-    database = PostgresDatabase(behind_door, pool_max=3)
-    await database.open()
-    repository = PostgresOrderRepository(database)
-    await until(lambda: works(database))
-    await asyncio.gather(*(repository.latest(1) for _ in range(9)))  # all connections are made
-    database.timeouts = Timeouts(read=0.3)  # too short for a loaded machine
-    with structlog.testing.capture_logs() as lines:
-        door.freeze()
-        for _ in range(5):  # each takes another of the idle connections
-            with pytest.raises(Unavailable):
-                await repository.latest(1)
-        assert [line["event"] for line in lines] == ["PostgreSQL is unreachable"]
-        door.open()
+    async with opened(PostgresDatabase(behind_door, pool_max=3)) as database:
+        repository = PostgresOrderRepository(database)
         await until(lambda: works(database))
-    assert [line["event"] for line in lines] == [
-        "PostgreSQL is unreachable",
-        "PostgreSQL recovered",
-    ]
-    await database.close()
+        await asyncio.gather(*(repository.latest(1) for _ in range(9)))  # all connections are made
+        database.timeouts = Timeouts(read=0.3)  # too short for a loaded machine
+        with structlog.testing.capture_logs() as lines:
+            door.freeze()
+            for _ in range(5):  # each takes another of the idle connections
+                with pytest.raises(Unavailable):
+                    await repository.latest(1)
+            assert [line["event"] for line in lines] == ["PostgreSQL is unreachable"]
+            door.open()
+            await until(lambda: works(database))
+        assert [line["event"] for line in lines] == [
+            "PostgreSQL is unreachable",
+            "PostgreSQL recovered",
+        ]
 
 
 async def test_a_closed_database_is_not_reported_as_unreachable(postgres_dsn: str) -> None:
@@ -175,16 +162,14 @@ async def test_a_closed_database_is_not_reported_as_unreachable(postgres_dsn: st
 
 
 async def test_a_check_does_not_wait_for_a_frozen_server(door: TcpProxy, behind_door: str) -> None:
-    database = PostgresDatabase(behind_door, pool_max=1)
-    await database.open()
-    await until(lambda: works(database))
-    door.freeze()
-    begun = time.monotonic()
-    with pytest.raises(Unavailable, match="in time"):
-        await database.check()
-    assert time.monotonic() - begun < 2
-    door.shut()
-    await database.close()
+    async with opened(PostgresDatabase(behind_door, pool_max=1)) as database:
+        await until(lambda: works(database))
+        door.freeze()
+        begun = time.monotonic()
+        with pytest.raises(Unavailable, match="in time"):
+            await database.check()
+        assert time.monotonic() - begun < 2
+        door.shut()
 
 
 async def test_read_only_sessions_are_closed(
@@ -192,9 +177,7 @@ async def test_read_only_sessions_are_closed(
 ) -> None:
     name = conninfo_to_dict(database_dsn)["dbname"]
     await admin.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
-    database = PostgresDatabase(database_dsn, pool_max=4)
-    await database.open()
-    try:
+    async with opened(PostgresDatabase(database_dsn, pool_max=4)) as database:
         repository = PostgresOrderRepository(database)
         await asyncio.gather(*(repository.get(["some"]) for _ in range(8)))  # all four begin
         for _ in range(2):
@@ -202,8 +185,6 @@ async def test_read_only_sessions_are_closed(
                 await repository.save_many(numbered(3))
         await admin.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
         assert len((await repository.save_many(numbered(3))).saved) == 3
-    finally:
-        await database.close()
 
 
 async def test_a_session_is_no_younger_than_the_settings_that_the_server_read_for_it(
@@ -226,33 +207,33 @@ async def test_more_calls_than_connections(order_repository: PostgresOrderReposi
 @pytest.mark.parametrize("name", ["orders", "orders consumer"])
 async def test_settings_of_a_session(database_dsn: str, name: str) -> None:
     dsn = make_conninfo(database_dsn, options="-c TimeZone=Europe/Moscow -c DateStyle=German")
-    database = PostgresDatabase(dsn, 1, name, Timeouts(statement=1.5, lock=0.25))
-    await database.open()
-    async with database.connection(5) as session:
-        shown = {}
-        for setting in (
-            "TimeZone",
-            "application_name",
-            "client_encoding",
-            "statement_timeout",
-            "lock_timeout",
-            "idle_in_transaction_session_timeout",
-        ):
-            row = await (await session.execute("SELECT current_setting(%s)", [setting])).fetchone()
-            shown[setting] = row and row[0]
-    assert shown == {
-        "TimeZone": "UTC",
-        "application_name": name,
-        "client_encoding": "UTF8",
-        "statement_timeout": "1500ms",
-        "lock_timeout": "250ms",
-        "idle_in_transaction_session_timeout": "1min",
-    }
-    repository = PostgresOrderRepository(database)
-    order = order_of("uid")
-    await repository.save_many([order])
-    assert await repository.get(["uid"]) == {"uid": encode(order)}
-    await database.close()
+    timeouts = Timeouts(statement=1.5, lock=0.25)
+    async with opened(PostgresDatabase(dsn, 1, name, timeouts)) as database:
+        async with database.connection(5) as session:
+            shown = {}
+            for setting in (
+                "TimeZone",
+                "application_name",
+                "client_encoding",
+                "statement_timeout",
+                "lock_timeout",
+                "idle_in_transaction_session_timeout",
+            ):
+                cursor = await session.execute("SELECT current_setting(%s)", [setting])
+                row = await cursor.fetchone()
+                shown[setting] = row and row[0]
+        assert shown == {
+            "TimeZone": "UTC",
+            "application_name": name,
+            "client_encoding": "UTF8",
+            "statement_timeout": "1500ms",
+            "lock_timeout": "250ms",
+            "idle_in_transaction_session_timeout": "1min",
+        }
+        repository = PostgresOrderRepository(database)
+        order = order_of("uid")
+        await repository.save_many([order])
+        assert await repository.get(["uid"]) == {"uid": encode(order)}
 
 
 async def test_in_a_database_of_another_zone_and_language(
@@ -263,13 +244,11 @@ async def test_in_a_database_of_another_zone_and_language(
             psycopg.sql.Identifier(admin.info.dbname)
         )
     )
-    database = PostgresDatabase(database_dsn, pool_max=1)
-    await database.open()
-    repository = PostgresOrderRepository(database)
-    order = order_of("uid")
-    await repository.save_many([order])
-    assert [stored.document for stored in await repository.latest(1)] == [encode(order)]
-    await database.close()
+    async with opened(PostgresDatabase(database_dsn, pool_max=1)) as database:
+        repository = PostgresOrderRepository(database)
+        order = order_of("uid")
+        await repository.save_many([order])
+        assert [stored.document for stored in await repository.latest(1)] == [encode(order)]
 
 
 async def test_closing_twice_and_using_it_then(database_dsn: str) -> None:

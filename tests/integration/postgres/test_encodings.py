@@ -13,6 +13,7 @@ from orders.adapters.postgres.session import Session
 from orders.domain.errors import UnsuitableDatabase
 from orders.domain.order.queries import OrderQuery, Page
 from tests.contracts.order_repository import numbered, order_of
+from tests.integration.opened import opened
 from tests.integration.postgres import roles
 from tests.integration.postgres_fixtures import migrate
 
@@ -24,9 +25,7 @@ def foreign_dsn(request: pytest.FixtureRequest, postgres_dsn: str) -> Iterator[s
 
 
 async def test_refused_by_migrate_by_health_and_by_each_use(foreign_dsn: str) -> None:
-    database = PostgresDatabase(foreign_dsn, pool_max=1)
-    await database.open()
-    try:
+    async with opened(PostgresDatabase(foreign_dsn, pool_max=1)) as database:
         for call in (
             Migrator(database).migrate(),
             database.check(),
@@ -35,8 +34,6 @@ async def test_refused_by_migrate_by_health_and_by_each_use(foreign_dsn: str) ->
         ):
             with pytest.raises(UnsuitableDatabase, match="ENCODING 'UTF8'"):
                 await call
-    finally:
-        await database.close()
 
 
 async def test_refused_by_doctor(foreign_dsn: str) -> None:
@@ -54,10 +51,8 @@ async def repository(
     monkeypatch.setattr(Session, "_require_utf8", lambda _: None)
     with roles.database(postgres_dsn, "WIN1251") as dsn:
         await migrate(dsn)
-        database = PostgresDatabase(dsn, pool_max=1)
-        await database.open()
-        yield PostgresOrderRepository(database)
-        await database.close()
+        async with opened(PostgresDatabase(dsn, pool_max=1)) as database:
+            yield PostgresOrderRepository(database)
 
 
 @pytest.mark.parametrize("expects_duplicates", [False, True])

@@ -13,6 +13,7 @@ from orders.adapters.postgres.session import Pooler
 from orders.domain.ports import Erasure, OrderRepository
 from tests.contracts.erasure import ErasureContract
 from tests.contracts.order_repository import order_of
+from tests.integration.opened import opened
 from tests.integration.pgbouncer import MISSING, PgBouncer, find
 
 
@@ -25,10 +26,8 @@ class TestPostgresErasure(ErasureContract):
 
     @pytest.fixture
     async def opened(self, dsn: str) -> AsyncIterator[PostgresDatabase]:
-        database = PostgresDatabase(dsn, pool_max=4, pooler=self.pooler)
-        await database.open()
-        yield database
-        await database.close()
+        async with opened(PostgresDatabase(dsn, pool_max=4, pooler=self.pooler)) as database:
+            yield database
 
     @pytest.fixture
     def repository(self, opened: PostgresDatabase) -> OrderRepository:

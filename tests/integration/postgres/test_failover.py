@@ -16,6 +16,7 @@ from orders.adapters.postgres.peer import Peer
 from orders.adapters.postgres.session import Timeouts
 from orders.domain.errors import Unavailable
 from tests.contracts.order_repository import numbered, order_of
+from tests.integration.opened import opened
 from tests.integration.tcp_proxy import TcpProxy
 
 LIVENESS = 0.8
@@ -42,10 +43,8 @@ async def database(
         connect_timeout=1,
     )
     timeouts = Timeouts(statement=30.0, lock=30.0, liveness=LIVENESS)
-    database = PostgresDatabase(dsn, pool_max=3, timeouts=timeouts)
-    await database.open()
-    yield database
-    await database.close()
+    async with opened(PostgresDatabase(dsn, pool_max=3, timeouts=timeouts)) as database:
+        yield database
 
 
 @pytest.fixture

@@ -78,13 +78,6 @@ async def test_the_second_of_two_addresses_will_do(database_dsn: str) -> None:
     assert findings[0].state == "ok"
 
 
-@pytest.fixture
-def door(database_dsn: str) -> Iterator[TcpProxy]:
-    parts = conninfo_to_dict(database_dsn)
-    with TcpProxy(str(parts["host"]), int(parts["port"] or 5432)) as proxy:
-        yield proxy
-
-
 async def test_frozen(database_dsn: str, door: TcpProxy) -> None:
     door.freeze()
     finding = await only(make_conninfo(database_dsn, host="127.0.0.1", port=door.port))

@@ -14,9 +14,11 @@ from orders.adapters.postgres.migrator import _LOCK, Migrator
 from orders.adapters.postgres.order_repository import PostgresOrderRepository
 from orders.adapters.postgres.schema import Applied, Migration, migrations, pending
 from orders.adapters.postgres.session import Timeouts
+from orders.bootstrap import open_all
 from orders.domain.errors import Degraded, Unavailable, UnknownSchema
 from orders.domain.order.queries import OrderQuery
 from tests.contracts.order_repository import order_of
+from tests.integration.opened import opened
 
 NAMES = [migration.name for migration in migrations()]
 
@@ -39,10 +41,8 @@ asyncio.run(main())
 
 @pytest.fixture
 async def empty(empty_database_dsn: str) -> AsyncIterator[PostgresDatabase]:
-    database = PostgresDatabase(empty_database_dsn, pool_max=2)
-    await database.open()
-    yield database
-    await database.close()
+    async with opened(PostgresDatabase(empty_database_dsn, pool_max=2)) as database:
+        yield database
 
 
 async def run(dsn: str, statement: bytes) -> None:
@@ -73,10 +73,9 @@ async def test_from_nothing_and_again(empty: PostgresDatabase) -> None:
 
 async def test_many_tasks_at_once(empty_database_dsn: str) -> None:
     databases = [PostgresDatabase(empty_database_dsn, pool_max=1) for _ in range(6)]
-    await asyncio.gather(*(database.open() for database in databases))
-    done = await asyncio.gather(*(Migrator(database).migrate() for database in databases))
+    async with open_all(*databases):
+        done = await asyncio.gather(*(Migrator(database).migrate() for database in databases))
     assert sorted(name for names in done for name in names) == NAMES
-    await asyncio.gather(*(database.close() for database in databases))
 
 
 async def test_several_processes_at_once(empty_database_dsn: str) -> None:
@@ -94,15 +93,14 @@ async def test_several_processes_at_once(empty_database_dsn: str) -> None:
 async def test_another_one_is_waited_for_beyond_the_lock_timeout(
     empty: PostgresDatabase, empty_database_dsn: str
 ) -> None:
-    hasty = PostgresDatabase(empty_database_dsn, 1, timeouts=Timeouts(statement=0.2, lock=0.2))
-    await hasty.open()
-    async with await psycopg.AsyncConnection.connect(empty_database_dsn) as other:
-        await other.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
-        waiting = asyncio.create_task(Migrator(hasty).migrate())
-        await asyncio.sleep(0.6)
-        assert not waiting.done()
-    assert await waiting == NAMES
-    await hasty.close()
+    timeouts = Timeouts(statement=0.2, lock=0.2)
+    async with opened(PostgresDatabase(empty_database_dsn, 1, timeouts=timeouts)) as hasty:
+        async with await psycopg.AsyncConnection.connect(empty_database_dsn) as other:
+            await other.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+            waiting = asyncio.create_task(Migrator(hasty).migrate())
+            await asyncio.sleep(0.6)
+            assert not waiting.done()
+        assert await waiting == NAMES
 
 
 async def test_a_version_that_is_not_known(database: PostgresDatabase, database_dsn: str) -> None:
@@ -138,13 +136,11 @@ async def test_without_the_right_to_create_an_up_to_date_schema_is_fine(
     await admin.execute(
         "ALTER DATABASE " + admin.info.dbname + " SET default_transaction_read_only = on"
     )
-    database = PostgresDatabase(database_dsn, pool_max=1)
-    await database.open()
-    assert await Migrator(database).migrate() == []
-    await database.check()
-    with pytest.raises(Unavailable, match="25006"):
-        await PostgresOrderRepository(database).save_many([order_of("x")])
-    await database.close()
+    async with opened(PostgresDatabase(database_dsn, pool_max=1)) as database:
+        assert await Migrator(database).migrate() == []
+        await database.check()
+        with pytest.raises(Unavailable, match="25006"):
+            await PostgresOrderRepository(database).save_many([order_of("x")])
 
 
 async def test_a_failing_migration_leaves_nothing_and_the_ones_before(

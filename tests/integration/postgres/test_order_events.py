@@ -12,6 +12,7 @@ from orders.domain.errors import Unsupported
 from orders.domain.ports import Erasure, OrderEvents, OrderRepository
 from tests.contracts.order_events import OrderEventsContract, until_told
 from tests.contracts.order_repository import numbered, order_of
+from tests.integration.opened import opened
 
 
 class TestPostgresOrderEvents(OrderEventsContract):
@@ -61,10 +62,6 @@ class TestPostgresOrderEvents(OrderEventsContract):
 
 
 async def test_they_are_not_offered_with_citus(distributed_dsn: str) -> None:
-    database = PostgresDatabase(distributed_dsn, pool_max=1)
-    await database.open()
-    try:
+    async with opened(PostgresDatabase(distributed_dsn, pool_max=1)) as database:
         with pytest.raises(Unsupported, match="Citus"):
             await PostgresOrderEvents(database).latest_position()
-    finally:
-        await database.close()

@@ -21,14 +21,13 @@ from tests.contracts.order_repository import (
     order_of,
     uids,
 )
+from tests.integration.opened import opened
 
 
 @asynccontextmanager
-async def opened(dsn: str, pooler: Pooler = "session") -> AsyncIterator[OrderRepository]:
-    database = PostgresDatabase(dsn, pool_max=4, pooler=pooler)
-    await database.open()
-    yield PostgresOrderRepository(database)
-    await database.close()
+async def repository_at(dsn: str, pooler: Pooler = "session") -> AsyncIterator[OrderRepository]:
+    async with opened(PostgresDatabase(dsn, pool_max=4, pooler=pooler)) as database:
+        yield PostgresOrderRepository(database)
 
 
 class TestPostgresOrderRepository(OrderRepositoryContract):
@@ -38,16 +37,16 @@ class TestPostgresOrderRepository(OrderRepositoryContract):
 
     @pytest.fixture
     async def repository(self, dsn: str) -> AsyncIterator[OrderRepository]:
-        async with opened(dsn) as repository:
+        async with repository_at(dsn) as repository:
             yield repository
 
     @pytest.fixture
     async def reopened(self, dsn: str) -> AsyncIterator[OrderRepository]:
-        async with opened(dsn) as repository:
+        async with repository_at(dsn) as repository:
             yield repository
 
     def test_any_orders(self, dsn: str) -> None:
-        check_any_orders(lambda: opened(dsn))
+        check_any_orders(lambda: repository_at(dsn))
 
     async def test_a_page_of_large_orders_ends_early_and_leads_to_the_next(
         self, repository: OrderRepository
@@ -86,7 +85,5 @@ class TestCitusOrderRepository(TestPostgresOrderRepository):
 
     @pytest.fixture
     async def repository(self, dsn: str) -> AsyncIterator[OrderRepository]:
-        database = PostgresDatabase(dsn, pool_max=4)
-        await database.open()
-        yield Retrying(database)
-        await database.close()
+        async with opened(PostgresDatabase(dsn, pool_max=4)) as database:
+            yield Retrying(database)

@@ -19,7 +19,7 @@ from tests.contracts.order_repository import (
     uids,
 )
 from tests.integration.pgbouncer import MISSING, PgBouncer, find
-from tests.integration.postgres.test_order_repository import opened
+from tests.integration.postgres.test_order_repository import repository_at
 
 TRANSACTION: Pooler = "transaction"
 
@@ -47,7 +47,7 @@ async def configured(bouncer: PgBouncer, database_dsn: str) -> PgBouncer:
 
 @pytest.fixture
 async def pooled(configured: PgBouncer) -> AsyncIterator[OrderRepository]:
-    async with opened(configured.dsn, TRANSACTION) as repository:
+    async with repository_at(configured.dsn, TRANSACTION) as repository:
         yield repository
 
 
@@ -58,11 +58,11 @@ class TestPooledOrderRepository(OrderRepositoryContract):
 
     @pytest.fixture
     async def reopened(self, configured: PgBouncer) -> AsyncIterator[OrderRepository]:
-        async with opened(configured.dsn, TRANSACTION) as repository:
+        async with repository_at(configured.dsn, TRANSACTION) as repository:
             yield repository
 
     def test_any_orders(self, configured: PgBouncer) -> None:
-        check_any_orders(lambda: opened(configured.dsn, TRANSACTION))
+        check_any_orders(lambda: repository_at(configured.dsn, TRANSACTION))
 
 
 async def settings_of_all_connections(dsn: str) -> set[tuple[str, ...]]:

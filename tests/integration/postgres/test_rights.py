@@ -20,6 +20,7 @@ from orders.domain.order.queries import OrderQuery
 from orders.domain.ports import Finding
 from tests.contracts.inspection import found
 from tests.contracts.order_repository import order_of
+from tests.integration.opened import opened
 from tests.integration.postgres import roles
 
 SCHEMA = "GRANT USAGE ON SCHEMA public TO {role}"
@@ -36,12 +37,6 @@ def as_role(dsn: str, *grants: str) -> Iterator[str]:
         admin.execute("REVOKE ALL ON SCHEMA public FROM PUBLIC")
     with roles.role(dsn, grants=grants) as role_dsn:
         yield role_dsn
-
-
-async def opened(dsn: str) -> PostgresDatabase:
-    database = PostgresDatabase(dsn, pool_max=2)
-    await database.open()
-    return database
 
 
 async def inspected(dsn: str) -> list[Finding]:
@@ -68,46 +63,46 @@ async def test_a_reader_without_a_right(
     database_dsn: str, admin: psycopg.AsyncConnection, without: str, says: str
 ) -> None:
     with as_role(database_dsn, *(grant for grant in ALL if grant != without)) as dsn:
-        database = await opened(dsn)
-        with structlog.testing.capture_logs() as lines:
-            for _ in range(2):
-                assert says in await reason(database.check())
-        assert [line["event"] for line in lines] == ["PostgreSQL cannot be used"]
-        assert says in lines[0]["reason"]
-        if without != VERSIONS:
-            repository = PostgresOrderRepository(database)
-            for call in (repository.get(["x"]), repository.page(OrderQuery(), 1)):
-                assert says in await reason(call, Misconfigured)
-        if without != READS:
-            assert says in await reason(Migrator(database).migrate())
-        problems = [finding for finding in await inspected(dsn) if finding.state == "problem"]
-        assert any(says in finding.text for finding in problems), problems
-        assert all("GRANT" in finding.advice for finding in problems), problems
-        await admin.execute(without.format(role=roles.role_name(dsn)).encode())
-        with structlog.testing.capture_logs() as lines:
-            await database.check(WRITE)
-        assert [line["event"] for line in lines] == ["PostgreSQL can be used again"]
-        assert {finding.state for finding in await inspected(dsn)} == {"ok"}
-        await database.close()
+        async with opened(PostgresDatabase(dsn, pool_max=2)) as database:
+            with structlog.testing.capture_logs() as lines:
+                for _ in range(2):
+                    assert says in await reason(database.check())
+            assert [line["event"] for line in lines] == ["PostgreSQL cannot be used"]
+            assert says in lines[0]["reason"]
+            if without != VERSIONS:
+                repository = PostgresOrderRepository(database)
+                for call in (repository.get(["x"]), repository.page(OrderQuery(), 1)):
+                    assert says in await reason(call, Misconfigured)
+            if without != READS:
+                assert says in await reason(Migrator(database).migrate())
+            problems = [finding for finding in await inspected(dsn) if finding.state == "problem"]
+            assert any(says in finding.text for finding in problems), problems
+            assert all("GRANT" in finding.advice for finding in problems), problems
+            await admin.execute(without.format(role=roles.role_name(dsn)).encode())
+            with structlog.testing.capture_logs() as lines:
+                await database.check(WRITE)
+            assert [line["event"] for line in lines] == ["PostgreSQL can be used again"]
+            assert {finding.state for finding in await inspected(dsn)} == {"ok"}
 
 
 async def test_a_writer_without_the_right_to_write(
     database_dsn: str, admin: psycopg.AsyncConnection
 ) -> None:
     with as_role(database_dsn, SCHEMA, VERSIONS, READS) as dsn:
-        database = await opened(dsn)
-        await database.check(READ)
-        says = "PostgreSQL denies this user INSERT on table orders, INSERT on table delivery"
-        assert says in await reason(database.check(WRITE))
-        assert says in await reason(PostgresOrderRepository(database).save_many([order_of("x")]))
-        writable = found(await inspected(dsn), "writable")
-        assert writable.state == "problem"
-        assert "INSERT on table items" in writable.text
-        await admin.execute(WRITES.format(role=roles.role_name(dsn)).encode())
-        report = await PostgresOrderRepository(database).save_many([order_of("x")])
-        assert report.saved == {"x"}
-        assert found(await inspected(dsn), "writable").state == "ok"
-        await database.close()
+        async with opened(PostgresDatabase(dsn, pool_max=2)) as database:
+            await database.check(READ)
+            says = "PostgreSQL denies this user INSERT on table orders, INSERT on table delivery"
+            assert says in await reason(database.check(WRITE))
+            assert says in await reason(
+                PostgresOrderRepository(database).save_many([order_of("x")])
+            )
+            writable = found(await inspected(dsn), "writable")
+            assert writable.state == "problem"
+            assert "INSERT on table items" in writable.text
+            await admin.execute(WRITES.format(role=roles.role_name(dsn)).encode())
+            report = await PostgresOrderRepository(database).save_many([order_of("x")])
+            assert report.saved == {"x"}
+            assert found(await inspected(dsn), "writable").state == "ok"
 
 
 async def test_rights_on_columns_will_do(database_dsn: str) -> None:
@@ -119,35 +114,33 @@ async def test_rights_on_columns_will_do(database_dsn: str) -> None:
         f"GRANT SELECT ({columns}), INSERT ({columns}) ON delivery TO {{role}}",
     )
     with as_role(database_dsn, *grants) as dsn:
-        database = await opened(dsn)
-        await database.check(WRITE)
-        assert (await PostgresOrderRepository(database).save_many([order_of("x")])).saved == {"x"}
-        assert {finding.state for finding in await inspected(dsn)} == {"ok"}
-        await database.close()
+        async with opened(PostgresDatabase(dsn, pool_max=2)) as database:
+            await database.check(WRITE)
+            report = await PostgresOrderRepository(database).save_many([order_of("x")])
+            assert report.saved == {"x"}
+            assert {finding.state for finding in await inspected(dsn)} == {"ok"}
 
 
 async def test_migrating_without_the_right_to_create(empty_database_dsn: str) -> None:
     with as_role(empty_database_dsn, SCHEMA) as dsn:
-        database = await opened(dsn)
-        says = "CREATE on schema public"
-        assert says in await reason(Migrator(database).migrate())
-        schema = found(await inspected(dsn), "schema")
-        assert schema.text.startswith("version 0, ")
-        assert schema.advice == (
-            "run `orders migrate` as the owner of the tables, or GRANT what is missing: "
-            f"PostgreSQL denies this user {says}"
-        )
-        await database.close()
+        async with opened(PostgresDatabase(dsn, pool_max=2)) as database:
+            says = "CREATE on schema public"
+            assert says in await reason(Migrator(database).migrate())
+            schema = found(await inspected(dsn), "schema")
+            assert schema.text.startswith("version 0, ")
+            assert schema.advice == (
+                "run `orders migrate` as the owner of the tables, or GRANT what is missing: "
+                f"PostgreSQL denies this user {says}"
+            )
 
 
 async def test_no_schema_at_all(empty_database_dsn: str) -> None:
     dsn = psycopg.conninfo.make_conninfo(empty_database_dsn, options="-c search_path=nowhere")
-    database = await opened(dsn)
-    says = "search_path names no schema that exists"
-    assert says in await reason(database.check())
-    assert says in await reason(Migrator(database).migrate())
-    assert says in found(await inspected(dsn), "schema").text
-    await database.close()
+    async with opened(PostgresDatabase(dsn, pool_max=2)) as database:
+        says = "search_path names no schema that exists"
+        assert says in await reason(database.check())
+        assert says in await reason(Migrator(database).migrate())
+        assert says in found(await inspected(dsn), "schema").text
 
 
 @pytest.mark.parametrize(
@@ -160,25 +153,23 @@ async def test_no_schema_at_all(empty_database_dsn: str) -> None:
 async def test_migrations_of_another_program(empty_database_dsn: str, statement: str) -> None:
     with psycopg.connect(empty_database_dsn, autocommit=True) as connection:
         connection.execute(statement.encode())
-    database = await opened(empty_database_dsn)
-    for call in (Migrator(database).migrate(), database.check()):
-        with pytest.raises(UnknownSchema, match="table schema_migrations of another program"):
-            await call
-    schema = found(await inspected(empty_database_dsn), "schema")
-    assert "another program" in schema.text
-    assert schema.is_refused
-    await database.close()
+    async with opened(PostgresDatabase(empty_database_dsn, pool_max=2)) as database:
+        for call in (Migrator(database).migrate(), database.check()):
+            with pytest.raises(UnknownSchema, match="table schema_migrations of another program"):
+                await call
+        schema = found(await inspected(empty_database_dsn), "schema")
+        assert "another program" in schema.text
+        assert schema.is_refused
 
 
 async def test_orders_of_another_program(empty_database_dsn: str) -> None:
     with psycopg.connect(empty_database_dsn, autocommit=True) as connection:
         connection.execute(b"CREATE TABLE orders (order_uid text, data jsonb)")
-    database = await opened(empty_database_dsn)
-    for call in (Migrator(database).migrate(), database.check()):
-        with pytest.raises(UnknownSchema, match="database of its own"):
-            await call
-    assert found(await inspected(empty_database_dsn), "schema").is_refused
-    await database.close()
+    async with opened(PostgresDatabase(empty_database_dsn, pool_max=2)) as database:
+        for call in (Migrator(database).migrate(), database.check()):
+            with pytest.raises(UnknownSchema, match="database of its own"):
+                await call
+        assert found(await inspected(empty_database_dsn), "schema").is_refused
 
 
 @pytest.mark.parametrize(
@@ -192,24 +183,28 @@ async def test_what_was_lost_after_migrating(
     database_dsn: str, admin: psycopg.AsyncConnection, statement: str, says: str
 ) -> None:
     await admin.execute(statement.encode())
-    database = await opened(database_dsn)
-    repository = PostgresOrderRepository(database)
-    for call in (database.check(), repository.get(["x"]), repository.save_many([order_of("x")])):
-        assert says in await reason(call)
-    assert says in found(await inspected(database_dsn), "schema").text
-    await database.close()
+    async with opened(PostgresDatabase(database_dsn, pool_max=2)) as database:
+        repository = PostgresOrderRepository(database)
+        for call in (
+            database.check(),
+            repository.get(["x"]),
+            repository.save_many([order_of("x")]),
+        ):
+            assert says in await reason(call)
+        assert says in found(await inspected(database_dsn), "schema").text
 
 
 async def test_row_security_is_told(database_dsn: str, admin: psycopg.AsyncConnection) -> None:
     await admin.execute("ALTER TABLE delivery ENABLE ROW LEVEL SECURITY")
     with as_role(database_dsn, *ALL) as dsn:
-        database = await opened(dsn)
-        says = "row security hides rows of table delivery"
-        assert says in await reason(database.check())
-        assert says in await reason(PostgresOrderRepository(database).save_many([order_of("x")]))
-        problems = [finding for finding in await inspected(dsn) if finding.state == "problem"]
-        assert any(says in finding.text for finding in problems)
-        await database.close()
+        async with opened(PostgresDatabase(dsn, pool_max=2)) as database:
+            says = "row security hides rows of table delivery"
+            assert says in await reason(database.check())
+            assert says in await reason(
+                PostgresOrderRepository(database).save_many([order_of("x")])
+            )
+            problems = [finding for finding in await inspected(dsn) if finding.state == "problem"]
+            assert any(says in finding.text for finding in problems)
 
 
 ERASES = (
@@ -220,13 +215,12 @@ ERASES = (
 
 async def test_forgetting_needs_more_rights(database_dsn: str) -> None:
     with as_role(database_dsn, *ALL, *ERASES) as dsn:
-        database = await opened(dsn)
-        repository, erasure = PostgresOrderRepository(database), PostgresErasure(database)
-        await repository.save_many([order_of("a")])
-        assert await erasure.forget(["a", "b"]) == 1
-        later = datetime.now(UTC) + timedelta(hours=1)
-        assert await erasure.drop_tombstones(later, 5) == 1
-        await database.close()
+        async with opened(PostgresDatabase(dsn, pool_max=2)) as database:
+            repository, erasure = PostgresOrderRepository(database), PostgresErasure(database)
+            await repository.save_many([order_of("a")])
+            assert await erasure.forget(["a", "b"]) == 1
+            later = datetime.now(UTC) + timedelta(hours=1)
+            assert await erasure.drop_tombstones(later, 5) == 1
 
 
 @pytest.mark.parametrize(
@@ -235,8 +229,7 @@ async def test_forgetting_needs_more_rights(database_dsn: str) -> None:
 async def test_forgetting_without_a_right(database_dsn: str, without: int, says: str) -> None:
     grants = [grant for number, grant in enumerate(ERASES) if number != without]
     with as_role(database_dsn, *ALL, *grants) as dsn:
-        database = await opened(dsn)
-        found = await reason(PostgresErasure(database).forget(["a"]), Misconfigured)
-        assert says in found
-        assert "UPDATE on table delivery" not in found
-        await database.close()
+        async with opened(PostgresDatabase(dsn, pool_max=2)) as database:
+            found = await reason(PostgresErasure(database).forget(["a"]), Misconfigured)
+            assert says in found
+            assert "UPDATE on table delivery" not in found

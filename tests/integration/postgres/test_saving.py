@@ -21,6 +21,7 @@ from tests.contracts.order_repository import (
     uids,
     with_amount,
 )
+from tests.integration.opened import opened
 from tests.waiting import until
 
 Admin = psycopg.AsyncConnection
@@ -104,10 +105,8 @@ async def counts(admin: Admin) -> list[int]:
 async def hasty(database_dsn: str) -> AsyncIterator[PostgresOrderRepository]:
     """A repository with little patience."""
     timeouts = Timeouts(statement=0.5, lock=0.25)
-    database = PostgresDatabase(database_dsn, pool_max=4, timeouts=timeouts)
-    await database.open()
-    yield PostgresOrderRepository(database)
-    await database.close()
+    async with opened(PostgresDatabase(database_dsn, pool_max=4, timeouts=timeouts)) as database:
+        yield PostgresOrderRepository(database)
 
 
 async def test_rows_that_a_constraint_refuses_are_found(

@@ -35,8 +35,8 @@ from orders.bootstrap import to_kafka_settings
 from orders.config import Settings, load
 from orders.domain.errors import Misconfigured
 from tests.builders import order_bytes
-from tests.integration.kafka.opened import opened
 from tests.integration.kafka.sasl_broker import SaslBroker
+from tests.integration.opened import opened
 from tests.integration.redis.own_server import OwnServer
 from tests.integration.system.processes import ROOT, SOURCES, System, free_port, system
 from tests.waiting import says, until, wait_until
