@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from orders.entrypoints.http.access import key_file
 from orders.entrypoints.http.access.credentials import MAX_BYTES, Denied, bearer
+from orders.entrypoints.http.access.door import UNLIMITED
 from orders.entrypoints.http.access.key_file import ApiKey, KeyFileError
 from orders.entrypoints.http.access.keys import Keys
 from orders.entrypoints.http.access.scopes import SCOPES
@@ -121,6 +122,16 @@ async def test_unknown_revoked_and_expired_keys_look_the_same(path: Path) -> Non
             made = answer.headers["x-request-id"]
             answers.append((answer.text.replace(made, ""), len(answer.headers)))
     assert len(set(answers)) == 1
+
+
+@pytest.mark.parametrize("url", sorted(UNLIMITED))
+async def test_what_has_no_limit_does_not_fill_the_log(path: Path, url: str) -> None:
+    settings = protected(path, http_allowed_hosts="orders.example")
+    async with client_from(app(settings)) as client:
+        with structlog.testing.capture_logs() as lines:
+            for method in ("GET", "POST", "OPTIONS"):
+                await client.request(method, url)
+    assert "request" not in {line["event"] for line in lines}
 
 
 async def test_why_a_key_is_refused_is_in_the_log(path: Path, key: str) -> None:

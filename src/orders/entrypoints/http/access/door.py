@@ -67,7 +67,11 @@ class AccessDoor:
         if scope["type"] == "websocket":  # there are none, and Litestar would answer like HTTP
             await send({"type": "websocket.close", "code": 1008})
             return
-        if scope["type"] != "http" or scope["path"] in UNLIMITED:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        if scope["path"] in UNLIMITED:
+            attach_denial(scope, "missing")  # no key is looked for, and nobody may fill the log
             await self._app(scope, receive, send)
             return
         began = perf_counter()
