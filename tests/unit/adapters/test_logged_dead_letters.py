@@ -7,14 +7,13 @@ from msgspec.structs import replace
 from structlog.testing import capture_logs
 
 from orders.adapters.logged.dead_letters import (
-    INTERVAL,
-    MAX_LINES,
     MAX_LINES_OF_MESSAGE,
     LoggedDeadLetters,
 )
 from orders.adapters.memory.dead_letters import MemoryDeadLetters
 from orders.domain.errors import Unavailable
 from orders.domain.intake.messages import DeadLetter, Message, Origin
+from orders.log_budget import INTERVAL, MAX_LINES
 
 DEAD_LETTER = DeadLetter(
     Message(Origin("orders", 3, 7), b"[secret]", b"private", 1, (("h", b"hidden"),)),

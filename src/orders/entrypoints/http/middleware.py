@@ -13,7 +13,7 @@ from structlog.contextvars import bind_contextvars
 
 from orders.domain.errors import OrdersError
 from orders.entrypoints.http import request_id as ids
-from orders.entrypoints.http.access.principal import is_anonymous, logged_about
+from orders.entrypoints.http.access.principal import is_left_out, logged_about
 from orders.entrypoints.http.asgi_types import ASGIApp, Message, Receive, Scope, Send
 from orders.entrypoints.http.error_responses import error_response
 from orders.entrypoints.http.origin_checks import AllowedHosts
@@ -138,7 +138,7 @@ def record_request(
     kind.observe(seconds)
     quiet = kind.is_quiet and not broken_off
     if not quiet and status < _FIRST_SERVER_ERROR:
-        quiet = is_anonymous(scope)  # anybody could fill the log
+        quiet = is_left_out(scope)
     if quiet and not _is_logged(logging.DEBUG):
         return  # on the hot path: structlog would build the line before it drops it
     (_log.debug if quiet else _log.info)(

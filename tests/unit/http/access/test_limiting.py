@@ -1,6 +1,7 @@
 """Limits of one client: rates, requests at a time, failed logins, and the memory they take."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from orders.entrypoints.http.access import limiting
 from orders.entrypoints.http.access.limiting import BoundedCounters, Rates
 from orders.entrypoints.http.orders.get_order import GetOrder
 from orders.entrypoints.http.problems import HTTPProblem
+from orders.log_budget import MAX_LINES
 from tests.unit.http.access.access_harness import app, bearer, client_from, new_key, protected
 from tests.unit.http.harness import SETTINGS, Api, order, problem
 
@@ -244,6 +246,25 @@ async def test_guessing_ends_soon(guessed: tuple[httpx.AsyncClient, str, Any]) -
     assert (await client.get("/orders", headers=bearer(key))).status_code == 200
     async with client_from(served, "192.0.2.2") as other:
         problem(await other.get("/orders", headers=bearer("wrong")), 401, "unauthorized")
+
+
+async def test_clients_of_many_addresses_do_not_fill_the_log(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new_key(path, "orders:read")
+    monkeypatch.setattr("orders.log_budget.INTERVAL", 3600.0)
+    served = app(protected(path, http_failure_limit="1/minute"))
+    with structlog.testing.capture_logs() as lines:
+        for number in range(MAX_LINES + 20):
+            async with client_from(served, f"192.0.2.{number}") as client:
+                for _ in range(2):
+                    await client.get("/orders", headers=bearer("wrong"))
+    assert Counter(line["event"] for line in lines if line["log_level"] != "debug") == {
+        "request": MAX_LINES,
+        "further wrong keys and tokens are not logged for a while": 1,
+        "client is limited": MAX_LINES,
+        "further limited clients are not logged for a while": 1,
+    }
 
 
 async def test_a_right_key_does_not_count_as_a_guess(path: Path) -> None:

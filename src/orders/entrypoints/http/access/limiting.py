@@ -14,6 +14,7 @@ from limits.storage import Storage
 from limits.strategies import FixedWindowRateLimiter
 
 from orders.entrypoints.http.problems import RATE_LIMITED, HTTPProblem
+from orders.log_budget import LogBudget
 
 MOST_COUNTERS = 20_000
 """Counters in memory, a few MB. Beyond that the oldest windows are forgotten: whoever sends from so
@@ -90,6 +91,7 @@ class Rates:
         self, what: str, rates: Sequence[RateLimitItem], most: int = MOST_COUNTERS
     ) -> None:
         self._what = what
+        self._budget = LogBudget(log, "further limited clients are not logged for a while")
         self._rates = rates
         self._counters = BoundedCounters(most)
         self._limiter = FixedWindowRateLimiter(self._counters)
@@ -106,7 +108,8 @@ class Rates:
 
     def _refused(self, exceeded: Sequence[RateLimitItem], client: str) -> HTTPProblem:
         for rate in exceeded:
-            if self._counters.get(rate.key_for(client)) == rate.amount + 1:
+            is_first = self._counters.get(rate.key_for(client)) == rate.amount + 1
+            if is_first and self._budget.take():
                 log.info("client is limited", of=self._what, client=client, limit=str(rate))
         end = max(self._limiter.get_window_stats(rate, client).reset_time for rate in exceeded)
         return _problem(f"too many {self._what} in this time", math.ceil(end - time.time()))

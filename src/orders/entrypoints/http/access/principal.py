@@ -16,6 +16,7 @@ Denial = Literal["missing", "malformed", "not valid", "expired"]
 _PRINCIPAL = "orders.principal"
 _CLIENT = "orders.client"
 _DENIAL = "orders.denial"
+_IS_LOGGED = "orders.denial_is_logged"
 _REALM = 'Bearer realm="orders"'
 
 
@@ -59,14 +60,15 @@ def principal_of(scope: Scope) -> Principal | None:
     return found
 
 
-def attach_denial(scope: Scope, denial: Denial) -> None:
-    """Attach the reason why a request has no principal."""
+def attach_denial(scope: Scope, denial: Denial, *, is_logged: bool) -> None:
+    """Attach the reason why a request has no principal, and whether its refusal is logged."""
     scope[_DENIAL] = denial
+    scope[_IS_LOGGED] = is_logged
 
 
-def is_anonymous(scope: Scope) -> bool:
-    """Whether a request has no key, token or session, and is no login that succeeds."""
-    return bool(scope.get(_DENIAL) == "missing")
+def is_left_out(scope: Scope) -> bool:
+    """Whether the refusal of a request is not logged: anybody could fill the log."""
+    return _DENIAL in scope and not scope[_IS_LOGGED]
 
 
 def logged_about(scope: Scope) -> dict[str, str]:
