@@ -6,8 +6,6 @@ import logging
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,22 +22,15 @@ from orders.entrypoints import logs
 from orders.entrypoints.trace_ids import add_trace_ids
 
 
-@contextmanager
-def configured(stream: io.StringIO, **options: Any) -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
+def configured(**options: Any) -> io.StringIO:
+    stream = io.StringIO()
     logs.configure("info", "json", process="test", stream=stream, **options)
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
+    return stream
 
 
 @pytest.fixture
-def stream() -> Iterator[io.StringIO]:
-    stream = io.StringIO()
-    with configured(stream):
-        yield stream
+def stream() -> io.StringIO:
+    return configured()
 
 
 def lines(stream: io.StringIO) -> list[dict[str, Any]]:
@@ -109,12 +100,11 @@ def test_a_librarys_exception_likewise(stream: io.StringIO) -> None:
 
 def test_lines_have_the_ids_of_the_span_that_is_active() -> None:
     context = SpanContext(0xA, 0xB, is_remote=False)
-    stream = io.StringIO()
-    with configured(stream, more=[add_trace_ids]):
-        structlog.get_logger("a").info("before")
-        with use_span(NonRecordingSpan(context)):
-            structlog.get_logger("a").info("within")
-            logging.getLogger("some.library").warning("within")
+    stream = configured(more=[add_trace_ids])
+    structlog.get_logger("a").info("before")
+    with use_span(NonRecordingSpan(context)):
+        structlog.get_logger("a").info("within")
+        logging.getLogger("some.library").warning("within")
     before, *within = lines(stream)
     assert "trace_id" not in before
     assert [(line["trace_id"], line["span_id"]) for line in within] == [
