@@ -117,6 +117,30 @@ async def test_reads_of_cached_orders_leave_the_event_loop_to_others_as_well() -
     assert begun == connections * 10
 
 
+async def test_small_parts_of_a_body_leave_the_event_loop_to_others_as_well() -> None:
+    """A body may also arrive after its response, from a client without a key, and without end."""
+    setting = Setting()
+    post = b"POST / HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n"
+    parts = 40 * MOST_IN_A_TURN * READS_PER_REQUEST
+    setting.connect().data_received(post + b"1\r\na\r\n" * parts + b"0\r\n\r\n" + GET)
+    turns = 0
+    while setting.begun < 2:
+        turns += 1
+        assert turns < 1000
+        await asyncio.sleep(0)
+    assert turns > 15
+
+
+async def test_headers_in_many_pieces_leave_the_event_loop_to_others_as_well() -> None:
+    """TLS may bring hundreds of them in one read."""
+    connection = Setting().connect()
+    connection.data_received(b"GET /")
+    for _ in range(MOST_IN_A_TURN * READS_PER_REQUEST):
+        assert not connection.flow.read_paused
+        connection.data_received(b"a")
+    assert connection.flow.read_paused
+
+
 @pytest.mark.parametrize(
     "head", [b"GET / HTTP/1.1\r\n", GET[:-2] + b"transfer-encoding: chunked\r\n\r\n1\r\na\r\n0\r\n"]
 )

@@ -47,6 +47,8 @@ that send theirs at once. A body arrives as slowly as its client likes, and a fo
 from clients without a key."""
 _COUNTED_BODY = 65_536
 """The first bytes of a body, which count there; the others have a bound (``RequestBodies``)."""
+_PARSED_BYTES = 4_096
+"""Bytes that are parsed at a time: of a body they may be hundreds of chunks."""
 _WRITTEN_BYTES = 65_536
 """Bytes that are written at a time."""
 _NOT_HTTP = (
@@ -184,10 +186,6 @@ class Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Serve the requests in what has arrived."""
-        if len(data) > _HEADER_BYTES:  # else what is not complete in it could be as long
-            for start in range(0, len(data), _HEADER_BYTES):
-                self.data_received(data[start : start + _HEADER_BYTES])
-            return
         self.has_received = True
         if self._refusal is not None or self.transport.is_closing():
             return  # by TLS more may arrive
@@ -196,6 +194,9 @@ class Connection(HttpToolsProtocol):
             self._hold(self.held + len(data))
             self.flow.pause_reading()
             self._turns.wait(self._go_on)
+            return
+        if len(data) > _PARSED_BYTES:
+            self._data_received_in_parts(data)
             return
         self._unfinished += len(data)
         while data:
@@ -207,8 +208,17 @@ class Connection(HttpToolsProtocol):
             except httptools.HttpParserError:
                 self._refuse(self._fault or HTTPProblem(INVALID_REQUEST, _NOT_HTTP))
                 return
-        if self._unfinished > _HEADER_BYTES:
-            self._refuse(_problem(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE))
+        if self._unfinished:  # else it has been counted
+            self._turns.begin(reads=1)
+            if self._unfinished > _HEADER_BYTES:
+                self._refuse(_problem(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE))
+
+    def _data_received_in_parts(self, data: bytes) -> None:
+        for start in range(0, len(data), _PARSED_BYTES):
+            if self._turns.is_over:
+                self.data_received(data[start:])
+                return
+            self.data_received(data[start : start + _PARSED_BYTES])
 
     def on_url(self, url: bytes) -> None:
         """Take a part of the path and query."""
@@ -262,6 +272,7 @@ class Connection(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         """Take a part of the body."""
         self._unfinished = 0
+        self._turns.begin(reads=1)
         super().on_body(body)
         if self._served is self.cycle:
             counted = min(len(body), _COUNTED_BODY - self._body_bytes)

@@ -1,4 +1,4 @@
-"""Bounds how many requests a process begins in a turn of its event loop."""
+"""Bounds what a process does for requests in a turn of its event loop."""
 
 import asyncio
 from collections.abc import Callable
@@ -10,11 +10,11 @@ READS_PER_REQUEST = 16
 
 
 class RequestTurns:
-    """Lets connections wait while many of them begin requests.
+    """Lets connections wait while many of them begin requests, or send small parts of them.
 
-    Thousands may send a request at the same moment. If all were served in one turn, no timer and no
-    server would be heeded for seconds: health would find the process stuck, and its checks would
-    find servers down that are up.
+    Thousands may send a request at the same moment, and a single one a body in a million chunks. If
+    all were served in one turn, no timer and no server would be heeded for seconds: health would
+    find the process stuck, and its checks would find servers down that are up.
 
     Attributes:
         is_over: whether what arrives has to wait for a later turn.
@@ -26,7 +26,10 @@ class RequestTurns:
         self._waiting: dict[Callable[[], None], None] = {}
 
     def begin(self, reads: int = READS_PER_REQUEST) -> None:
-        """Count a request that begins; ``reads`` is its cost in reads of cached orders."""
+        """Count a request that begins, or a part of one that arrives.
+
+        ``reads`` is its cost in reads of cached orders.
+        """
         if not self._begun:
             asyncio.get_running_loop().call_soon(self._next)
         self._begun += reads
