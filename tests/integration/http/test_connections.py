@@ -397,8 +397,11 @@ def test_long_responses_to_many_at_once_take_little_memory(tmp_path: Path) -> No
         readers = [stack.enter_context(connect(server)) for _ in range(80)]
         for reader in readers:
             reader.sendall(get(b"huge"))
-        statuses = {reader.recv(12) for reader in readers}
-        assert statuses == {b"HTTP/1.1 200", b"HTTP/1.1 503"}
+        statuses = set()
+        for reader in readers:
+            with suppress(ConnectionResetError):  # it is cut off: too much waits for others
+                statuses.add(reader.recv(12))
+        assert statuses - {b""} == {b"HTTP/1.1 200", b"HTTP/1.1 503"}
         assert memory(server) - before < 300
         for reader in readers:
             reader.close()
