@@ -4,7 +4,7 @@ import asyncio
 import gc
 import weakref
 from functools import partial
-from typing import Any
+from typing import Any, cast
 from unittest.mock import Mock
 
 import pytest
@@ -181,3 +181,9 @@ async def test_what_follows_a_refusal_is_not_held(request_: bytes) -> None:
         connection.data_received(b"a" * 30_000)
         connection.check()
     assert setting.totals.held < 30_000
+
+
+async def test_what_follows_the_last_request_is_not_answered() -> None:
+    connection = Setting(is_cached=True).connect()
+    connection.data_received(b"GET / HTTP/1.0\r\nconnection: keep-alive\r\n\r\n" + GET)
+    cast("Mock", connection.transport.write).assert_called_once()

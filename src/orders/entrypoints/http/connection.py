@@ -409,6 +409,8 @@ class Connection(HttpToolsProtocol):
 
     def _refuse(self, error: Exception) -> None:
         """Answer what does not become a request, after the responses that are due, and close."""
+        if self.transport.is_closing():
+            return
         refusal = _refusal(error)
         if self.pipeline and self.cycle.more_body:
             self.pipeline.popleft()  # the newest, whose body is at fault
