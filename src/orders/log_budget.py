@@ -8,6 +8,7 @@ from structlog.typing import FilteringBoundLogger
 MAX_LINES = 100
 """Lines in each ``INTERVAL``."""
 INTERVAL = 10.0
+"""Seconds."""
 
 
 class LogBudget:

@@ -47,18 +47,16 @@ def failing(request: pytest.FixtureRequest, database_dsn: str) -> tuple[str, str
 
 async def test_the_cause_is_said_and_logged_once(failing: tuple[str, str]) -> None:
     dsn, text = failing
-    database = PostgresDatabase(dsn, pool_max=2)
     with structlog.testing.capture_logs() as lines:
-        await database.open()
-        for call in (
-            Migrator(database).migrate(),
-            database.check(),
-            PostgresOrderRepository(database).get(["x"]),
-        ):
-            with pytest.raises(Unavailable, match=text) as raised:
-                await call
-            assert "secret-one" not in f"{raised.value}{raised.value.__cause__!r}"
-        await database.close()
+        async with opened(PostgresDatabase(dsn, pool_max=2)) as database:
+            for call in (
+                Migrator(database).migrate(),
+                database.check(),
+                PostgresOrderRepository(database).get(["x"]),
+            ):
+                with pytest.raises(Unavailable, match=text) as raised:
+                    await call
+                assert "secret-one" not in f"{raised.value}{raised.value.__cause__!r}"
     assert [line["event"] for line in lines] == ["PostgreSQL is unreachable"]
     assert text in lines[0]["reason"]
     assert "secret-one" not in repr(lines)
@@ -74,19 +72,15 @@ async def test_doctor_has_a_step_to_take(failing: tuple[str, str]) -> None:
 
 
 async def test_the_log_says_it_again_when_the_cause_changes(
-    database_dsn: str,
+    database_dsn: str, door: TcpProxy
 ) -> None:
-    parts = conninfo_to_dict(database_dsn)
-    with TcpProxy(str(parts["host"]), int(str(parts["port"]))) as door:
-        door.shut()
-        dsn = make_conninfo(database_dsn, host="127.0.0.1", port=door.port, password="wrong")
-        database = PostgresDatabase(dsn, pool_max=2)
-        with structlog.testing.capture_logs() as lines:
-            await database.open()
+    door.shut()
+    dsn = make_conninfo(database_dsn, host="127.0.0.1", port=door.port, password="wrong")
+    with structlog.testing.capture_logs() as lines:
+        async with opened(PostgresDatabase(dsn, pool_max=2)) as database:
             await until_unavailable(database, "nothing listens")
             door.open()
             await until_unavailable(database, "this password")
-            await database.close()
     assert [line["event"] for line in lines] == ["PostgreSQL is unreachable"] * 2
     assert "this password" in lines[1]["reason"]
 

@@ -6,10 +6,7 @@ import pytest
 from msgspec.structs import replace
 from structlog.testing import capture_logs
 
-from orders.adapters.logged.dead_letters import (
-    MAX_LINES_OF_MESSAGE,
-    LoggedDeadLetters,
-)
+from orders.adapters.logged.dead_letters import MAX_LINES_OF_MESSAGE, LoggedDeadLetters
 from orders.adapters.memory.dead_letters import MemoryDeadLetters
 from orders.domain.errors import Unavailable
 from orders.domain.intake.messages import DeadLetter, Message, Origin

@@ -12,11 +12,7 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from orders.entrypoints.http.connection import Bounds, Connection, Totals
-from orders.entrypoints.http.request_turns import (
-    MOST_IN_A_TURN,
-    READS_PER_REQUEST,
-    RequestTurns,
-)
+from orders.entrypoints.http.request_turns import MOST_IN_A_TURN, MOST_READS, RequestTurns
 from orders.entrypoints.http.responses import RawResponse
 from tests.waiting import settle
 
@@ -105,13 +101,12 @@ async def test_no_more_begin_in_a_turn_also_of_those_that_wait_for_others(reques
 
 async def test_reads_of_cached_orders_leave_the_event_loop_to_others_as_well() -> None:
     setting = Setting(is_cached=True)
-    most = MOST_IN_A_TURN * READS_PER_REQUEST
-    connections = 2 * most // 10
+    connections = 2 * MOST_READS // 10
     for _ in range(connections):
         setting.connect().data_received(GET * 10)
     begun = 0
     for _ in range(1000):
-        assert setting.begun - begun < most + 10
+        assert setting.begun - begun < MOST_READS + 10
         begun = setting.begun
         await asyncio.sleep(0)
     assert begun == connections * 10
@@ -121,7 +116,7 @@ async def test_small_parts_of_a_body_leave_the_event_loop_to_others_as_well() ->
     """A body may also arrive after its response, from a client without a key, and without end."""
     setting = Setting()
     post = b"POST / HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n"
-    parts = 40 * MOST_IN_A_TURN * READS_PER_REQUEST
+    parts = 40 * MOST_READS
     setting.connect().data_received(post + b"1\r\na\r\n" * parts + b"0\r\n\r\n" + GET)
     turns = 0
     while setting.begun < 2:
@@ -135,7 +130,7 @@ async def test_headers_in_many_pieces_leave_the_event_loop_to_others_as_well() -
     """TLS may bring hundreds of them in one read."""
     connection = Setting().connect()
     connection.data_received(b"GET /")
-    for _ in range(MOST_IN_A_TURN * READS_PER_REQUEST):
+    for _ in range(MOST_READS):
         assert not connection.flow.read_paused
         connection.data_received(b"a")
     assert connection.flow.read_paused

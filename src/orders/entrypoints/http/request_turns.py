@@ -7,6 +7,8 @@ MOST_IN_A_TURN = 32
 """With a millisecond or two for each, health checks have their answers in time."""
 READS_PER_REQUEST = 16
 """Reads of cached orders that take about as long as another request."""
+MOST_READS = MOST_IN_A_TURN * READS_PER_REQUEST
+"""In a turn, with all else that counts as such reads."""
 
 
 class RequestTurns:
@@ -33,7 +35,7 @@ class RequestTurns:
         if not self._begun:
             asyncio.get_running_loop().call_soon(self._next)
         self._begun += reads
-        self.is_over = self._begun >= MOST_IN_A_TURN * READS_PER_REQUEST
+        self.is_over = self._begun >= MOST_READS
 
     def wait(self, go_on: Callable[[], None]) -> None:
         """Call ``go_on`` in a later turn; who came first goes first."""
