@@ -4,6 +4,7 @@ import asyncio
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from contextvars import Context
 from operator import attrgetter
 from time import monotonic
 
@@ -52,6 +53,8 @@ class WatchOrders:
         self._wanted = asyncio.Event()
         self._waiting: dict[Listener, tuple[Deliver, asyncio.Future[bool]]] = {}
         self._turns = asyncio.Semaphore(READING_AT_ONCE)
+        self._querying = asyncio.Lock()
+        self._next_query: asyncio.Task[Position] | None = None
         self._recent: list[OrderEvent] = []  # all between these two
         self._since: Position | None = None
         self._position: Position | None = None
@@ -71,19 +74,36 @@ class WatchOrders:
             raise Overloaded("too many clients listen to events")
         self._listeners += 1
         try:
-            is_lost = False
-            if self._position is None or (after is not None and after > self._position):
-                latest = await self._events.latest_position()
-                is_lost = after is not None and after > latest
+            latest = self._position
+            if latest is None or (after is not None and after > latest):
+                latest = await self._latest()
                 if self._position is None:
                     self._since = self._position = latest
                     self._delivered_at = monotonic()
                     self._wanted.set()
-            start = self._position if after is None or is_lost else after
+            is_lost = after is not None and after > latest
+            start = latest if after is None or is_lost else after
             return Listener(self, start, is_lost=is_lost)
         except BaseException:
             self.leave()
             raise
+
+    async def _latest(self) -> Position:
+        """Return the latest position of the store, by one query for all who ask before it begins.
+
+        Thousands may open at a time. The query must not have begun before: a listener that comes
+        from another process may know of a later position.
+        """
+        if self._next_query is None:
+            self._next_query = asyncio.get_running_loop().create_task(
+                self._query_latest(), context=Context()
+            )
+        return await asyncio.shield(self._next_query)  # who leaves does not cancel it for others
+
+    async def _query_latest(self) -> Position:
+        async with self._querying:
+            self._next_query = None
+            return await self._events.latest_position()
 
     def leave(self) -> None:
         """Count a listener less; the last one ends the polling."""

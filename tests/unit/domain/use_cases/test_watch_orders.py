@@ -14,7 +14,7 @@ from orders.domain.use_cases import watch_orders
 from orders.domain.use_cases.watch_orders import READING_AT_ONCE, Listener, WatchOrders
 from orders.entrypoints.startup import in_background
 from tests.contracts.order_repository import numbered, order_of
-from tests.waiting import settle
+from tests.waiting import settle, until
 
 
 class Counted(MemoryOrderEvents):
@@ -256,6 +256,54 @@ async def test_there_is_a_bound_of_listeners(watch: WatchOrders) -> None:
     with pytest.raises(Unavailable):
         await watch.open()
     listeners[0].close()
+    await watch.open()
+
+
+class Slow(MemoryOrderEvents):
+    """Takes a while for the latest position, and counts how often it has begun."""
+
+    begun = 0
+
+    async def latest_position(self) -> Position:
+        self.begun += 1
+        found = await super().latest_position()
+        await settle()
+        return found
+
+
+@pytest.mark.parametrize("after", [None, Position(10**12, "x")])
+async def test_many_that_open_share_one_query(
+    repository: MemoryOrderRepository, after: Position | None
+) -> None:
+    events = Slow(repository)
+    watch = WatchOrders(events, max_listeners=50)
+    listeners = await asyncio.gather(*(watch.open(after) for _ in range(50)))
+    assert [listener.is_lost for listener in listeners] == [after is not None] * 50
+    assert events.begun == 1
+
+
+async def test_one_that_opens_does_not_share_a_query_that_had_begun(
+    repository: MemoryOrderRepository,
+) -> None:
+    events = Slow(repository)
+    watch = WatchOrders(events, max_listeners=2)
+    first = asyncio.create_task(watch.open())
+    await until(lambda: events.begun == 1)
+    await repository.save_many([order_of("new")])  # its event has come by another process
+    resumed = await watch.open(repository.events[-1].position)
+    assert not resumed.is_lost
+    assert (await first).position < resumed.position
+
+
+async def test_the_end_of_one_that_opens_leaves_the_query_to_others(
+    repository: MemoryOrderRepository,
+) -> None:
+    watch = WatchOrders(Slow(repository), max_listeners=2)
+    first, second = [asyncio.create_task(watch.open()) for _ in range(2)]
+    await asyncio.sleep(0)
+    first.cancel()
+    await second
+    assert first.cancelled()
     await watch.open()
 
 
