@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from orders.config import Settings
+from orders.domain.intake import reading
+from orders.domain.intake.reading import Reading
 from orders.domain.order.document import encode
 from orders.domain.use_cases import publish_orders
 from orders.entrypoints.http import bodies
@@ -86,13 +88,13 @@ async def test_the_document_of_a_client_that_has_left_is_not_read(
     started, go_on = threading.Event(), threading.Event()
     read = []
 
-    def held(document: bytes) -> tuple[()]:
+    def held(document: bytes, enough: int) -> Reading:
         read.append(document[-1:])
         started.set()
         go_on.wait(10)
-        return ()
+        return reading.read(document, enough)
 
-    monkeypatch.setattr(publish_orders, "_valid_orders", held)
+    monkeypatch.setattr(publish_orders, "read", held)
     app = Api(settings=Settings()).app()
 
     async def post(last: bytes, leaves: asyncio.Event) -> int:

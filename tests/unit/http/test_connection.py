@@ -126,6 +126,40 @@ async def test_small_parts_of_a_body_leave_the_event_loop_to_others_as_well() ->
     assert turns > 15
 
 
+@pytest.mark.parametrize(
+    ("framing", "most", "last"),
+    [
+        (b"content-length: 2", b"{", b"}"),
+        (b"transfer-encoding: chunked", b"2\r\n{}\r\n", b"0\r\n\r\n"),
+    ],
+)
+async def test_bodies_that_end_at_once_leave_the_event_loop_to_others_as_well(
+    framing: bytes, most: bytes, last: bytes
+) -> None:
+    """Only then begins the work: checking a document may take longer than all before."""
+
+    class ReadsBodies(Setting):
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            while (await receive())["more_body"]:
+                pass
+            await super().__call__(scope, receive, send)
+
+    setting = ReadsBodies()
+    connections = [setting.connect() for _ in range(3 * MOST_IN_A_TURN)]
+    for connection in connections:
+        connection.data_received(b"POST / HTTP/1.1\r\n%s\r\n\r\n%s" % (framing, most))
+    await settle()
+    assert setting.begun == 0
+    for connection in connections:
+        connection.data_received(last)
+    begun = 0
+    for _ in range(1000):
+        assert setting.begun - begun <= MOST_IN_A_TURN
+        begun = setting.begun
+        await asyncio.sleep(0)
+    assert begun == 3 * MOST_IN_A_TURN
+
+
 async def test_headers_in_many_pieces_leave_the_event_loop_to_others_as_well() -> None:
     """TLS may bring hundreds of them in one read."""
     connection = Setting().connect()

@@ -99,32 +99,30 @@ def read(
     """
     if value is None:
         return _whole(b"", "empty", "must not be a tombstone")
+    if (reading := read_typed(value)) is not None:
+        return reading
     text = value.removeprefix(_BYTE_ORDER_MARK)
     if not text.strip(_JSON_BLANKS):
         return _whole(value, "empty", "must not be empty")
     try:
-        text.decode()  # the typed decoder does not check fields that it skips
+        text.decode()
     except UnicodeDecodeError as error:
         at = error.start + len(value) - len(text)
         return _whole(value, "undecodable", f"must be UTF-8 (byte {at})")
-    return _read_typed(text) or _read_tolerantly(value, text, enough, of_one)
+    return _read_tolerantly(value, text, enough, of_one)
 
 
-def elements(value: bytes) -> list[bytes]:
-    """Return the original bytes of each element of a message that is JSON.
+def read_typed(value: bytes) -> Reading | None:
+    """Take the fast path; returns None if the tolerant path has to decide.
 
-    If the message is not an array, this is the message itself.
+    That may take a hundred times as long.
     """
-    kind, parts = _split(value.removeprefix(_BYTE_ORDER_MARK))
-    return list(parts) if kind == b"[" else [value]
-
-
-def _read_typed(text: bytes) -> Reading | None:
-    """Take the fast path; returns None if the tolerant path has to decide."""
+    text = value.removeprefix(_BYTE_ORDER_MARK)
     # Searching for a single byte first is faster, and usually there is none.
     if b"\\" in text and _DOUBTFUL_ESCAPE.search(text):
         return None
     try:
+        text.decode()  # the decoder does not check fields that it skips
         decoded = _decode(text)
         is_array = isinstance(decoded, list)
         orders = decoded if isinstance(decoded, list) else [decoded]
@@ -134,6 +132,15 @@ def _read_typed(text: bytes) -> Reading | None:
         return Reading(accepted, is_array=is_array)
     except (msgspec.DecodeError, UnicodeError, RecursionError, OverflowError):
         return None
+
+
+def elements(value: bytes) -> list[bytes]:
+    """Return the original bytes of each element of a message that is JSON.
+
+    If the message is not an array, this is the message itself.
+    """
+    kind, parts = _split(value.removeprefix(_BYTE_ORDER_MARK))
+    return list(parts) if kind == b"[" else [value]
 
 
 def _is_shallow(text: bytes, orders: list[Order]) -> bool:

@@ -287,6 +287,7 @@ class Connection(HttpToolsProtocol):
             if self.cycle.keep_alive and not self.parser.should_keep_alive():
                 # The parser would take no further request, and the connection would stay open.
                 raise ValueError("a trailer ends the connection")
+            self._turns.begin()  # what waited for the body goes on
         self._unfinished = 0
         self._is_plain = True
         self.cycle.more_body = False

@@ -12,9 +12,9 @@ from orders.domain.intake.reading import (
     Accepted,
     Reading,
     _read_tolerantly,
-    _read_typed,
     elements,
     read,
+    read_typed,
 )
 from orders.domain.order.document import encode
 from orders.domain.order.model import Order
@@ -86,11 +86,7 @@ def test_no_message_makes_it_raise(value: bytes) -> None:
 @example(written(REFERENCE)[:-1] + b',"unknown":1e999}')
 @example(written(REFERENCE)[:-1] + b',"entry":"last"}')
 def test_what_the_typed_way_takes_the_tolerant_way_reads_alike(value: bytes) -> None:
-    try:
-        value.decode()
-    except UnicodeDecodeError:
-        return
-    quickly = _read_typed(value)
+    quickly = read_typed(value)
     if quickly is not None:
         assert _read_tolerantly(value, value) == quickly
 
