@@ -12,7 +12,8 @@ from itertools import accumulate
 from msgspec import Struct
 
 _WS = rb"[ \t\n\r]*+"
-_STRING = rb'"[^"\\\x00-\x1f]*+(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*+)*+"'
+_OPEN_STRING = rb'"[^"\\\x00-\x1f]*+(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*+)*+'
+_STRING = _OPEN_STRING + rb'"'
 _NUMBER = rb"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?"
 
 _BLANK = re.compile(_WS)
@@ -36,8 +37,11 @@ _SEPARATORS = b",[{"
 
 
 def _all_but(characters: bytes) -> bytes:
-    """Return the pattern of a text without these characters, other than in strings."""
-    return rb'(?:[^"' + re.escape(characters) + rb"]++|" + _STRING + rb'|")'
+    """Return the pattern of a text without these characters, other than in strings.
+
+    A string may lack its end: to look for it from each quotation mark would take hours.
+    """
+    return rb'(?:[^"' + re.escape(characters) + rb"]++|" + _OPEN_STRING + rb'"?+)'
 
 
 _NO_BRACKETS = re.compile(_all_but(b"[]{}") + rb"++")

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from orders.domain.intake import reading
+from orders.domain.intake.diagnosis import MAX_DEPTH
 from orders.domain.intake.json_scan import BYTES_OF_VALUE, SCANNED_VALUES, has_more_values
 from orders.domain.intake.reading import MAX_VALUES, read
 from tests.unit.domain.order.reference import REFERENCE
@@ -47,6 +48,15 @@ def test_commas_and_brackets_in_texts_do_not_count(monkeypatch: pytest.MonkeyPat
     del document["locale"]  # an optional text, so that the typed decoder refuses it
     [accepted] = read(json.dumps(document).encode()).accepted
     assert accepted.order.entry == document["entry"]
+
+
+@pytest.mark.parametrize("beginning", [b'"', b"{" + b"[" * (MAX_DEPTH + 1) + b'"'])
+def test_a_text_without_its_end_is_refused_in_time(
+    monkeypatch: pytest.MonkeyPatch, beginning: bytes
+) -> None:
+    monkeypatch.setattr(reading, "MAX_VALUES", 100_000)
+    [refused] = read(beginning + b'\\",' * 1_000_000).refused
+    assert refused.code == "undecodable"
 
 
 def test_valid_orders_are_not_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
