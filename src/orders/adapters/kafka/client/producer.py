@@ -40,6 +40,8 @@ CHECK_TIMEOUT = 0.8
 """Seconds that a broker has to answer a check in: less than health waits, which knows no cause."""
 CLOSE_TIMEOUT = 2.5
 """Seconds that closing may take; later acknowledgements are not waited for."""
+SENT_AT_ONCE = 500
+"""Messages of one call that are sent before those of others have their turn: 10 ms or so."""
 BATCH_OVERHEAD = 61
 """Bytes of a record batch besides its records."""
 
@@ -111,6 +113,7 @@ class KafkaProducerClient(Dependency):
         self._ensures = ensures
         self._options = options
         self._jobs: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._checks: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()  # before any job
         self._is_closing = threading.Event()
         self._thread: threading.Thread | None = None
         self._has_closed = asyncio.Event()
@@ -157,7 +160,7 @@ class KafkaProducerClient(Dependency):
             return
         self._check_open()
         job = _Job(asyncio.get_running_loop(), topic, messages)
-        self._jobs.put(lambda: job.send(self._producer))
+        self._jobs.put(lambda: self._send_some(job))
         try:
             async with asyncio.timeout(SEND_TIMEOUT):
                 await job.acknowledged
@@ -186,7 +189,8 @@ class KafkaProducerClient(Dependency):
             if not answered.done():
                 answered.set_result(None) if error is None else answered.set_exception(error)
 
-        self._jobs.put(lambda: self._ask(lambda error: call_in_loop(loop, settle, error)))
+        self._checks.put(lambda: self._ask(lambda error: call_in_loop(loop, settle, error)))
+        self._jobs.put(lambda: None)  # it may have none
         try:
             async with asyncio.timeout(CHECK_TIMEOUT):
                 await answered
@@ -241,7 +245,10 @@ class KafkaProducerClient(Dependency):
         except (KafkaError, OSError):
             return  # closed before any broker answered
         while not self._is_closing.is_set() or not self._jobs.empty():
-            self._jobs.get()()
+            job = self._jobs.get()
+            while not self._checks.empty():
+                self._checks.get()()
+            job()
 
     def _note_failure(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
@@ -266,6 +273,10 @@ class KafkaProducerClient(Dependency):
             producer.partitions_for(self._settings.dlq_topic)
         return producer
 
+    def _send_some(self, job: "_Job") -> None:
+        if job.send_some(self._producer):
+            self._jobs.put(lambda: self._send_some(job))
+
     def _ask(self, done: Callable[[Exception | None], None]) -> None:
         try:
             self._producer.ask_broker(_FRESH, done)
@@ -282,27 +293,33 @@ class _Job:
         self._loop = loop
         self._topic = topic
         self._messages = messages
-        self._waiting: set[int] = set()
+        self._sent = 0
+        self._waiting = set(range(len(messages)))
         self.acknowledged: asyncio.Future[None] = loop.create_future()
         self.is_over = False
 
-    def send(self, producer: KafkaProducer) -> None:
-        """Pass all messages to the client; runs in the producer's thread."""
+    def send_some(self, producer: KafkaProducer) -> bool:
+        """Pass the next messages to the client; returns whether there are more.
+
+        Runs in the producer's thread.
+        """
         if self.is_over:
-            return
+            return False
+        first, some = self._sent, self._messages[self._sent : self._sent + SENT_AT_ONCE]
         try:
-            futures = [self._send_one(producer, message) for message in self._messages]
+            futures = [self._send_one(producer, message) for message in some]
         except Exception as error:  # noqa: BLE001 (raised to the caller)
             self._settle(error)
-            return
-        self._waiting = set(range(len(futures)))
-        for index, future in enumerate(futures):
+            return False
+        for index, future in enumerate(futures, first):
             future.add_callback(lambda _metadata, index=index: self._done(index))
             future.add_errback(self._settle)
-        for index, future in enumerate(futures):
+        for index, future in enumerate(futures, first):
             # The client may have completed it just before our callbacks were added.
             if future.is_done:
                 self._settle(future.exception) if future.exception else self._done(index)
+        self._sent += len(some)
+        return self._sent < len(self._messages)
 
     def _send_one(self, producer: KafkaProducer, message: Outgoing) -> Any:
         return producer.send(

@@ -1,0 +1,64 @@
+"""The turns of those who send through one producer, in its thread."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from kafka.future import Future
+
+from orders.adapters.kafka.client.producer import SENT_AT_ONCE, KafkaProducerClient, Outgoing
+from orders.bootstrap import open_all, to_kafka_settings
+from orders.config import Settings
+
+
+class Producer:
+    """Acknowledges all messages at once, but the first not before it may."""
+
+    is_sending = True
+
+    def __init__(self) -> None:
+        self.done: list[bytes] = []
+        self.has_begun, self.may_go_on = threading.Event(), threading.Event()
+
+    def send(self, _topic: str, value: bytes, **_: Any) -> Future:
+        self.has_begun.set()
+        self.may_go_on.wait(10)
+        self.done.append(value)
+        return Future().success(None)
+
+    def ask_broker(self, _fresh: float, done: Callable[[Exception | None], None]) -> None:
+        self.done.append(b"check")
+        done(None)
+
+    def close(self, timeout: float) -> None:
+        pass
+
+
+class Client(KafkaProducerClient):
+    def __init__(self, producer: Producer) -> None:
+        super().__init__(to_kafka_settings(Settings()), ensures="none")
+        self._new = producer
+
+    def _new_producer(self) -> Any:
+        return self._new
+
+
+async def test_a_call_with_many_messages_holds_up_neither_checks_nor_others() -> None:
+    producer = Producer()
+    messages = [Outgoing(b"%d" % number) for number in range(3 * SENT_AT_ONCE + 1)]
+    client = Client(producer)
+    async with open_all(client):
+        many = asyncio.create_task(client.send("topic", messages))
+        await asyncio.to_thread(producer.has_begun.wait, 10)
+        another = asyncio.create_task(client.send("topic", [Outgoing(b"another")]))
+        await asyncio.sleep(0)
+        check = asyncio.create_task(client.check())
+        await asyncio.sleep(0)
+        producer.may_go_on.set()
+        await asyncio.gather(many, another, check)
+    assert producer.done.index(b"check") == SENT_AT_ONCE
+    assert producer.done.index(b"another") == SENT_AT_ONCE + 1
+    assert producer.done[:SENT_AT_ONCE] + producer.done[SENT_AT_ONCE + 2 :] == [
+        message.value for message in messages
+    ]
