@@ -32,10 +32,19 @@ from orders.entrypoints.http.access import signing_keys, tokens
 from orders.entrypoints.http.access.credentials import Denied
 from orders.entrypoints.http.access.signing_keys import SigningKeys
 from orders.entrypoints.http.access.tokens import Tokens
-from tests.unit.http.access.access_harness import app, bearer, client_from, content, write
+from tests.unit.http.access.access_harness import (
+    app,
+    bearer,
+    client_from,
+    content,
+    new_key,
+    protected,
+    write,
+)
 from tests.unit.http.harness import SETTINGS, problem
 from tests.waiting import until
 
+SECRET = "s" * 32
 ISSUER, AUDIENCE = "https://login.example", "orders"
 RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 OTHER = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -98,6 +107,29 @@ async def reason(verifier: Tokens, given: str | bytes) -> str:
     with pytest.raises(Denied) as caught:
         await verifier.verify(given.encode() if isinstance(given, str) else given)
     return caught.value.reason
+
+
+async def test_a_session_is_only_for_the_access_that_it_began_with(
+    jwks: Path, tmp_path: Path
+) -> None:
+    keys = tmp_path / "keys.json"
+    _, key = new_key(keys, "orders:read")
+    async with client_from(app(protected(keys, http_session_secret=SECRET))) as client:
+        await client.post("/login", data={"key": key})
+        assert (await client.get("/orders")).status_code == 200
+        cookies = dict(client.cookies)
+    by_tokens = settings(jwks, http_session_secret=SECRET)
+    async with client_from(app(by_tokens)) as client:
+        client.cookies.update(cookies)
+        problem(await client.get("/orders"), 401, "unauthorized")
+        client.cookies.clear()
+        await client.post("/login", data={"key": token()})
+        assert (await client.get("/orders")).status_code == 200
+        cookies = dict(client.cookies)
+    for change in ({"http_jwt_issuer": "https://other.example"}, {"http_jwt_audience": "others"}):
+        async with client_from(app(msgspec.structs.replace(by_tokens, **change))) as client:
+            client.cookies.update(cookies)
+            problem(await client.get("/orders"), 401, "unauthorized")
 
 
 async def test_a_token_lets_in_by_its_scopes(jwks: Path) -> None:

@@ -1,5 +1,6 @@
 """What the settings say about access: who is let in, within which limits, behind which proxies."""
 
+import hmac
 from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
 from secrets import token_hex
@@ -30,8 +31,7 @@ class Access:
         self.authenticator = _authenticator(settings)
         self.sessions: Sessions | None = None
         if self.authenticator is not None:
-            secret = settings.http_session_secret or token_hex()
-            self.sessions = Sessions(secret.encode(), self.authenticator)
+            self.sessions = Sessions(_session_secret(settings), self.authenticator)
         self.proxies = TrustedProxies(parse_networks(settings.http_trusted_proxies or ""))
         self.rates = _rates("requests", settings.http_rate_limit)
         self.concurrency = _concurrency(settings.http_concurrency_limit)
@@ -93,6 +93,15 @@ def _concurrency(most: int | None) -> "Concurrency | None":
     from orders.entrypoints.http.access.limiting import Concurrency  # noqa: PLC0415
 
     return Concurrency(most)
+
+
+def _session_secret(settings: Settings) -> bytes:
+    """Return what signs sessions: those that began with another kind of access are not taken."""
+    secret = settings.http_session_secret or token_hex()
+    kind = [settings.http_auth]
+    if settings.http_auth == "jwt":
+        kind += [settings.http_jwt_issuer or "", settings.http_jwt_audience or ""]
+    return hmac.digest(secret.encode(), "\0".join(kind).encode(), "sha256")
 
 
 def _authenticator(settings: Settings) -> Authenticator | None:
