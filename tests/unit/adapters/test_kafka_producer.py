@@ -8,8 +8,12 @@ from typing import Any
 from kafka.future import Future
 
 from orders.adapters.kafka.client.producer import SENT_AT_ONCE, KafkaProducerClient, Outgoing
+from orders.adapters.kafka.publisher import KafkaPublisher
 from orders.bootstrap import open_all, to_kafka_settings
 from orders.config import Settings
+from orders.domain.order.document import encode
+from tests.contracts.order_repository import numbered
+from tests.waiting import others_have_turns, until, works
 
 
 class Producer:
@@ -62,3 +66,14 @@ async def test_a_call_with_many_messages_holds_up_neither_checks_nor_others() ->
     assert producer.done[:SENT_AT_ONCE] + producer.done[SENT_AT_ONCE + 2 :] == [
         message.value for message in messages
     ]
+
+
+async def test_the_messages_of_many_orders_hold_up_nobody() -> None:
+    producer = Producer()
+    producer.may_go_on.set()
+    client = Client(producer)
+    orders = numbered(20_000)
+    async with open_all(client), others_have_turns():
+        await until(lambda: works(client))
+        await KafkaPublisher(client, to_kafka_settings(Settings())).publish(orders)
+    assert producer.done[1:] == [encode(order) for order in orders]

@@ -1,9 +1,6 @@
 """Orders into the topic: of a document, all or none, or made-up ones."""
 
-import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -15,8 +12,8 @@ from orders.domain.errors import Invalid, TooLarge, Unavailable, Undecodable
 from orders.domain.intake.diagnosis import MAX_FAULTS as MAX_FAULTS_OF_ONE
 from orders.domain.order.document import encode
 from orders.domain.use_cases.publish_orders import MAX_FAULTS, PublishDocument, PublishRandom
-from orders.entrypoints.startup import in_background
 from tests.unit.domain.order.reference import REFERENCE, read_document, the_order
+from tests.waiting import others_have_turns
 
 
 def document(uid: str, sm_id: int = 1) -> dict[str, Any]:
@@ -29,24 +26,6 @@ def written(value: object) -> bytes:
 
 def sent(topic: MemoryTopic) -> list[tuple[bytes | None, bytes | None]]:
     return [(message.key, message.value) for message in topic.partitions[0]]
-
-
-@asynccontextmanager
-async def others_have_turns() -> AsyncIterator[None]:
-    """Check that the event loop serves others meanwhile."""
-    turns = 0
-
-    async def somebody_else() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await asyncio.sleep(0)
-
-    try:
-        async with in_background(somebody_else()):
-            yield
-    finally:
-        assert turns > 10
 
 
 @pytest.fixture

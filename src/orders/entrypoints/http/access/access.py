@@ -98,7 +98,7 @@ def _concurrency(most: int | None) -> "Concurrency | None":
 def _session_secret(settings: Settings) -> bytes:
     """Return what signs sessions: those that began with another kind of access are not taken."""
     secret = settings.http_session_secret or token_hex()
-    kind = [settings.http_auth]
+    kind: list[str] = [settings.http_auth]
     if settings.http_auth == "jwt":
         kind += [settings.http_jwt_issuer or "", settings.http_jwt_audience or ""]
     return hmac.digest(secret.encode(), "\0".join(kind).encode(), "sha256")
