@@ -5,15 +5,18 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from kafka.future import Future
 
+from orders.adapters.kafka import publisher
 from orders.adapters.kafka.client.producer import SENT_AT_ONCE, KafkaProducerClient, Outgoing
 from orders.adapters.kafka.publisher import KafkaPublisher
 from orders.bootstrap import open_all, to_kafka_settings
 from orders.config import Settings
+from orders.domain.errors import Overloaded
 from orders.domain.order.document import encode
 from tests.contracts.order_repository import numbered
-from tests.waiting import others_have_turns, until, works
+from tests.waiting import others_have_turns, settle, until, works
 
 
 class Producer:
@@ -77,3 +80,23 @@ async def test_the_messages_of_many_orders_hold_up_nobody() -> None:
         await until(lambda: works(client))
         await KafkaPublisher(client, to_kafka_settings(Settings())).publish(orders)
     assert producer.done[1:] == [encode(order) for order in orders]
+
+
+async def test_so_many_orders_wait_for_the_brokers_that_memory_is_bounded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(publisher, "MOST_WAITING", 100)
+    producer = Producer()
+    client = Client(producer)
+    publish = KafkaPublisher(client, to_kafka_settings(Settings())).publish
+    async with open_all(client):
+        await until(lambda: works(client))
+        alone = asyncio.create_task(publish(numbered(200)))
+        await asyncio.to_thread(producer.has_begun.wait, 10)
+        with pytest.raises(Overloaded):
+            await publish(numbered(11))
+        few = asyncio.create_task(publish(numbered(10)))
+        await settle()
+        producer.may_go_on.set()
+        await asyncio.gather(alone, few)
+        await publish(numbered(50))
