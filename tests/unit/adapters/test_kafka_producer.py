@@ -20,19 +20,23 @@ from tests.waiting import others_have_turns, settle, until, works
 
 
 class Producer:
-    """Acknowledges all messages at once, but the first not before it may."""
+    """Confirms messages at once if it confirms any, but the first not before it may go on."""
 
-    is_sending = True
+    is_sending = confirms = True
 
     def __init__(self) -> None:
         self.done: list[bytes] = []
+        self.unconfirmed: list[Future] = []
         self.has_begun, self.may_go_on = threading.Event(), threading.Event()
 
     def send(self, _topic: str, value: bytes, **_: Any) -> Future:
         self.has_begun.set()
         self.may_go_on.wait(10)
         self.done.append(value)
-        return Future().success(None)
+        if self.confirms:
+            return Future().success(None)
+        self.unconfirmed.append(Future())
+        return self.unconfirmed[-1]
 
     def ask_broker(self, _fresh: float, done: Callable[[Exception | None], None]) -> None:
         self.done.append(b"check")
@@ -99,4 +103,14 @@ async def test_so_many_orders_wait_for_the_brokers_that_memory_is_bounded(
         await settle()
         producer.may_go_on.set()
         await asyncio.gather(alone, few)
+        producer.confirms = False
+        gives_up = asyncio.create_task(publish(numbered(100)))
+        await until(lambda: len(producer.unconfirmed) == 100)
+        gives_up.cancel()
+        await settle()
+        with pytest.raises(Overloaded):
+            await publish(numbered(11))
+        producer.confirms = True
+        for future in producer.unconfirmed:
+            future.success(None)
         await publish(numbered(50))

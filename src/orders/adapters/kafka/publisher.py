@@ -37,8 +37,10 @@ class KafkaPublisher(Publisher, Dependency):
             Overloaded: too many orders wait for the brokers; none was sent.
         """
         number = len(orders)
-        if number > _FEW and self._waiting and self._waiting + number > MOST_WAITING:
-            raise Overloaded("too many orders wait for the brokers")
+        if number > _FEW:
+            waiting = self._waiting + self._client.given_up
+            if waiting and waiting + number > MOST_WAITING:
+                raise Overloaded("too many orders wait for the brokers")
         self._waiting += number
         try:
             if number <= SENT_AT_ONCE:

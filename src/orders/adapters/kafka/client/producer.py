@@ -122,6 +122,12 @@ class KafkaProducerClient(Dependency):
         self._connecting = "no broker has answered yet"
         self._lacks_right = False
         self.limits = TopicLimits()
+        self._unconfirmed: set[_Job] = set()
+
+    @property
+    def given_up(self) -> int:
+        """How many messages the client still has of calls that have given up waiting for them."""
+        return sum(len(job.waiting) for job in list(self._unconfirmed) if job.is_over)
 
     async def open(self) -> None:
         """Start connecting in the background, with retries."""
@@ -159,7 +165,7 @@ class KafkaProducerClient(Dependency):
         if not messages:
             return
         self._check_open()
-        job = _Job(asyncio.get_running_loop(), topic, messages)
+        job = _Job(asyncio.get_running_loop(), topic, messages, self._unconfirmed)
         self._jobs.put(lambda: self._send_some(job))
         try:
             async with asyncio.timeout(SEND_TIMEOUT):
@@ -285,16 +291,26 @@ class KafkaProducerClient(Dependency):
 
 
 class _Job:
-    """The messages of one call, and their acknowledgement."""
+    """The messages of one call, and their acknowledgement.
+
+    Attributes:
+        waiting: the numbers of those that the client has, and the brokers have not confirmed; while
+            there are any, the job is in ``unconfirmed``.
+    """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, topic: str, messages: Sequence[Outgoing]
+        self,
+        loop: asyncio.AbstractEventLoop,
+        topic: str,
+        messages: Sequence[Outgoing],
+        unconfirmed: "set[_Job]",
     ) -> None:
         self._loop = loop
         self._topic = topic
         self._messages = messages
+        self._unconfirmed = unconfirmed
         self._sent = 0
-        self._waiting = set(range(len(messages)))
+        self.waiting: set[int] = set()
         self.acknowledged: asyncio.Future[None] = loop.create_future()
         self.is_over = False
 
@@ -311,14 +327,16 @@ class _Job:
         except Exception as error:  # noqa: BLE001 (raised to the caller)
             self._settle(error)
             return False
+        self._sent += len(some)
+        self._unconfirmed.add(self)
+        self.waiting.update(range(first, self._sent))
         for index, future in enumerate(futures, first):
-            future.add_callback(lambda _metadata, index=index: self._done(index))
-            future.add_errback(self._settle)
+            future.add_callback(lambda _metadata, index=index: self._end(index, None))
+            future.add_errback(lambda error, index=index: self._end(index, error))
         for index, future in enumerate(futures, first):
             # The client may have completed it just before our callbacks were added.
             if future.is_done:
-                self._settle(future.exception) if future.exception else self._done(index)
-        self._sent += len(some)
+                self._end(index, future.exception)
         return self._sent < len(self._messages)
 
     def _send_one(self, producer: KafkaProducer, message: Outgoing) -> Any:
@@ -330,10 +348,12 @@ class _Job:
             timestamp_ms=message.timestamp,
         )
 
-    def _done(self, index: int) -> None:
-        self._waiting.discard(index)
-        if not self._waiting:
-            self._settle(None)
+    def _end(self, index: int, error: Exception | None) -> None:
+        self.waiting.discard(index)
+        if not self.waiting:
+            self._unconfirmed.discard(self)
+        if error is not None or (not self.waiting and self._sent == len(self._messages)):
+            self._settle(error)
 
     def _settle(self, error: Exception | None) -> None:
         call_in_loop(self._loop, self._settle_in_loop, error)
