@@ -10,6 +10,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 
+from orders.domain.order.rules import ID_MAX_LENGTH
 from orders.entrypoints.http.negotiation import preferred_language
 from orders.entrypoints.http.page.assets import FILES
 from orders.entrypoints.http.page.languages import LANGUAGES, translations
@@ -138,6 +139,8 @@ async def test_the_switch_is_remembered_and_keeps_the_order(client: httpx.AsyncC
             "/?list&customer_id=%26&from=2021-01-01&to=%2F%2Fevil.example&cursor=%0D%0Aa%3Ab",
         ),
         ("&".join(["a=b"] * 200), "/"),
+        ("order=" + "%FF" * 5_000, "/"),
+        ("order=" + "%F0%9F%98%80" * ID_MAX_LENGTH, "/?order=" + "%F0%9F%98%80" * ID_MAX_LENGTH),
     ],
 )
 async def test_the_switch_leads_nowhere_else(api: Api, query: str, location: str) -> None:
