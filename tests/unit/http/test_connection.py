@@ -17,14 +17,16 @@ from orders.entrypoints.http.responses import RawResponse
 from tests.waiting import settle
 
 GET = b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n"
+POST = b"POST / HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n"
 
 
 class Setting:
     """Connections of one process, its application, and how many requests have begun."""
 
-    def __init__(self, *, is_cached: bool = False) -> None:
+    def __init__(self, *, is_cached: bool = False, reads_bodies: bool = False) -> None:
         self.begun = 0
         self._is_cached = is_cached
+        self._reads_bodies = reads_bodies
         self.turns = RequestTurns()
         self.totals = Totals()
         self._config = Config(self, interface="asgi3", log_config=None, proxy_headers=False)
@@ -38,6 +40,8 @@ class Setting:
         return RawResponse(204, ())
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        while self._reads_bodies and (await receive()).get("more_body"):
+            pass
         self.begun += 1
         await send({"type": "http.response.start", "status": 204, "headers": []})
         await send({"type": "http.response.body", "body": b""})
@@ -115,15 +119,25 @@ async def test_reads_of_cached_orders_leave_the_event_loop_to_others_as_well() -
 async def test_small_parts_of_a_body_leave_the_event_loop_to_others_as_well() -> None:
     """A body may also arrive after its response, from a client without a key, and without end."""
     setting = Setting()
-    post = b"POST / HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n"
     parts = 40 * MOST_READS
-    setting.connect().data_received(post + b"1\r\na\r\n" * parts + b"0\r\n\r\n" + GET)
+    setting.connect().data_received(POST + b"1\r\na\r\n" * parts + b"0\r\n\r\n" + GET)
     turns = 0
     while setting.begun < 2:
         turns += 1
         assert turns < 1000
         await asyncio.sleep(0)
     assert turns > 15
+
+
+async def test_no_more_is_read_while_something_waits_for_its_turn() -> None:
+    """The application asks for more of a body with each part that it gets."""
+    setting = Setting(reads_bodies=True)
+    connection = setting.connect()
+    connection.data_received(POST + b"1\r\na\r\n" * 40 * MOST_READS)
+    for _ in range(20):
+        assert connection.flow.read_paused
+        await asyncio.sleep(0)
+    connection.connection_lost(None)
 
 
 @pytest.mark.parametrize(
@@ -137,14 +151,7 @@ async def test_bodies_that_end_at_once_leave_the_event_loop_to_others_as_well(
     framing: bytes, most: bytes, last: bytes
 ) -> None:
     """Only then begins the work: checking a document may take longer than all before."""
-
-    class ReadsBodies(Setting):
-        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-            while (await receive())["more_body"]:
-                pass
-            await super().__call__(scope, receive, send)
-
-    setting = ReadsBodies()
+    setting = Setting(reads_bodies=True)
     connections = [setting.connect() for _ in range(3 * MOST_IN_A_TURN)]
     for connection in connections:
         connection.data_received(b"POST / HTTP/1.1\r\n%s\r\n\r\n%s" % (framing, most))

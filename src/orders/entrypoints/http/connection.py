@@ -9,6 +9,7 @@ import httptools
 import structlog
 from litestar.exceptions import HTTPException
 from uvicorn.config import Config
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import (
     STATUS_LINE,
     HttpToolsProtocol,
@@ -106,6 +107,21 @@ class _Read:
         self.response_complete = response_complete
 
 
+class Flow(FlowControl):
+    """Reads nothing, whoever asks for more of a body, while something waits for its turn.
+
+    Attributes:
+        is_waiting: whether something does.
+    """
+
+    is_waiting = False
+
+    def resume_reading(self) -> None:
+        """Go on reading, if nothing waits."""
+        if not self.is_waiting:
+            super().resume_reading()
+
+
 class Connection(HttpToolsProtocol):
     """Serves the requests of one connection, one after the other.
 
@@ -124,8 +140,11 @@ class Connection(HttpToolsProtocol):
         request_bytes: those of the request that is being served.
         seconds_idle: since that began, or the last response was sent.
         has_received: set with all that arrives.
+        flow: pauses reading.
         transports: what responses pass through, that of TLS before that of TCP.
     """
+
+    flow: Flow
 
     def __init__(
         self,
@@ -159,6 +178,7 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to serve the connection, unless there are too many."""
         super().connection_made(transport)
+        self.flow = Flow(transport)
         self.transports = [transport]
         self._responses = cast("asyncio.Transport", _Responses(transport, self._hold_long))
         if len(self.connections) > self._bounds.max_connections:
@@ -193,6 +213,7 @@ class Connection(HttpToolsProtocol):
             self._deferred += data
             self._hold(self.held + len(data))
             self.flow.pause_reading()
+            self.flow.is_waiting = True
             self._turns.wait(self._go_on)
             return
         if len(data) > _PARSED_BYTES:
@@ -360,6 +381,7 @@ class Connection(HttpToolsProtocol):
         """Serve the requests in what waited for its turn."""
         data, self._deferred = self._deferred, b""
         self.measure()
+        self.flow.is_waiting = False
         self.flow.resume_reading()
         self.data_received(data)
 

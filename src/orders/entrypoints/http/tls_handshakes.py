@@ -8,9 +8,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, cast
 
-from uvicorn.protocols.http.flow_control import FlowControl
-
-from orders.entrypoints.http.connection import Connection
+from orders.entrypoints.http.connection import Connection, Flow
 
 MOST_HANDSHAKES = 512
 """Handshakes of a process at a time."""
@@ -209,7 +207,7 @@ class TlsConnection(asyncio.BufferedProtocol):
             self._connection = self._create()
             tls.set_protocol(self._connection)
             self._connection.connection_made(tls)
-            self._connection.flow = FlowControl(cast("asyncio.Transport", self))
+            self._connection.flow = Flow(cast("asyncio.Transport", self))
             self._connection.transports.append(self._transport)
 
     def eof_received(self) -> bool | None:
