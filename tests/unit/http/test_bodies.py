@@ -60,18 +60,17 @@ async def test_a_body_that_does_not_arrive(message: dict[str, str] | None, statu
 
 
 async def test_large_documents_are_read_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    reading = threading.Semaphore(1)
+    one = threading.Semaphore(1)
     at_once = []
-    original = publish_orders._valid_orders
 
-    def counted(document: bytes) -> object:
-        at_once.append(reading.acquire(blocking=False))
+    def counted(document: bytes, enough: int) -> Reading:
+        at_once.append(one.acquire(blocking=False))
         try:
-            return original(document)
+            return reading.read(document, enough)
         finally:
-            reading.release()
+            one.release()
 
-    monkeypatch.setattr(publish_orders, "_valid_orders", counted)
+    monkeypatch.setattr(publish_orders, "read", counted)
     document = b"[" + b",".join(encode(order(f"o{i}")) for i in range(300)) + b"]"
     api = Api(settings=Settings())
     async with api.client() as client:

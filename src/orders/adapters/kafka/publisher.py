@@ -10,8 +10,8 @@ from orders.domain.order.document import encode
 from orders.domain.order.model import Order
 from orders.domain.ports import Dependency, Publisher
 
-MOST_WAITING = 40_000
-"""Orders that may wait for the brokers at a time, of several calls: each takes 2 KB or more."""
+MOST_WAITING = 20_000
+"""Orders that may wait for the brokers at a time, of several calls: each takes some 10 KB."""
 
 _FEW = 10
 """Orders of a call that is made however many wait: connections have bounds of their own."""

@@ -24,7 +24,9 @@ class PublishDocument:
 
     def __init__(self, publisher: Publisher) -> None:
         self._publisher = publisher
-        self._one_in_thread = asyncio.Semaphore(1)  # more would take time from the event loop
+        # More threads would take time from the event loop.
+        self._one_large = asyncio.Semaphore(1)  # until it is sent: it may take 100 MB by then
+        self._one_faulty = asyncio.Semaphore(1)
 
     async def __call__(
         self,
@@ -45,16 +47,17 @@ class PublishDocument:
             TooLarge: an order is larger than the topic accepts; nothing was published.
             Unavailable: not all were confirmed; publishing the document again is safe.
         """
-        reading = read_typed(document) if len(document) <= _LARGE else None
+        if len(document) > _LARGE:
+            async with self._one_large:
+                orders = await _orders_in(document, has_left)
+                await self._publisher.publish(orders, headers)
+            return orders
+        reading = read_typed(document)
         if reading is not None:
             orders = _valid_orders(reading)
         else:
-            async with self._one_in_thread:
-                if has_left():
-                    raise Abandoned("the client has disconnected")
-                orders = await asyncio.to_thread(lambda: _valid_orders(read(document, MAX_FAULTS)))
-            if has_left():
-                raise Abandoned("the client has disconnected")
+            async with self._one_faulty:
+                orders = await _orders_in(document, has_left)
         await self._publisher.publish(orders, headers)
         return orders
 
@@ -75,6 +78,15 @@ class PublishRandom:
             orders = await asyncio.to_thread(self._generator.generate, amount)
         await self._publisher.publish(orders, headers)
         return orders
+
+
+async def _orders_in(document: bytes, has_left: Callable[[], bool]) -> tuple[Order, ...]:
+    if has_left():
+        raise Abandoned("the client has disconnected")
+    orders = await asyncio.to_thread(lambda: _valid_orders(read(document, MAX_FAULTS)))
+    if has_left():
+        raise Abandoned("the client has disconnected")
+    return orders
 
 
 def _valid_orders(reading: Reading) -> tuple[Order, ...]:

@@ -1,6 +1,8 @@
 """Orders into the topic: of a document, all or none, or made-up ones."""
 
+import asyncio
 import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -11,9 +13,10 @@ from orders.adapters.random_orders.order_generator import RandomOrderGenerator
 from orders.domain.errors import Invalid, TooLarge, Unavailable, Undecodable
 from orders.domain.intake.diagnosis import MAX_FAULTS as MAX_FAULTS_OF_ONE
 from orders.domain.order.document import encode
+from orders.domain.order.model import Order
 from orders.domain.use_cases.publish_orders import MAX_FAULTS, PublishDocument, PublishRandom
 from tests.unit.domain.order.reference import REFERENCE, read_document, the_order
-from tests.waiting import others_have_turns
+from tests.waiting import others_have_turns, until
 
 
 def document(uid: str, sm_id: int = 1) -> dict[str, Any]:
@@ -73,6 +76,29 @@ class TestPublishDocument:
         assert len(caught.value.faults) == MAX_FAULTS
         assert "there may be more" in str(caught.value)
         assert sent(topic) == []
+
+    async def test_while_a_large_one_is_sent_others_take_no_memory_and_small_ones_are_sent(
+        self, publisher: MemoryPublisher, topic: MemoryTopic
+    ) -> None:
+        begun, confirmed = [], asyncio.Event()
+
+        class Slow(MemoryPublisher):
+            async def publish(
+                self, orders: Sequence[Order], headers: Mapping[str, str] | None = None
+            ) -> None:
+                begun.append(len(orders))
+                await confirmed.wait()
+                await super().publish(orders, headers)
+
+        publish = PublishDocument(Slow(topic))
+        large = written([document(f"uid-{n}") for n in range(100)])
+        tasks = [asyncio.create_task(publish(large)) for _ in range(2)]
+        await until(lambda: begun == [100])
+        tasks.append(asyncio.create_task(publish(written(REFERENCE))))
+        await until(lambda: begun == [100, 1])
+        confirmed.set()
+        await asyncio.gather(*tasks)
+        assert begun == [100, 1, 100]
 
     async def test_one_order_of_junk_likewise(self, publish: PublishDocument) -> None:
         with pytest.raises(Invalid) as caught:

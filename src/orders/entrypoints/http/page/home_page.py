@@ -13,8 +13,8 @@ from orders.entrypoints.http.static_file import REVALIDATE
 
 _LIST_PARAMETERS = ("track_number", "customer_id", "from", "to", "cursor")
 _LONGEST_QUERY = 10_000
-"""Bytes; the longest that the page makes has some 8,000. Anybody may ask for the page, and 32 KiB of
-escapes would take the processor for 7 ms."""
+"""Bytes; the longest that the page makes has some 8,000. Anybody may ask for the page, and 32 KiB
+of escapes would take the processor for 7 ms."""
 
 
 def home_page(
