@@ -117,8 +117,7 @@ async def test_reads_of_cached_orders_leave_the_event_loop_to_others_as_well() -
 
 
 async def test_small_parts_of_a_body_leave_the_event_loop_to_others_as_well() -> None:
-    """A body may also arrive after its response, from a client without a key, and without end."""
-    setting = Setting()
+    setting = Setting(reads_bodies=True)
     parts = 40 * MOST_READS
     setting.connect().data_received(POST + b"1\r\na\r\n" * parts + b"0\r\n\r\n" + GET)
     turns = 0
@@ -165,6 +164,39 @@ async def test_bodies_that_end_at_once_leave_the_event_loop_to_others_as_well(
         begun = setting.begun
         await asyncio.sleep(0)
     assert begun == 3 * MOST_IN_A_TURN
+
+
+async def test_a_body_that_nobody_reads_may_not_have_many_small_parts() -> None:
+    """Without a key, and without end, it would take as much of the process as an upload."""
+    setting = Setting()
+    connection = setting.connect()
+    connection.data_received(POST)
+    await settle()
+    for _ in range(300):
+        connection.data_received(b"1000\r\n" + b"a" * 0x1000 + b"\r\n")  # as of an upload
+        await settle()
+    assert not connection.transport.is_closing()
+    connection.data_received(b"1\r\na\r\n" * 2000)
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert connection.transport.is_closing()
+    assert setting.begun == 1
+    connection.connection_lost(None)
+    assert setting.totals.held == 0
+
+
+async def test_refusals_leave_the_event_loop_to_others_as_well() -> None:
+    setting = Setting()
+    connections = [setting.connect() for _ in range(3 * MOST_IN_A_TURN)]
+    for connection in connections:
+        connection.data_received(b"no HTTP\r\n\r\n")
+    refused = 0
+    for _ in range(1000):
+        found = sum(connection.transport.is_closing() for connection in connections)
+        assert found - refused <= MOST_IN_A_TURN
+        refused = found
+        await asyncio.sleep(0)
+    assert refused == 3 * MOST_IN_A_TURN
 
 
 async def test_headers_in_many_pieces_leave_the_event_loop_to_others_as_well() -> None:

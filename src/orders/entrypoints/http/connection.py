@@ -50,6 +50,11 @@ _COUNTED_BODY = 65_536
 """The first bytes of a body, which count there; the others have a bound (``RequestBodies``)."""
 _PARSED_BYTES = 4_096
 """Bytes that are parsed at a time: of a body they may be hundreds of chunks."""
+_PART_BYTES = 1_024
+_MOST_UNREAD_PARTS = 100
+"""Parts by which a body that arrives after its response, so that nobody reads it, may exceed its
+size in parts of that many bytes. Each takes as much time as a larger one, and whoever sends them
+need not have shown a key."""
 _WRITTEN_BYTES = 65_536
 """Bytes that are written at a time."""
 _NOT_HTTP = (
@@ -170,6 +175,7 @@ class Connection(HttpToolsProtocol):
         self._unfinished = 0  # bytes since headers, a part of a body or a request were complete
         self._fault: Exception | None = None  # what has stopped the parser
         self._refusal: RawResponse | None = None  # to be sent after the responses that are due
+        self._unread_parts: float = 0  # see ``_MOST_UNREAD_PARTS``
         self._body_bytes = 0  # of the newest request, as far as they count in ``request_bytes``
         self.held = self.request_bytes = 0
         self.seconds_stalled = self.seconds_idle = 0
@@ -227,6 +233,7 @@ class Connection(HttpToolsProtocol):
             except httptools.HttpParserUpgrade as upgrade:
                 data = self._without_upgrade() + data[upgrade.args[0] :]
             except httptools.HttpParserError:
+                self._turns.begin()
                 self._refuse(self._fault or HTTPProblem(INVALID_REQUEST, _NOT_HTTP))
                 return
         if self._unfinished:  # else it has been counted
@@ -275,7 +282,7 @@ class Connection(HttpToolsProtocol):
             raise ValueError("a fragment is not sent")
         if self._unfinished > _HEADER_BYTES and _size(self.headers) > _HEADER_BYTES:
             self._stop(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
-        self._unfinished = self._body_bytes = 0
+        self._unfinished = self._body_bytes = self._unread_parts = 0
         self.headers = []  # those of the request stay in its scope; trailers may follow
         is_free = self.cycle.response_complete and not self.flow.write_paused
         if method == b"GET" and self._is_plain and is_free and self._serve_read(version):
@@ -294,6 +301,11 @@ class Connection(HttpToolsProtocol):
         """Take a part of the body."""
         self._unfinished = 0
         self._turns.begin(reads=1)
+        if self.cycle.response_complete:
+            self._unread_parts = max(0, self._unread_parts + 1 - len(body) / _PART_BYTES)
+            if self._unread_parts > _MOST_UNREAD_PARTS:
+                self.transport.close()
+                raise ValueError("nobody reads this body, and it has many parts")
         super().on_body(body)
         if self._served is self.cycle:
             counted = min(len(body), _COUNTED_BODY - self._body_bytes)

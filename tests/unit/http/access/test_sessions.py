@@ -156,6 +156,16 @@ async def test_forms_that_are_none(client: httpx.AsyncClient, body: bytes) -> No
     assert "set-cookie" not in answer.headers
 
 
+async def test_a_form_says_how_long_it_is(client: httpx.AsyncClient, key: str) -> None:
+    """In chunks of a byte it would take a thousand times as long to read; browsers send none."""
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b"key=" + key.encode()
+
+    answer = await client.post("/login", content=chunks())
+    assert answer.status_code == 411
+
+
 @pytest.mark.parametrize(("language", "title"), [("ru", "Вход"), ("en", "Log in")])
 async def test_the_login_page(client: httpx.AsyncClient, language: str, title: str) -> None:
     page = await client.get("/login?order=a%26b", headers={"Accept-Language": language})

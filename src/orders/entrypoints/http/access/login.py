@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable
 from contextlib import suppress
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs
 
 from litestar import Request
+from litestar.exceptions import HTTPException
 from litestar.handlers import HTTPRouteHandler
 
 from orders.entrypoints.http.access.access import Access
@@ -18,7 +20,7 @@ from orders.entrypoints.http.bodies import RequestBodies
 from orders.entrypoints.http.page import document
 from orders.entrypoints.http.page.home_page import requested_path, switch_path
 from orders.entrypoints.http.page.languages import LANGUAGES, VARY, language_of, translations
-from orders.entrypoints.http.responses import NO_STORE, Header, RawResponse
+from orders.entrypoints.http.responses import NO_STORE, Header, RawResponse, header_values
 from orders.entrypoints.http.routes import READ, WRITE
 
 PATH = "/login"
@@ -42,6 +44,9 @@ def routes(access: Access) -> Iterable[HTTPRouteHandler]:
     @WRITE(PATH, **_OPEN)
     async def post_login(request: Request[Any, Any, Any]) -> RawResponse:
         scope = request.scope
+        if not header_values(scope["headers"], b"content-length"):
+            # Chunks of one byte, from clients without a key, would take too long to read.
+            raise HTTPException(status_code=HTTPStatus.LENGTH_REQUIRED)
         async with bodies.read(scope, request.receive) as body:
             form = _parse(body)
         credential = form.get("key", "").strip().encode()
