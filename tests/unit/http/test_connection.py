@@ -118,7 +118,7 @@ async def test_reads_of_cached_orders_leave_the_event_loop_to_others_as_well() -
 
 async def test_small_parts_of_a_body_leave_the_event_loop_to_others_as_well() -> None:
     setting = Setting(reads_bodies=True)
-    parts = 40 * MOST_READS
+    parts = 160 * MOST_READS
     setting.connect().data_received(POST + b"1\r\na\r\n" * parts + b"0\r\n\r\n" + GET)
     turns = 0
     while setting.begun < 2:
@@ -132,7 +132,7 @@ async def test_no_more_is_read_while_something_waits_for_its_turn() -> None:
     """The application asks for more of a body with each part that it gets."""
     setting = Setting(reads_bodies=True)
     connection = setting.connect()
-    connection.data_received(POST + b"1\r\na\r\n" * 40 * MOST_READS)
+    connection.data_received(POST + b"1\r\na\r\n" * 160 * MOST_READS)
     for _ in range(20):
         assert connection.flow.read_paused
         await asyncio.sleep(0)

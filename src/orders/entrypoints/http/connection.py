@@ -24,7 +24,7 @@ from orders.entrypoints.http.problems import (
     HTTPProblem,
     problem_response,
 )
-from orders.entrypoints.http.request_turns import RequestTurns
+from orders.entrypoints.http.request_turns import READS_PER_LOOK_UP, RequestTurns
 from orders.entrypoints.http.responses import Header, RawResponse
 from orders.metrics import REQUESTS
 
@@ -482,7 +482,7 @@ class Connection(HttpToolsProtocol):
         read = _Read(keep_alive=keep_alive)
         self.cycle = cast("RequestResponseCycle", read)
         self._count_request(_WAITING_BYTES + len(self.url) + _size(self.scope["headers"]))
-        self._turns.begin()
+        self._turns.begin(READS_PER_LOOK_UP)
         self.tasks.add(self.loop.create_task(self._send_when_ready(response, read)))
 
     async def _send_when_ready(

@@ -3,10 +3,12 @@
 import asyncio
 from collections.abc import Callable
 
-MOST_IN_A_TURN = 32
-"""With a millisecond or two for each, health checks have their answers in time."""
+MOST_IN_A_TURN = 8
+"""With a millisecond or two for each: in each turn uvloop accepts one connection."""
 READS_PER_REQUEST = 16
 """Reads of cached orders that take about as long as another request."""
+READS_PER_LOOK_UP = 4
+"""Reads of cached orders that take about as long as one of an order that is not."""
 MOST_READS = MOST_IN_A_TURN * READS_PER_REQUEST
 """In a turn, with all else that counts as such reads."""
 
