@@ -199,6 +199,23 @@ async def test_refusals_leave_the_event_loop_to_others_as_well() -> None:
     assert refused == 3 * MOST_IN_A_TURN
 
 
+async def test_an_upload_is_not_as_late_as_a_form_that_is_held_back() -> None:
+    """The latest are disconnected where requests take too much memory."""
+    setting = Setting(reads_bodies=True)
+    upload, form = setting.connect(), setting.connect()
+    upload.data_received(POST)
+    for _ in range(10):
+        upload.data_received(b"20000\r\n" + b"a" * 0x20000 + b"\r\n")
+        await settle()
+        upload.check()
+    form.data_received(POST + b"3f00\r\n" + b"a" * 0x3F00 + b"\r\n")
+    await settle()
+    form.check()
+    assert form.cycle.more_body
+    assert upload.cycle.more_body
+    assert form.seconds_late > upload.seconds_late
+
+
 async def test_headers_in_many_pieces_leave_the_event_loop_to_others_as_well() -> None:
     """TLS may bring hundreds of them in one read."""
     connection = Setting().connect()

@@ -43,9 +43,11 @@ order is sent, and within a tenth of a second the clients are disconnected that 
 about it for the longest time, or for which most waits."""
 MOST_REQUEST_BYTES = 64 * 2**20
 """Bytes that the requests which are being served may have (``Connection.request_bytes``). Beyond
-that, the clients are disconnected whose bodies have been arriving for the longest time, not those
-that send theirs at once. A body arrives as slowly as its client likes, and a form to log in is read
-from clients without a key."""
+that, the clients are disconnected whose bodies arrive the slowest (``Connection.seconds_late``). A
+body arrives as slowly as its client likes, and a form to log in is read from clients without a key.
+"""
+_SLOW_BYTES = 32_768
+"""Bytes of a body in a second that are not slow."""
 _COUNTED_BODY = 65_536
 """The first bytes of a body, which count there; the others have a bound (``RequestBodies``)."""
 _PARSED_BYTES = 4_096
@@ -176,7 +178,7 @@ class Connection(HttpToolsProtocol):
         self._fault: Exception | None = None  # what has stopped the parser
         self._refusal: RawResponse | None = None  # to be sent after the responses that are due
         self._unread_parts: float = 0  # see ``_MOST_UNREAD_PARTS``
-        self._body_bytes = 0  # of the newest request, as far as they count in ``request_bytes``
+        self._body_bytes = 0  # of the newest request
         self.held = self.request_bytes = 0
         self.seconds_stalled = self.seconds_idle = 0
         self.has_received = False
@@ -308,8 +310,8 @@ class Connection(HttpToolsProtocol):
                 raise ValueError("nobody reads this body, and it has many parts")
         super().on_body(body)
         if self._served is self.cycle:
-            counted = min(len(body), _COUNTED_BODY - self._body_bytes)
-            self._body_bytes += counted
+            counted = min(len(body), max(0, _COUNTED_BODY - self._body_bytes))
+            self._body_bytes += len(body)
             self._count_request(self.request_bytes + counted)
 
     def on_message_complete(self) -> None:
@@ -344,6 +346,11 @@ class Connection(HttpToolsProtocol):
         """Go on with a response that waited for its reader."""
         self._hold(0)
         super().resume_writing()
+
+    @property
+    def seconds_late(self) -> float:
+        """By how much longer the body has been arriving than it may without being slow."""
+        return self.seconds_idle - self._body_bytes / _SLOW_BYTES
 
     def check(self) -> None:
         """Close the connection of a client that does nothing; to be called every second."""

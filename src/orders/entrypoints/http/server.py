@@ -250,7 +250,7 @@ class _Server(uvicorn.Server):
     def _abort_slowest(self) -> None:
         """Disconnect clients with slow bodies; see ``MOST_REQUEST_BYTES``."""
         served = [connection for connection in self._connections() if connection.request_bytes]
-        worst_first = attrgetter("cycle.more_body", "seconds_idle", "request_bytes")
+        worst_first = attrgetter("cycle.more_body", "seconds_late", "request_bytes")
         for connection in sorted(served, key=worst_first, reverse=True):
             if self._totals.request_bytes <= MOST_REQUEST_BYTES:
                 break
