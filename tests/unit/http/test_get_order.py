@@ -51,6 +51,19 @@ async def test_there_is_no_such_order(api: Api, client: httpx.AsyncClient) -> No
     problem(await client.get("/orders/%00"), 404, "not-found")
 
 
+async def test_an_order_uid_may_have_255_of_the_longest_characters(
+    api: Api, client: httpx.AsyncClient
+) -> None:
+    longest = "\N{GRINNING FACE}" * 255
+    await api.store(order(longest))
+    assert (await client.get("/orders/" + quote(longest))).status_code == 200
+    answer = await client.get("/orders/" + quote(longest) + "x", headers={"Accept": "text/html"})
+    assert answer.status_code == 404
+    assert quote(longest) not in answer.text
+    found = problem(await client.get("/orders/" + quote(longest) + "x"), 404, "not-found")
+    assert "255 characters" in found["detail"]
+
+
 async def test_the_client_has_it(api: Api, client: httpx.AsyncClient) -> None:
     await api.store(order())
     tag = (await client.get("/orders/uid")).headers["etag"]

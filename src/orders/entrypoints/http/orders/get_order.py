@@ -8,6 +8,7 @@ from litestar.exceptions import MethodNotAllowedException
 
 from orders.domain.errors import NotFound
 from orders.domain.order.document import hex_digest
+from orders.domain.order.rules import ID_MAX_LENGTH
 from orders.domain.use_cases.look_up_order import LookUpOrder
 from orders.entrypoints.audit import Audit
 from orders.entrypoints.http import request_id as ids
@@ -26,7 +27,13 @@ from orders.entrypoints.http.middleware import (
 )
 from orders.entrypoints.http.negotiation import acceptable
 from orders.entrypoints.http.orders.forget_order import ForgetOrder
-from orders.entrypoints.http.orders.order_path import PREFIX, decoded, has_order_uid, raw_path
+from orders.entrypoints.http.orders.order_path import (
+    LONGEST,
+    PREFIX,
+    decoded,
+    has_order_uid,
+    raw_path,
+)
 from orders.entrypoints.http.origin_checks import AllowedHosts
 from orders.entrypoints.http.problems import UNKNOWN_PATH, HTTPProblem
 from orders.entrypoints.http.request_audit import record
@@ -210,6 +217,8 @@ class GetOrder:
 
 def _order_uid(segment: bytes) -> str:
     """Return the order_uid in the last segment of a path."""
+    if len(segment) > LONGEST:
+        raise NotFound(f"an order_uid has at most {ID_MAX_LENGTH} characters")
     order_uid = decoded(segment)
     if "\0" in order_uid:
         raise NotFound("an order_uid cannot contain U+0000")

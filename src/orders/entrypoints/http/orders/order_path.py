@@ -9,10 +9,14 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, unquote_to_bytes
 
+from orders.domain.order.rules import ID_MAX_LENGTH
 from orders.entrypoints.http.problems import INVALID_REQUEST, HTTPProblem, ProblemError
 
 PREFIX = b"/orders/"
 EVENTS = "/orders/events"
+LONGEST = ID_MAX_LENGTH * len("%F0%9F%98%80")
+"""Bytes that an order_uid may have in a path. 32 KiB of escapes would take milliseconds to read, and
+to show on an error page."""
 _NO_ORDER = frozenset({PREFIX, EVENTS.encode()})
 _BROKEN_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
@@ -47,13 +51,14 @@ def decoded(segment: bytes) -> str:
 
 
 def order_uid_in(scope: Mapping[str, Any]) -> str:
-    """Return the order_uid in the path of a request, or an empty text.
+    """Return the order_uid in the path of a request, or an empty text if no order can have it.
 
     Raises:
         HTTPProblem: it is not percent-encoded UTF-8.
     """
     path = raw_path(scope)
-    return decoded(path[len(PREFIX) :]) if path.startswith(PREFIX) else ""
+    segment = path[len(PREFIX) :] if path.startswith(PREFIX) else b""
+    return decoded(segment) if len(segment) <= LONGEST else ""
 
 
 def path_to(order_uid: str) -> str:
