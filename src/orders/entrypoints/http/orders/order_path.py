@@ -15,8 +15,8 @@ from orders.entrypoints.http.problems import INVALID_REQUEST, HTTPProblem, Probl
 PREFIX = b"/orders/"
 EVENTS = "/orders/events"
 LONGEST = ID_MAX_LENGTH * len("%F0%9F%98%80")
-"""Bytes that an order_uid may have in a path. 32 KiB of escapes would take milliseconds to read, and
-to show on an error page."""
+"""Bytes that an order_uid may have in a path. 32 KiB of escapes would take milliseconds to read,
+and to show on an error page."""
 _NO_ORDER = frozenset({PREFIX, EVENTS.encode()})
 _BROKEN_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
