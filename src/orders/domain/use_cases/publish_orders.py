@@ -10,9 +10,9 @@ from orders.domain.intake.reading import Reading, read, read_typed
 from orders.domain.order.model import Order
 from orders.domain.ports import OrderGenerator, Publisher
 
-MAX_FAULTS = 10_000
-"""Faults after which a document is not read any further. A body of junk, ten million bytes of
-``[1,1,...``, would otherwise take minutes to read and gigabytes to hold."""
+MAX_FAULTS = 1_000
+"""Faults after which a document is not read any further: others wait for it. All those of junk, ten
+million bytes of ``[1,1,...``, would take minutes to find and gigabytes to hold."""
 
 _LARGE = 65_536
 """Bytes from which a document is read in a thread, since even a good one takes milliseconds. One
