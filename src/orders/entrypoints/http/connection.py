@@ -489,7 +489,7 @@ class Connection(HttpToolsProtocol):
         read = _Read(keep_alive=keep_alive)
         self.cycle = cast("RequestResponseCycle", read)
         self._count_request(_WAITING_BYTES + len(self.url) + _size(self.scope["headers"]))
-        self._turns.begin(READS_PER_LOOK_UP)
+        self._turns.begin(reads=READS_PER_LOOK_UP)
         self.tasks.add(self.loop.create_task(self._send_when_ready(response, read)))
 
     async def _send_when_ready(
