@@ -44,7 +44,7 @@ class CachedOrderReader(OrderReader):
         local: ReadCache,
         *,
         workers: int = 2,
-        max_batch: int = 128,
+        max_batch: int = 32,
         bypass_seconds: float = 1.0,
         slow_after: float = 0.5,
     ) -> None:
