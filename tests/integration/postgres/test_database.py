@@ -204,6 +204,29 @@ async def test_more_calls_than_connections(order_repository: PostgresOrderReposi
     assert found == [{o.order_uid: encode(o)} for o in batch * 5]
 
 
+async def test_it_is_up_while_others_have_all_connections_in_use(
+    door: TcpProxy, behind_door: str
+) -> None:
+    async with opened(PostgresDatabase(behind_door, pool_max=2)) as database:
+        async with database.connection(30) as session, database.connection(30):
+            with pytest.raises(Unavailable, match="busy"):
+                async with database.connection(30, wait=0.1):
+                    pass
+            await database.check()
+            count = "SELECT count(*) = 2 FROM pg_stat_activity WHERE datname = current_database()"
+
+            async def two_are_left() -> bool:
+                cursor = await session.execute(count)
+                return await cursor.fetchone() == (True,)
+
+            await until(two_are_left, "the third has ended")
+            door.freeze()  # new connections get no answer
+            with pytest.raises(Unavailable, match="busy"):
+                await database.check()
+            door.open()
+        await until(lambda: works(database), "it is up")
+
+
 @pytest.mark.parametrize("name", ["orders", "orders consumer"])
 async def test_settings_of_a_session(database_dsn: str, name: str) -> None:
     dsn = make_conninfo(database_dsn, options="-c TimeZone=Europe/Moscow -c DateStyle=German")

@@ -1,9 +1,11 @@
 """The connection pool; it also translates driver errors into those of the domain."""
 
+import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from weakref import WeakSet
 
 import psycopg
@@ -40,6 +42,10 @@ _CLOSE_SECONDS = 1.0
 _log = structlog.get_logger(__name__)
 
 
+class _AllBusy(Unavailable):
+    """All connections of the pool are in use."""
+
+
 class PostgresDatabase(Dependency):
     """A PostgreSQL database with a connection pool. Connects in the background once opened.
 
@@ -71,15 +77,12 @@ class PostgresDatabase(Dependency):
         # get, and the health checks, say what is needed.
         for library in ("psycopg", "psycopg.pool"):
             logging.getLogger(library).setLevel(logging.CRITICAL)
+        options = {"timeouts": timeouts, "application_name": application_name, "pooler": pooler}
+        self._connect_besides = partial(Session.connect, dsn, **options)  # type: ignore[arg-type]
         self._pool = AsyncConnectionPool(
             dsn,
             connection_class=Session,
-            kwargs={
-                "timeouts": timeouts,
-                "application_name": application_name,
-                "on_failure": self._note_connect_failure,
-                "pooler": pooler,
-            },
+            kwargs={**options, "on_failure": self._note_connect_failure},
             min_size=1,
             max_size=pool_max,
             open=False,
@@ -110,13 +113,16 @@ class PostgresDatabase(Dependency):
     async def check(self, rights: Sequence[str] = READ) -> None:
         """See ``Dependency.check``: the server answers, and this version can use its tables.
 
+        While others have all connections in use, the check has one more: those who ask for much
+        cannot have the server taken for down.
+
         Raises:
             Unavailable: no answer, migrations are pending, or a right is missing.
             UnsuitableDatabase: the schema is of another version, or the encoding is not UTF-8.
             Degraded: the schema is newer, and this version works with it.
         """
         seconds = self.timeouts.check
-        async with self.connection(seconds, wait=seconds / 2) as session:
+        async with self.connection(seconds, wait=seconds / 2, is_extra=True) as session:
             try:
                 applied = await require_access(session, rights)
             except OrdersError as failure:
@@ -132,10 +138,13 @@ class PostgresDatabase(Dependency):
         abort_after: float,
         wait: float | None = None,
         requires: Callable[[Session], Awaitable[None]] | None = None,
+        *,
+        is_extra: bool = False,
     ) -> AsyncIterator[Session]:
         """Take a session in autocommit mode for a block that may take ``abort_after`` seconds.
 
-        ``wait`` bounds the wait for a free connection. Driver errors that leave the block are
+        ``wait`` bounds the wait for a free connection; with ``is_extra``, a new one is made after
+        that, beyond ``pool_max``. Driver errors that leave the block are
         translated, with the original as the cause. If tables or rights may be the reason,
         ``requires`` is asked which: it raises what is missing.
 
@@ -143,7 +152,12 @@ class PostgresDatabase(Dependency):
             Unavailable: no connection, the server is down or too slow, or it refuses the work.
             OrdersError: an unexpected error of the server.
         """
-        session = await self._take(abort_after, wait)
+        try:
+            session = await self._take(abort_after, wait)
+        except _AllBusy as busy:
+            if not is_extra:
+                raise
+            session = await self._connect_extra(abort_after, busy)
         try:
             try:
                 yield session
@@ -249,6 +263,15 @@ class PostgresDatabase(Dependency):
             await session.close()
             await self._give_back(session)
 
+    async def _connect_extra(self, abort_after: float, busy: "_AllBusy") -> Session:
+        try:
+            async with asyncio.timeout(abort_after / 2):  # it has waited already
+                session = await self._connect_besides()
+        except (psycopg.Error, UnsuitableDatabase, TimeoutError):
+            raise busy from None
+        session.abort_after(abort_after)
+        return session
+
     async def _get(self, seconds: float) -> Session:
         """Wait for a session of the pool; those that others use are worth waiting for."""
         if self._connect_failure and not self._has_sessions():
@@ -274,14 +297,17 @@ class PostgresDatabase(Dependency):
             return UnsuitableDatabase(str(found))
         if self._has_sessions():
             limit = f", and it allows no more: {found.reason}" if found and found.at_limit else ""
-            return Unavailable(f"all connections to PostgreSQL are busy{limit}")
+            return _AllBusy(f"all connections to PostgreSQL are busy{limit}")
         return Unavailable(
             f"no connection to PostgreSQL: {found.reason if found else 'it has not answered yet'}"
         )
 
     async def _give_back(self, session: Session) -> None:
         session.abort_after(None)  # before others can get it
-        await self._pool.putconn(session)
+        if session in self._sessions:
+            await self._pool.putconn(session)
+        else:
+            await session.close()
 
 
 class PostgresWrites(Dependency):
