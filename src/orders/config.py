@@ -71,7 +71,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Meta(extra=_choice("session", "transaction")),
         _about("pool mode of a pooler such as PgBouncer; leave it at session if there is none"),
     ] = "session"
-    postgres_pool_max: Annotated[_Count, _about("connections to PostgreSQL per process")] = 8
+    postgres_pool_max: Annotated[
+        _Count, _about("connections to PostgreSQL per process; a health check may make one more")
+    ] = 8
     postgres_liveness_timeout: Annotated[
         _Count, _about("seconds after which a PostgreSQL that reacts to nothing is given up")
     ] = 8
