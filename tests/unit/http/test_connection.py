@@ -79,6 +79,18 @@ async def test_who_waits_for_its_turn_is_not_taken_for_a_client_that_does_nothin
     assert setting.totals.held == 0
 
 
+async def test_an_upload_does_not_choose_to_hold_what_waits_for_its_turn() -> None:
+    """So it is not the first to be cut off where others hold too much."""
+    setting = Setting(reads_bodies=True)
+    upload, another = setting.connect(), setting.connect()
+    upload.data_received(b"POST / HTTP/1.1\r\ncontent-length: 10000\r\n\r\n")
+    setting.fill_the_turn()
+    upload.data_received(b"a" * 5_000)
+    another.data_received(GET)
+    assert (upload.held, upload.held_by_choice) == (5_000, 0)
+    assert another.held == another.held_by_choice == len(GET)
+
+
 async def test_who_leaves_before_its_turn_holds_nothing() -> None:
     setting = Setting()
     setting.fill_the_turn()

@@ -348,6 +348,11 @@ class Connection(HttpToolsProtocol):
         super().resume_writing()
 
     @property
+    def held_by_choice(self) -> int:
+        """``held`` without what is of a request that is being served, and waits for its turn."""
+        return self.held if self.cycle.response_complete else self.held - len(self._deferred)
+
+    @property
     def seconds_late(self) -> float:
         """By how much longer the body has been arriving than it may without being slow."""
         return self.seconds_idle - self._body_bytes / _SLOW_BYTES

@@ -242,7 +242,8 @@ class _Server(uvicorn.Server):
         holding = [connection for connection in self._connections() if connection.held]
         for connection in holding:
             connection.measure()
-        for connection in sorted(holding, key=attrgetter("seconds_stalled", "held"), reverse=True):
+        worst_first = attrgetter("seconds_stalled", "held_by_choice")
+        for connection in sorted(holding, key=worst_first, reverse=True):
             if self._totals.held <= MOST_HELD:
                 break
             connection.give_up()
