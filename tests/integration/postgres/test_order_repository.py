@@ -18,6 +18,7 @@ from tests.contracts.order_repository import (
     NOON,
     OrderRepositoryContract,
     check_any_orders,
+    numbered,
     order_of,
     uids,
 )
@@ -64,6 +65,16 @@ class TestPostgresOrderRepository(OrderRepositoryContract):
             pages.append(uids(page.orders))
             after = page.next
         assert pages == [["large-3", "large-2", "large-1"], ["large-0", "huge"]]
+
+    async def test_a_page_may_have_more_orders_than_are_read_at_once(
+        self, repository: OrderRepository
+    ) -> None:
+        orders = numbered(450)
+        await repository.save_many(orders)
+        first = await repository.page(OrderQuery(), 410)
+        rest = await repository.page(OrderQuery(), 410, first.next)
+        assert (len(first.orders), len(rest.orders), rest.next) == (410, 40, None)
+        assert sorted(uids((*first.orders, *rest.orders))) == sorted(o.order_uid for o in orders)
 
 
 class Retrying(PostgresOrderRepository):

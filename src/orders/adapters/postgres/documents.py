@@ -42,6 +42,10 @@ _DISTRIBUTED = {
 }
 """The queries for documents and for their sizes where the tables are distributed."""
 
+_AT_ONCE = 200
+"""Orders of a page that are read at once: the database makes the documents of all of them before it
+knows which are too many, and those of the largest orders take 10 ms each."""
+
 _MAX_LOGGED = 1_000
 """With row security, say, all orders are damaged: no reason to log a million lines."""
 
@@ -123,6 +127,20 @@ async def read_page(session: Session, query: OrderQuery, limit: int, after: Curs
 
     Fewer if they are large (``PAGE_BYTES``).
     """
+    orders: list[StoredOrder] = []
+    room = PAGE_BYTES
+    while True:
+        part = await _read_part(session, query, min(limit - len(orders), _AT_ONCE), after, room)
+        orders += part.orders
+        room -= sum(len(order.document) for order in part.orders)
+        after = part.next
+        if after is None or len(orders) >= limit or room <= 0:
+            return Page(tuple(orders), after)
+
+
+async def _read_part(
+    session: Session, query: OrderQuery, limit: int, after: Cursor | None, room: int
+) -> Page:
     async with session.cursor(binary=True) as cursor:
         # One more than requested shows whether there is a next page.
         if session.citus_version:
@@ -133,7 +151,7 @@ async def read_page(session: Session, query: OrderQuery, limit: int, after: Curs
             await cursor.execute(sizes_of, {"order_uids": uids}, prepare=True)
             sizes: dict[str, int] = dict(await cursor.fetchall())
             ends = list(accumulate(sizes.get(uid, 0) for uid in uids))
-            limit = 1 + sum(end < PAGE_BYTES for end in ends[:-1])
+            limit = 1 + sum(end < room for end in ends[:-1])
             await cursor.execute(documents_of, {"order_uids": uids[:limit]}, prepare=True)
             documents: dict[str, bytes] = dict(await cursor.fetchall())
             rows = [
@@ -142,7 +160,7 @@ async def read_page(session: Session, query: OrderQuery, limit: int, after: Curs
                 if key[0] in documents and not _is_tombstone(documents[key[0]])
             ]
         else:
-            keys = await _select(cursor, page_query(query, limit + 1, after))
+            keys = await _select(cursor, page_query(query, limit + 1, after, room))
             rows = [row for row in keys[:limit] if row[2] is not None]
             limit = len(rows)
     orders = tuple(StoredOrder(*row) for row in rows)

@@ -148,25 +148,28 @@ _PAGES = {
     view: sql.SQL(
         "SELECT order_uid, date_created, CASE WHEN"
         " sum(pg_column_size(document)) OVER (ORDER BY date_created DESC, order_uid DESC"
-        " ROWS UNBOUNDED PRECEDING) - pg_column_size(document) < {} THEN document END FROM ("
+        " ROWS UNBOUNDED PRECEDING) - pg_column_size(document) < {{room:d}}"
+        " THEN document END FROM ("
         "SELECT o.order_uid, o.date_created, row_to_json(document) AS document"
         " FROM ({{}}) AS o {} ORDER BY o.date_created DESC, o.order_uid DESC OFFSET 0"
         ") AS page ORDER BY date_created DESC, order_uid DESC"
     )
-    .format(PAGE_BYTES, _joined(view))
+    .format(_joined(view))
     .as_string()
     for view in View
 }
 _SELECTION = "SELECT {} FROM orders o {} ORDER BY o.date_created DESC, o.order_uid DESC LIMIT {:d}"
 
 
-def page_query(query: OrderQuery, limit: int, after: Cursor | None) -> Query:
+def page_query(
+    query: OrderQuery, limit: int, after: Cursor | None, room: int = PAGE_BYTES
+) -> Query:
     """Select order_uid, date_created and document (or summary) of at most ``limit`` orders.
 
-    Documents beyond ``PAGE_BYTES`` are null.
+    Documents that do not begin within ``room`` bytes are null.
     """
     selection, parameters = _selection("*", query, limit, after)
-    return Query(_PAGES[query.view].format(selection).encode(), parameters)
+    return Query(_PAGES[query.view].format(selection, room=room).encode(), parameters)
 
 
 def keys_query(query: OrderQuery, limit: int, after: Cursor | None) -> Query:
