@@ -11,6 +11,7 @@ import pytest
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
+from orders.entrypoints.http import server
 from orders.entrypoints.http.connection import Bounds, Connection, Totals
 from orders.entrypoints.http.request_turns import MOST_IN_A_TURN, MOST_READS, RequestTurns
 from orders.entrypoints.http.responses import RawResponse
@@ -18,6 +19,15 @@ from tests.waiting import settle
 
 GET = b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n"
+
+
+def new_transport() -> Mock:
+    transport = Mock()
+    transport.is_closing.return_value = False
+    transport.close = partial(setattr, transport.is_closing, "return_value", True)
+    transport.get_write_buffer_size.return_value = 0
+    transport.get_extra_info.return_value = None
+    return transport
 
 
 class Setting:
@@ -47,11 +57,7 @@ class Setting:
         await send({"type": "http.response.body", "body": b""})
 
     def connect(self) -> Connection:
-        transport = Mock()
-        transport.is_closing.return_value = False
-        transport.close = partial(setattr, transport.is_closing, "return_value", True)
-        transport.get_write_buffer_size.return_value = 0
-        transport.get_extra_info.return_value = None
+        transport = new_transport()
         bounds = Bounds(idle_timeout=60, reader_timeout=60, max_connections=1000)
         connection = Connection(
             self._config, self._state, {}, bounds=bounds, totals=self.totals, turns=self.turns
@@ -226,6 +232,41 @@ async def test_an_upload_is_not_as_late_as_a_form_that_is_held_back() -> None:
     assert form.cycle.more_body
     assert upload.cycle.more_body
     assert form.seconds_late > upload.seconds_late
+
+
+async def test_slow_bodies_are_cut_off_first_then_large_requests_that_have_arrived(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        while (await receive()).get("more_body"):
+            pass
+        await asyncio.Event().wait()
+
+    serving = server._Server(app, bounds=Bounds(60, 60, 1000), grace=1, tls=None)
+
+    async def begin(length: int, body: bytes) -> tuple[Connection, Mock]:
+        create = serving.config.http_protocol_class
+        connection = cast("Any", create)(serving.config, serving.server_state, {})
+        connection.connection_made(transport := new_transport())
+        connection.data_received(b"POST / HTTP/1.1\r\ncontent-length: %d\r\n\r\n" % length)
+        await settle()
+        connection.data_received(body)
+        await settle()
+        return connection, transport
+
+    _, small = await begin(1, b"a")
+    _, large = await begin(60_000, b"a" * 60_000)
+    upload, uploads = await begin(10_000_000, b"a" * 70_000)
+    monkeypatch.setattr(server, "MOST_REQUEST_BYTES", 100_000)
+    serving._abort_slowest()
+    assert [each.abort.called for each in (small, large, uploads)] == [False, True, False]
+    for _ in range(10):
+        upload.check()
+    monkeypatch.setattr(server, "MOST_REQUEST_BYTES", 50_000)
+    serving._abort_slowest()
+    assert [each.abort.called for each in (small, uploads)] == [False, True]
+    for task in serving.server_state.tasks:
+        task.cancel()
 
 
 async def test_headers_in_many_pieces_leave_the_event_loop_to_others_as_well() -> None:

@@ -43,9 +43,9 @@ order is sent, and within a tenth of a second the clients are disconnected that 
 about it for the longest time, or for which most waits."""
 MOST_REQUEST_BYTES = 64 * 2**20
 """Bytes that the requests which are being served may have (``Connection.request_bytes``). Beyond
-that, the clients are disconnected whose bodies arrive the slowest (``Connection.seconds_late``). A
-body arrives as slowly as its client likes, and a form to log in is read from clients without a key.
-"""
+that, the clients are disconnected whose bodies arrive the slowest (``Connection.seconds_late``),
+then those with the largest requests. A body arrives as slowly as its client likes, and a form to
+log in is read from clients without a key."""
 _SLOW_BYTES = 32_768
 """Bytes of a body in a second that are not slow."""
 _COUNTED_BODY = 65_536
@@ -355,7 +355,8 @@ class Connection(HttpToolsProtocol):
     @property
     def seconds_late(self) -> float:
         """By how much longer the body has been arriving than it may without being slow."""
-        return self.seconds_idle - self._body_bytes / _SLOW_BYTES
+        late = self.seconds_idle - self._body_bytes / _SLOW_BYTES
+        return max(0.0, late) if self.cycle.more_body else 0.0
 
     def check(self) -> None:
         """Close the connection of a client that does nothing; to be called every second."""

@@ -249,10 +249,14 @@ class _Server(uvicorn.Server):
             connection.give_up()
 
     def _abort_slowest(self) -> None:
-        """Disconnect clients with slow bodies; see ``MOST_REQUEST_BYTES``."""
+        """Disconnect clients with slow bodies or large requests; see ``MOST_REQUEST_BYTES``."""
+
+        def badness(connection: Connection) -> tuple[float, bool, int]:
+            is_complete = not connection.cycle.more_body
+            return connection.seconds_late, is_complete, connection.request_bytes
+
         served = [connection for connection in self._connections() if connection.request_bytes]
-        worst_first = attrgetter("cycle.more_body", "seconds_late", "request_bytes")
-        for connection in sorted(served, key=worst_first, reverse=True):
+        for connection in sorted(served, key=badness, reverse=True):
             if self._totals.request_bytes <= MOST_REQUEST_BYTES:
                 break
             connection.give_up()
