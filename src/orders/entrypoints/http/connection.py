@@ -354,9 +354,12 @@ class Connection(HttpToolsProtocol):
 
     @property
     def seconds_late(self) -> float:
-        """By how much longer the body has been arriving than it may without being slow."""
+        """By how much longer the body has been arriving than it may without being slow.
+
+        Less than 0 if it is not slow; 0 once it has arrived.
+        """
         late = self.seconds_idle - self._body_bytes / _SLOW_BYTES
-        return max(0.0, late) if self.cycle.more_body else 0.0
+        return late if self.cycle.more_body else 0.0
 
     def check(self) -> None:
         """Close the connection of a client that does nothing; to be called every second."""

@@ -251,9 +251,9 @@ class _Server(uvicorn.Server):
     def _abort_slowest(self) -> None:
         """Disconnect clients with slow bodies or large requests; see ``MOST_REQUEST_BYTES``."""
 
-        def badness(connection: Connection) -> tuple[float, bool, int]:
-            is_complete = not connection.cycle.more_body
-            return connection.seconds_late, is_complete, connection.request_bytes
+        def badness(connection: Connection) -> tuple[float, bool, float, int]:
+            late, is_complete = connection.seconds_late, not connection.cycle.more_body
+            return max(0.0, late), is_complete, late, connection.request_bytes
 
         served = [connection for connection in self._connections() if connection.request_bytes]
         for connection in sorted(served, key=badness, reverse=True):
