@@ -2,15 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 
 from drills.waiting import wait_until
 from orders.domain.errors import Unavailable
 from orders.domain.ports import Dependency
-from orders.entrypoints.startup import in_background
 
-__all__ = ["others_have_turns", "says", "settle", "until", "wait_until", "works"]
+__all__ = ["says", "settle", "until", "wait_until", "works"]
 
 
 async def until(
@@ -30,24 +28,6 @@ async def settle() -> None:
     """Run the event loop until everything that needs no I/O and no time has happened."""
     for _ in range(100):
         await asyncio.sleep(0)
-
-
-@asynccontextmanager
-async def others_have_turns() -> AsyncIterator[None]:
-    """Check that the event loop serves others during the block, which has work for it."""
-    turns = 0
-
-    async def somebody_else() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await asyncio.sleep(0)
-
-    try:
-        async with in_background(somebody_else()):
-            yield
-    finally:
-        assert turns > 10
 
 
 async def works(dependency: Dependency) -> bool:

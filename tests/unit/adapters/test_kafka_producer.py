@@ -15,8 +15,9 @@ from orders.bootstrap import open_all, to_kafka_settings
 from orders.config import Settings
 from orders.domain.errors import Overloaded
 from orders.domain.order.document import encode
+from orders.domain.order.model import Order
 from tests.contracts.order_repository import numbered
-from tests.waiting import others_have_turns, settle, until, works
+from tests.waiting import settle, until, works
 
 
 class Producer:
@@ -75,15 +76,25 @@ async def test_a_call_with_many_messages_holds_up_neither_checks_nor_others() ->
     ]
 
 
-async def test_the_messages_of_many_orders_hold_up_nobody() -> None:
+async def test_the_messages_of_many_orders_hold_up_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    threads = set()
+
+    def noted(order: Order) -> bytes:
+        threads.add(threading.current_thread())
+        return encode(order)
+
+    monkeypatch.setattr(publisher, "encode", noted)
     producer = Producer()
     producer.may_go_on.set()
     client = Client(producer)
-    orders = numbered(20_000)
-    async with open_all(client), others_have_turns():
+    orders = numbered(SENT_AT_ONCE + 1)
+    async with open_all(client):
         await until(lambda: works(client))
         await KafkaPublisher(client, to_kafka_settings(Settings())).publish(orders)
     assert producer.done[1:] == [encode(order) for order in orders]
+    assert threading.main_thread() not in threads
 
 
 async def test_so_many_orders_wait_for_the_brokers_that_memory_is_bounded(

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,11 +13,13 @@ from orders.adapters.memory.topic import MAX_MESSAGE_BYTES, MemoryTopic
 from orders.adapters.random_orders.order_generator import RandomOrderGenerator
 from orders.domain.errors import Invalid, TooLarge, Unavailable, Undecodable
 from orders.domain.intake.diagnosis import MAX_FAULTS as MAX_FAULTS_OF_ONE
+from orders.domain.intake.reading import Reading, read
 from orders.domain.order.document import encode
 from orders.domain.order.model import Order
+from orders.domain.use_cases import publish_orders
 from orders.domain.use_cases.publish_orders import MAX_FAULTS, PublishDocument, PublishRandom
 from tests.unit.domain.order.reference import REFERENCE, read_document, the_order
-from tests.waiting import others_have_turns, until
+from tests.waiting import until
 
 
 def document(uid: str, sm_id: int = 1) -> dict[str, Any]:
@@ -68,14 +71,25 @@ class TestPublishDocument:
 
     @pytest.mark.parametrize("values", [20_000, 200_000])
     async def test_junk_is_told_by_its_first_faults_and_holds_up_nobody(
-        self, publish: PublishDocument, topic: MemoryTopic, values: int
+        self,
+        publish: PublishDocument,
+        topic: MemoryTopic,
+        values: int,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
+        threads = []
+
+        def noted(document: bytes, enough: int) -> Reading:
+            threads.append(threading.current_thread())
+            return read(document, enough)
+
+        monkeypatch.setattr(publish_orders, "read", noted)
         with pytest.raises(Invalid) as caught:
-            async with others_have_turns():
-                await publish(b"[" + b"1," * values + b"1]")
+            await publish(b"[" + b"1," * values + b"1]")
         assert len(caught.value.faults) == MAX_FAULTS
         assert "there may be more" in str(caught.value)
         assert sent(topic) == []
+        assert threads != [threading.main_thread()]
 
     async def test_while_a_large_one_is_sent_others_take_no_memory_and_small_ones_are_sent(
         self, publisher: MemoryPublisher, topic: MemoryTopic
@@ -181,6 +195,12 @@ class TestPublishRandom:
         assert topic.partitions[0][0].headers == (("x-request-id", b"1"),)
 
     async def test_many_hold_up_nobody(self, publisher: MemoryPublisher) -> None:
-        publish = PublishRandom(RandomOrderGenerator(), publisher)
-        async with others_have_turns():
-            await publish(1000)
+        threads = []
+
+        class Noted(RandomOrderGenerator):
+            def generate(self, amount: int) -> Sequence[Order]:
+                threads.append(threading.current_thread())
+                return super().generate(amount)
+
+        await PublishRandom(Noted(), publisher)(1000)
+        assert threads != [threading.main_thread()]
