@@ -15,6 +15,8 @@ from orders.entrypoints.http.access.scopes import ScopeName
 from tests.unit.http.harness import SETTINGS, Api
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
+SECRET = "s" * 32
+"""Signs sessions."""
 
 
 def new_key(path: Path, *scopes: ScopeName, expires: datetime | None = None) -> tuple[str, str]:

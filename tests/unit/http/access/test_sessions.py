@@ -20,6 +20,7 @@ from orders.entrypoints.http.access.credentials import Claims, Grant
 from orders.entrypoints.http.access.principal import Principal
 from orders.entrypoints.http.access.sessions import COOKIE, SECONDS, Sessions
 from tests.unit.http.access.access_harness import (
+    SECRET,
     app,
     bearer,
     client_from,
@@ -30,8 +31,6 @@ from tests.unit.http.access.access_harness import (
 )
 from tests.unit.http.harness import Api, problem
 from tests.unit.http.test_page import POLICY, Tags, policy
-
-SECRET = "s" * 32
 
 
 @pytest.fixture

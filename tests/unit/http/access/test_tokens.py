@@ -33,6 +33,7 @@ from orders.entrypoints.http.access.credentials import Denied
 from orders.entrypoints.http.access.signing_keys import SigningKeys
 from orders.entrypoints.http.access.tokens import Tokens
 from tests.unit.http.access.access_harness import (
+    SECRET,
     app,
     bearer,
     client_from,
@@ -44,7 +45,6 @@ from tests.unit.http.access.access_harness import (
 from tests.unit.http.harness import SETTINGS, problem
 from tests.waiting import until
 
-SECRET = "s" * 32
 ISSUER, AUDIENCE = "https://login.example", "orders"
 RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 OTHER = rsa.generate_private_key(public_exponent=65537, key_size=2048)
