@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.contextvars import bound_contextvars, get_contextvars
 
-from orders.adapters.read_path.batch_loader import BatchLoader
+from orders.adapters.read_path.batch_loader import MAX_BYTES, BatchLoader
 from orders.domain.errors import OrdersError, Unavailable
 from tests.contracts.cache import documents
 from tests.waiting import settle
@@ -530,6 +530,24 @@ async def test_a_key_that_failed_in_a_batch_fails_only_its_callers() -> None:
     assert (found, missing) == (documents("a"), {})
     assert isinstance(failed, Unavailable)
     assert failed.__cause__ is down
+    await loader.close()
+
+
+async def test_batches_of_large_values_have_few_keys() -> None:
+    sizes: list[int] = []
+    value = bytes(MAX_BYTES // 4)
+
+    async def load(keys: Sequence[str]) -> Mapping[str, bytes]:
+        sizes.append(len(keys))
+        return dict.fromkeys(keys, value)
+
+    loader = BatchLoader(load, workers=1, max_batch=32)
+    await loader.get([str(number) for number in range(1_000)])
+    assert sizes[0] == 32
+    assert 1 <= sizes[-2] <= 4
+    value = b"small"
+    await loader.get([str(number) for number in range(10_000)])
+    assert sizes[-2] == 32
     await loader.close()
 
 

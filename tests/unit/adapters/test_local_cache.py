@@ -14,7 +14,12 @@ from structlog.contextvars import bound_contextvars, get_contextvars
 from structlog.testing import capture_logs
 
 from orders.adapters.memory.cache import MemoryCache
-from orders.adapters.read_path.local_cache import MOST_SPARED, OVERHEAD, BoundedLocalCache
+from orders.adapters.read_path.local_cache import (
+    MOST_SPARED,
+    OVERHEAD,
+    PUT_BYTES,
+    BoundedLocalCache,
+)
 from orders.adapters.read_path.order_reader import CachedOrderReader
 from orders.domain.errors import Unavailable
 from orders.domain.order.document import hex_digest
@@ -295,6 +300,15 @@ class TestFlush:
         assert await shared.holds("97", "98", "99")
         assert shared.touched == [["97", "98", "99"]]
         assert shared.given == [["97", "98", "99"]]
+
+    async def test_many_bytes_are_put_bit_by_bit(self, shared: SharedCache) -> None:
+        large = {uid: bytes(PUT_BYTES * 2 // 3) for uid in "abc"}
+        cache = BoundedLocalCache(shared, 100 * PUT_BYTES, CAPACITY, flush_interval=PAUSE)
+        await cache.open()
+        await cache.put(large)
+        assert await shared.holds(*"abc")
+        assert shared.given == [["a", "b"], ["c"]]
+        await cache.close()
 
     async def test_of_many_uses_the_last_ones_are_flushed_however_often_they_were(
         self, cache: BoundedLocalCache, shared: SharedCache

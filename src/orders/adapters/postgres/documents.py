@@ -42,7 +42,7 @@ _DISTRIBUTED = {
 }
 """The queries for documents and for their sizes where the tables are distributed."""
 
-_AT_ONCE = 200
+_AT_ONCE = 50
 """Orders of a page that are read at once: the database makes the documents of all of them before it
 knows which are too many, and those of the largest orders take 10 ms each."""
 

@@ -12,6 +12,12 @@ from orders.domain.errors import OrdersError, Unavailable
 Load = Callable[[Sequence[str]], Awaitable[Mapping[str, bytes | Exception]]]
 """Looks up distinct keys; returns the values found and the keys that failed, or raises."""
 
+MAX_BYTES = 2 * 2**20
+"""Bytes that a batch should find: beyond, it would hold up the event loop, and be taken for slow."""
+
+_SIZE_ALPHA = 1 / 4
+"""The weight of the newest batch in the moving average of the sizes of values."""
+
 _CLOSED = "look-ups have ended"
 _QUEUE_TIMEOUT = "too many look-ups wait for slow ones"
 
@@ -53,7 +59,7 @@ class BatchLoader:
     Args:
         load: loads a batch.
         workers: most batches in flight at a time.
-        max_batch: most keys in a batch.
+        max_batch: most keys in a batch; fewer while values are large (``MAX_BYTES``).
         queue_timeout: seconds that a caller may wait in the queue, accurate to a half; they start
             again when it has to join another batch.
         slow_after: seconds after which a batch counts as slow.
@@ -77,6 +83,7 @@ class BatchLoader:
         self._load = load
         self._max_workers = workers
         self._max_batch = max_batch
+        self._value_bytes = 1.0  # of a value, lately
         self._queue_timeout = queue_timeout
         self._slow_after = slow_after
         self._spare_workers = spare_workers
@@ -206,7 +213,8 @@ class BatchLoader:
         return len(self._workers) - len(self._slow_batches)
 
     async def _load_batch(self) -> None:
-        keys = tuple(islice(self._queue, self._max_batch))
+        most = max(1, min(self._max_batch, int(MAX_BYTES / self._value_bytes)))
+        keys = tuple(islice(self._queue, most))
         batch = {key: Waiters(self._queue.pop(key), []) for key in keys}
         self._in_flight |= batch
         slow = asyncio.get_running_loop().call_later(self._slow_after, self._mark_slow, batch)
@@ -217,6 +225,7 @@ class BatchLoader:
         try:
             found = await self._load_keys(keys)
             failure = None
+            self._note_sizes(found)
         except Exception as error:  # noqa: BLE001 (raised by the callers)
             failure = error
         finally:
@@ -244,6 +253,11 @@ class BatchLoader:
             except Exception as error:  # noqa: BLE001 (raised by its callers)
                 found[key] = error
         return found
+
+    def _note_sizes(self, found: Mapping[str, bytes | Exception]) -> None:
+        sizes = [len(value) for value in found.values() if isinstance(value, bytes)]
+        if sizes:
+            self._value_bytes += (sum(sizes) / len(sizes) - self._value_bytes) * _SIZE_ALPHA
 
     def _mark_slow(self, batch: Batch) -> None:
         self._remove(batch)

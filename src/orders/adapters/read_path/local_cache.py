@@ -28,6 +28,10 @@ _MAX_SHARE = 1 / 8
 MOST_SPARED = 1_000
 """Used entries that are queued again at a time: with a million of them it would take 0.2 s."""
 
+PUT_BYTES = 1_048_576
+"""Bytes after which a put to the shared cache ends: with tens of megabytes, which a flush may have,
+it would be taken for down."""
+
 _FLUSH_INTERVAL = 0.25
 
 log = structlog.get_logger(__name__)
@@ -241,12 +245,16 @@ class BoundedLocalCache(LocalCache, ReadCache):
         self._used, self._used_before = [], []
         self._generation += 1
         missing = await self._shared.touch(used)
-        documents = {
-            uid: entry.document for uid in missing if (entry := self._entries.get(uid)) is not None
-        }
-        if documents:
-            # What was forgotten is dropped here before ``shared`` learns of it.
-            await self._shared.put(documents, self._shared.position)
+        documents: dict[str, bytes] = {}
+        size = 0
+        for number, uid in enumerate(missing, 1):
+            if (entry := self._entries.get(uid)) is not None:
+                documents[uid] = entry.document
+                size += len(entry.document)
+            if documents and (size > PUT_BYTES or number == len(missing)):
+                # What was forgotten is dropped here before ``shared`` learns of it.
+                await self._shared.put(documents, self._shared.position)
+                documents, size = {}, 0
 
     def _last_used(self) -> list[str]:
         """The uids used since the last flush, most recent last, at most ``capacity``."""
