@@ -100,28 +100,24 @@ async def test_the_messages_of_many_orders_hold_up_nobody(
 async def test_so_many_orders_wait_for_the_brokers_that_memory_is_bounded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(publisher, "MOST_WAITING", 100)
+    monkeypatch.setattr(publisher, "MOST_GIVEN_UP", 1_000)
     producer = Producer()
+    producer.may_go_on.set()
+    producer.confirms = False
     client = Client(producer)
     publish = KafkaPublisher(client, to_kafka_settings(Settings())).publish
     async with open_all(client):
         await until(lambda: works(client))
-        alone = asyncio.create_task(publish(numbered(200)))
-        await asyncio.to_thread(producer.has_begun.wait, 10)
+        for number in (1, 100):
+            gives_up = asyncio.create_task(publish(numbered(number)))
+            await until(lambda number=number: len(producer.unconfirmed) >= number)
+            gives_up.cancel()
+            await settle()
         with pytest.raises(Overloaded):
-            await publish(numbered(11))
-        few = asyncio.create_task(publish(numbered(10)))
-        await settle()
-        producer.may_go_on.set()
-        await asyncio.gather(alone, few)
-        producer.confirms = False
-        gives_up = asyncio.create_task(publish(numbered(100)))
-        await until(lambda: len(producer.unconfirmed) == 100)
-        gives_up.cancel()
-        await settle()
-        with pytest.raises(Overloaded):
-            await publish(numbered(11))
+            await publish(numbered(1))
         producer.confirms = True
         for future in producer.unconfirmed:
             future.success(None)
+        await settle()
         await publish(numbered(50))
+        assert client.given_up == 0

@@ -10,11 +10,8 @@ from orders.domain.order.document import encode
 from orders.domain.order.model import Order
 from orders.domain.ports import Dependency, Publisher
 
-MOST_WAITING = 20_000
-"""Orders that may wait for the brokers at a time, of several calls: each takes some 10 KB."""
-
-_FEW = 10
-"""Orders of a call that is made however many wait: connections have bounds of their own."""
+MOST_GIVEN_UP = 16 * 2**20
+"""Bytes that the client may still have of calls which have given up waiting for the brokers."""
 
 
 class KafkaPublisher(Publisher, Dependency):
@@ -23,7 +20,6 @@ class KafkaPublisher(Publisher, Dependency):
     def __init__(self, client: KafkaProducerClient, settings: KafkaSettings) -> None:
         self._client = client
         self._topic = settings.topic
-        self._waiting = 0
 
     async def publish(
         self, orders: Sequence[Order], headers: Mapping[str, str] | None = None
@@ -36,20 +32,13 @@ class KafkaPublisher(Publisher, Dependency):
         Raises:
             Overloaded: too many orders wait for the brokers; none was sent.
         """
-        number = len(orders)
-        if number > _FEW:
-            waiting = self._waiting + self._client.given_up
-            if waiting and waiting + number > MOST_WAITING:
-                raise Overloaded("too many orders wait for the brokers")
-        self._waiting += number
-        try:
-            if number <= SENT_AT_ONCE:
-                messages = self._messages(orders, headers or {})
-            else:  # tens of thousands take a tenth of a second
-                messages = await asyncio.to_thread(self._messages, orders, headers or {})
-            await self._client.send(self._topic, messages)
-        finally:
-            self._waiting -= number
+        if self._client.given_up > MOST_GIVEN_UP:
+            raise Overloaded("too many orders wait for the brokers")
+        if len(orders) <= SENT_AT_ONCE:
+            messages = self._messages(orders, headers or {})
+        else:  # tens of thousands take a tenth of a second
+            messages = await asyncio.to_thread(self._messages, orders, headers or {})
+        await self._client.send(self._topic, messages)
 
     def _messages(self, orders: Sequence[Order], headers: Mapping[str, str]) -> list[Outgoing]:
         common = tuple((name, value.encode()) for name, value in headers.items())

@@ -1,9 +1,10 @@
 """Send orders to the topic: those of a document, all or none, or made-up ones."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 
-from orders.domain.errors import Abandoned, Invalid, Undecodable
+from orders.domain.errors import Abandoned, Invalid, Overloaded, Undecodable
 from orders.domain.intake.diagnosis import MAX_FAULTS as MAX_FAULTS_OF_ONE
 from orders.domain.intake.faults import Fault
 from orders.domain.intake.reading import Reading, read, read_typed
@@ -18,6 +19,59 @@ _LARGE = 65_536
 """Bytes from which a document is read in a thread, since even a good one takes milliseconds. One
 with faults takes far longer, and is read there whatever its size."""
 
+SENT_BYTES = 4 * 2**20
+"""Bytes of documents that are sent at a time. Their orders take ten times as much memory; those of
+200 bytes, fifty times."""
+
+MOST_QUEUED_BYTES = 4 * SENT_BYTES
+"""Bytes of documents that wait until others are sent, besides those of ``_FEW_BYTES``."""
+
+_FEW_BYTES = 8_192
+"""Bytes of a document that may wait however many do: whoever sends little is not kept out by those
+who send much."""
+
+LONGEST_WAIT = 2.5
+"""Seconds that a document waits for others."""
+
+_RANDOM_BYTES = 1_000
+"""Bytes of a random order."""
+
+
+class SendQueue:
+    """Lets documents of ``SENT_BYTES`` be sent at a time; others wait in order of their arrival."""
+
+    def __init__(self) -> None:
+        self._free = SENT_BYTES
+        self._freed = asyncio.Event()
+        self._first = asyncio.Lock()
+        self._queued = 0
+
+    @asynccontextmanager
+    async def turn(self, size: int) -> AsyncIterator[None]:
+        """Wait for room for ``size`` bytes, and take it during the block.
+
+        Raises:
+            Overloaded: too much waits already, or there was no room within ``LONGEST_WAIT``.
+        """
+        if size > _FEW_BYTES and self._queued > MOST_QUEUED_BYTES:
+            raise Overloaded("too many orders wait to be sent")
+        self._queued += size
+        try:
+            async with asyncio.timeout(LONGEST_WAIT), self._first:
+                while self._free < min(size, SENT_BYTES):
+                    self._freed.clear()
+                    await self._freed.wait()
+                self._free -= size
+        except TimeoutError:
+            raise Overloaded("orders that came before are still being sent") from None
+        finally:
+            self._queued -= size
+        try:
+            yield
+        finally:
+            self._free += size
+            self._freed.set()
+
 
 class PublishDocument:
     """Check a document (one order, or an array of them) as a whole and publish its orders."""
@@ -27,6 +81,7 @@ class PublishDocument:
         # More threads would take time from the event loop.
         self._one_large = asyncio.Semaphore(1)  # until it is sent: it may take 100 MB by then
         self._one_faulty = asyncio.Semaphore(1)
+        self._small = SendQueue()
 
     async def __call__(
         self,
@@ -36,8 +91,8 @@ class PublishDocument:
     ) -> tuple[Order, ...]:
         """Publish; the orders come back in the order of the document, equal ones once.
 
-        ``has_left`` says whether the caller has left. Then a document that is read in a thread is
-        neither checked nor published.
+        ``has_left`` says whether the caller has left. Then a document that had to wait is neither
+        checked nor published.
 
         Raises:
             Abandoned: the caller has left before anything was published.
@@ -45,21 +100,26 @@ class PublishDocument:
             Invalid: it breaks rules; ``faults`` lists all of them (of junk, about the first
                 ``MAX_FAULTS``), and nothing was published.
             TooLarge: an order is larger than the topic accepts; nothing was published.
+            Overloaded: too many others are being sent; nothing was published.
             Unavailable: not all were confirmed; publishing the document again is safe.
         """
         if len(document) > _LARGE:
-            async with self._one_large:
-                orders = await _orders_in(document, has_left)
-                await self._publisher.publish(orders, headers)
-            return orders
-        reading = read_typed(document)
-        if reading is not None:
-            orders = _valid_orders(reading)
+            turn = self._one_large
         else:
-            async with self._one_faulty:
-                orders = await _orders_in(document, has_left)
-        await self._publisher.publish(orders, headers)
-        return orders
+            async with self._small.turn(len(document)):
+                _check_caller(has_left)
+                reading = read_typed(document)
+                if reading is not None:
+                    orders = _valid_orders(reading)
+                    await self._publisher.publish(orders, headers)
+                    return orders
+            turn = self._one_faulty
+        async with turn:
+            _check_caller(has_left)
+            orders = await asyncio.to_thread(lambda: _valid_orders(read(document, MAX_FAULTS)))
+            _check_caller(has_left)
+            await self._publisher.publish(orders, headers)
+            return orders
 
 
 class PublishRandom:
@@ -69,24 +129,22 @@ class PublishRandom:
         self._generator = generator
         self._publisher = publisher
         self._one_in_thread = asyncio.Semaphore(1)  # a thousand take tens of milliseconds
+        self._queue = SendQueue()
 
     async def __call__(
         self, amount: int, headers: Mapping[str, str] | None = None
     ) -> Sequence[Order]:
         """Publish ``amount`` new orders and return them. Raises Unavailable."""
-        async with self._one_in_thread:
-            orders = await asyncio.to_thread(self._generator.generate, amount)
-        await self._publisher.publish(orders, headers)
+        async with self._queue.turn(amount * _RANDOM_BYTES):
+            async with self._one_in_thread:
+                orders = await asyncio.to_thread(self._generator.generate, amount)
+            await self._publisher.publish(orders, headers)
         return orders
 
 
-async def _orders_in(document: bytes, has_left: Callable[[], bool]) -> tuple[Order, ...]:
+def _check_caller(has_left: Callable[[], bool]) -> None:
     if has_left():
         raise Abandoned("the client has disconnected")
-    orders = await asyncio.to_thread(lambda: _valid_orders(read(document, MAX_FAULTS)))
-    if has_left():
-        raise Abandoned("the client has disconnected")
-    return orders
 
 
 def _valid_orders(reading: Reading) -> tuple[Order, ...]:

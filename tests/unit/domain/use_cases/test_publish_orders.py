@@ -11,15 +11,28 @@ import pytest
 from orders.adapters.memory.publisher import MemoryPublisher
 from orders.adapters.memory.topic import MAX_MESSAGE_BYTES, MemoryTopic
 from orders.adapters.random_orders.order_generator import RandomOrderGenerator
-from orders.domain.errors import Invalid, TooLarge, Unavailable, Undecodable
+from orders.domain.errors import (
+    Abandoned,
+    Invalid,
+    Overloaded,
+    TooLarge,
+    Unavailable,
+    Undecodable,
+)
 from orders.domain.intake.diagnosis import MAX_FAULTS as MAX_FAULTS_OF_ONE
 from orders.domain.intake.reading import Reading, read
 from orders.domain.order.document import encode
 from orders.domain.order.model import Order
 from orders.domain.use_cases import publish_orders
-from orders.domain.use_cases.publish_orders import MAX_FAULTS, PublishDocument, PublishRandom
+from orders.domain.use_cases.publish_orders import (
+    MAX_FAULTS,
+    SENT_BYTES,
+    PublishDocument,
+    PublishRandom,
+    SendQueue,
+)
 from tests.unit.domain.order.reference import REFERENCE, read_document, the_order
-from tests.waiting import until
+from tests.waiting import settle, until
 
 
 def document(uid: str, sm_id: int = 1) -> dict[str, Any]:
@@ -181,6 +194,53 @@ class TestPublishDocument:
         publisher.available = False
         with pytest.raises(Unavailable):
             await publish(written(REFERENCE))
+
+
+class TestSendQueue:
+    async def test_so_many_bytes_are_sent_at_a_time_and_who_came_first_goes_first(self) -> None:
+        queue, begun, may_end = SendQueue(), list[int](), asyncio.Event()
+
+        async def send(number: int, size: int) -> None:
+            async with queue.turn(size):
+                begun.append(number)
+                await may_end.wait()
+
+        sizes = [SENT_BYTES // 2, SENT_BYTES // 2, SENT_BYTES + 1, 1]
+        tasks = [asyncio.create_task(send(number, size)) for number, size in enumerate(sizes)]
+        await settle()
+        assert begun == [0, 1]
+        may_end.set()
+        await asyncio.gather(*tasks)
+        assert begun == [0, 1, 2, 3]
+
+    async def test_when_much_waits_no_more_is_taken_but_what_is_small(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(publish_orders, "LONGEST_WAIT", 0.01)
+        queue = SendQueue()
+
+        async def send(size: int) -> None:
+            async with queue.turn(size):
+                pass
+
+        async with queue.turn(SENT_BYTES):
+            waiting = [asyncio.create_task(send(SENT_BYTES)) for _ in range(5)]
+            await settle()
+            with pytest.raises(Overloaded, match="too many orders wait"):
+                await send(10_000)
+            with pytest.raises(Overloaded, match="still being sent"):
+                await send(1)
+            failures = await asyncio.gather(*waiting, return_exceptions=True)
+            assert all(isinstance(failure, Overloaded) for failure in failures)
+        await send(SENT_BYTES)
+
+    async def test_what_one_who_has_left_sent_is_not_read_when_its_turn_comes(
+        self, publisher: MemoryPublisher, topic: MemoryTopic
+    ) -> None:
+        publish = PublishDocument(publisher)
+        with pytest.raises(Abandoned):
+            await publish(written(REFERENCE), has_left=lambda: True)
+        assert sent(topic) == []
 
 
 class TestPublishRandom:

@@ -100,6 +100,9 @@ class KafkaProducerClient(Dependency):
 
     It creates the topics that it ``ensures`` if they are missing: of orders and dead letters, of
     orders alone, or none. To the others it needs no right until it sends to them.
+
+    Attributes:
+        given_up: bytes that the client still has of calls which have given up waiting for them.
     """
 
     def __init__(
@@ -122,12 +125,7 @@ class KafkaProducerClient(Dependency):
         self._connecting = "no broker has answered yet"
         self._lacks_right = False
         self.limits = TopicLimits()
-        self._unconfirmed: set[_Job] = set()
-
-    @property
-    def given_up(self) -> int:
-        """How many messages the client still has of calls that have given up waiting for them."""
-        return sum(len(job.waiting) for job in list(self._unconfirmed) if job.is_over)
+        self.given_up = 0
 
     async def open(self) -> None:
         """Start connecting in the background, with retries."""
@@ -165,7 +163,7 @@ class KafkaProducerClient(Dependency):
         if not messages:
             return
         self._check_open()
-        job = _Job(asyncio.get_running_loop(), topic, messages, self._unconfirmed)
+        job = _Job(asyncio.get_running_loop(), topic, messages, self._note_end)
         self._jobs.put(lambda: self._send_some(job))
         try:
             async with asyncio.timeout(SEND_TIMEOUT):
@@ -180,6 +178,13 @@ class KafkaProducerClient(Dependency):
             raise _failure(error, "the brokers did not acknowledge: ") from error
         finally:
             job.is_over = True
+            if job.waiting:
+                job.given_up = sum(message.size for message in messages)
+                self.given_up += job.given_up
+
+    def _note_end(self, job: "_Job") -> None:
+        self.given_up -= job.given_up
+        job.given_up = 0
 
     async def check(self) -> None:
         """See ``Dependency.check``: a broker answered within the last seconds."""
@@ -294,8 +299,8 @@ class _Job:
     """The messages of one call, and their acknowledgement.
 
     Attributes:
-        waiting: the numbers of those that the client has, and the brokers have not confirmed; while
-            there are any, the job is in ``unconfirmed``.
+        waiting: the numbers of those that the client has, and the brokers have not confirmed.
+        given_up: bytes of the messages, if the caller has given up waiting for those.
     """
 
     def __init__(
@@ -303,13 +308,13 @@ class _Job:
         loop: asyncio.AbstractEventLoop,
         topic: str,
         messages: Sequence[Outgoing],
-        unconfirmed: "set[_Job]",
+        on_end: "Callable[[_Job], None]",
     ) -> None:
         self._loop = loop
         self._topic = topic
         self._messages = messages
-        self._unconfirmed = unconfirmed
-        self._sent = 0
+        self._on_end = on_end
+        self._sent = self.given_up = 0
         self.waiting: set[int] = set()
         self.acknowledged: asyncio.Future[None] = loop.create_future()
         self.is_over = False
@@ -328,7 +333,6 @@ class _Job:
             self._settle(error)
             return False
         self._sent += len(some)
-        self._unconfirmed.add(self)
         self.waiting.update(range(first, self._sent))
         for index, future in enumerate(futures, first):
             future.add_callback(lambda _metadata, index=index: self._end(index, None))
@@ -350,15 +354,16 @@ class _Job:
 
     def _end(self, index: int, error: Exception | None) -> None:
         self.waiting.discard(index)
-        if not self.waiting:
-            self._unconfirmed.discard(self)
-        if error is not None or (not self.waiting and self._sent == len(self._messages)):
+        is_last = not self.waiting and (self.is_over or self._sent == len(self._messages))
+        if is_last or error is not None:
             self._settle(error)
 
     def _settle(self, error: Exception | None) -> None:
         call_in_loop(self._loop, self._settle_in_loop, error)
 
     def _settle_in_loop(self, error: Exception | None) -> None:
+        if not self.waiting:
+            self._on_end(self)
         if self.acknowledged.done():
             return
         if error is None:
