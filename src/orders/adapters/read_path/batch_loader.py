@@ -13,7 +13,7 @@ Load = Callable[[Sequence[str]], Awaitable[Mapping[str, bytes | Exception]]]
 """Looks up distinct keys; returns the values found and the keys that failed, or raises."""
 
 MAX_BYTES = 2 * 2**20
-"""Bytes that a batch should find: beyond, it would hold up the event loop, and be taken for slow."""
+"""Bytes that a batch should find; more would hold up the event loop, and be taken for slow."""
 
 _SIZE_ALPHA = 1 / 4
 """The weight of the newest batch in the moving average of the sizes of values."""

@@ -38,9 +38,9 @@ _MOST_WAITING = 20
 _WAITING_BYTES = 10_000
 """Memory that each of them takes besides its bytes, with as many headers as it may have."""
 MOST_HELD = 64 * 2**20
-"""Bytes that may wait for their clients in a process (``Connection.held``). Beyond that, no long
-order is sent, and within a tenth of a second the clients are disconnected that have done nothing
-about it for the longest time, or for which most waits."""
+"""Bytes that may wait for their clients in a process (``Connection.held``). Beyond that, within a
+tenth of a second the clients are disconnected that have done nothing about it for the longest time,
+or for which most waits. Beyond twice as much no long order is sent."""
 MOST_REQUEST_BYTES = 64 * 2**20
 """Bytes that the requests which are being served may have (``Connection.request_bytes``). Beyond
 that, the clients are disconnected whose bodies arrive the slowest (``Connection.seconds_late``),
@@ -530,7 +530,7 @@ class Connection(HttpToolsProtocol):
         whole = b"".join(parts)
         if len(whole) <= _WRITTEN_BYTES:
             self.transport.write(whole)
-        elif self._totals.held > MOST_HELD:
+        elif self._totals.held > 2 * MOST_HELD:
             refusal = _refusal(HTTPProblem(OVERLOADED, "too much waits for other clients"))
             self._send(refusal, keep_alive=keep_alive)
             return
