@@ -4,13 +4,15 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
+import psycopg
 import pytest
 
 from orders.adapters.postgres.database import PostgresDatabase
 from orders.adapters.postgres.order_repository import PostgresOrderRepository
-from orders.adapters.postgres.read_sql import PAGE_BYTES
+from orders.adapters.postgres.read_sql import PAGE_BYTES, page_query
 from orders.adapters.postgres.session import Pooler
 from orders.domain.errors import Unavailable
+from orders.domain.order.document import StoredOrder, encode
 from orders.domain.order.model import Order
 from orders.domain.order.queries import OrderQuery
 from orders.domain.ports import OrderRepository, SaveReport
@@ -75,6 +77,28 @@ class TestPostgresOrderRepository(OrderRepositoryContract):
         rest = await repository.page(OrderQuery(), 410, first.next)
         assert (len(first.orders), len(rest.orders), rest.next) == (410, 40, None)
         assert sorted(uids((*first.orders, *rest.orders))) == sorted(o.order_uid for o in orders)
+
+
+async def test_items_are_read_of_few_orders_that_have_many(database_dsn: str) -> None:
+    many = 7_000
+    orders = [
+        order_of(f"uid-{n:02}", NOON - timedelta(seconds=n), 0 if n == 1 else many)
+        for n in range(11)
+    ]
+    async with repository_at(database_dsn) as repository:
+        await repository.save_many(orders)
+        found, after = list[StoredOrder](), None
+        while not found or after:
+            page = await repository.page(OrderQuery(), 1000, after)
+            found, after = found + list(page.orders), page.next
+    assert [order.document for order in found] == list(map(encode, orders))
+    async with await psycopg.AsyncConnection.connect(database_dsn) as connection:
+        query = page_query(OrderQuery(), 1000, None)
+        await connection.execute(query.statement, query.parameters)
+        cursor = await connection.execute(
+            "SELECT idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'items'"
+        )
+        assert 2 * many < (await cursor.fetchone() or [0])[0] < 4 * many
 
 
 class Retrying(PostgresOrderRepository):

@@ -42,9 +42,9 @@ _DISTRIBUTED = {
 }
 """The queries for documents and for their sizes where the tables are distributed."""
 
-_AT_ONCE = 50
-"""Orders of a page that are read at once: the database makes the documents of all of them before it
-knows which are too many, and those of the largest orders take 10 ms each."""
+_AT_ONCE = 200
+"""Orders of a page that are read at once: the database makes the documents of those with few items
+before it knows which are too many, and their texts may be long."""
 
 _MAX_LOGGED = 1_000
 """With row security, say, all orders are damaged: no reason to log a million lines."""

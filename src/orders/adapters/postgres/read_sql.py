@@ -80,10 +80,6 @@ def _summary_fields(among: sql.SQL = _NOTHING) -> sql.Composed:
 _FIELDS = {View.FULL: _fields, View.SUMMARY: _summary_fields}
 
 
-def _joined(view: View) -> sql.Composed:
-    return sql.SQL("CROSS JOIN LATERAL (SELECT {}) AS document").format(_FIELDS[view]())
-
-
 # A lateral join, not ANY(...): for ANY, a plan made while there are few orders scans another index
 # that ends with order_uid, and stays cached.
 DOCUMENTS = (
@@ -92,9 +88,9 @@ DOCUMENTS = (
         " FROM unnest(%(order_uids)s::text[]) AS wanted (order_uid)"
         " CROSS JOIN LATERAL ("
         "SELECT * FROM orders WHERE orders.order_uid = wanted.order_uid OFFSET 0"
-        ") AS o {}"
+        ") AS o CROSS JOIN LATERAL (SELECT {}) AS document"
     )
-    .format(_joined(View.FULL))
+    .format(_fields())
     .as_bytes()
 )
 """Selects order_uid and document of orders; ``order_uids`` is a list of distinct ones."""
@@ -143,21 +139,42 @@ PAGE_BYTES = 4_194_304
 """Documents of a page, as many as begin within this; a thousand of the largest orders would take
 gigabytes."""
 
-# OFFSET 0, else PostgreSQL would make each document twice.
-_PAGES = {
-    view: sql.SQL(
-        "SELECT order_uid, date_created, CASE WHEN"
-        " sum(pg_column_size(document)) OVER (ORDER BY date_created DESC, order_uid DESC"
-        " ROWS UNBOUNDED PRECEDING) - pg_column_size(document) < {{room:d}}"
-        " THEN document END FROM ("
-        "SELECT o.order_uid, o.date_created, row_to_json(document) AS document"
-        " FROM ({{}}) AS o {} ORDER BY o.date_created DESC, o.order_uid DESC OFFSET 0"
+MOST_ITEMS = 20_000
+"""Items of the orders that are read at once for a page, as many as begin within this: PostgreSQL
+takes a microsecond for each, also of orders that the page has no room for."""
+
+_SO_FAR = sql.SQL("OVER (ORDER BY date_created DESC, order_uid DESC ROWS UNBOUNDED PRECEDING)")
+
+# The index tells the last position of an order's items; to count them, all would be read.
+_WITH_ITEMS_BEFORE = sql.SQL(
+    "SELECT o.*, sum(last) {} - last AS items_before FROM ({{}}) AS o"
+    " CROSS JOIN LATERAL (SELECT coalesce(max(t.position), 0) AS last FROM items t"
+    " WHERE t.order_uid = o.order_uid) AS items"
+).format(_SO_FAR)
+
+
+def _page(view: View) -> str:
+    """The query for a page of the orders of a selection, which is to be filled in."""
+    orders: sql.Composable = sql.SQL("{}")
+    is_made: sql.Composable = sql.SQL("true")
+    if view is View.FULL:
+        orders = _WITH_ITEMS_BEFORE
+        is_made = sql.SQL("o.items_before < {}").format(MOST_ITEMS)
+    # OFFSET 0, else PostgreSQL would make each document twice.
+    query = sql.SQL(
+        "SELECT order_uid, date_created, CASE WHEN sum(pg_column_size(document)) {so_far}"
+        " - pg_column_size(document) < {{room:d}} THEN document END FROM ("
+        "SELECT o.order_uid, o.date_created,"
+        " CASE WHEN {is_made} THEN row_to_json(document) END AS document"
+        " FROM ({orders}) AS o CROSS JOIN LATERAL (SELECT {fields}) AS document"
+        " ORDER BY o.date_created DESC, o.order_uid DESC OFFSET 0"
         ") AS page ORDER BY date_created DESC, order_uid DESC"
     )
-    .format(_joined(view))
-    .as_string()
-    for view in View
-}
+    fields = _FIELDS[view]()
+    return query.format(so_far=_SO_FAR, is_made=is_made, orders=orders, fields=fields).as_string()
+
+
+_PAGES = {view: _page(view) for view in View}
 _SELECTION = "SELECT {} FROM orders o {} ORDER BY o.date_created DESC, o.order_uid DESC LIMIT {:d}"
 
 
@@ -166,7 +183,7 @@ def page_query(
 ) -> Query:
     """Select order_uid, date_created and document (or summary) of at most ``limit`` orders.
 
-    Documents that do not begin within ``room`` bytes are null.
+    Documents that do not begin within ``room`` bytes, or ``MOST_ITEMS``, are null.
     """
     selection, parameters = _selection("*", query, limit, after)
     return Query(_PAGES[query.view].format(selection, room=room).encode(), parameters)
