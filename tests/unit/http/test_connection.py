@@ -13,7 +13,7 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from orders.entrypoints.http import server
-from orders.entrypoints.http.connection import Bounds, Connection, Totals
+from orders.entrypoints.http.connection import MOST_HELD, Bounds, Connection, Totals
 from orders.entrypoints.http.request_turns import MOST_IN_A_TURN, MOST_READS, RequestTurns
 from orders.entrypoints.http.responses import RawResponse
 from tests.waiting import settle
@@ -36,6 +36,7 @@ class Setting:
 
     def __init__(self, *, is_cached: bool = False, reads_bodies: bool = False) -> None:
         self.begun = 0
+        self.body = b""
         self._is_cached = is_cached
         self._reads_bodies = reads_bodies
         self.turns = RequestTurns()
@@ -48,7 +49,7 @@ class Setting:
         if not self._is_cached:
             return None
         self.begun += 1
-        return RawResponse(204, ())
+        return RawResponse(200, (), self.body)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         while self._reads_bodies and (await receive()).get("more_body"):
@@ -94,6 +95,21 @@ async def test_who_waits_for_its_turn_is_not_taken_for_a_client_that_does_nothin
     await settle()
     assert setting.begun == MOST_IN_A_TURN + 1
     assert setting.totals.held == 0
+
+
+@pytest.mark.parametrize(
+    ("held", "answer"),
+    [(MOST_HELD + 1, b"HTTP/1.1 200 "), (2 * MOST_HELD + 1, b"HTTP/1.1 503 ")],
+)
+async def test_long_responses_are_refused_when_twice_as_much_waits_as_has_clients_cut_off(
+    held: int, answer: bytes
+) -> None:
+    setting = Setting(is_cached=True)
+    setting.body = bytes(100_000)
+    setting.totals.held = held
+    connection = setting.connect()
+    connection.data_received(GET)
+    assert cast("Mock", connection.transport.write).call_args_list[0].args[0].startswith(answer)
 
 
 async def test_an_upload_does_not_choose_to_hold_what_waits_for_its_turn() -> None:
