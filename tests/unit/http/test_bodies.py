@@ -3,6 +3,8 @@
 import asyncio
 import threading
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from typing import Any
 
 import pytest
 
@@ -21,7 +23,7 @@ from tests.waiting import settle
 async def test_bodies_beyond_the_memory_for_all_are_refused_until_there_is_room(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(bodies, "BODIES_IN_MEMORY", 1.5)
+    monkeypatch.setattr(bodies, "BODIES_IN_MEMORY", 3)
     monkeypatch.setattr(bodies, "SMALL_BYTES", 50)
     api = Api(settings=Settings(http_max_body=1_000))
     first_arrived, go_on = asyncio.Event(), asyncio.Event()
@@ -42,6 +44,28 @@ async def test_bodies_beyond_the_memory_for_all_are_refused_until_there_is_room(
         go_on.set()
         problem(await first, 422, "invalid")
         problem(await client.post("/orders", content=b" " * 600), 422, "invalid")
+
+
+async def test_a_client_leaves_room_for_large_bodies_of_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(bodies, "SMALL_BYTES", 0)
+    read = RequestBodies(1_000, timeout=60).read
+
+    def from_(address: str, size: int) -> AbstractAsyncContextManager[bytes]:
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": bytes(size)}
+
+        return read({"headers": [], "client": (address, 1)}, receive)
+
+    async with from_("192.0.2.1", 1_000), from_("192.0.2.1", 1_000):
+        with pytest.raises(HTTPProblem, match="too many large bodies"):
+            async with from_("192.0.2.1", 1):
+                pytest.fail("there is no room")
+        async with from_("192.0.2.2", 1_000):
+            pass
+    async with from_("192.0.2.1", 1_000), from_("192.0.2.1", 1_000):
+        pass
 
 
 @pytest.mark.parametrize(

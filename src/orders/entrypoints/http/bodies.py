@@ -1,9 +1,11 @@
 """Reads request bodies within bounds of size, time and memory."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from orders.entrypoints.http.access.principal import counted_as
 from orders.entrypoints.http.asgi_types import Receive, Scope
 from orders.entrypoints.http.problems import (
     INCOMPLETE_BODY,
@@ -15,7 +17,8 @@ from orders.entrypoints.http.problems import (
 from orders.entrypoints.http.responses import header_values
 
 BODIES_IN_MEMORY = 4
-"""All bodies together take as much memory as this many of the largest."""
+"""All bodies together take as much memory as this many of the largest. Those of a client take as
+much as they leave to others: they may arrive slowly, and would keep out all other large ones."""
 SMALL_BYTES = 65_536
 """The first bytes of a body, which do not count: large bodies do not keep small ones out."""
 
@@ -27,6 +30,7 @@ class RequestBodies:
         self._max_bytes = max_bytes
         self._timeout = timeout
         self._free = BODIES_IN_MEMORY * max_bytes
+        self._taken: Counter[str] = Counter()  # by clients
 
     @asynccontextmanager
     async def read(self, scope: Scope, receive: Receive) -> AsyncIterator[bytes]:
@@ -41,6 +45,7 @@ class RequestBodies:
             self._check_size(int(length))
         chunks: list[bytes] = []
         size = counted = 0
+        client = counted_as(scope)
         try:
             try:
                 async with asyncio.timeout(self._timeout):
@@ -54,9 +59,10 @@ class RequestBodies:
                         size += len(chunk)
                         beyond = max(0, size - SMALL_BYTES)
                         self._free -= beyond - counted
+                        self._taken[client] += beyond - counted
                         counted = beyond
                         self._check_size(size)
-                        if self._free < 0:
+                        if counted and self._taken[client] > self._free:
                             raise HTTPProblem(OVERLOADED, "too many large bodies at a time")
                         chunks.append(chunk)
             except TimeoutError:
@@ -65,6 +71,9 @@ class RequestBodies:
             yield b"".join(chunks)
         finally:
             self._free += counted
+            self._taken[client] -= counted
+            if not self._taken[client]:
+                del self._taken[client]
 
     def _check_size(self, size: int) -> None:
         if size > self._max_bytes:

@@ -1,6 +1,5 @@
 """The one door to all routes: authenticates requests, and holds clients to their limits."""
 
-import hashlib
 from collections.abc import Coroutine
 from time import perf_counter
 from typing import Any
@@ -9,15 +8,13 @@ import structlog
 
 from orders.entrypoints.http import request_id as ids
 from orders.entrypoints.http.access.access import Access
-from orders.entrypoints.http.access.clients import group
 from orders.entrypoints.http.access.credentials import Denied, bearer
 from orders.entrypoints.http.access.principal import (
-    Principal,
     attach_client,
     attach_denial,
     attach_principal,
     client_of,
-    principal_of,
+    counted_as,
 )
 from orders.entrypoints.http.asgi_types import Receive, Scope, Send
 from orders.entrypoints.http.error_responses import error_response
@@ -158,9 +155,8 @@ class AccessDoor:
 
     def _enter(self, scope: Scope) -> None:
         """Count the request for its client; raises HTTPProblem if there are too many of it."""
-        access, who = self._access, ""
-        if access.is_limited:
-            who = _name(principal_of(scope), client_of(scope))
+        access = self._access
+        who = counted_as(scope) if access.is_limited else ""
         if access.rates is not None:
             access.rates.count(who)
         if access.concurrency is not None:
@@ -180,12 +176,3 @@ class AccessDoor:
         record_request(scope, found.status, began, request_id)
         headers = complete_headers(found.headers, request_id)
         return RawResponse(found.status, headers, found.body)
-
-
-def _name(principal: Principal | None, address: str) -> str:
-    """Return the name under which limits count a client, and which may be logged."""
-    if principal is None:
-        return group(address)
-    if principal.is_personal:
-        return "token " + hashlib.sha256(principal.id.encode()).hexdigest()[:16]
-    return "key " + principal.id

@@ -1,11 +1,13 @@
 """Who sends a request, what it may do, and from where it comes."""
 
+import hashlib
 from typing import Literal
 
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 from msgspec import Struct
 
+from orders.entrypoints.http.access.clients import group
 from orders.entrypoints.http.access.scopes import ANY_KEY, NOTHING, Requirement, requirement_of
 from orders.entrypoints.http.asgi_types import Scope
 from orders.entrypoints.http.problems import FORBIDDEN, UNAUTHORIZED, HTTPProblem
@@ -58,6 +60,16 @@ def principal_of(scope: Scope) -> Principal | None:
     """Return the principal of a request; None without a valid key, or without access control."""
     found: Principal | None = scope.get(_PRINCIPAL)
     return found
+
+
+def counted_as(scope: Scope) -> str:
+    """Return the name under which limits count the client, and which may be logged."""
+    principal = principal_of(scope)
+    if principal is None:
+        return group(client_of(scope))
+    if principal.is_personal:
+        return "token " + hashlib.sha256(principal.id.encode()).hexdigest()[:16]
+    return "key " + principal.id
 
 
 def attach_denial(scope: Scope, denial: Denial, *, is_logged: bool) -> None:
