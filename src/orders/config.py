@@ -227,6 +227,13 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         str | None,
         _about("requests of one key or address, per worker, such as 600/minute; not set: any"),
     ] = None
+    http_send_limit: Annotated[
+        str | None,
+        _about(
+            "bytes of orders that one key or address sends, per worker, such as 60000000/minute; "
+            "not set: any"
+        ),
+    ] = None
     http_concurrency_limit: Annotated[
         Annotated[int, Meta(ge=1)] | None,
         Meta(extra={"rule": "must be a whole number of 1 or more"}),
@@ -603,6 +610,7 @@ _FAULTS = {
     "http_jwt_algorithms": _algorithms_fault,
     "http_failure_limit": _rate_fault,
     "http_rate_limit": _rate_fault,
+    "http_send_limit": _rate_fault,
     "http_trusted_proxies": addresses.networks_fault,
     "http_tls_certificate": addresses.file_fault,
     "http_tls_key": addresses.file_fault,

@@ -153,6 +153,7 @@ def test_every_fault_is_told_at_once_by_name_and_rule_and_without_the_value() ->
         ("HTTP_RATE_LIMIT", "600"),
         ("HTTP_RATE_LIMIT", "0/minute"),
         ("HTTP_RATE_LIMIT", "600/fortnight"),
+        ("HTTP_SEND_LIMIT", "1MB/minute"),
         ("HTTP_FAILURE_LIMIT", "-1/minute"),
         ("HTTP_CONCURRENCY_LIMIT", "0"),
         ("HTTP_TRUSTED_PROXIES", "proxy.example"),

@@ -33,8 +33,8 @@ who send much."""
 LONGEST_WAIT = 2.5
 """Seconds that a document waits for others."""
 
-_RANDOM_BYTES = 1_000
-"""Bytes of a random order."""
+RANDOM_BYTES = 1_000
+"""Bytes for which a random order counts."""
 
 
 class SendQueue:
@@ -135,7 +135,7 @@ class PublishRandom:
         self, amount: int, headers: Mapping[str, str] | None = None
     ) -> Sequence[Order]:
         """Publish ``amount`` new orders and return them. Raises Unavailable."""
-        async with self._queue.turn(amount * _RANDOM_BYTES):
+        async with self._queue.turn(amount * RANDOM_BYTES):
             async with self._one_in_thread:
                 orders = await asyncio.to_thread(self._generator.generate, amount)
             await self._publisher.publish(orders, headers)

@@ -93,9 +93,12 @@ def create_framework_app(
             post_orders.route(
                 use_cases.publish_document,
                 RequestBodies(settings.http_max_body, settings.http_body_timeout),
+                access.count_sent,
                 audit,
             ),
-            *random_orders.routes(use_cases.publish_random, settings.random_max, audit),
+            *random_orders.routes(
+                use_cases.publish_random, settings.random_max, access.count_sent, audit
+            ),
             *health.routes(use_cases.readiness),
             *([metrics.route()] if settings.http_metrics else ()),
         ],

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from limits import parse_many
 
+from orders.domain.order.document import encode
 from orders.domain.use_cases.look_up_order import LookUpOrder
 from orders.entrypoints.http.access import limiting
 from orders.entrypoints.http.access.limiting import BoundedCounters, Rates
@@ -71,6 +72,25 @@ async def test_each_request_counts_once_however_it_is_answered(
         problem(await client.get("/orders/missing"), 429, "rate-limited")
         clock(1060.0)
         assert (await client.get("/orders/cached")).status_code == 200
+
+
+async def test_a_client_sends_so_many_bytes_of_orders(clock: Callable[[float], None]) -> None:
+    body = encode(order("uid"))
+    served = app(limited(http_send_limit=f"{2 * len(body)}/minute"))
+    async with client_from(served) as client, client_from(served, "192.0.2.2") as other:
+        for _ in range(2):
+            assert (await client.post("/orders", content=body)).status_code == 202
+        with structlog.testing.capture_logs() as lines:
+            for _ in range(2):
+                problem(await client.post("/orders", content=body), 429, "rate-limited")
+        assert [line["of"] for line in lines if line["event"] == "client is limited"] == [
+            "bytes of orders"
+        ]
+        assert (await other.post("/orders", content=body)).status_code == 202
+        problem(await other.post(f"/random/{len(body) // 1000 + 1}"), 429, "rate-limited")
+        clock(1060.0)
+        assert (await client.post("/orders", content=body)).status_code == 202
+        assert (await other.post("/random/1")).status_code == 200
 
 
 async def test_several_rates_hold_at_once(clock: Callable[[float], None]) -> None:

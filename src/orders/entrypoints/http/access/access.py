@@ -10,7 +10,9 @@ from orders.config import Settings
 from orders.entrypoints.http.access.clients import TrustedProxies, group, parse_networks
 from orders.entrypoints.http.access.credentials import Authenticator, Denied, Grant
 from orders.entrypoints.http.access.keys import Keys
+from orders.entrypoints.http.access.principal import counted_as
 from orders.entrypoints.http.access.sessions import Sessions
+from orders.entrypoints.http.asgi_types import Scope
 
 if TYPE_CHECKING:
     from orders.entrypoints.http.access.limiting import Concurrency, Rates
@@ -35,9 +37,10 @@ class Access:
         self.proxies = TrustedProxies(parse_networks(settings.http_trusted_proxies or ""))
         self.rates = _rates("requests", settings.http_rate_limit)
         self.concurrency = _concurrency(settings.http_concurrency_limit)
+        self._sent = _rates("bytes of orders", settings.http_send_limit)
         failures = settings.http_failure_limit if self.is_protected else None
         self._failures = _rates("failed logins", failures)
-        self.is_limited = self.rates is not None or self.concurrency is not None
+        self.is_limited = any((self.rates, self.concurrency, self._sent))
         self.is_needed = (
             self.is_protected or self.is_limited or settings.http_trusted_proxies is not None
         )
@@ -68,6 +71,11 @@ class Access:
         """Count what is not a valid key or token; raises HTTPProblem if there were too many."""
         if self._failures is not None:
             self._failures.count(group(client))
+
+    def count_sent(self, scope: Scope, size: int) -> None:
+        """Count bytes of orders that a client sends; raises HTTPProblem if they are too many."""
+        if self._sent is not None:
+            self._sent.count(counted_as(scope), size)
 
     def running(self) -> AbstractAsyncContextManager[None]:
         """Keep up with changes of keys inside the block."""

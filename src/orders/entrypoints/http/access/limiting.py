@@ -96,19 +96,19 @@ class Rates:
         self._counters = BoundedCounters(most)
         self._limiter = FixedWindowRateLimiter(self._counters)
 
-    def count(self, client: str) -> None:
-        """Count one.
+    def count(self, client: str, cost: int = 1) -> None:
+        """Count one, or as much as it costs.
 
         Raises:
             HTTPProblem: a limit is exceeded.
         """
-        exceeded = [rate for rate in self._rates if not self._limiter.hit(rate, client)]
+        exceeded = [rate for rate in self._rates if not self._limiter.hit(rate, client, cost=cost)]
         if exceeded:
-            raise self._refused(exceeded, client)
+            raise self._refused(exceeded, client, cost)
 
-    def _refused(self, exceeded: Sequence[RateLimitItem], client: str) -> HTTPProblem:
+    def _refused(self, exceeded: Sequence[RateLimitItem], client: str, cost: int) -> HTTPProblem:
         for rate in exceeded:
-            is_first = self._counters.get(rate.key_for(client)) == rate.amount + 1
+            is_first = self._counters.get(rate.key_for(client)) - cost <= rate.amount
             if is_first and self._budget.take():
                 log.info("client is limited", of=self._what, client=client, limit=str(rate))
         end = max(self._limiter.get_window_stats(rate, client).reset_time for rate in exceeded)

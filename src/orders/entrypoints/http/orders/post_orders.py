@@ -1,6 +1,6 @@
 """POST /orders: check a document as a whole and send its orders to the topic."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -11,6 +11,7 @@ from orders.domain.order.model import Order
 from orders.domain.use_cases.publish_orders import PublishDocument
 from orders.entrypoints.audit import Audit
 from orders.entrypoints.http import request_id
+from orders.entrypoints.http.asgi_types import Scope
 from orders.entrypoints.http.bodies import RequestBodies
 from orders.entrypoints.http.disconnection import Disconnection
 from orders.entrypoints.http.docs import operations
@@ -24,7 +25,10 @@ from orders.entrypoints.http.routes import WRITE
 
 
 def route(
-    publish: PublishDocument, bodies: RequestBodies, audit: Audit | None = None
+    publish: PublishDocument,
+    bodies: RequestBodies,
+    count_sent: Callable[[Scope, int], None],
+    audit: Audit | None = None,
 ) -> HTTPRouteHandler:
     """Create the route; ``bodies`` reads the bodies, ``audit`` as in ``create_app``."""
 
@@ -33,9 +37,11 @@ def route(
         if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
             detail = "bodies are read as they are, without Content-Encoding"
             raise HTTPProblem(UNSUPPORTED_ENCODING, detail)
-        scope, receive = request.scope, request.receive
+        receive = request.receive
+        scope: Any = request.scope
         with recorded_failure(audit, "sent", scope):
             async with bodies.read(scope, receive) as document, Disconnection(receive) as has_left:
+                count_sent(scope, len(document))
                 orders = await publish(document, request_id.as_message_header(scope), has_left)
         uids = tuple(order.order_uid for order in orders)
         record(audit, "sent", scope, uids)

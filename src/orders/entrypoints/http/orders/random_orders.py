@@ -1,6 +1,7 @@
 """POST and GET /random/{amount}: create random orders and send them to the topic."""
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from litestar import Request
@@ -8,9 +9,10 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
 from orders.domain.order.document import encode
-from orders.domain.use_cases.publish_orders import PublishRandom
+from orders.domain.use_cases.publish_orders import RANDOM_BYTES, PublishRandom
 from orders.entrypoints.audit import Audit
 from orders.entrypoints.http import request_id
+from orders.entrypoints.http.asgi_types import Scope
 from orders.entrypoints.http.docs import operations
 from orders.entrypoints.http.docs.openapi.operation import documented
 from orders.entrypoints.http.problems import INVALID_REQUEST, HTTPProblem, ProblemError, UserMessage
@@ -22,13 +24,19 @@ _BY_GET = " GET does the same as POST, for use in links."
 _NATURAL = re.compile(r"[1-9][0-9]*")
 
 
-def routes(publish: PublishRandom, most: int, audit: Audit | None = None) -> list[HTTPRouteHandler]:
+def routes(
+    publish: PublishRandom,
+    most: int,
+    count_sent: Callable[[Scope, int], None],
+    audit: Audit | None = None,
+) -> list[HTTPRouteHandler]:
     """Create the routes; ``most`` is the largest amount, ``audit`` as in ``create_app``."""
 
     async def respond(request: Request[Any, Any, Any], amount: str) -> RawResponse:
         number = parse_amount(amount, most)
         scope: Any = request.scope
         with recorded_failure(audit, "sent", scope):
+            count_sent(scope, number * RANDOM_BYTES)
             orders = await publish(number, request_id.as_message_header(scope))
         record(audit, "sent", scope, (order.order_uid for order in orders))
         return RawResponse.of(b"[" + b",".join(map(encode, orders)) + b"]", NO_STORE)
