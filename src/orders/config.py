@@ -230,7 +230,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     http_send_limit: Annotated[
         str | None,
         _about(
-            "bytes of orders that one key or address sends, per worker, such as 60000000/minute; "
+            "bytes of orders that one key or address sends, per worker, such as 20000000/minute; "
             "not set: any"
         ),
     ] = None
