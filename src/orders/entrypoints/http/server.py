@@ -161,7 +161,8 @@ class _Server(uvicorn.Server):
     ) -> None:
         certificate, key = tls or (None, None)
         self._totals = Totals()
-        connection = partial(Connection, bounds=bounds, totals=self._totals, turns=RequestTurns())
+        turns = RequestTurns()
+        connection = partial(Connection, bounds=bounds, totals=self._totals, turns=turns)
         config = uvicorn.Config(
             app,
             http=connection,  # type: ignore[arg-type]
@@ -187,7 +188,7 @@ class _Server(uvicorn.Server):
                 bounds.max_connections,
             )
             config.http_protocol_class = partial(  # type: ignore[assignment]
-                TlsConnection, self._handshakes, connection
+                TlsConnection, self._handshakes, turns, connection
             )
             config.ssl = None  # else asyncio would
         self._grace = grace

@@ -9,12 +9,17 @@ from functools import partial
 from typing import Any, cast
 
 from orders.entrypoints.http.connection import Connection, Flow
+from orders.entrypoints.http.request_turns import RequestTurns
 
 MOST_HANDSHAKES = 512
 """Handshakes of a process at a time."""
 MOST_EMPTY_RECORDS = 32
 """Records of a connection, those of its handshake included, that may hold nothing for the
 application. An honest client sends a handful."""
+_GROUP = "prime256v1"
+"""The one group in which keys are agreed on: OpenSSL offers some for which a server computes a
+tenth of a second, for a client that computes nothing. All clients of TLS 1.3 have this one (RFC
+8446, 9.1); the interface of ``ssl`` takes no second one."""
 _READ_BYTES = 16_384
 _HEADER = 5
 """Bytes of the header of a record, of which the last two are the length (RFC 8446, 5.1)."""
@@ -35,7 +40,7 @@ class TlsHandshakes:
     asyncio's servers keep no account of them.
 
     Args:
-        context: the certificate, its key and what is spoken.
+        context: the certificate, its key and what is spoken; restricted to ``_GROUP``.
         timeout: seconds that a handshake may take.
         connections: those after their handshake. Also those that are refused or closed: the end of
             TLS waits for clients.
@@ -45,6 +50,7 @@ class TlsHandshakes:
     def __init__(
         self, context: ssl.SSLContext, timeout: float, connections: Sized, max_connections: int
     ) -> None:
+        context.set_ecdh_curve(_GROUP)
         self._context = context
         self._timeout = timeout
         self._connections = connections
@@ -91,8 +97,11 @@ class TlsConnection(asyncio.BufferedProtocol):
     that sends many of them is disconnected. While the application does not read, TLS gets nothing:
     it would keep such records, and take all of them at once in the end.
 
+    A record of a handshake takes its turn like a request.
+
     Args:
         handshakes: where the handshake is accounted for.
+        turns: those of requests.
         create: creates what serves the connection after it.
         arguments: those of ``create``.
     """
@@ -100,9 +109,14 @@ class TlsConnection(asyncio.BufferedProtocol):
     _buffer = memoryview(bytearray(_READ_BYTES))  # of all: what is read is passed on or copied
 
     def __init__(
-        self, handshakes: TlsHandshakes, create: Callable[..., Connection], **arguments: Any
+        self,
+        handshakes: TlsHandshakes,
+        turns: RequestTurns,
+        create: Callable[..., Connection],
+        **arguments: Any,
     ) -> None:
         self._handshakes = handshakes
+        self._turns = turns
         self._create = partial(create, **arguments)
         self._unread = b""  # what has arrived before TLS was there, or before a pause
         self._header = b""  # of the record that is arriving
@@ -139,7 +153,15 @@ class TlsConnection(asyncio.BufferedProtocol):
         """See ``asyncio.Transport``; in the next turn of the event loop."""
         asyncio.get_running_loop().call_soon(self._pass_unread)
 
+    @property
+    def _has_to_wait(self) -> bool:
+        """Whether what arrives is of a handshake, and has to wait for a later turn."""
+        return self._connection is None and self._turns.is_over
+
     def _pass_unread(self) -> None:
+        if self._has_to_wait:
+            self._turns.wait(self._pass_unread)
+            return
         unread, self._unread = self._unread, b""
         self._pass(memoryview(unread))
         if not self._is_paused:
@@ -154,6 +176,10 @@ class TlsConnection(asyncio.BufferedProtocol):
         """See ``asyncio.BufferedProtocol``."""
         if self._tls is None or self._unread:
             self._unread += self._buffer[:nbytes]
+        elif self._has_to_wait:
+            self._unread = bytes(self._buffer[:nbytes])
+            self.pause_reading()
+            self._pass_unread()
         else:
             self._pass(self._buffer[:nbytes])
             if nbytes == _READ_BYTES:  # else libuv would read up to 32 times before it reads others
@@ -194,6 +220,8 @@ class TlsConnection(asyncio.BufferedProtocol):
         self._tls.buffer_updated(len(data))
         if connection is None:
             self._connect()
+        if is_whole and connection is None:
+            self._turns.begin()
         if is_whole and (connection is None or not connection.has_received):
             self._empty_records += 1
             is_open = connection is None or not connection.transport.is_closing()
@@ -216,6 +244,7 @@ class TlsConnection(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See ``asyncio.BufferedProtocol``."""
+        self._turns.forget(self._pass_unread)
         if self._tls:
             self._tls.connection_lost(exc)
         # What leads from here to itself, as in ``Connection.connection_lost``.
