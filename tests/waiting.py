@@ -8,7 +8,7 @@ from drills.waiting import wait_until
 from orders.domain.errors import Unavailable
 from orders.domain.ports import Dependency
 
-__all__ = ["says", "settle", "until", "wait_until", "works"]
+__all__ = ["most_in_a_turn", "says", "settle", "until", "wait_until", "works"]
 
 
 async def until(
@@ -28,6 +28,16 @@ async def settle() -> None:
     """Run the event loop until everything that needs no I/O and no time has happened."""
     for _ in range(100):
         await asyncio.sleep(0)
+
+
+async def most_in_a_turn(number: Callable[[], int]) -> int:
+    """Run many turns of the event loop; returns by how much a number grew in one, at most."""
+    most = before = 0
+    for _ in range(1000):
+        now = number()
+        most, before = max(most, now - before), now
+        await asyncio.sleep(0)
+    return most
 
 
 async def works(dependency: Dependency) -> bool:

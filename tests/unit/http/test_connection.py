@@ -3,12 +3,12 @@
 import asyncio
 import gc
 import weakref
-from collections.abc import Callable
 from functools import partial
 from typing import Any, cast
 from unittest.mock import Mock
 
 import pytest
+from prometheus_client import generate_latest
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
@@ -16,7 +16,7 @@ from orders.entrypoints.http import server
 from orders.entrypoints.http.connection import MOST_HELD, Bounds, Connection, Totals
 from orders.entrypoints.http.request_turns import MOST_IN_A_TURN, MOST_READS, RequestTurns
 from orders.entrypoints.http.responses import RawResponse
-from tests.waiting import settle
+from tests.waiting import most_in_a_turn, settle
 
 GET = b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -72,16 +72,6 @@ class Setting:
             self.connect().data_received(GET)
 
 
-async def most_in_a_turn(number: Callable[[], int]) -> int:
-    """Run many turns of the event loop; returns by how much a number grew in one, at most."""
-    most = before = 0
-    for _ in range(1000):
-        now = number()
-        most, before = max(most, now - before), now
-        await asyncio.sleep(0)
-    return most
-
-
 async def test_who_waits_for_its_turn_is_not_taken_for_a_client_that_does_nothing() -> None:
     setting = Setting()
     setting.fill_the_turn()
@@ -110,6 +100,8 @@ async def test_long_responses_are_refused_when_twice_as_much_waits_as_has_client
     connection = setting.connect()
     connection.data_received(GET)
     assert cast("Mock", connection.transport.write).call_args_list[0].args[0].startswith(answer)
+    if answer.endswith(b" 503 "):
+        assert b'method="other",route="unknown",status="503"' in generate_latest()
 
 
 async def test_an_upload_does_not_choose_to_hold_what_waits_for_its_turn() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from orders.entrypoints.http.request_turns import MOST_IN_A_TURN, RequestTurns
 from orders.entrypoints.http.tls_handshakes import TlsConnection, TlsHandshakes
+from tests.waiting import most_in_a_turn
 
 FILES = Path(__file__).parents[2] / "data" / "tls"
 RECORD = b"\x16\x03\x01\x00\x01\x00"
@@ -66,13 +67,12 @@ async def test_handshakes_leave_the_event_loop_to_others(*, is_late: bool) -> No
         await asyncio.sleep(0)
     for client in clients:
         client.send(RECORD)
-    most = before = 0
-    for _ in range(100):
-        now = sum(client.taken for client in clients)
-        most, before = max(most, now - before), now
-        await asyncio.sleep(0)
-    assert before == len(clients) * len(RECORD)
-    assert most == MOST_IN_A_TURN * len(RECORD)
+
+    def taken() -> int:
+        return sum(client.taken for client in clients)
+
+    assert await most_in_a_turn(taken) == MOST_IN_A_TURN * len(RECORD)
+    assert taken() == len(clients) * len(RECORD)
 
 
 async def test_who_leaves_before_its_turn_is_forgotten() -> None:
