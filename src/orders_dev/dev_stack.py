@@ -98,7 +98,8 @@ class DevStack:
 
     def url(self, settings: Settings) -> str:
         """The URL of the API on this machine."""
-        return _url(settings.http_host, self.http_port)
+        scheme = "http" if settings.http_tls_certificate is None else "https"
+        return _url(settings.http_host, self.http_port, scheme)
 
     def health_url(self, settings: Settings) -> str:
         """The URL of the consumer's health server on this machine."""
@@ -183,6 +184,6 @@ def local_host(settings: Settings) -> str:
     return _HERE.get(settings.http_host, settings.http_host)
 
 
-def _url(host: str, port: int) -> str:
+def _url(host: str, port: int, scheme: str = "http") -> str:
     here = _HERE.get(host, host)
-    return f"http://{f'[{here}]' if ':' in here else here}:{port}"
+    return f"{scheme}://{f'[{here}]' if ':' in here else here}:{port}"

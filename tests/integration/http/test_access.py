@@ -34,6 +34,7 @@ from orders.entrypoints.http.access.scopes import SCOPES
 from orders.entrypoints.http.orders.order_path import EVENTS
 from orders.entrypoints.http.server import GRACE_SECONDS
 from orders.entrypoints.http.tls_handshakes import MOST_EMPTY_RECORDS
+from orders_dev.apps import is_ready
 from tests.integration.http.access_server import serving
 from tests.integration.http.server_process import ServerProcess
 from tests.integration.kafka.certificates import Authority
@@ -385,6 +386,7 @@ def test_tls(tmp_path: Path) -> None:
             check=False,
         )
         assert (asked.returncode, json.loads(asked.stdout)["state"]) == (0, "ready")
+        assert is_ready(url)  # which `orders dev` waits for
         with pytest.raises(httpx.TransportError):
             httpx.get(url.replace("https", "http") + "/health/live")
         with pytest.raises(httpx.ConnectError):

@@ -173,6 +173,8 @@ def test_whether_the_port_was_asked_for(
 )
 def test_where_the_api_is_reached_from_here(tmp_path: Path, host: str, url: str) -> None:
     assert stack(tmp_path).url(Settings(http_host=host)) == url
+    with_tls = Settings(http_host=host, http_tls_certificate="api.pem")
+    assert stack(tmp_path).url(with_tls) == url.replace("http", "https")
 
 
 @pytest.mark.parametrize(
