@@ -16,7 +16,8 @@ from tests.integration.kafka.test_hostile_brokers import settings_for
 VERSIONS, METADATA = ApiVersionRequest[0].API_KEY, MetadataRequest[0].API_KEY
 
 
-def test_a_cluster_that_has_no_controller_yet() -> None:
+@pytest.mark.parametrize("controller", [-1, 1])
+def test_a_cluster_whose_controller_is_not_there_yet(controller: int) -> None:
     asked = list[int]()
 
     def behave(connection: socket.socket) -> None:
@@ -28,7 +29,7 @@ def test_a_cluster_that_has_no_controller_yet() -> None:
                 known += [DescribeClientQuotasRequest[0].API_KEY, 0, 0]
                 answer = struct.pack(">hi9h", 0, 3, *known)
             else:
-                answer = struct.pack(">iii", 0, -1, 0)  # no brokers, no controller, no topics
+                answer = struct.pack(">iii", 0, controller, 0)  # no brokers and no topics
             write_frame(connection, request[4:8] + answer)
 
     with fake_broker(behave) as bootstrap, pytest.raises(NotConnectedError) as raised:

@@ -228,7 +228,9 @@ class ReportingClient(KafkaClient):  # type: ignore[misc]
 
     def check_version(self, node_id: int | None = None, **options: Any) -> Any:
         """As the base."""
-        if node_id == -1:  # which the brokers say while they elect one; the base asserts it is none
+        # While the brokers elect a controller or start, it may be -1 or one that they do not list
+        # yet. The base asserts that they do.
+        if node_id is not None and self.cluster.broker_metadata(node_id) is None:
             raise NotConnectedError(NO_CONTROLLER)
         try:
             return super().check_version(node_id, **options)
