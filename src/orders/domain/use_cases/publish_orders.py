@@ -33,8 +33,13 @@ who send much."""
 LONGEST_WAIT = 2.5
 """Seconds that a document waits for others."""
 
+LONGEST_WAIT_OF_LARGE = 30.0
+"""Seconds that a large document waits for other large ones: each may take seconds itself."""
+
 RANDOM_BYTES = 1_000
 """Bytes for which a random order counts."""
+
+_STILL_SENT = "orders that came before are still being sent"
 
 
 class SendQueue:
@@ -63,7 +68,7 @@ class SendQueue:
                     await self._freed.wait()
                 self._free -= size
         except TimeoutError:
-            raise Overloaded("orders that came before are still being sent") from None
+            raise Overloaded(_STILL_SENT) from None
         finally:
             self._queued -= size
         try:
@@ -114,7 +119,7 @@ class PublishDocument:
                     await self._publisher.publish(orders, headers)
                     return orders
             turn = self._one_faulty
-        async with turn:
+        async with _wait_for(turn):
             _check_caller(has_left)
             orders = await asyncio.to_thread(lambda: _valid_orders(read(document, MAX_FAULTS)))
             _check_caller(has_left)
@@ -140,6 +145,19 @@ class PublishRandom:
                 orders = await asyncio.to_thread(self._generator.generate, amount)
             await self._publisher.publish(orders, headers)
         return orders
+
+
+@asynccontextmanager
+async def _wait_for(turn: asyncio.Semaphore) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(LONGEST_WAIT_OF_LARGE):
+            await turn.acquire()
+    except TimeoutError:
+        raise Overloaded(_STILL_SENT) from None
+    try:
+        yield
+    finally:
+        turn.release()
 
 
 def _check_caller(has_left: Callable[[], bool]) -> None:

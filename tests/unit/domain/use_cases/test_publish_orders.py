@@ -127,6 +127,28 @@ class TestPublishDocument:
         await asyncio.gather(*tasks)
         assert begun == [100, 1, 100]
 
+    async def test_a_large_one_does_not_wait_for_ever(
+        self, topic: MemoryTopic, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(publish_orders, "LONGEST_WAIT_OF_LARGE", 0.01)
+        begun, confirmed = asyncio.Event(), asyncio.Event()
+
+        class Frozen(MemoryPublisher):
+            async def publish(
+                self, orders: Sequence[Order], headers: Mapping[str, str] | None = None
+            ) -> None:
+                begun.set()
+                await confirmed.wait()
+
+        publish = PublishDocument(Frozen(topic))
+        large = written([document(f"uid-{n}") for n in range(100)])
+        first = asyncio.create_task(publish(large))
+        await begun.wait()
+        with pytest.raises(Overloaded, match="still being sent"):
+            await publish(large)
+        confirmed.set()
+        assert len(await first) == len(await publish(large)) == 100
+
     async def test_one_order_of_junk_likewise(self, publish: PublishDocument) -> None:
         with pytest.raises(Invalid) as caught:
             await publish(written(document("a") | {"items": [1] * 50_000}))
