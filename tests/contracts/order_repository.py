@@ -184,6 +184,21 @@ class OrderRepositoryContract:
         assert await repository.save_many([other]) == report(conflicts=[first.order_uid])
         await assert_holds(repository, [first, second])
 
+    @pytest.mark.parametrize("items", [1, 63, 64, 65, 66, 500])
+    async def test_large_ones_are_compared_to_the_last_letter(
+        self, repository: OrderRepository, items: int
+    ) -> None:
+        empty = Item(0, "", 0, "", "", 0, "", 0, 0, "", 0)
+        plain = order_of("a", items=(empty,) * items)
+        long = order_of("b", items=(empty,) * items, entry="ж" * 9_000)
+        await repository.save_many([plain, long])
+        assert await repository.save_many([plain, long]) == report(unchanged=["a", "b"])
+        for changes in ({"entry": "ж" * 8_999 + "x"}, {"items": (empty,) * (items + 1)}):
+            other = msgspec.structs.replace(long, **changes)
+            assert await repository.save_many([plain, other]) == report(
+                unchanged=["a"], conflicts=["b"]
+            )
+
     async def test_each_field_makes_a_conflict(self, repository: OrderRepository) -> None:
         order = order_of("uid", count=2)
         await repository.save_many([order])

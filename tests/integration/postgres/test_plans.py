@@ -12,7 +12,7 @@ import pytest
 
 from orders.adapters.postgres import erasure, order_events
 from orders.adapters.postgres.order_repository import PostgresOrderRepository
-from orders.adapters.postgres.read_sql import DOCUMENTS, page_query
+from orders.adapters.postgres.read_sql import DOCUMENTS, DOCUMENTS_WITHIN, page_query
 from orders.adapters.postgres.session import PLANNING
 from orders.domain.order.queries import Cursor, OrderQuery, View
 from tests.contracts.order_repository import numbered
@@ -89,7 +89,7 @@ def plan_as_sessions_do(connection: psycopg.Connection) -> None:
 def explain(connection: psycopg.Connection, statement: bytes, parameters: list[Any]) -> Any:
     """The executed plan of a prepared statement, made without a look at the parameters."""
     numbers = itertools.count(1)
-    text = statement.decode().replace("%(order_uids)s", "%s")
+    text = statement.decode().replace("%(order_uids)s", "%s").replace("%(size)s", "8192")
     while "%s" in text:
         text = text.replace("%s", f"${next(numbers)}", 1)
     connection.execute("DEALLOCATE ALL")
@@ -171,9 +171,12 @@ def test_summaries_read_fewer_blocks_and_no_delivery(connection: psycopg.Connect
 
 
 @pytest.mark.parametrize("amount", [1, 8, 200])
-def test_a_look_up_reads_what_it_is_asked_for(connection: psycopg.Connection, amount: int) -> None:
+@pytest.mark.parametrize("statement", [DOCUMENTS, DOCUMENTS_WITHIN])
+def test_a_look_up_reads_what_it_is_asked_for(
+    connection: psycopg.Connection, statement: bytes, amount: int
+) -> None:
     uids = [f"uid-{n * 97}" for n in range(1, amount + 1)]
-    plan = explain(connection, DOCUMENTS, [uids])
+    plan = explain(connection, statement, [uids])
     assert plan["Actual Rows"] == amount
     assert scan_of_orders(plan)["Index Name"] == "orders_pkey"
     assert not [node for node in nodes(plan) if node["Node Type"] == "Seq Scan"]

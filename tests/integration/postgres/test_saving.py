@@ -1,13 +1,17 @@
 """What stands in the way of a batch: the database's own rules, other writers, time, a crash."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
+from typing import Any
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from orders.adapters.postgres.database import PostgresDatabase
 from orders.adapters.postgres.order_repository import PostgresOrderRepository
+from orders.adapters.postgres.read_sql import DISTRIBUTED_DOCUMENTS_WITHIN, DOCUMENTS_WITHIN
 from orders.adapters.postgres.session import Timeouts
 from orders.adapters.postgres.tables import TABLES
 from orders.adapters.postgres.writing import FEW
@@ -22,6 +26,7 @@ from tests.contracts.order_repository import (
     with_amount,
 )
 from tests.integration.opened import opened
+from tests.integration.tcp_proxy import TcpProxy, Watch
 from tests.waiting import until
 
 Admin = psycopg.AsyncConnection
@@ -125,6 +130,50 @@ async def test_rows_that_a_constraint_refuses_are_found(
     assert result.saved == set(uids(good))
     await assert_holds(order_repository, good)
     assert await counts(admin) == [len(good)] * 4
+
+
+class Counted(Watch):
+    """Counts what the server sends by all connections."""
+
+    received = 0
+
+    def from_client(self, data: bytes) -> bytes:
+        return data
+
+    def from_server(self, data: bytes) -> bytes:
+        Counted.received += len(data)
+        return data
+
+
+@pytest.mark.parametrize("large", [{"count": 8_000}, {"entry": "x" * 1_000_000}])
+async def test_small_orders_are_not_compared_with_the_content_of_large_ones(
+    database_dsn: str, large: dict[str, Any]
+) -> None:
+    """Else whoever sends a hundred kilobytes would have the consumer read a gigabyte."""
+    stored = [order_of(f"uid-{n}", **large) for n in range(4)]
+    others = [order_of(order.order_uid) for order in stored]
+    parts = conninfo_to_dict(database_dsn)
+    with TcpProxy(str(parts["host"]), int(str(parts["port"])), Counted) as door:
+        behind = make_conninfo(database_dsn, host="127.0.0.1", port=door.port)
+        async with opened(PostgresDatabase(behind, pool_max=1)) as database:
+            repository = PostgresOrderRepository(database)
+            await repository.save_many(stored)
+            Counted.received = 0
+            assert await repository.save_many(others) == report(conflicts=uids(others))
+            assert Counted.received < 10_000
+            assert await repository.save_many(stored) == report(unchanged=uids(stored))
+
+
+@pytest.mark.parametrize("statement", [DOCUMENTS_WITHIN, DISTRIBUTED_DOCUMENTS_WITHIN])
+async def test_documents_of_a_size_at_most(
+    order_repository: PostgresOrderRepository, admin: Admin, statement: bytes
+) -> None:
+    order = order_of("a", count=100, entry="ж" * 100)
+    await order_repository.save_many([order])
+    size = len(encode(order))
+    for most, is_read in ((size, True), (127 * 99, False), (200, False)):
+        cursor = await admin.execute(statement, {"order_uids": ["a"], "size": most})
+        assert await cursor.fetchone() == ("a", json.loads(encode(order)) if is_read else None)
 
 
 @pytest.mark.parametrize("state", ["22012", "23000", "44000", "54000", "P0001"])

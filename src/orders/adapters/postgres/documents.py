@@ -17,10 +17,12 @@ from psycopg.rows import TupleRow
 from orders.adapters.postgres.errors import is_row_fault, is_worker_down
 from orders.adapters.postgres.read_sql import (
     DISTRIBUTED_DOCUMENTS,
+    DISTRIBUTED_DOCUMENTS_WITHIN,
     DISTRIBUTED_SIZES,
     DISTRIBUTED_SUMMARIES,
     DISTRIBUTED_SUMMARY_SIZES,
     DOCUMENTS,
+    DOCUMENTS_WITHIN,
     PAGE_BYTES,
     UIDS_BY_WORKER,
     Query,
@@ -57,20 +59,28 @@ class Documents(NamedTuple):
 
     ``damaged``: stored orders that have lost rows. ``not_searchable``: order_uids that the database
     cannot look up, as in an encoding that lacks their characters; no such order can be stored.
-    ``forgotten``: order_uids with a tombstone.
+    ``forgotten``: order_uids with a tombstone. ``larger``: order_uids of stored orders
+    whose documents were left out for their size.
     """
 
     found: dict[str, bytes]
     damaged: dict[str, DamagedOrder]
     not_searchable: dict[str, Exception]
     forgotten: set[str]
+    larger: set[str]
 
 
-async def read_documents(session: Session, order_uids: Sequence[str]) -> Documents:
-    """Read these orders, also within a transaction; raises driver errors that no uid causes."""
-    documents = Documents({}, {}, {}, set())
+async def read_documents(
+    session: Session, order_uids: Sequence[str], size: int | None = None
+) -> Documents:
+    """Read these orders, also within a transaction; raises driver errors that no uid causes.
+
+    ``size``: without documents that, by their texts and the number of their items, have more bytes;
+    to leave them out costs little.
+    """
+    documents = Documents({}, {}, {}, set(), set())
     if order_uids:
-        await _read(session, order_uids, documents)
+        await _read(session, order_uids, documents, size)
     return documents
 
 
@@ -87,7 +97,7 @@ async def read_available(
         if not (session.citus_version and is_worker_down(error)) or session.closed:
             raise
         failure: psycopg.Error = error
-    documents = Documents({}, {}, {}, set())
+    documents = Documents({}, {}, {}, set(), set())
     cursor = await session.execute(UIDS_BY_WORKER, {"order_uids": order_uids})
     for (uids,) in await cursor.fetchall():
         try:
@@ -97,11 +107,21 @@ async def read_available(
     return documents, failure
 
 
-async def _read(session: Session, order_uids: Sequence[str], documents: Documents) -> None:
+async def _read(
+    session: Session, order_uids: Sequence[str], documents: Documents, size: int | None = None
+) -> None:
+    plain, distributed = (
+        (DOCUMENTS, DISTRIBUTED_DOCUMENTS)
+        if size is None
+        else (DOCUMENTS_WITHIN, DISTRIBUTED_DOCUMENTS_WITHIN)
+    )
     try:
         async with _savepoint(session), session.cursor(binary=True) as cursor:
-            statement = DISTRIBUTED_DOCUMENTS if session.citus_version else DOCUMENTS
-            await cursor.execute(statement, {"order_uids": order_uids}, prepare=True)
+            await cursor.execute(
+                distributed if session.citus_version else plain,
+                {"order_uids": order_uids, "size": size},
+                prepare=True,
+            )
             rows = await cursor.fetchall()
     except Exception as error:
         if not is_row_fault(error):
@@ -111,10 +131,12 @@ async def _read(session: Session, order_uids: Sequence[str], documents: Document
             return
         middle = len(order_uids) // 2
         for half in (order_uids[:middle], order_uids[middle:]):
-            await _read(session, half, documents)
+            await _read(session, half, documents, size)
         return
     for uid, document in rows:
-        if not (damage := damage_of(document)):
+        if document is None:
+            documents.larger.add(uid)
+        elif not (damage := damage_of(document)):
             documents.found[uid] = document
         elif _is_tombstone(document):
             documents.forgotten.add(uid)

@@ -7,7 +7,6 @@ from psycopg import sql
 
 from orders.adapters.postgres.access import can_erase, can_read
 from orders.adapters.postgres.database import PostgresDatabase
-from orders.adapters.postgres.documents import read_documents
 from orders.adapters.postgres.read_sql import NO_TOMBSTONE
 from orders.adapters.postgres.session import Session
 from orders.adapters.postgres.tables import FORGOTTEN_AT, STORED_XID, TABLES
@@ -67,6 +66,8 @@ _AFTER = """
     SELECT order_uid, forgotten_at FROM orders WHERE forgotten_at > %s
     ORDER BY forgotten_at LIMIT %s
 """
+# Without a condition on forgotten_at, which would be looked for in the index of all tombstones.
+_TOMBSTONES_AMONG = "SELECT order_uid, forgotten_at FROM orders WHERE order_uid = ANY(%s::text[])"
 _OLDEST = (
     f"SELECT o.date_created, o.order_uid FROM orders o WHERE o.date_created < %s AND {NO_TOMBSTONE}"  # noqa: S608 (constants)
     " {after} ORDER BY o.date_created, o.order_uid LIMIT %s"
@@ -129,7 +130,8 @@ class PostgresErasure(Erasure):
         async with self._database.connection(
             self._database.timeouts.read, requires=can_read
         ) as session:
-            return frozenset((await read_documents(session, uids)).forgotten)
+            cursor = await session.execute(_TOMBSTONES_AMONG, [uids])
+            return frozenset(uid for uid, forgotten_at in await cursor.fetchall() if forgotten_at)
 
     async def oldest(
         self, before: datetime, limit: int, after: Cursor | None = None

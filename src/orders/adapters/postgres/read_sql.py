@@ -80,23 +80,69 @@ def _summary_fields(among: sql.SQL = _NOTHING) -> sql.Composed:
 _FIELDS = {View.FULL: _fields, View.SUMMARY: _summary_fields}
 
 
-# A lateral join, not ANY(...): for ANY, a plan made while there are few orders scans another index
-# that ends with order_uid, and stays cached.
-DOCUMENTS = (
-    sql.SQL(
-        "SELECT o.order_uid, row_to_json(document)"
-        " FROM unnest(%(order_uids)s::text[]) AS wanted (order_uid)"
-        " CROSS JOIN LATERAL ("
-        "SELECT * FROM orders WHERE orders.order_uid = wanted.order_uid OFFSET 0"
-        ") AS o CROSS JOIN LATERAL (SELECT {}) AS document"
+def _documents(column: sql.Composable) -> bytes:
+    # A lateral join, not ANY(...): for ANY, a plan made while there are few orders scans another
+    # index that ends with order_uid, and stays cached.
+    return (
+        sql.SQL(
+            "SELECT o.order_uid, {}"
+            " FROM unnest(%(order_uids)s::text[]) AS wanted (order_uid)"
+            " CROSS JOIN LATERAL ("
+            "SELECT * FROM orders WHERE orders.order_uid = wanted.order_uid OFFSET 0"
+            ") AS o CROSS JOIN LATERAL (SELECT {}) AS document"
+        )
+        .format(column, _fields())
+        .as_bytes()
     )
-    .format(_fields())
-    .as_bytes()
-)
+
+
+def _least_size(most: sql.SQL) -> sql.Composed:
+    """The bytes that the document of ``orders o`` has at least: its texts, and some for each item.
+
+    Of items, no more than make ``most`` bytes are counted. Long texts are not read: PostgreSQL
+    keeps their lengths.
+    """
+
+    def texts(struct: type[Struct], alias: str) -> sql.Composed:
+        return sql.SQL(" + ").join(
+            sql.SQL("octet_length({})").format(sql.Identifier(alias, name))
+            for name, kind in scalars(struct).items()
+            if kind == "text"
+        )
+
+    row = sql.SQL("coalesce((SELECT {} FROM {} t WHERE t.order_uid = o.order_uid), 0)")
+    items = sql.SQL(
+        "coalesce((SELECT sum({bytes} + {texts}) FROM ("
+        "SELECT * FROM items t WHERE t.order_uid = o.order_uid LIMIT 1 + {most} / {bytes}"
+        ") AS t), 0)"
+    ).format(bytes=_ITEM_BYTES, texts=texts(Item, "t"), most=most)
+    return sql.SQL(" + ").join(
+        [
+            texts(Order, "o"),
+            row.format(texts(Delivery, "t"), sql.Identifier("delivery")),
+            row.format(texts(Payment, "t"), sql.Identifier("payments")),
+            items,
+        ]
+    )
+
+
+_ITEM_BYTES = 127
+"""Bytes of an item in a document, if its texts are empty and its numbers have one digit."""
+
+_SIZE = sql.SQL("%(size)s::int8")
+_MADE_IF = sql.SQL("CASE WHEN {} THEN row_to_json(document) END")
+
+DOCUMENTS = _documents(sql.SQL("row_to_json(document)"))
 """Selects order_uid and document of orders; ``order_uids`` is a list of distinct ones."""
 
+DOCUMENTS_WITHIN = _documents(
+    _MADE_IF.format(sql.SQL("{} <= {}").format(_least_size(_SIZE), _SIZE))
+)
+"""The same, with null in place of documents that have more than ``size`` bytes by their texts and
+the number of their items."""
 
-def _distributed(column: sql.SQL, view: View = View.FULL) -> bytes:
+
+def _distributed(column: sql.Composable, view: View = View.FULL) -> bytes:
     # Citus plans no lateral join with a function. The condition on every table lets it leave out
     # the shards that hold none of the orders: otherwise even one order is asked of all of them.
     among = sql.SQL("AND t.order_uid = ANY(%(order_uids)s::text[])")
@@ -113,6 +159,11 @@ def _distributed(column: sql.SQL, view: View = View.FULL) -> bytes:
 
 DISTRIBUTED_DOCUMENTS = _distributed(sql.SQL("row_to_json(document)"))
 """Does the same as ``DOCUMENTS`` where the tables are distributed."""
+
+DISTRIBUTED_DOCUMENTS_WITHIN = _distributed(
+    _MADE_IF.format(sql.SQL("octet_length(row_to_json(document)::text) <= {}").format(_SIZE))
+)
+"""As ``DOCUMENTS_WITHIN``, but makes each document to know its size."""
 
 DISTRIBUTED_SUMMARIES = _distributed(sql.SQL("row_to_json(document)"), View.SUMMARY)
 """Selects order_uid and summary."""
