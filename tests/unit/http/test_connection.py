@@ -2,12 +2,15 @@
 
 import asyncio
 import gc
+import socket
 import weakref
+from contextlib import ExitStack
 from functools import partial
 from typing import Any, cast
 from unittest.mock import Mock
 
 import pytest
+import uvloop
 from prometheus_client import generate_latest
 from uvicorn.config import Config
 from uvicorn.server import ServerState
@@ -16,7 +19,8 @@ from orders.entrypoints.http import server
 from orders.entrypoints.http.connection import MOST_HELD, Bounds, Connection, Totals
 from orders.entrypoints.http.request_turns import MOST_IN_A_TURN, MOST_READS, RequestTurns
 from orders.entrypoints.http.responses import RawResponse
-from tests.waiting import most_in_a_turn, settle
+from orders.entrypoints.http.server import ACCEPTED_AT_ONCE
+from tests.waiting import most_in_a_turn, settle, until
 
 GET = b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -272,6 +276,32 @@ async def test_slow_bodies_are_cut_off_first_then_large_requests_that_have_arriv
     assert [each.abort.called for each in (small, uploads)] == [False, True]
     for task in serving.server_state.tasks:
         task.cancel()
+
+
+def test_connections_that_come_together_are_accepted_some_in_a_turn() -> None:
+    """By one in a turn, as uvloop does, slow requests of others keep new clients out."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        for event in ("startup", "shutdown"):
+            await receive()
+            await send({"type": f"lifespan.{event}.complete"})
+
+    async def most_accepted() -> int:
+        serving = server._Server(app, bounds=Bounds(60, 60, 1000), grace=1, tls=None)
+        with socket.create_server(("127.0.0.1", 0)) as listener, ExitStack() as clients:
+            end = asyncio.create_task(serving._serve([listener]))
+            await until(lambda: serving.started)
+            for _ in range(5 * ACCEPTED_AT_ONCE):
+                clients.enter_context(socket.create_connection(listener.getsockname()))
+            connections = serving.server_state.connections
+            most = await most_in_a_turn(lambda: len(connections))
+            await until(lambda: len(connections) == 5 * ACCEPTED_AT_ONCE)
+            serving.should_exit = True
+            await end
+        return most
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(most_accepted()) == ACCEPTED_AT_ONCE
 
 
 async def test_headers_in_many_pieces_leave_the_event_loop_to_others_as_well() -> None:

@@ -60,6 +60,9 @@ _WORKER_DELAY = 0.2
 _OTHER_FILES = 256
 """Open files of a process besides its connections."""
 _FEW_FILES = "the hard limit of open files (ulimit -Hn) is low"
+ACCEPTED_AT_ONCE = 16
+"""Connections that a worker accepts in one turn of the event loop. uvloop accepts one for each
+listening socket, too few where some thousands wait and requests take tens of milliseconds."""
 _STOP = signal.SIGTERM, signal.SIGINT
 _TICKS_PER_SECOND = 10
 
@@ -195,8 +198,9 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Open the application and listen."""
-        await super().startup(sockets)
-        for listener in sockets or ():
+        listeners = sockets or ()
+        await super().startup([one.dup() for one in listeners for _ in range(ACCEPTED_AT_ONCE)])
+        for listener in listeners:
             host, port = listener.getsockname()[:2]
             log.info("listening", host=host, port=port)
 
