@@ -151,7 +151,7 @@ async def test_an_order_that_cannot_be_read_now_can_be_looked_up_later(api: Api)
 
 async def test_an_overloaded_server_is_not_said_to_miss_another(api: Api) -> None:
     class Busy(ListOrders):
-        async def page(self, *_: object) -> Page:
+        async def page(self, *_: object, **__: object) -> Page:
             raise Overloaded("too many lists are read at a time")
 
     async with api.client(list_orders=Busy(api.repository)) as client:

@@ -38,7 +38,7 @@ class _Fails:
     def peek(self, _: str) -> None:
         return None
 
-    def stream(self, _: object) -> Any:
+    def stream(self, _: object, **__: object) -> Any:
         raise ArithmeticError("nobody has foreseen it")
 
     page = staticmethod(_fails)

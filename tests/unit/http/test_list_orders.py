@@ -260,10 +260,12 @@ class Stuttering(ListOrders):
     def __init__(self, chunks: int, error: Exception | None) -> None:
         self.chunks, self.error, self.given = chunks, error, 0
 
-    async def page(self, *_: Any) -> Page:
+    async def page(self, *_: Any, **__: Any) -> Page:
         raise self.error or AssertionError
 
-    async def stream(self, query: OrderQuery) -> AsyncIterator[tuple[StoredOrder, ...]]:
+    async def stream(
+        self, query: OrderQuery, *, client: str = ""
+    ) -> AsyncIterator[tuple[StoredOrder, ...]]:
         for _ in range(self.chunks):
             self.given += 1
             yield (StoredOrder.of(order(f"o{self.given}")),)

@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from weakref import WeakValueDictionary
 
 from orders.domain.errors import Overloaded
 from orders.domain.order.document import StoredOrder
@@ -24,6 +26,9 @@ PAGES_AT_ONCE = 4
 ask for the largest pages would have all connections of the pool, and who looks a single order up
 would find the store unavailable."""
 
+PAGES_OF_ONE_CLIENT = 2
+"""Of these, the most that one client has: its others wait before they are in the way of anybody."""
+
 LONGEST_WAIT = 5.0
 """Seconds that a page waits for its turn; many a client that has waited longer is gone."""
 
@@ -36,32 +41,37 @@ class ListOrders:
         self._longest_wait = longest_wait
         self._turns = asyncio.Semaphore(READING_AT_ONCE)
         self._turns_of_pages = asyncio.Semaphore(PAGES_AT_ONCE)
+        self._turns_of_clients = WeakValueDictionary[str, asyncio.Semaphore]()
 
-    async def page(self, query: OrderQuery, limit: int, after: Cursor | None = None) -> Page:
-        """At most ``limit`` orders after ``after``.
+    async def page(
+        self, query: OrderQuery, limit: int, after: Cursor | None = None, *, client: str = ""
+    ) -> Page:
+        """At most ``limit`` orders after ``after``. ``client`` says whose turn it is to be.
 
         Raises:
             Unavailable: the store is down.
             Overloaded: too many others wait.
         """
-        try:
-            async with asyncio.timeout(self._longest_wait):
-                await self._turns_of_pages.acquire()
-        except TimeoutError:
-            raise Overloaded("too many lists are read at a time") from None
-        try:
+        own = self._turns_of_clients.setdefault(client, asyncio.Semaphore(PAGES_OF_ONE_CLIENT))
+        async with AsyncExitStack() as turn:
+            try:
+                async with asyncio.timeout(self._longest_wait):
+                    await turn.enter_async_context(own)
+                    await turn.enter_async_context(self._turns_of_pages)
+            except TimeoutError:
+                raise Overloaded("too many lists are read at a time") from None
             return await self._repository.page(query, limit, after)
-        finally:
-            self._turns_of_pages.release()
 
-    async def stream(self, query: OrderQuery) -> AsyncIterator[tuple[StoredOrder, ...]]:
+    async def stream(
+        self, query: OrderQuery, *, client: str = ""
+    ) -> AsyncIterator[tuple[StoredOrder, ...]]:
         """All orders that meet ``query``, in chunks, none empty.
 
         Nothing of the store is held between chunks, so a slow reader holds up nobody. An order
         that is stored meanwhile is in it or not. It raises as ``page`` does.
         """
         # It is no more than a page, and tells at once of failures.
-        page = await self.page(query, FIRST_CHUNK)
+        page = await self.page(query, FIRST_CHUNK, client=client)
         while True:
             if page.orders:
                 yield page.orders

@@ -1,6 +1,7 @@
 """Lists: one page, or all of them bit by bit."""
 
 import asyncio
+import gc
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -14,10 +15,12 @@ from orders.domain.use_cases.list_orders import (
     CHUNK,
     FIRST_CHUNK,
     PAGES_AT_ONCE,
+    PAGES_OF_ONE_CLIENT,
     READING_AT_ONCE,
     ListOrders,
 )
 from tests.unit.domain.order.reference import REFERENCE, read_document, the_order
+from tests.waiting import settle
 
 REFERENCE_ORDER = the_order(read_document(REFERENCE))
 START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -32,8 +35,9 @@ def order(n: int) -> Order:
     )
 
 
-async def uids(list_orders: ListOrders, query: OrderQuery) -> list[list[str]]:
-    return [[o.order_uid for o in chunk] async for chunk in list_orders.stream(query)]
+async def uids(list_orders: ListOrders, query: OrderQuery, client: str = "") -> list[list[str]]:
+    stream = list_orders.stream(query, client=client)
+    return [[order.order_uid for order in chunk] async for chunk in stream]
 
 
 @pytest.mark.parametrize(
@@ -162,8 +166,10 @@ async def test_pages_and_first_chunks_take_turns_so_that_others_find_a_connectio
     repository = Held()
     await repository.save_many([order(n) for n in range(3)])
     list_orders = ListOrders(repository)
-    pages = [asyncio.create_task(list_orders.page(OrderQuery(), 2)) for _ in range(20)]
-    streams = [asyncio.create_task(uids(list_orders, OrderQuery())) for _ in range(20)]
+    pages = [
+        asyncio.create_task(list_orders.page(OrderQuery(), 2, client=f"{n}")) for n in range(20)
+    ]
+    streams = [asyncio.create_task(uids(list_orders, OrderQuery(), f"{n}")) for n in range(20)]
     await repository.is_full.wait()
     for task in (*pages[:3], *streams[:3]):
         task.cancel()
@@ -174,10 +180,31 @@ async def test_pages_and_first_chunks_take_turns_so_that_others_find_a_connectio
     assert all(len(task.result()[0]) == 3 for task in streams[3:])
 
 
+async def test_the_pages_of_one_client_leave_turns_to_others() -> None:
+    repository = Held()
+    list_orders = ListOrders(repository)
+    many = [asyncio.create_task(list_orders.page(OrderQuery(), 2, client="a")) for _ in range(20)]
+    await settle()
+    assert repository.reading == PAGES_OF_ONE_CLIENT
+    other = asyncio.create_task(list_orders.page(OrderQuery(), 2, client="b"))
+    await settle()
+    assert repository.reading == PAGES_OF_ONE_CLIENT + 1
+    many.pop().cancel()
+    many.pop(0).cancel()
+    repository.may_answer.set()
+    await asyncio.gather(*many, other)
+    assert repository.most == PAGES_OF_ONE_CLIENT + 1
+    gc.collect()
+    assert not list_orders._turns_of_clients  # nothing is kept of clients
+
+
 async def test_whoever_waits_too_long_for_a_turn_is_told_so() -> None:
     repository = Held()
     list_orders = ListOrders(repository, longest_wait=0.01)
-    reading = [asyncio.create_task(list_orders.page(OrderQuery(), 2)) for _ in range(PAGES_AT_ONCE)]
+    reading = [
+        asyncio.create_task(list_orders.page(OrderQuery(), 2, client=f"{n}"))
+        for n in range(PAGES_AT_ONCE)
+    ]
     await repository.is_full.wait()
     for late in (list_orders.page(OrderQuery(), 2), uids(list_orders, OrderQuery())):
         with pytest.raises(Overloaded):

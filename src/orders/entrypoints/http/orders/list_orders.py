@@ -10,6 +10,7 @@ from litestar.types import ASGIApp
 from orders.domain.order.queries import Page
 from orders.domain.use_cases.list_orders import ListOrders
 from orders.entrypoints.audit import Audit
+from orders.entrypoints.http.access.principal import counted_as
 from orders.entrypoints.http.asgi_types import Scope
 from orders.entrypoints.http.docs import operations
 from orders.entrypoints.http.docs.openapi.operation import documented
@@ -49,11 +50,12 @@ def route(list_orders: ListOrders, audit: Audit | None = None) -> HTTPRouteHandl
         form = _form(request)
         parsed = list_request.parse(request.scope["query_string"])
         scope: Any = request.scope
+        client = counted_as(scope)
         with recorded_failure(audit, "listed", scope):
             if parsed.limit is None:
-                chunks = recorded(scope, list_orders.stream(parsed.query))
+                chunks = recorded(scope, list_orders.stream(parsed.query, client=client))
                 return await OrderStream.start(form, chunks)
-            page = await list_orders.page(parsed.query, parsed.limit, parsed.after)
+            page = await list_orders.page(parsed.query, parsed.limit, parsed.after, client=client)
         record(audit, "listed", scope, map(_order_uid, page.orders))
         return _response(page, parsed, form)
 
