@@ -22,7 +22,7 @@ _EVENTS = b"""
            CASE WHEN e.forgotten_at IS NULL THEN e.date_created END,
            (SELECT p.amount FROM payments p WHERE p.order_uid = e.order_uid),
            (SELECT p.currency FROM payments p WHERE p.order_uid = e.order_uid),
-           (SELECT count(*) FROM items i WHERE i.order_uid = e.order_uid)
+           (SELECT coalesce(max(i.position) + 1, 0) FROM items i WHERE i.order_uid = e.order_uid)
     FROM (
         SELECT * FROM orders
         WHERE stored_xid >= %(xid)s::text::xid8

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from weakref import WeakValueDictionary
 
 from orders.domain.errors import Overloaded
@@ -17,16 +17,11 @@ CHUNK = 200
 """Orders that it reads at once from then on; about 0.2 MB, so memory stays flat whatever the total.
 Larger ones are somewhat faster, and hold up what else the process has to do."""
 
-READING_AT_ONCE = 2
-"""Streams that read their next chunk at the same time. Ten that did left no processor of the
-database, and few of its connections, to those who look a single order up."""
+READ_AT_ONCE = 3
+"""Pages, and chunks of streams, that are read at the same time. With more, those who look a single
+order up would find no connection of the pool, and no processor of the database."""
 
-PAGES_AT_ONCE = 4
-"""Pages, and first chunks of streams, that are read at the same time. With more, 60 clients that
-ask for the largest pages would have all connections of the pool, and who looks a single order up
-would find the store unavailable."""
-
-PAGES_OF_ONE_CLIENT = 2
+OF_ONE_CLIENT = 2
 """Of these, the most that one client has: its others wait before they are in the way of anybody."""
 
 LONGEST_WAIT = 5.0
@@ -39,8 +34,7 @@ class ListOrders:
     def __init__(self, repository: OrderRepository, *, longest_wait: float = LONGEST_WAIT) -> None:
         self._repository = repository
         self._longest_wait = longest_wait
-        self._turns = asyncio.Semaphore(READING_AT_ONCE)
-        self._turns_of_pages = asyncio.Semaphore(PAGES_AT_ONCE)
+        self._turns = asyncio.Semaphore(READ_AT_ONCE)
         self._turns_of_clients = WeakValueDictionary[str, asyncio.Semaphore]()
 
     async def page(
@@ -52,14 +46,7 @@ class ListOrders:
             Unavailable: the store is down.
             Overloaded: too many others wait.
         """
-        own = self._turns_of_clients.setdefault(client, asyncio.Semaphore(PAGES_OF_ONE_CLIENT))
-        async with AsyncExitStack() as turn:
-            try:
-                async with asyncio.timeout(self._longest_wait):
-                    await turn.enter_async_context(own)
-                    await turn.enter_async_context(self._turns_of_pages)
-            except TimeoutError:
-                raise Overloaded("too many lists are read at a time") from None
+        async with self._turn(client, self._longest_wait):
             return await self._repository.page(query, limit, after)
 
     async def stream(
@@ -77,5 +64,17 @@ class ListOrders:
                 yield page.orders
             if page.next is None:
                 return
-            async with self._turns:
+            async with self._turn(client):
                 page = await self._repository.page(query, CHUNK, page.next)
+
+    @asynccontextmanager
+    async def _turn(self, client: str, longest_wait: float | None = None) -> AsyncIterator[None]:
+        own = self._turns_of_clients.setdefault(client, asyncio.Semaphore(OF_ONE_CLIENT))
+        async with AsyncExitStack() as turn:
+            try:
+                async with asyncio.timeout(longest_wait):
+                    await turn.enter_async_context(own)
+                    await turn.enter_async_context(self._turns)
+            except TimeoutError:
+                raise Overloaded("too many lists are read at a time") from None
+            yield

@@ -24,10 +24,6 @@ PAGE = 500
 RECENT = 5_000
 """Events that are kept for the listeners; who is further behind reads from the store."""
 
-READING_AT_ONCE = 2
-"""Listeners that read a page at the same time: from the store, or of the recent events in one turn
-of the event loop."""
-
 DELIVERED_AT_ONCE = 100
 """Listeners that get an event before other tasks have their turn."""
 
@@ -52,7 +48,9 @@ class WatchOrders:
         self._listeners = 0
         self._wanted = asyncio.Event()
         self._waiting: dict[Listener, tuple[Deliver, asyncio.Future[bool]]] = {}
-        self._turns = asyncio.Semaphore(READING_AT_ONCE)
+        # Of listeners that read a page, from the store or of the recent events: others look up
+        # orders by the same connections, in the same event loop.
+        self._turn = asyncio.Lock()
         self._querying = asyncio.Lock()
         self._next_query: asyncio.Task[Position] | None = None
         self._recent: list[OrderEvent] = []  # all between these two
@@ -116,7 +114,7 @@ class WatchOrders:
     async def after(self, listener: "Listener", deliver: Deliver) -> Sequence[OrderEvent]:
         """See ``Listener.next``."""
         if listener.position != self._position:
-            async with self._turns:
+            async with self._turn:
                 await asyncio.sleep(0)  # others have their turn: a page takes a while to encode
         while True:
             if listener.losses != self.losses:
@@ -129,7 +127,7 @@ class WatchOrders:
                     return ()
                 continue
             try:
-                async with self._turns:
+                async with self._turn:
                     found = list(await self._events.events(position, PAGE))
             except OrdersError:  # the health checks say why
                 await asyncio.sleep(1)

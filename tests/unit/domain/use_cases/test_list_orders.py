@@ -14,9 +14,8 @@ from orders.domain.order.queries import Cursor, OrderQuery, Page
 from orders.domain.use_cases.list_orders import (
     CHUNK,
     FIRST_CHUNK,
-    PAGES_AT_ONCE,
-    PAGES_OF_ONE_CLIENT,
-    READING_AT_ONCE,
+    OF_ONE_CLIENT,
+    READ_AT_ONCE,
     ListOrders,
 )
 from tests.unit.domain.order.reference import REFERENCE, read_document, the_order
@@ -118,7 +117,7 @@ async def test_ten_streams_take_turns_in_reading() -> None:
     await repository.save_many([order(n) for n in range(FIRST_CHUNK + 3 * CHUNK)])
     list_orders = ListOrders(repository)
     found = await asyncio.gather(*(uids(list_orders, OrderQuery()) for _ in range(10)))
-    assert repository.most == READING_AT_ONCE
+    assert repository.most == OF_ONE_CLIENT
     assert all(len(chunks) == 4 for chunks in found)
 
 
@@ -126,7 +125,7 @@ async def test_streams_whose_readers_wait_or_leave_or_fail_take_up_no_turn() -> 
     repository = Watched()
     await repository.save_many([order(n) for n in range(FIRST_CHUNK + 3 * CHUNK)])
     list_orders = ListOrders(repository)
-    waiting = [list_orders.stream(OrderQuery()) for _ in range(2 * READING_AT_ONCE)]
+    waiting = [list_orders.stream(OrderQuery()) for _ in range(2 * OF_ONE_CLIENT)]
     for stream in waiting:
         await anext(stream)
         await anext(stream)
@@ -135,8 +134,8 @@ async def test_streams_whose_readers_wait_or_leave_or_fail_take_up_no_turn() -> 
     for task in leaving:
         task.cancel()
     await asyncio.wait(leaving)
-    repository.failures = 2 * READING_AT_ONCE
-    for _ in range(2 * READING_AT_ONCE):
+    repository.failures = 2 * OF_ONE_CLIENT
+    for _ in range(2 * OF_ONE_CLIENT):
         with pytest.raises(Unavailable):
             await uids(list_orders, OrderQuery())
     assert len(await asyncio.wait_for(uids(list_orders, OrderQuery()), 5)) == 4
@@ -153,7 +152,7 @@ class Held(MemoryOrderRepository):
     async def page(self, query: OrderQuery, limit: int, after: Cursor | None = None) -> Page:
         self.reading += 1
         self.most = max(self.most, self.reading)
-        if self.reading == PAGES_AT_ONCE:
+        if self.reading == READ_AT_ONCE:
             self.is_full.set()
         try:
             await self.may_answer.wait()
@@ -175,7 +174,7 @@ async def test_pages_and_first_chunks_take_turns_so_that_others_find_a_connectio
         task.cancel()
     repository.may_answer.set()
     await asyncio.wait([*pages, *streams])
-    assert repository.most == PAGES_AT_ONCE
+    assert repository.most == READ_AT_ONCE
     assert all(len(task.result().orders) == 2 for task in pages[3:])
     assert all(len(task.result()[0]) == 3 for task in streams[3:])
 
@@ -185,15 +184,15 @@ async def test_the_pages_of_one_client_leave_turns_to_others() -> None:
     list_orders = ListOrders(repository)
     many = [asyncio.create_task(list_orders.page(OrderQuery(), 2, client="a")) for _ in range(20)]
     await settle()
-    assert repository.reading == PAGES_OF_ONE_CLIENT
+    assert repository.reading == OF_ONE_CLIENT
     other = asyncio.create_task(list_orders.page(OrderQuery(), 2, client="b"))
     await settle()
-    assert repository.reading == PAGES_OF_ONE_CLIENT + 1
+    assert repository.reading == OF_ONE_CLIENT + 1
     many.pop().cancel()
     many.pop(0).cancel()
     repository.may_answer.set()
     await asyncio.gather(*many, other)
-    assert repository.most == PAGES_OF_ONE_CLIENT + 1
+    assert repository.most == OF_ONE_CLIENT + 1
     gc.collect()
     assert not list_orders._turns_of_clients  # nothing is kept of clients
 
@@ -203,7 +202,7 @@ async def test_whoever_waits_too_long_for_a_turn_is_told_so() -> None:
     list_orders = ListOrders(repository, longest_wait=0.01)
     reading = [
         asyncio.create_task(list_orders.page(OrderQuery(), 2, client=f"{n}"))
-        for n in range(PAGES_AT_ONCE)
+        for n in range(READ_AT_ONCE)
     ]
     await repository.is_full.wait()
     for late in (list_orders.page(OrderQuery(), 2), uids(list_orders, OrderQuery())):
