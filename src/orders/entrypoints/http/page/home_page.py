@@ -31,7 +31,8 @@ def home_page(
     """
     given = list(headers)
     language = language_of(given)
-    order_uid = requested_order(query)
+    values = _parsed(query)
+    order_uid = values.get("order", "")
     other = next(one for one in LANGUAGES if one != language)
     most = {"most": random_max}
     body = document.rendered(
@@ -39,7 +40,7 @@ def home_page(
         language,
         order_uid=order_uid,
         order_path=path_to(order_uid) if order_uid else "/orders?limit=10",
-        switch_path=switch_path(other, requested_path(query)),
+        switch_path=switch_path(other, _path_of(values)),
         random_max=str(random_max),
         money=money,
         random_label=translations(language)["random_label"].format_map(most),
@@ -54,17 +55,15 @@ def home_page(
     return RawResponse.of(body, *described, media_type=document.MEDIA_TYPE)
 
 
-def requested_order(query: bytes) -> str:
-    """Return the order_uid in the query of the page, or an empty text."""
-    return _parsed(query).get("order", "")
-
-
 def requested_path(query: bytes) -> str:
     """Return the path of the page that shows what is in the query: an order, a list or nothing.
 
     What else is in the query is left out.
     """
-    values = _parsed(query)
+    return _path_of(_parsed(query))
+
+
+def _path_of(values: Mapping[str, str]) -> str:
     if "list" not in values:
         return page_path(values.get("order", ""))
     names = [name for name in _LIST_PARAMETERS if name in values]
