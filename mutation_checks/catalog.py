@@ -57,9 +57,9 @@ MUTATION_CHECKS = (
     ),
     MutationCheck(
         "stored orders are compared in every field",
-        "adapters/postgres/bisecting_save.py",
-        "return encode(order) == document",
-        "return True",
+        "adapters/postgres/comparison.py",
+        "equalities[number] = sent == document",
+        "equalities[number] = True",
         f"{_REPOSITORY}test_each_field_makes_a_conflict",
     ),
     MutationCheck(

@@ -199,6 +199,19 @@ class OrderRepositoryContract:
                 unchanged=["a"], conflicts=["b"]
             )
 
+    async def test_versions_of_an_order_are_compared_together(
+        self, repository: OrderRepository
+    ) -> None:
+        small, large = order_of("a"), order_of("b", count=200)
+        await repository.save_many([small, large])
+        bad = order_of("nul\0")
+        others = [with_amount(one, 1) for one in (small, large)]
+        longer = msgspec.structs.replace(large, entry="x" * 10_000)
+        assert await repository.are_stored(
+            [others[0], small, large, order_of("c"), bad, others[1], large, longer]
+        ) == [False, True, True, None, None, False, True, False]
+        assert await repository.are_stored([]) == []
+
     async def test_each_field_makes_a_conflict(self, repository: OrderRepository) -> None:
         order = order_of("uid", count=2)
         await repository.save_many([order])

@@ -69,6 +69,12 @@ class MemoryOrderRepository(OrderRepository):
             frozenset(forgotten),
         )
 
+    async def are_stored(self, orders: Sequence[Order]) -> list[bool | None]:
+        """See ``OrderRepository.are_stored``."""
+        self.require_available()
+        stored = self._orders
+        return [o == stored[o.order_uid] if o.order_uid in stored else None for o in orders]
+
     async def get(self, order_uids: Collection[str]) -> dict[str, bytes]:
         """See ``OrderReader.get``."""
         self.require_available()

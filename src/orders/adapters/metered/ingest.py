@@ -83,6 +83,11 @@ class MeteredRepository(OrderRepository):
         with metrics.PHASES.labels("save").time():
             return await self._repository.save_many(orders)
 
+    async def are_stored(self, orders: Sequence[Order]) -> list[bool | None]:
+        """See ``OrderRepository.are_stored``; it is a part of saving."""
+        with metrics.PHASES.labels("save").time():
+            return await self._repository.are_stored(orders)
+
     async def get(self, order_uids: Collection[str]) -> dict[str, bytes]:
         """See ``OrderReader.get``."""
         return await self._repository.get(order_uids)

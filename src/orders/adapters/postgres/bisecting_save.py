@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from msgspec import Struct, field
 from psycopg.errors import UniqueViolation
 
-from orders.adapters.postgres.documents import Documents, read_documents
+from orders.adapters.postgres.comparison import compare
 from orders.adapters.postgres.errors import (
     is_known_order,
     is_row_fault,
@@ -16,15 +16,8 @@ from orders.adapters.postgres.errors import (
 from orders.adapters.postgres.session import Session
 from orders.adapters.postgres.writing import copy_orders, insert_order
 from orders.domain.errors import Unavailable
-from orders.domain.order.document import encode
 from orders.domain.order.model import Order
-from orders.domain.order.rules import is_storable
 from orders.domain.ports import SaveReport
-
-_SMALL_BYTES = 8_192
-"""Bytes up to which stored documents are read together, to compare them. Of a larger one, as of
-1 MB, no more is read than the order has that is compared with it: whoever sends little would have
-a gigabyte read."""
 
 
 class BisectingSave(Struct):
@@ -63,31 +56,16 @@ class BisectingSave(Struct):
 
     async def _unknown(self, batch: Sequence[Order]) -> Sequence[Order]:
         """Return the orders that are not stored; record the outcome of the others."""
-        uids = [order.order_uid for order in batch if is_storable(order.order_uid)]
-        self.session.abort_after(self.step_seconds)
-        stored = await read_documents(self.session, uids, _SMALL_BYTES)
-        for order in batch:
-            uid = order.order_uid
-            if uid in stored.found or uid in stored.larger:
-                is_same = await self._is_same(order, stored)
-                (self.unchanged if is_same else self.conflicts).append(uid)
+        equalities, stored = await compare(self.session, batch, self.step_seconds)
+        for order, is_equal in zip(batch, equalities, strict=True):
+            if is_equal is not None:
+                (self.unchanged if is_equal else self.conflicts).append(order.order_uid)
         rejected = {uid: str(damage) for uid, damage in stored.damaged.items()}
         rejected |= {uid: rejection_reason(error) for uid, error in stored.not_searchable.items()}
         self.rejected |= rejected
         self.forgotten += stored.forgotten
         judged = stored.found.keys() | stored.larger | rejected.keys() | stored.forgotten
         return [order for order in batch if order.order_uid not in judged]
-
-    async def _is_same(self, order: Order, stored: Documents) -> bool:
-        try:
-            document = encode(order)
-        except (UnicodeEncodeError, OverflowError):  # so it is not what is stored
-            return False
-        uid = order.order_uid
-        if uid in stored.larger and len(document) > _SMALL_BYTES:
-            self.session.abort_after(self.step_seconds)
-            stored = await read_documents(self.session, [uid], len(document))
-        return stored.found.get(uid) == document
 
     async def _write(self, batch: Sequence[Order]) -> None:
         if not batch:

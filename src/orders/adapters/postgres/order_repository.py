@@ -5,6 +5,7 @@ from operator import attrgetter
 
 from orders.adapters.postgres.access import can_read, can_write
 from orders.adapters.postgres.bisecting_save import BisectingSave
+from orders.adapters.postgres.comparison import compare
 from orders.adapters.postgres.database import PostgresDatabase
 from orders.adapters.postgres.documents import DamageLog, damage_of, read_available, read_page
 from orders.adapters.postgres.errors import (
@@ -69,6 +70,12 @@ class PostgresOrderRepository(OrderRepository):
             idempotent.unchanged or idempotent.conflicts or idempotent.forgotten
         )
         return idempotent.report()
+
+    async def are_stored(self, orders: Sequence[Order]) -> list[bool | None]:
+        """See ``OrderRepository.are_stored``."""
+        seconds = self._database.timeouts.read
+        async with self._database.connection(seconds, requires=can_read) as session:
+            return (await compare(session, orders, seconds))[0]
 
     async def get(self, order_uids: Collection[str]) -> dict[str, bytes]:
         """See ``OrderReader.get``.

@@ -77,6 +77,10 @@ class ReplicaReads(OrderRepository):
         """See ``OrderRepository.save_many``; only the primary can."""
         return await self._primary.save_many(orders)
 
+    async def are_stored(self, orders: Sequence[Order]) -> list[bool | None]:
+        """See ``OrderRepository.are_stored``; a replica may lack them."""
+        return await self._primary.are_stored(orders)
+
     async def _first(self, read: Callable[[OrderRepository], Awaitable[_T]]) -> _T:
         with suppress(OrdersError):
             if await self._has_forgotten():

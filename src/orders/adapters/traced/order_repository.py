@@ -51,6 +51,12 @@ class TracedRepository(OrderRepository):
         with self._spans.child("save orders", attributes, SpanKind.CLIENT):
             return await self._repository.save_many(orders)
 
+    async def are_stored(self, orders: Sequence[Order]) -> list[bool | None]:
+        """See ``OrderRepository.are_stored``."""
+        attributes = self._attributes("compare", len(orders))
+        with self._spans.child("compare orders", attributes, SpanKind.CLIENT):
+            return await self._repository.are_stored(orders)
+
     async def get(self, order_uids: Collection[str]) -> dict[str, bytes]:
         """See ``OrderReader.get``."""
         callers = self._look_ups.of(order_uids)

@@ -54,6 +54,16 @@ class OrderRepository(OrderReader, Protocol):
         """
 
     @abstractmethod
+    async def are_stored(self, orders: Sequence[Order]) -> list[bool | None]:
+        """Return of each order whether it is stored with this content.
+
+        It is None if no order with this order_uid is stored. Several may have the same.
+
+        Raises:
+            Unavailable: the store is down or too slow.
+        """
+
+    @abstractmethod
     async def page(self, query: OrderQuery, limit: int, after: Cursor | None = None) -> Page:
         """Return at most ``limit`` orders that match ``query`` after ``after``, newest first.
 

@@ -167,9 +167,9 @@ class IngestBatch:
     async def _save_round(
         self, waiting: Sequence[Candidate], outcomes: "_Outcomes"
     ) -> tuple[Candidate, ...]:
-        """Save the first candidate of each order_uid, and judge the others by its outcome.
+        """Save the first candidate of each order_uid, and judge the others by what is stored then.
 
-        Returns those that are still undecided, because the first of their order_uid was not stored.
+        Returns those that are still undecided, because no order with their order_uid is.
         """
         first: dict[str, Candidate] = {}
         for candidate in waiting:
@@ -194,7 +194,22 @@ class IngestBatch:
                 outcomes.conflict(candidate)
             else:
                 outcomes.dead.append((candidate, "rejected", report.rejected[uid]))
-        return tuple(undecided)
+        return await self._compare(undecided, outcomes) if undecided else ()
+
+    async def _compare(
+        self, candidates: Sequence[Candidate], outcomes: "_Outcomes"
+    ) -> tuple[Candidate, ...]:
+        """Compare all with what is stored; returns those that nothing is stored for.
+
+        A round for each of the versions of an order would take as many transactions.
+        """
+        are_stored = await self._repository.are_stored([c.order for c in candidates])
+        for candidate, is_stored in zip(candidates, are_stored, strict=True):
+            if is_stored:
+                outcomes.unchanged += 1
+            elif is_stored is False:
+                outcomes.conflict(candidate)
+        return tuple(c for c, known in zip(candidates, are_stored, strict=True) if known is None)
 
     async def _cache_newest(self, saved: Sequence[Order], most: int, as_of: int) -> None:
         newest = islice(reversed(saved), most)

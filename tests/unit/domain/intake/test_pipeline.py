@@ -62,6 +62,9 @@ class Store(OrderRepository):
         known = frozenset(order.order_uid for order in orders) - new.keys()
         return SaveReport(saved=frozenset(new), unchanged=known)
 
+    async def are_stored(self, orders: Sequence[Order]) -> list[bool | None]:
+        raise NotImplementedError
+
     async def get(self, order_uids: Collection[str]) -> dict[str, bytes]:
         raise NotImplementedError
 

@@ -202,6 +202,28 @@ class TestConflicts:
         assert result == report(5, unchanged=2, dead={"conflict": 3})
         assert [x.message.origin.offset for x in setting.recorded] == [0, 3, 2]
 
+    async def test_many_of_one_uid_are_held_against_the_stored_one_together(
+        self, setting: Setting
+    ) -> None:
+        """Else anybody could hold up the consumer: each would take a transaction."""
+        await setting.take(document("a"))
+        calls = []
+
+        class Counting(MemoryOrderRepository):
+            async def save_many(self, orders: Sequence[Order]) -> SaveReport:
+                calls.append(len(orders))
+                return await setting.repository.save_many(orders)
+
+            async def are_stored(self, orders: Sequence[Order]) -> list[bool | None]:
+                calls.append(len(orders))
+                return await setting.repository.are_stored(orders)
+
+        setting.ingest._repository = Counting()
+        versions = [document("a", 2 + n) for n in range(50)]
+        found = await setting.take([*versions, document("a"), document("b"), *versions])
+        assert found == report(1, saved=1, unchanged=1, dead={"conflict": 100})
+        assert calls == [2, 99]
+
     async def test_every_element_of_a_large_array_keeps_its_own_bytes(
         self, setting: Setting
     ) -> None:
