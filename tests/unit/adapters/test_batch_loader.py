@@ -551,6 +551,24 @@ async def test_batches_of_large_values_have_few_keys() -> None:
     await loader.close()
 
 
+async def test_values_that_are_known_to_be_large_keep_nobody_waiting() -> None:
+    batches: list[tuple[str, ...]] = []
+
+    async def load(keys: Sequence[str]) -> Mapping[str, bytes]:
+        batches.append(tuple(keys))
+        return {key: bytes(MAX_BYTES if key.startswith("large") else 100) for key in keys}
+
+    loader = BatchLoader(load, workers=1, max_batch=3)
+    large = [f"large {number}" for number in range(20)]
+    await loader.get(large)
+    await loader.get([f"{number}" for number in range(100)])
+    batches.clear()
+    await loader.get([*large, "a", "b", "c", "d"])
+    assert batches[:3] == [("large 0", "a", "b"), ("large 1", "c", "d"), ("large 2",)]
+    assert len(batches) == len(large)
+    await loader.close()
+
+
 class Scene:
     """Callers, a store and questions about it that are answered in any order."""
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextvars import Context
 from copy import copy
-from itertools import chain, islice
+from itertools import chain
 from typing import NamedTuple, Optional, cast
 
 from orders.domain.errors import OrdersError, Unavailable
@@ -13,10 +13,17 @@ Load = Callable[[Sequence[str]], Awaitable[Mapping[str, bytes | Exception]]]
 """Looks up distinct keys; returns the values found and the keys that failed, or raises."""
 
 MAX_BYTES = 2 * 2**20
-"""Bytes that a batch should find; more would hold up the event loop, and be taken for slow."""
+"""Bytes that a batch should find, of large values and of others; more would hold up the event loop,
+and be taken for slow."""
 
 _SIZE_ALPHA = 1 / 4
 """The weight of the newest batch in the moving average of the sizes of values."""
+
+_LARGE = 65_536
+"""Bytes from which the size of a value is remembered."""
+
+_MOST_LARGE = 10_000
+"""Sizes that are remembered."""
 
 _CLOSED = "look-ups have ended"
 _QUEUE_TIMEOUT = "too many look-ups wait for slow ones"
@@ -59,7 +66,7 @@ class BatchLoader:
     Args:
         load: loads a batch.
         workers: most batches in flight at a time.
-        max_batch: most keys in a batch; fewer while values are large (``MAX_BYTES``).
+        max_batch: most keys in a batch; fewer if values are large (``MAX_BYTES``).
         queue_timeout: seconds that a caller may wait in the queue, accurate to a half; they start
             again when it has to join another batch.
         slow_after: seconds after which a batch counts as slow.
@@ -84,6 +91,7 @@ class BatchLoader:
         self._max_workers = workers
         self._max_batch = max_batch
         self._value_bytes = 1.0  # of a value, lately
+        self._large: dict[str, int] = {}  # sizes by key, the latest last
         self._queue_timeout = queue_timeout
         self._slow_after = slow_after
         self._spare_workers = spare_workers
@@ -213,8 +221,7 @@ class BatchLoader:
         return len(self._workers) - len(self._slow_batches)
 
     async def _load_batch(self) -> None:
-        most = max(1, min(self._max_batch, int(MAX_BYTES / self._value_bytes)))
-        keys = tuple(islice(self._queue, most))
+        keys = self._next_keys()
         batch = {key: Waiters(self._queue.pop(key), []) for key in keys}
         self._in_flight |= batch
         slow = asyncio.get_running_loop().call_later(self._slow_after, self._mark_slow, batch)
@@ -237,6 +244,23 @@ class BatchLoader:
                 for waiters in chain.from_iterable(batch.values()):
                     _resolve(waiters, failure)
 
+    def _next_keys(self) -> list[str]:
+        """Return the keys that came first; some of large values, and some others.
+
+        So the others need not wait for all of large ones that came before.
+        """
+        keys: list[str] = []
+        taken = {True: 0.0, False: 0.0}  # bytes, of large ones and of others
+        for key in self._queue:
+            is_large = key in self._large
+            size = self._large.get(key, self._value_bytes)
+            if not taken[is_large] or taken[is_large] + size <= MAX_BYTES:
+                taken[is_large] += size
+                keys.append(key)
+                if len(keys) == self._max_batch:
+                    break
+        return keys
+
     async def _load_keys(self, keys: Sequence[str]) -> Mapping[str, bytes | Exception]:
         """Load them together; one by one if that fails because of one of them."""
         try:
@@ -255,9 +279,16 @@ class BatchLoader:
         return found
 
     def _note_sizes(self, found: Mapping[str, bytes | Exception]) -> None:
-        sizes = [len(value) for value in found.values() if isinstance(value, bytes)]
-        if sizes:
-            self._value_bytes += (sum(sizes) / len(sizes) - self._value_bytes) * _SIZE_ALPHA
+        sizes = {key: len(value) for key, value in found.items() if isinstance(value, bytes)}
+        unknown = [size for key, size in sizes.items() if key not in self._large]
+        if unknown:
+            self._value_bytes += (sum(unknown) / len(unknown) - self._value_bytes) * _SIZE_ALPHA
+        for key, size in sizes.items():
+            self._large.pop(key, None)
+            if size >= _LARGE:
+                self._large[key] = size
+        while len(self._large) > _MOST_LARGE:
+            del self._large[next(iter(self._large))]
 
     def _mark_slow(self, batch: Batch) -> None:
         self._remove(batch)
