@@ -6,10 +6,12 @@ store. Events may be late, so they are asked for until they come.
 
 import asyncio
 
+import msgspec
 import pytest
 
 from orders.domain.order.events import OrderEvent, Position
-from orders.domain.order.summary import OrderSummary
+from orders.domain.order.queries import OrderQuery, View
+from orders.domain.order.summary import OrderSummary, encode_summary, summary_of
 from orders.domain.ports import Erasure, OrderEvents, OrderRepository
 from tests.contracts.order_repository import NOON, numbered, order_of
 
@@ -47,6 +49,20 @@ class OrderEventsContract:
         )
         assert await order_events.events(event.position, 10) == []
         assert await order_events.latest_position() > event.position
+
+    async def test_summaries_are_short_whatever_the_order_has(
+        self, repository: OrderRepository, order_events: OrderEvents
+    ) -> None:
+        begin = await order_events.latest_position()
+        order = order_of("a")
+        payment = msgspec.structs.replace(order.payment, currency="€" * 100_000)
+        order = msgspec.structs.replace(order, payment=payment)
+        await repository.save_many([order])
+        [event] = await until_told(order_events, begin, 1)
+        assert event.summary == summary_of(order)
+        [listed] = (await repository.page(OrderQuery(view=View.SUMMARY), 1)).orders
+        assert listed.document == encode_summary(order)
+        assert len(listed.document) < 1_000
 
     @pytest.mark.parametrize("size", [3, 40])
     async def test_a_batch_is_read_page_by_page(

@@ -133,14 +133,18 @@ async def test_rows_that_a_constraint_refuses_are_found(
 
 
 class Counted(Watch):
-    """Counts what the server sends by all connections."""
+    """Counts what passes on all connections: bytes of the server, and changes of direction."""
 
-    received = 0
+    received = turns = 0
+    sends = False
 
     def from_client(self, data: bytes) -> bytes:
+        Counted.turns += not self.sends
+        self.sends = True
         return data
 
     def from_server(self, data: bytes) -> bytes:
+        self.sends = False
         Counted.received += len(data)
         return data
 
@@ -162,6 +166,23 @@ async def test_small_orders_are_not_compared_with_the_content_of_large_ones(
             assert await repository.save_many(others) == report(conflicts=uids(others))
             assert Counted.received < 10_000
             assert await repository.save_many(stored) == report(unchanged=uids(stored))
+
+
+async def test_an_order_beside_one_that_is_stored_takes_a_few_round_trips(
+    database_dsn: str, order_repository: PostgresOrderRepository
+) -> None:
+    """Whatever the number of its items."""
+    stored, large = order_of("a"), order_of("b", count=2_000)
+    await order_repository.save_many([stored])
+    parts = conninfo_to_dict(database_dsn)
+    with TcpProxy(str(parts["host"]), int(str(parts["port"])), Counted) as door:
+        behind = make_conninfo(database_dsn, host="127.0.0.1", port=door.port)
+        async with opened(PostgresDatabase(behind, pool_max=1)) as database:
+            Counted.turns = 0
+            found = await PostgresOrderRepository(database).save_many([stored, large])
+    assert found == report(saved=["b"], unchanged=["a"])
+    assert Counted.turns < 100
+    await assert_holds(order_repository, [stored, large])
 
 
 @pytest.mark.parametrize("statement", [DOCUMENTS_WITHIN, DISTRIBUTED_DOCUMENTS_WITHIN])

@@ -149,6 +149,15 @@ async def test_reads_of_cached_orders_leave_the_event_loop_to_others_as_well() -
     assert setting.begun == connections * 10
 
 
+async def test_reads_of_large_cached_orders_count_by_their_size() -> None:
+    setting = Setting(is_cached=True)
+    setting.body = bytes(1_000_000)
+    for _ in range(20):
+        setting.connect().data_received(GET)
+    assert await most_in_a_turn(lambda: setting.begun) == 2
+    assert setting.begun == 20
+
+
 async def test_small_parts_of_a_body_leave_the_event_loop_to_others_as_well() -> None:
     setting = Setting(reads_bodies=True)
     parts = 160 * MOST_READS

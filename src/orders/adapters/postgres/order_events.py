@@ -7,7 +7,7 @@ from orders.adapters.postgres.database import PostgresDatabase
 from orders.domain.errors import Unsupported
 from orders.domain.order.events import OrderEvent, Position
 from orders.domain.order.rules import INT64_MAX, is_storable
-from orders.domain.order.summary import OrderSummary
+from orders.domain.order.summary import CURRENCY_LENGTH, OrderSummary
 from orders.domain.ports import OrderEvents
 
 # Fails like the other without the column, or the right to read it.
@@ -16,12 +16,13 @@ _HORIZON = b"""
            EXISTS (SELECT FROM orders WHERE stored_xid IS NOT NULL)
 """
 # By subqueries, which are index scans whatever the planner believes of a join.
-_EVENTS = b"""
+_EVENTS = f"""
     SELECT e.stored_xid::text::bigint, e.order_uid, e.forgotten_at IS NOT NULL,
            e.track_number, e.customer_id,
            CASE WHEN e.forgotten_at IS NULL THEN e.date_created END,
            (SELECT p.amount FROM payments p WHERE p.order_uid = e.order_uid),
-           (SELECT p.currency FROM payments p WHERE p.order_uid = e.order_uid),
+           (SELECT left(p.currency, {CURRENCY_LENGTH}) FROM payments p
+            WHERE p.order_uid = e.order_uid),
            (SELECT coalesce(max(i.position) + 1, 0) FROM items i WHERE i.order_uid = e.order_uid)
     FROM (
         SELECT * FROM orders
@@ -30,7 +31,7 @@ _EVENTS = b"""
             AND stored_xid < pg_snapshot_xmin(pg_current_snapshot())
         ORDER BY stored_xid, order_uid LIMIT %(limit)s
     ) e ORDER BY e.stored_xid, e.order_uid
-"""
+""".encode()  # noqa: S608 (a constant)
 
 
 class PostgresOrderEvents(OrderEvents):

@@ -11,7 +11,7 @@ from psycopg import sql
 from orders.adapters.postgres.tables import scalars
 from orders.domain.order.model import Delivery, Item, Order, Payment
 from orders.domain.order.queries import Cursor, OrderQuery, View
-from orders.domain.order.summary import OrderSummary
+from orders.domain.order.summary import CURRENCY_LENGTH, OrderSummary
 
 
 class Query(Struct, frozen=True):
@@ -66,7 +66,11 @@ def _summary_fields(among: sql.SQL = _NOTHING) -> sql.Composed:
     special = {
         "date_created": _INSTANT,
         "amount": part.format(sql.SQL("t.amount"), sql.Identifier("payments"), among),
-        "currency": part.format(sql.SQL("t.currency"), sql.Identifier("payments"), among),
+        "currency": part.format(
+            sql.SQL("left(t.currency, {})").format(CURRENCY_LENGTH),
+            sql.Identifier("payments"),
+            among,
+        ),
         # The index tells the last position of an order's items; to count them, all would be read.
         "item_count": part.format(
             sql.SQL("coalesce(max(t.position) + 1, 0)"), sql.Identifier("items"), among

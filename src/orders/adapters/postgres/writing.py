@@ -72,10 +72,12 @@ async def copy_orders(session: Session, batch: Sequence[Order]) -> None:
 
 async def insert_order(session: Session, order: Order) -> None:
     """Write one order into the four tables; see ``write_orders``. To be called in a transaction."""
+    if not session.citus_version:
+        await _insert_orders(session, [order])
+        return
     for table, statement in _INSERT:
         async with session.cursor() as cursor:
-            for row in table.rows([order]):
-                await cursor.execute(statement, row)
+            await cursor.executemany(statement, table.rows([order]))  # in a pipeline
 
 
 def _statements(template: str) -> list[tuple[Table, bytes]]:

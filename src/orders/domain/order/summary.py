@@ -1,10 +1,16 @@
 """The summary of an order: what a line of a list shows."""
 
+from typing import Annotated
+
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from orders.domain.order.model import Order
 from orders.domain.order.rules import Identifier, Instant, Int64, Money
+
+CURRENCY_LENGTH = 255
+"""Characters of the currency that a summary has at most: in an order it is any text, also one of a
+megabyte."""
 
 
 class OrderSummary(Struct, frozen=True, gc=False):
@@ -18,7 +24,9 @@ class OrderSummary(Struct, frozen=True, gc=False):
     customer_id: Identifier
     date_created: Instant
     amount: Money
-    currency: str
+    currency: Annotated[
+        str, Meta(max_length=CURRENCY_LENGTH, description="A longer one is cut off.")
+    ]
     item_count: Int64
 
 
@@ -30,7 +38,7 @@ def summary_of(order: Order) -> OrderSummary:
         order.customer_id,
         order.date_created,
         order.payment.amount,
-        order.payment.currency,
+        order.payment.currency[:CURRENCY_LENGTH],
         len(order.items),
     )
 

@@ -57,6 +57,8 @@ _MOST_UNREAD_PARTS = 100
 """Parts by which a body that arrives after its response, so that nobody reads it, may exceed its
 size in parts of that many bytes. Each takes as much time as a larger one, and whoever sends them
 need not have shown a key."""
+_READ_BYTES = 10_240
+"""Bytes of a response that take about as long as a read of a cached order."""
 _WRITTEN_BYTES = 65_536
 """Bytes that are written at a time."""
 _NOT_HTTP = (
@@ -519,6 +521,7 @@ class Connection(HttpToolsProtocol):
 
     def _send(self, response: RawResponse, *, keep_alive: bool) -> None:
         self.seconds_idle = 0
+        self._turns.begin(reads=len(response.body) // _READ_BYTES)
         parts = [STATUS_LINE[response.status]]
         for name, value in self.server_state.default_headers:
             parts += name, b": ", value, b"\r\n"
