@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from orders.entrypoints.http.problems import NOT_ACCEPTABLE, HTTPProblem
 from orders.entrypoints.http.responses import Header, header_values
 
-_LONGEST = 1000
+_LONGEST = 400
 """Characters. A longer header counts as none: 32 KiB of ranges would take the processor for 16 ms,
 from whoever shows no key as well, and browsers send some 150."""
 _QUALITY = re.compile(r"(?:0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)")
