@@ -1,6 +1,7 @@
 """A page is one seek in an index, whatever the filter: proved by the server's own plans."""
 
 import itertools
+import random
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -12,7 +13,7 @@ import pytest
 
 from orders.adapters.postgres import erasure, order_events
 from orders.adapters.postgres.order_repository import PostgresOrderRepository
-from orders.adapters.postgres.read_sql import DOCUMENTS, DOCUMENTS_WITHIN, page_query
+from orders.adapters.postgres.read_sql import DOCUMENTS, DOCUMENTS_WITHIN, PAGE_BYTES, page_query
 from orders.adapters.postgres.session import PLANNING
 from orders.domain.order.queries import Cursor, OrderQuery, View
 from tests.contracts.order_repository import numbered
@@ -198,6 +199,23 @@ async def test_a_plan_made_for_a_handful_of_orders_suits_millions(
     assert scan_of_orders(look_up)["Index Name"] == "orders_pkey"
     for plan in (page, look_up):
         assert not [node for node in nodes(plan) if node["Node Type"] == "Seq Scan"]
+
+
+async def test_a_page_reads_the_texts_of_no_more_orders_than_it_has_room_for(
+    database_dsn: str, order_repository: PostgresOrderRepository
+) -> None:
+    many = numbered(20)
+    text = random.Random(1).randbytes(500_000).hex()  # compressed it is half as long
+    delivery = msgspec.structs.replace(many[0].delivery, city=text)
+    large = [msgspec.structs.replace(order, delivery=delivery) for order in many]
+    await order_repository.save_many(large)
+    with psycopg.connect(database_dsn, autocommit=True) as connection:
+        plan_as_sessions_do(connection)
+        question = page_query(OrderQuery(), 21, None)
+        plan = explain(connection, question.statement, question.parameters)
+    blocks = plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
+    size = PAGE_BYTES / 8192
+    assert size < blocks < 2 * size
 
 
 @pytest.mark.parametrize("name", ["all", "to"])

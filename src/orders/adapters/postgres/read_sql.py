@@ -199,7 +199,8 @@ gigabytes."""
 
 MOST_ITEMS = 20_000
 """Items of the orders that are read at once for a page, as many as begin within this: PostgreSQL
-takes a microsecond for each, also of orders that the page has no room for."""
+takes a microsecond for each. Texts are added up for no more of them, and documents made of those
+alone whose texts begin within the room of the page."""
 
 _SO_FAR = sql.SQL("OVER (ORDER BY date_created DESC, order_uid DESC ROWS UNBOUNDED PRECEDING)")
 
@@ -209,6 +210,12 @@ _WITH_ITEMS_BEFORE = sql.SQL(
     " CROSS JOIN LATERAL (SELECT coalesce(max(t.position), 0) AS last FROM items t"
     " WHERE t.order_uid = o.order_uid) AS items"
 ).format(_SO_FAR)
+# OFFSET 0, else PostgreSQL would add the texts up twice.
+_WITH_BYTES_BEFORE = sql.SQL(
+    "SELECT o.*, sum(bytes) {} - bytes AS bytes_before FROM ("
+    "SELECT o.*, CASE WHEN items_before < {} THEN {} END AS bytes FROM ({}) AS o"
+    " ORDER BY date_created DESC, order_uid DESC OFFSET 0) AS o"
+).format(_SO_FAR, MOST_ITEMS, _least_size(sql.SQL("{room:d}")), _WITH_ITEMS_BEFORE)
 
 
 def _page(view: View) -> str:
@@ -216,8 +223,8 @@ def _page(view: View) -> str:
     orders: sql.Composable = sql.SQL("{}")
     is_made: sql.Composable = sql.SQL("true")
     if view is View.FULL:
-        orders = _WITH_ITEMS_BEFORE
-        is_made = sql.SQL("o.items_before < {}").format(MOST_ITEMS)
+        orders = _WITH_BYTES_BEFORE
+        is_made = sql.SQL("o.bytes_before < {room:d}")
     # OFFSET 0, else PostgreSQL would make each document twice.
     query = sql.SQL(
         "SELECT order_uid, date_created, CASE WHEN sum(pg_column_size(document)) {so_far}"
