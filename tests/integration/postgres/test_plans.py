@@ -90,7 +90,8 @@ def plan_as_sessions_do(connection: psycopg.Connection) -> None:
 def explain(connection: psycopg.Connection, statement: bytes, parameters: list[Any]) -> Any:
     """The executed plan of a prepared statement, made without a look at the parameters."""
     numbers = itertools.count(1)
-    text = statement.decode().replace("%(order_uids)s", "%s").replace("%(size)s", "8192")
+    text = statement.decode().replace("%(order_uids)s", "%s")
+    text = text.replace("%(sizes)s", "array_fill(8192, ARRAY[200])")
     while "%s" in text:
         text = text.replace("%s", f"${next(numbers)}", 1)
     connection.execute("DEALLOCATE ALL")

@@ -149,7 +149,9 @@ class Counted(Watch):
         return data
 
 
-@pytest.mark.parametrize("large", [{"count": 8_000}, {"entry": "x" * 1_000_000}])
+@pytest.mark.parametrize(
+    "large", [{"count": 8_000}, {"entry": "x" * 1_000_000}, {"entry": "\1" * 8_000}]
+)
 async def test_small_orders_are_not_compared_with_the_content_of_large_ones(
     database_dsn: str, large: dict[str, Any]
 ) -> None:
@@ -193,7 +195,7 @@ async def test_documents_of_a_size_at_most(
     await order_repository.save_many([order])
     size = len(encode(order))
     for most, is_read in ((size, True), (127 * 99, False), (200, False)):
-        cursor = await admin.execute(statement, {"order_uids": ["a"], "size": most})
+        cursor = await admin.execute(statement, {"order_uids": ["a"], "sizes": [most]})
         assert await cursor.fetchone() == ("a", json.loads(encode(order)) if is_read else None)
 
 

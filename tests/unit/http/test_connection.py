@@ -40,7 +40,7 @@ class Setting:
 
     def __init__(self, *, is_cached: bool = False, reads_bodies: bool = False) -> None:
         self.begun = 0
-        self.body = b""
+        self.status, self.body = 200, b""
         self._is_cached = is_cached
         self._reads_bodies = reads_bodies
         self.turns = RequestTurns()
@@ -53,7 +53,7 @@ class Setting:
         if not self._is_cached:
             return None
         self.begun += 1
-        return RawResponse(200, (), self.body)
+        return RawResponse(self.status, (), self.body)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         while self._reads_bodies and (await receive()).get("more_body"):
@@ -156,6 +156,15 @@ async def test_reads_of_large_cached_orders_count_by_their_size() -> None:
         setting.connect().data_received(GET)
     assert await most_in_a_turn(lambda: setting.begun) == 2
     assert setting.begun == 20
+
+
+async def test_error_pages_count_as_other_requests_do() -> None:
+    setting = Setting(is_cached=True)
+    setting.status, setting.body = 404, bytes(5_000)
+    for _ in range(100):
+        setting.connect().data_received(GET)
+    assert await most_in_a_turn(lambda: setting.begun) < MOST_IN_A_TURN
+    assert setting.begun == 100
 
 
 async def test_small_parts_of_a_body_leave_the_event_loop_to_others_as_well() -> None:

@@ -3,7 +3,7 @@
 import asyncio
 from functools import partial
 
-from orders.entrypoints.http.request_turns import MOST_IN_A_TURN, RequestTurns
+from orders.entrypoints.http.request_turns import MOST_IN_A_TURN, MOST_READS, RequestTurns
 
 
 class Setting:
@@ -33,6 +33,17 @@ async def test_others_have_their_turn_while_many_requests_begin() -> None:
         assert setting.begun == list(range(turn * MOST_IN_A_TURN))
         await asyncio.sleep(0)
     assert not setting.turns.is_over
+
+
+async def test_what_was_too_much_for_a_turn_counts_in_the_next_ones() -> None:
+    setting = Setting()
+    setting.turns.begin(3 * MOST_READS)
+    setting.send(1)
+    for _ in range(2):
+        await asyncio.sleep(0)
+        assert setting.begun == []
+    await asyncio.sleep(0)
+    assert setting.begun == [1]
 
 
 async def test_few_requests_begin_at_once() -> None:

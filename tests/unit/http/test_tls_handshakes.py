@@ -10,7 +10,7 @@ import pytest
 
 from orders.entrypoints.http.request_turns import MOST_IN_A_TURN, RequestTurns
 from orders.entrypoints.http.tls_handshakes import TlsConnection, TlsHandshakes
-from tests.waiting import most_in_a_turn
+from tests.waiting import most_in_a_turn, settle
 
 FILES = Path(__file__).parents[2] / "data" / "tls"
 RECORD = b"\x16\x03\x01\x00\x01\x00"
@@ -55,7 +55,7 @@ async def test_a_client_that_has_sent_much_is_read_again_after_others() -> None:
     client.send(bytes(size))
     assert client.transport.pause_reading.called
     assert not client.transport.resume_reading.called
-    await asyncio.sleep(0)
+    await settle()
     assert client.transport.resume_reading.called
 
 

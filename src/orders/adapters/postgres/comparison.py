@@ -9,36 +9,28 @@ from orders.domain.order.document import encode
 from orders.domain.order.model import Order
 from orders.domain.order.rules import is_storable
 
-_SMALL_BYTES = 8_192
-"""Bytes up to which stored documents are read together. Of a larger one, as of 1 MB, no more is
-read than the orders have that are compared with it: whoever sends little would have a gigabyte
-read."""
-
 
 async def compare(
     session: Session, orders: Sequence[Order], step_seconds: float
 ) -> tuple[list[bool | None], Documents]:
     """Return of each order whether it is stored with this content, and what was read for that.
 
-    It is None if no order with its order_uid can be read. Each query may take ``step_seconds``.
+    It is None if no order with its order_uid can be read. Of a stored order no more is read than
+    is sent: else whoever sends little would have a gigabyte read. Takes ``step_seconds`` at most.
     """
-    versions: dict[str, list[int]] = defaultdict(list)
-    for number, order in enumerate(orders):
-        if is_storable(order.order_uid):
-            versions[order.order_uid].append(number)
+    documents = [_encoded(order) for order in orders]
+    sizes: dict[str, int] = defaultdict(int)
+    for order, document in zip(orders, documents, strict=True):
+        uid = order.order_uid
+        if is_storable(uid):
+            sizes[uid] = max(sizes[uid], len(document))
     session.abort_after(step_seconds)
-    stored = await read_documents(session, list(versions), _SMALL_BYTES)
-    equalities: list[bool | None] = [None] * len(orders)
-    for uid in stored.found.keys() | stored.larger:
-        documents = [_encoded(orders[number]) for number in versions[uid]]
-        document = stored.found.get(uid)
-        longest = max(map(len, documents))
-        if document is None and longest > _SMALL_BYTES:
-            session.abort_after(step_seconds)
-            document = (await read_documents(session, [uid], longest)).found.get(uid)
-        for number, sent in zip(versions[uid], documents, strict=True):
-            equalities[number] = sent == document
-    return equalities, stored
+    stored = await read_documents(session, list(sizes), sizes)
+    known = stored.found.keys() | stored.larger
+    return [
+        document == stored.found.get(order.order_uid) if order.order_uid in known else None
+        for order, document in zip(orders, documents, strict=True)
+    ], stored
 
 
 def _encoded(order: Order) -> bytes:

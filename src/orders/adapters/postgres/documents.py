@@ -3,7 +3,7 @@
 What cannot be read of one order does not fail the others.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from itertools import accumulate
 from typing import NamedTuple
@@ -13,6 +13,7 @@ import structlog
 from psycopg import AsyncCursor
 from psycopg.pq import TransactionStatus
 from psycopg.rows import TupleRow
+from psycopg.types.numeric import Int8
 
 from orders.adapters.postgres.errors import is_row_fault, is_worker_down
 from orders.adapters.postgres.read_sql import (
@@ -71,16 +72,16 @@ class Documents(NamedTuple):
 
 
 async def read_documents(
-    session: Session, order_uids: Sequence[str], size: int | None = None
+    session: Session, order_uids: Sequence[str], sizes: Mapping[str, int] | None = None
 ) -> Documents:
     """Read these orders, also within a transaction; raises driver errors that no uid causes.
 
-    ``size``: without documents that, by their texts and the number of their items, have more bytes;
-    to leave them out costs little.
+    ``sizes``: without documents that, by their texts and the number of their items, have more bytes
+    than this says for their order_uid; to leave them out costs little.
     """
     documents = Documents({}, {}, {}, set(), set())
     if order_uids:
-        await _read(session, order_uids, documents, size)
+        await _read(session, order_uids, documents, sizes)
     return documents
 
 
@@ -108,20 +109,20 @@ async def read_available(
 
 
 async def _read(
-    session: Session, order_uids: Sequence[str], documents: Documents, size: int | None = None
+    session: Session,
+    order_uids: Sequence[str],
+    documents: Documents,
+    sizes: Mapping[str, int] | None = None,
 ) -> None:
-    plain, distributed = (
-        (DOCUMENTS, DISTRIBUTED_DOCUMENTS)
-        if size is None
-        else (DOCUMENTS_WITHIN, DISTRIBUTED_DOCUMENTS_WITHIN)
-    )
+    plain, distributed = DOCUMENTS, DISTRIBUTED_DOCUMENTS
+    parameters: dict[str, Sequence[object]] = {"order_uids": order_uids}
+    if sizes is not None:
+        plain, distributed = DOCUMENTS_WITHIN, DISTRIBUTED_DOCUMENTS_WITHIN
+        parameters["sizes"] = [Int8(sizes[uid]) for uid in order_uids]
     try:
         async with _savepoint(session), session.cursor(binary=True) as cursor:
-            await cursor.execute(
-                distributed if session.citus_version else plain,
-                {"order_uids": order_uids, "size": size},
-                prepare=True,
-            )
+            statement = distributed if session.citus_version else plain
+            await cursor.execute(statement, parameters, prepare=True)
             rows = await cursor.fetchall()
     except Exception as error:
         if not is_row_fault(error):
@@ -131,7 +132,7 @@ async def _read(
             return
         middle = len(order_uids) // 2
         for half in (order_uids[:middle], order_uids[middle:]):
-            await _read(session, half, documents, size)
+            await _read(session, half, documents, sizes)
         return
     for uid, document in rows:
         if document is None:

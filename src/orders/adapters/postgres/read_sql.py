@@ -87,18 +87,16 @@ def _summary_fields(among: sql.SQL = _NOTHING) -> sql.Composed:
 _FIELDS = {View.FULL: _fields, View.SUMMARY: _summary_fields}
 
 
-def _documents(column: sql.Composable) -> bytes:
+def _documents(wanted: sql.SQL, column: sql.Composable) -> bytes:
     # A lateral join, not ANY(...): for ANY, a plan made while there are few orders scans another
     # index that ends with order_uid, and stays cached.
     return (
         sql.SQL(
-            "SELECT o.order_uid, {}"
-            " FROM unnest(%(order_uids)s::text[]) AS wanted (order_uid)"
-            " CROSS JOIN LATERAL ("
+            "SELECT o.order_uid, {} FROM {} CROSS JOIN LATERAL ("
             "SELECT * FROM orders WHERE orders.order_uid = wanted.order_uid OFFSET 0"
             ") AS o CROSS JOIN LATERAL (SELECT {}) AS document"
         )
-        .format(column, _fields())
+        .format(column, wanted, _fields())
         .as_bytes()
     )
 
@@ -136,17 +134,20 @@ def _least_size(most: sql.SQL) -> sql.Composed:
 _ITEM_BYTES = 127
 """Bytes of an item in a document, if its texts are empty and its numbers have one digit."""
 
-_SIZE = sql.SQL("%(size)s::int8")
-_MADE_IF = sql.SQL("CASE WHEN {} THEN row_to_json(document) END")
+_MADE_IF = sql.SQL("CASE WHEN {} <= {} THEN row_to_json(document) END")
 
-DOCUMENTS = _documents(sql.SQL("row_to_json(document)"))
+DOCUMENTS = _documents(
+    sql.SQL("unnest(%(order_uids)s::text[]) AS wanted (order_uid)"),
+    sql.SQL("row_to_json(document)"),
+)
 """Selects order_uid and document of orders; ``order_uids`` is a list of distinct ones."""
 
 DOCUMENTS_WITHIN = _documents(
-    _MADE_IF.format(sql.SQL("{} <= {}").format(_least_size(_SIZE), _SIZE))
+    sql.SQL("unnest(%(order_uids)s::text[], %(sizes)s::int8[]) AS wanted (order_uid, size)"),
+    _MADE_IF.format(_least_size(sql.SQL("wanted.size")), sql.SQL("wanted.size")),
 )
-"""The same, with null in place of documents that have more than ``size`` bytes by their texts and
-the number of their items."""
+"""The same, with null in place of documents that by their texts and the number of their items have
+more bytes than ``sizes`` says, a list like the other."""
 
 
 def _distributed(column: sql.Composable, view: View = View.FULL) -> bytes:
@@ -168,7 +169,10 @@ DISTRIBUTED_DOCUMENTS = _distributed(sql.SQL("row_to_json(document)"))
 """Does the same as ``DOCUMENTS`` where the tables are distributed."""
 
 DISTRIBUTED_DOCUMENTS_WITHIN = _distributed(
-    _MADE_IF.format(sql.SQL("octet_length(row_to_json(document)::text) <= {}").format(_SIZE))
+    _MADE_IF.format(
+        sql.SQL("octet_length(row_to_json(document)::text)"),
+        sql.SQL("(%(sizes)s::int8[])[array_position(%(order_uids)s::text[], document.order_uid)]"),
+    )
 )
 """As ``DOCUMENTS_WITHIN``, but makes each document to know its size."""
 

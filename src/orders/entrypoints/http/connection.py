@@ -59,6 +59,8 @@ size in parts of that many bytes. Each takes as much time as a larger one, and w
 need not have shown a key."""
 _READ_BYTES = 10_240
 """Bytes of a response that take about as long as a read of a cached order."""
+_ERROR_BYTES = 200
+"""The same of an error, which is a page for browsers."""
 _WRITTEN_BYTES = 65_536
 """Bytes that are written at a time."""
 _NOT_HTTP = (
@@ -521,7 +523,10 @@ class Connection(HttpToolsProtocol):
 
     def _send(self, response: RawResponse, *, keep_alive: bool) -> None:
         self.seconds_idle = 0
-        self._turns.begin(reads=len(response.body) // _READ_BYTES)
+        is_error = response.status >= HTTPStatus.BAD_REQUEST
+        reads = len(response.body) // (_ERROR_BYTES if is_error else _READ_BYTES)
+        if reads:
+            self._turns.begin(reads)
         parts = [STATUS_LINE[response.status]]
         for name, value in self.server_state.default_headers:
             parts += name, b": ", value, b"\r\n"

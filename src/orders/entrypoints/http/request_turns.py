@@ -48,8 +48,11 @@ class RequestTurns:
         self._waiting.pop(go_on, None)
 
     def _next(self) -> None:
-        self._begun = 0
-        self.is_over = False
+        # What was more than a turn may take, as large responses are, counts in the next ones.
+        self._begun = max(0, self._begun - MOST_READS)
+        self.is_over = self._begun >= MOST_READS
+        if self._begun:
+            asyncio.get_running_loop().call_soon(self._next)
         while self._waiting and not self.is_over:
             go_on = next(iter(self._waiting))
             del self._waiting[go_on]
