@@ -158,6 +158,14 @@ async def test_reads_of_large_cached_orders_count_by_their_size() -> None:
     assert setting.begun == 20
 
 
+async def test_requests_with_long_queries_count_by_their_length() -> None:
+    setting = Setting()
+    for _ in range(20):
+        setting.connect().data_received(GET.replace(b"/ ", b"/?order=" + b"%f0" * 4_000 + b" "))
+    assert await most_in_a_turn(lambda: setting.begun) == 1
+    assert setting.begun == 20
+
+
 async def test_error_pages_count_as_other_requests_do() -> None:
     setting = Setting(is_cached=True)
     setting.status, setting.body = 404, bytes(5_000)

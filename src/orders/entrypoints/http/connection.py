@@ -24,7 +24,11 @@ from orders.entrypoints.http.problems import (
     HTTPProblem,
     problem_response,
 )
-from orders.entrypoints.http.request_turns import READS_PER_LOOK_UP, RequestTurns
+from orders.entrypoints.http.request_turns import (
+    READS_PER_LOOK_UP,
+    READS_PER_REQUEST,
+    RequestTurns,
+)
 from orders.entrypoints.http.responses import Header, RawResponse
 from orders.metrics import REQUESTS
 
@@ -61,6 +65,8 @@ _READ_BYTES = 10_240
 """Bytes of a response that take about as long as a read of a cached order."""
 _ERROR_BYTES = 200
 """The same of an error, which is a page for browsers."""
+_TARGET_BYTES = 100
+"""The same of the path and the query of another request: it may be escapes alone."""
 _WRITTEN_BYTES = 65_536
 """Bytes that are written at a time."""
 _NOT_HTTP = (
@@ -438,7 +444,7 @@ class Connection(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._served = cycle
         self.seconds_idle = 0
-        self._turns.begin()
+        self._turns.begin(READS_PER_REQUEST + _target_bytes(cycle) // _TARGET_BYTES)
         self._count_request(_waiting_bytes(cycle))
         super()._start_asgi_task(cycle, app)
 
@@ -588,8 +594,12 @@ def _refusal(error: Exception) -> RawResponse:
 
 
 def _waiting_bytes(cycle: RequestResponseCycle) -> int:
-    own = len(cycle.scope["raw_path"]) + len(cycle.scope["query_string"])
-    return _WAITING_BYTES + own + _size(cycle.scope["headers"]) + len(cycle.body)
+    size = _target_bytes(cycle) + _size(cycle.scope["headers"]) + len(cycle.body)
+    return _WAITING_BYTES + size
+
+
+def _target_bytes(cycle: RequestResponseCycle) -> int:
+    return len(cycle.scope["raw_path"]) + len(cycle.scope["query_string"])
 
 
 def _size(headers: Iterable[Header]) -> int:
