@@ -1,7 +1,7 @@
 """Batches that are received and parsed while others are stored, on the adapters in memory."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 
@@ -14,8 +14,9 @@ from orders.adapters.memory.topic import MemoryTopic
 from orders.domain.errors import OrdersError
 from orders.domain.intake.messages import Batch
 from orders.domain.intake.prefetcher import PendingBatch, Prefetcher
-from orders.domain.use_cases.ingest_batch import IngestBatch
+from orders.domain.use_cases.ingest_batch import IngestBatch, ParsedBatch
 from tests.contracts.publisher import ORDER_FILE
+from tests.waiting import settle
 
 
 class Source(MemoryMessageSource):
@@ -34,6 +35,11 @@ class Source(MemoryMessageSource):
         return batch
 
 
+async def at_once(work: Callable[[], ParsedBatch]) -> ParsedBatch:
+    """Stand in for a thread, whose end nobody here can wait for."""
+    return work()
+
+
 class Rig:
     def __init__(self, max_pending_messages: int = 3) -> None:
         self.topic = MemoryTopic()
@@ -41,14 +47,14 @@ class Rig:
         repository = MemoryOrderRepository()
         erasure = MemoryErasure(repository)
         ingest = IngestBatch(repository, MemoryDeadLetters(), MemoryCache(1), 1, erasure=erasure)
-        self.prefetcher = Prefetcher(self.source, ingest, asyncio.to_thread, max_pending_messages)
+        self.prefetcher = Prefetcher(self.source, ingest, at_once, max_pending_messages)
         self.running = asyncio.create_task(self.prefetcher.run())
 
     async def send(self, *values: bytes) -> None:
         """Append these, and give the reader the time to take what it wants."""
         for value in values:
             self.topic.append(value)
-        await asyncio.sleep(0.01)
+        await settle()
 
     def take(self) -> PendingBatch:
         pending = self.prefetcher.take()
