@@ -158,11 +158,21 @@ async def test_reads_of_large_cached_orders_count_by_their_size() -> None:
     assert setting.begun == 20
 
 
-async def test_requests_with_long_queries_count_by_their_length() -> None:
-    setting = Setting()
-    for _ in range(20):
-        setting.connect().data_received(GET.replace(b"/ ", b"/?order=" + b"%f0" * 4_000 + b" "))
-    assert await most_in_a_turn(lambda: setting.begun) == 1
+@pytest.mark.parametrize("is_cached", [False, True])
+@pytest.mark.parametrize(
+    "request_",
+    [
+        GET.replace(b"/ ", b"/?order=" + b"%f0" * 4_000 + b" "),
+        GET[:-2] + b"if-none-match: " + b'"",' * 4_000 + b"\r\n\r\n",
+    ],
+)
+async def test_requests_with_long_heads_count_by_their_length(
+    request_: bytes, *, is_cached: bool
+) -> None:
+    setting = Setting(is_cached=is_cached)
+    for _ in range(10):
+        setting.connect().data_received(request_ * 2)
+    assert await most_in_a_turn(lambda: setting.begun) <= 2
     assert setting.begun == 20
 
 

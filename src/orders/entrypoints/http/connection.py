@@ -65,8 +65,10 @@ _READ_BYTES = 10_240
 """Bytes of a response that take about as long as a read of a cached order."""
 _ERROR_BYTES = 200
 """The same of an error, which is a page for browsers."""
-_TARGET_BYTES = 100
-"""The same of the path and the query of another request: it may be escapes alone."""
+_HEAD_BYTES = 100
+"""The same of the path and query and of long headers: they may be escapes, or a thousand ranges."""
+_LONG_HEADER = 256
+"""Bytes; shorter ones take no time to speak of."""
 _WRITTEN_BYTES = 65_536
 """Bytes that are written at a time."""
 _NOT_HTTP = (
@@ -189,6 +191,8 @@ class Connection(HttpToolsProtocol):
         self._refusal: RawResponse | None = None  # to be sent after the responses that are due
         self._unread_parts: float = 0  # see ``_MOST_UNREAD_PARTS``
         self._body_bytes = 0  # of the newest request
+        self._long_bytes = 0  # of its long headers, and of trailers before them
+        self._head_reads = 0  # what its head costs, in reads of cached orders
         self.held = self.request_bytes = 0
         self.seconds_stalled = self.seconds_idle = 0
         self.has_received = False
@@ -277,6 +281,8 @@ class Connection(HttpToolsProtocol):
             elif name == b"transfer-encoding" and value.lower() != b"chunked":
                 self._stop(HTTPStatus.NOT_IMPLEMENTED)
         self.headers.append((name, value))
+        if len(value) > _LONG_HEADER:
+            self._long_bytes += len(value)
         if len(self.headers) > _HEADERS:  # at once: what has arrived may hold thousands
             self._stop(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
 
@@ -294,7 +300,8 @@ class Connection(HttpToolsProtocol):
             raise ValueError("a fragment is not sent")
         if self._unfinished > _HEADER_BYTES and _size(self.headers) > _HEADER_BYTES:
             self._stop(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
-        self._unfinished = self._body_bytes = self._unread_parts = 0
+        self._head_reads = (len(self.url) + self._long_bytes) // _HEAD_BYTES
+        self._unfinished = self._body_bytes = self._unread_parts = self._long_bytes = 0
         self.headers = []  # those of the request stay in its scope; trailers may follow
         is_free = self.cycle.response_complete and not self.flow.write_paused
         if method == b"GET" and self._is_plain and is_free and self._serve_read(version):
@@ -444,7 +451,7 @@ class Connection(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._served = cycle
         self.seconds_idle = 0
-        self._turns.begin(READS_PER_REQUEST + _target_bytes(cycle) // _TARGET_BYTES)
+        self._turns.begin(READS_PER_REQUEST + self._head_reads)
         self._count_request(_waiting_bytes(cycle))
         super()._start_asgi_task(cycle, app)
 
@@ -491,7 +498,7 @@ class Connection(HttpToolsProtocol):
         response = self._respond(self.scope)
         keep_alive = version == "1.1" and self.parser.should_keep_alive()
         if isinstance(response, RawResponse):
-            self._turns.begin(reads=1)
+            self._turns.begin(reads=1 + self._head_reads)
             self._send(response, keep_alive=keep_alive)
         elif response is not None:
             self._send_later(response, keep_alive=keep_alive)
@@ -508,7 +515,7 @@ class Connection(HttpToolsProtocol):
         read = _Read(keep_alive=keep_alive)
         self.cycle = cast("RequestResponseCycle", read)
         self._count_request(_WAITING_BYTES + len(self.url) + _size(self.scope["headers"]))
-        self._turns.begin(reads=READS_PER_LOOK_UP)
+        self._turns.begin(reads=READS_PER_LOOK_UP + self._head_reads)
         self.tasks.add(self.loop.create_task(self._send_when_ready(response, read)))
 
     async def _send_when_ready(
@@ -594,12 +601,8 @@ def _refusal(error: Exception) -> RawResponse:
 
 
 def _waiting_bytes(cycle: RequestResponseCycle) -> int:
-    size = _target_bytes(cycle) + _size(cycle.scope["headers"]) + len(cycle.body)
-    return _WAITING_BYTES + size
-
-
-def _target_bytes(cycle: RequestResponseCycle) -> int:
-    return len(cycle.scope["raw_path"]) + len(cycle.scope["query_string"])
+    own = len(cycle.scope["raw_path"]) + len(cycle.scope["query_string"])
+    return _WAITING_BYTES + own + _size(cycle.scope["headers"]) + len(cycle.body)
 
 
 def _size(headers: Iterable[Header]) -> int:
