@@ -149,39 +149,41 @@ class Counted(Watch):
         return data
 
 
+@pytest.fixture
+async def counted(database_dsn: str) -> AsyncIterator[PostgresOrderRepository]:
+    """A repository with one connection, which ``Counted`` sees."""
+    parts = conninfo_to_dict(database_dsn)
+    with TcpProxy(str(parts["host"]), int(str(parts["port"])), Counted) as door:
+        behind = make_conninfo(database_dsn, host="127.0.0.1", port=door.port)
+        async with opened(PostgresDatabase(behind, pool_max=1)) as database:
+            Counted.received = Counted.turns = 0
+            yield PostgresOrderRepository(database)
+
+
 @pytest.mark.parametrize(
     "large", [{"count": 8_000}, {"entry": "x" * 1_000_000}, {"entry": "\1" * 8_000}]
 )
 async def test_small_orders_are_not_compared_with_the_content_of_large_ones(
-    database_dsn: str, large: dict[str, Any]
+    counted: PostgresOrderRepository, large: dict[str, Any]
 ) -> None:
     """Else whoever sends a hundred kilobytes would have the consumer read a gigabyte."""
     stored = [order_of(f"uid-{n}", **large) for n in range(4)]
     others = [order_of(order.order_uid) for order in stored]
-    parts = conninfo_to_dict(database_dsn)
-    with TcpProxy(str(parts["host"]), int(str(parts["port"])), Counted) as door:
-        behind = make_conninfo(database_dsn, host="127.0.0.1", port=door.port)
-        async with opened(PostgresDatabase(behind, pool_max=1)) as database:
-            repository = PostgresOrderRepository(database)
-            await repository.save_many(stored)
-            Counted.received = 0
-            assert await repository.save_many(others) == report(conflicts=uids(others))
-            assert Counted.received < 10_000
-            assert await repository.save_many(stored) == report(unchanged=uids(stored))
+    await counted.save_many(stored)
+    Counted.received = 0
+    assert await counted.save_many(others) == report(conflicts=uids(others))
+    assert Counted.received < 10_000
+    assert await counted.save_many(stored) == report(unchanged=uids(stored))
 
 
 async def test_an_order_beside_one_that_is_stored_takes_a_few_round_trips(
-    database_dsn: str, order_repository: PostgresOrderRepository
+    counted: PostgresOrderRepository, order_repository: PostgresOrderRepository
 ) -> None:
     """Whatever the number of its items."""
     stored, large = order_of("a"), order_of("b", count=2_000)
     await order_repository.save_many([stored])
-    parts = conninfo_to_dict(database_dsn)
-    with TcpProxy(str(parts["host"]), int(str(parts["port"])), Counted) as door:
-        behind = make_conninfo(database_dsn, host="127.0.0.1", port=door.port)
-        async with opened(PostgresDatabase(behind, pool_max=1)) as database:
-            Counted.turns = 0
-            found = await PostgresOrderRepository(database).save_many([stored, large])
+    Counted.turns = 0
+    found = await counted.save_many([stored, large])
     assert found == report(saved=["b"], unchanged=["a"])
     assert Counted.turns < 100
     await assert_holds(order_repository, [stored, large])

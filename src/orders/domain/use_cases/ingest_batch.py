@@ -203,13 +203,16 @@ class IngestBatch:
 
         A round for each of the versions of an order would take as many transactions.
         """
+        undecided: list[Candidate] = []
         are_stored = await self._repository.are_stored([c.order for c in candidates])
         for candidate, is_stored in zip(candidates, are_stored, strict=True):
-            if is_stored:
+            if is_stored is None:
+                undecided.append(candidate)
+            elif is_stored:
                 outcomes.unchanged += 1
-            elif is_stored is False:
+            else:
                 outcomes.conflict(candidate)
-        return tuple(c for c, known in zip(candidates, are_stored, strict=True) if known is None)
+        return tuple(undecided)
 
     async def _cache_newest(self, saved: Sequence[Order], most: int, as_of: int) -> None:
         newest = islice(reversed(saved), most)

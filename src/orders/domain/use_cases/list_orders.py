@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from weakref import WeakValueDictionary
 
-from orders.domain.errors import Overloaded
 from orders.domain.order.document import StoredOrder
 from orders.domain.order.queries import Cursor, OrderQuery, Page
 from orders.domain.ports import OrderRepository
+from orders.domain.use_cases.turns import turn_within
 
 FIRST_CHUNK = 50
 """Orders that a stream reads first, so that its reader has something in milliseconds."""
@@ -67,14 +67,8 @@ class ListOrders:
             async with self._turn(client):
                 page = await self._repository.page(query, CHUNK, page.next)
 
-    @asynccontextmanager
-    async def _turn(self, client: str, longest_wait: float | None = None) -> AsyncIterator[None]:
+    def _turn(
+        self, client: str, longest_wait: float | None = None
+    ) -> AbstractAsyncContextManager[None]:
         own = self._turns_of_clients.setdefault(client, asyncio.Semaphore(OF_ONE_CLIENT))
-        async with AsyncExitStack() as turn:
-            try:
-                async with asyncio.timeout(longest_wait):
-                    await turn.enter_async_context(own)
-                    await turn.enter_async_context(self._turns)
-            except TimeoutError:
-                raise Overloaded("too many lists are read at a time") from None
-            yield
+        return turn_within(longest_wait, "too many lists are read at a time", own, self._turns)

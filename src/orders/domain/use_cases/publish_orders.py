@@ -10,6 +10,7 @@ from orders.domain.intake.faults import Fault
 from orders.domain.intake.reading import Reading, read, read_typed
 from orders.domain.order.model import Order
 from orders.domain.ports import OrderGenerator, Publisher
+from orders.domain.use_cases.turns import turn_within
 
 MAX_FAULTS = 1_000
 """Faults after which a document is not read any further: others wait for it. All those of junk, ten
@@ -119,7 +120,7 @@ class PublishDocument:
                     await self._publisher.publish(orders, headers)
                     return orders
             turn = self._one_faulty
-        async with _wait_for(turn):
+        async with turn_within(LONGEST_WAIT_OF_LARGE, _STILL_SENT, turn):
             _check_caller(has_left)
             orders = await asyncio.to_thread(lambda: _valid_orders(read(document, MAX_FAULTS)))
             _check_caller(has_left)
@@ -145,19 +146,6 @@ class PublishRandom:
                 orders = await asyncio.to_thread(self._generator.generate, amount)
             await self._publisher.publish(orders, headers)
         return orders
-
-
-@asynccontextmanager
-async def _wait_for(turn: asyncio.Semaphore) -> AsyncIterator[None]:
-    try:
-        async with asyncio.timeout(LONGEST_WAIT_OF_LARGE):
-            await turn.acquire()
-    except TimeoutError:
-        raise Overloaded(_STILL_SENT) from None
-    try:
-        yield
-    finally:
-        turn.release()
 
 
 def _check_caller(has_left: Callable[[], bool]) -> None:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 MOST_IN_A_TURN = 8
-"""With a millisecond or two for each: in each turn uvloop accepts one connection."""
+"""With a millisecond or two for each: few connections are accepted in a turn."""
 READS_PER_REQUEST = 16
 """Reads of cached orders that take about as long as another request."""
 READS_PER_LOOK_UP = 4
