@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 
+from psycopg import sql
+
 from orders.adapters.postgres.access import can_read
 from orders.adapters.postgres.database import PostgresDatabase
+from orders.adapters.postgres.read_sql import summary_fields
 from orders.domain.errors import Unsupported
 from orders.domain.order.events import OrderEvent, Position
 from orders.domain.order.rules import INT64_MAX, is_storable
-from orders.domain.order.summary import CURRENCY_LENGTH, OrderSummary
+from orders.domain.order.summary import OrderSummary
 from orders.domain.ports import OrderEvents
 
 # Fails like the other without the column, or the right to read it.
@@ -15,23 +18,23 @@ _HORIZON = b"""
     SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint,
            EXISTS (SELECT FROM orders WHERE stored_xid IS NOT NULL)
 """
-# By subqueries, which are index scans whatever the planner believes of a join.
-_EVENTS = f"""
-    SELECT e.stored_xid::text::bigint, e.order_uid, e.forgotten_at IS NOT NULL,
-           e.track_number, e.customer_id,
-           CASE WHEN e.forgotten_at IS NULL THEN e.date_created END,
-           (SELECT p.amount FROM payments p WHERE p.order_uid = e.order_uid),
-           (SELECT left(p.currency, {CURRENCY_LENGTH}) FROM payments p
-            WHERE p.order_uid = e.order_uid),
-           (SELECT coalesce(max(i.position) + 1, 0) FROM items i WHERE i.order_uid = e.order_uid)
-    FROM (
+_EVENTS = (
+    sql.SQL("""
+    SELECT o.stored_xid::text::bigint, o.forgotten_at IS NOT NULL, {} FROM (
         SELECT * FROM orders
         WHERE stored_xid >= %(xid)s::text::xid8
             AND (stored_xid > %(xid)s::text::xid8 OR order_uid > %(uid)s)
             AND stored_xid < pg_snapshot_xmin(pg_current_snapshot())
         ORDER BY stored_xid, order_uid LIMIT %(limit)s
-    ) e ORDER BY e.stored_xid, e.order_uid
-""".encode()  # noqa: S608 (a constant)
+    ) o ORDER BY o.stored_xid, o.order_uid
+    """)
+    .format(
+        summary_fields(
+            date_created=sql.SQL("CASE WHEN o.forgotten_at IS NULL THEN o.date_created END")
+        )
+    )
+    .as_bytes()
+)
 
 
 class PostgresOrderEvents(OrderEvents):
@@ -64,5 +67,5 @@ class PostgresOrderEvents(OrderEvents):
             rows = await (await session.execute(_EVENTS, given)).fetchall()
         return [
             OrderEvent(Position(xid, uid), uid, None if gone else OrderSummary(uid, *rest))
-            for xid, uid, gone, *rest in rows
+            for xid, gone, uid, *rest in rows
         ]
