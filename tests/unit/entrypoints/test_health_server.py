@@ -182,6 +182,20 @@ async def test_nonsense_does_no_harm(consumer: Consumer) -> None:
     assert (await consumer.ask("/health/live")).status_code == 200
 
 
+@pytest.mark.parametrize(("too_many", "status"), [(0, 200), (1, 431)])
+async def test_no_more_of_a_request_is_read_than_probes_send(
+    consumer: Consumer, too_many: int, status: int
+) -> None:
+    begin, end = b"GET /health/live HTTP/1.1\r\na: ", b"\r\n\r\n"
+    most = health_server.HEAD_BYTES - 1 + too_many - len(begin) - len(end)
+    # To http.server a carriage return does not end a line, to the parser of e-mail it does.
+    headers = (b"\ra:b" * most)[:most]
+    with consumer.connect() as client:
+        client.sendall(begin + headers + end)
+        answer = await asyncio.to_thread(client.makefile("rb").readline)
+    assert int(answer.split()[1]) == status
+
+
 async def test_a_port_that_is_taken_is_an_error(consumer: Consumer) -> None:
     with pytest.raises(OSError, match="in use"):
         async with serve_health("127.0.0.1", consumer.port, consumer.report, STUCK):

@@ -15,6 +15,9 @@ from orders.domain.order.model import Order
 
 FEW = 8
 """The most orders that are written by one statement."""
+FEW_ITEMS = 100
+"""The most items of them. Each takes a kilobyte while the statement is made, and more with a long
+order_uid."""
 
 
 async def write_orders(session: Session, batch: Sequence[Order]) -> None:
@@ -23,11 +26,15 @@ async def write_orders(session: Session, batch: Sequence[Order]) -> None:
     ``batch`` must be sorted by order_uid, so that concurrent writers cannot deadlock. Raises driver
     errors, and UnicodeEncodeError and OverflowError for values that the driver cannot encode.
     """
-    if len(batch) <= FEW and not session.citus_version:
+    if _are_few(batch) and not session.citus_version:
         await _insert_orders(session, batch)
         return
     async with session.transaction():
         await copy_orders(session, batch)
+
+
+def _are_few(batch: Sequence[Order]) -> bool:
+    return len(batch) <= FEW and sum([len(order.items) for order in batch]) <= FEW_ITEMS
 
 
 async def _insert_orders(session: Session, batch: Sequence[Order]) -> None:
@@ -73,7 +80,8 @@ async def copy_orders(session: Session, batch: Sequence[Order]) -> None:
 async def insert_order(session: Session, order: Order) -> None:
     """Write one order into the four tables; see ``write_orders``. To be called in a transaction."""
     if not session.citus_version:
-        await _insert_orders(session, [order])
+        write = _insert_orders if _are_few([order]) else copy_orders
+        await write(session, [order])
         return
     for table, statement in _INSERT:
         async with session.cursor() as cursor:

@@ -26,6 +26,11 @@ from orders.domain.intake.json_scan import (
 from orders.domain.order.document import in_utc
 from orders.domain.order.model import Order
 
+MAX_BYTES = 16 * 2**20
+"""The largest message that is read; a larger one is a dead letter as a whole. In memory an order of
+many items takes five times its size, and a text with one emoji four times; a consumer has several
+messages at a time."""
+
 MAX_VALUES = 1_000_000
 """The most values in a message that has faults: arrays of orders of 10 MB have fewer. Without this
 bound, a message of many tiny values would take minutes to diagnose, and gigabytes of memory."""
@@ -99,6 +104,8 @@ def read(
     """
     if value is None:
         return _whole(b"", "empty", "must not be a tombstone")
+    if len(value) > MAX_BYTES:
+        return refused_as_one(value, f"must not be larger than {MAX_BYTES >> 20} MiB")
     if (reading := read_typed(value)) is not None:
         return reading
     text = value.removeprefix(_BYTE_ORDER_MARK)
@@ -168,7 +175,7 @@ def _may_lack_a_colon(text: bytes, orders: list[Order]) -> bool:
 
 
 def refused_as_one(value: bytes, rule: str) -> Reading:
-    """Return the reading of a message whose elements are too many to be refused one by one."""
+    """Return the reading of a message that would take too much to be read."""
     return _whole(value, "excessive", rule)
 
 

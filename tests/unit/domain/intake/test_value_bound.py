@@ -1,4 +1,4 @@
-"""Messages with very many values are refused before they are decoded."""
+"""Messages that are very large, or have very many values, are refused before they are decoded."""
 
 import json
 
@@ -7,8 +7,16 @@ import pytest
 from orders.domain.intake import reading
 from orders.domain.intake.diagnosis import MAX_DEPTH
 from orders.domain.intake.json_scan import BYTES_OF_VALUE, SCANNED_VALUES, has_more_values
-from orders.domain.intake.reading import MAX_VALUES, read
+from orders.domain.intake.reading import MAX_BYTES, MAX_VALUES, read
 from tests.unit.domain.order.reference import REFERENCE
+
+
+def test_a_large_message_is_read_and_a_larger_one_refused() -> None:
+    value = json.dumps(REFERENCE).encode().ljust(MAX_BYTES)
+    assert read(value).accepted
+    [refused] = read(value + b" ").refused
+    assert (refused.code, refused.raw) == ("excessive", value + b" ")
+    assert [str(fault) for fault in refused.faults] == ["$: must not be larger than 16 MiB"]
 
 
 @pytest.mark.parametrize("items", ["{}", "[]", "1", '{"a":1}'])
