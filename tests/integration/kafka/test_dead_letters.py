@@ -100,19 +100,21 @@ async def test_headers_of_an_earlier_dead_letter_give_way(side: KafkaSide) -> No
     assert [value for name, value in headers if name == "orders-attempt"] == [b"1"]
 
 
+@pytest.mark.parametrize(
+    ("value", "key"), [(b"{" + b"x" * 60_000_000, b"key"), (b"{", b"k" * 60_000_000)]
+)
 async def test_a_large_dead_letter_that_compresses_well_is_stored(
-    topics: KafkaSettings, other_client: OtherClient
+    topics: KafkaSettings, other_client: OtherClient, value: bytes, key: bytes
 ) -> None:
     """Brokers bound what is stored, so a small batch may hold a message of many megabytes."""
-    value = b"{" + b"x" * 60_000_000
     client = KafkaProducerClient(topics)
     await client.open()
     try:
-        await KafkaDeadLetters(client, topics).put([dead_letter(value)])
+        await KafkaDeadLetters(client, topics).put([dead_letter(value, key=key)])
     finally:
         await client.close()
     [kept] = await asyncio.to_thread(other_client.read_all, topics.dlq_topic)
-    assert kept.value == value
+    assert (kept.value, kept.key) == (value, key)
 
 
 async def test_one_that_does_not_fit_its_topic_is_not_passed_over(

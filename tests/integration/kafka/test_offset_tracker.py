@@ -1,5 +1,6 @@
 """The books of the consumer: what may be committed, whatever happens in which order."""
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -121,11 +122,18 @@ TestBooks = Books.TestCase
 TestBooks.settings = settings(stateful_step_count=40)
 
 
-def records(amount: int, size: int) -> dict[TopicPartition, list[Record]]:
-    return {PARTITIONS[0]: [Record(n, 0, None, b"x" * size, ()) for n in range(amount)]}
+def records(amount: int, size: int, part: str = "value") -> dict[TopicPartition, list[Record]]:
+    long = b"x" * size
+    key, value, headers = {
+        "key": (long, None, ()),
+        "value": (None, long, ()),
+        "headers": (None, None, (("x", long[1:]),)),
+    }[part]
+    return {PARTITIONS[0]: [Record(n, 0, key, value, headers) for n in range(amount)]}
 
 
-def test_a_batch_is_bounded_in_messages_and_bytes() -> None:
+@pytest.mark.parametrize("part", ["key", "value", "headers"])
+def test_a_batch_is_bounded_in_messages_and_bytes(part: str) -> None:
     tracker = OffsetTracker()
     tracker.assign(PARTITIONS)
     buffer = RecordBuffer(tracker)
@@ -136,13 +144,13 @@ def test_a_batch_is_bounded_in_messages_and_bytes() -> None:
     assert second is not None
     assert (len(first.messages), len(second.messages)) == (BATCH_MESSAGES, 1)
     assert not buffer.is_full
-    buffer.add(records(3, BATCH_BYTES // 2))
+    buffer.add(records(3, BATCH_BYTES // 2, part))
     assert buffer.is_full
     sizes = []
     while batch := buffer.cut():
         sizes.append(len(batch.messages))
     assert sizes == [2, 1]
-    buffer.add(records(1, 9_000_000))
+    buffer.add(records(1, 9_000_000, part))
     batch = buffer.cut()
     assert batch is not None
     assert len(batch.messages) == 1

@@ -67,7 +67,7 @@ class MemoryMessageSource(MessageSource, Dependency):
         size = 0
         for partition, messages in enumerate(self._topic.partitions):
             for message in messages[self._positions[partition] :]:
-                size += len(message.value or b"")
+                size += message.size
                 if len(taken) == BATCH_MESSAGES or (taken and size > BATCH_BYTES):
                     return tuple(taken)
                 taken.append(message)

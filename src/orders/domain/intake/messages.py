@@ -13,7 +13,7 @@ Headers = tuple[tuple[str, bytes], ...]
 BATCH_MESSAGES = 1_200
 """The most messages in a batch: a trade-off between memory and speed (docs/performance.md)."""
 BATCH_BYTES = 14 * 128 * 1024
-"""The size of all values of a batch at most, unless a single one is larger: 1,200 of 1.5 KB."""
+"""The size of the messages of a batch at most, unless a single one is larger: 1,200 of 1.5 KB."""
 
 _IDENTITY = re.compile(r"([a-zA-Z0-9._-]+)/([0-9]{1,19}):([0-9]{1,19}):([0-9]{1,19})")
 
@@ -81,6 +81,14 @@ class Message(Struct, frozen=True, gc=False):
     timestamp: int = 0
     headers: Headers = ()
     unread: Unread | None = None
+
+    @property
+    def size(self) -> int:
+        """The bytes of value, key and headers."""
+        size = len(self.value or b"") + len(self.key or b"")
+        for name, content in self.headers:
+            size += len(name) + len(content)
+        return size
 
 
 class Batch(Struct, frozen=True):

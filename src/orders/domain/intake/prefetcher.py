@@ -13,7 +13,7 @@ MAX_PENDING_MESSAGES = BATCH_MESSAGES // 2
 """With this many pending messages no more are received: half a full batch, so that no more than one
 and a half are stored together and in memory."""
 MAX_PENDING_BYTES = BATCH_BYTES // 2
-"""The same for the bytes of their values."""
+"""The same for their bytes."""
 INLINE_BYTES = 65_536
 """Batches up to this size are parsed in the event loop, larger ones in a thread, since parsing may
 take seconds, in which timeouts would expire."""
@@ -102,7 +102,7 @@ class Prefetcher:
 
     async def _receive(self) -> PendingBatch:
         batch = await self._source.receive()
-        size = sum([len(message.value or b"") for message in batch.messages])
+        size = sum([message.size for message in batch.messages])
         if size <= INLINE_BYTES:
             return PendingBatch(batch, self._ingest.prepare(batch.messages), size)
         parse = partial(self._ingest.prepare, batch.messages)

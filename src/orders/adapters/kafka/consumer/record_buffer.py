@@ -33,7 +33,7 @@ class RecordBuffer:
         for partition, records in fetched.items():
             messages = [_message(partition, record) for record in records if record.is_message]
             self._messages.extend(messages)
-            self._bytes += sum(map(_size, messages))
+            self._bytes += sum([message.size for message in messages])
             first, position = records[0].offset, records[-1].offset + 1
             self._tracker.read(partition, len(messages), first, position)
 
@@ -47,10 +47,10 @@ class RecordBuffer:
         size = 0
         while self._messages and len(messages) < BATCH_MESSAGES:
             message = self._messages[0]
-            if messages and size + _size(message) > BATCH_BYTES:
+            if messages and size + message.size > BATCH_BYTES:
                 break
             messages.append(self._messages.popleft())
-            size += _size(message)
+            size += message.size
             partition = TopicPartition(message.origin.topic, message.origin.partition)
             counts[partition] += 1
             ends[partition] = message.origin.offset + 1
@@ -67,7 +67,3 @@ def _message(partition: TopicPartition, record: Record) -> Message:
     origin = Origin(partition.topic, partition.partition, record.offset)
     _offset, timestamp, key, value, headers, _is_message, unread = record
     return Message(origin, value, key, timestamp, headers, unread)
-
-
-def _size(message: Message) -> int:
-    return len(message.value or b"")
