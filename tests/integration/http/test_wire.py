@@ -213,6 +213,17 @@ def test_who_takes_nothing_of_one_response_is_cut_off(tmp_path: Path, target: st
         server.wait_until(lambda: not holds(server, reader), 10, "its connection is gone")
 
 
+def test_who_takes_nothing_costs_the_kernel_little(tmp_path: Path) -> None:
+    with (
+        ServerProcess(tmp_path, "impatient") as server,
+        ask_and_not_read(server, "/orders/huge") as reader,
+    ):
+        most = 0
+        while not server.aborted():
+            most = max(most, in_kernel(server, reader) or 0)
+        assert 0 < most < 131_072
+
+
 def test_of_many_who_take_nothing_of_a_page_few_are_waited_for(tmp_path: Path) -> None:
     with ServerProcess(tmp_path) as server, ExitStack() as open_sockets:
         for _ in range(30):
@@ -269,10 +280,17 @@ def read_to_the_end(reader: socket.socket) -> bytes:
 
 def holds(server: ServerProcess, reader: socket.socket) -> bool:
     """Whether the worker still has its end of this connection."""
+    return in_kernel(server, reader) is not None
+
+
+def in_kernel(server: ServerProcess, reader: socket.socket) -> int | None:
+    """Bytes of the worker that the kernel has for this reader; None once nobody has it open."""
     at, to = f":{server.port:04X}", f":{reader.getsockname()[1]:04X}"
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    # What nobody has open any more has no inode.
-    return any(row[1].endswith(at) and row[2].endswith(to) and row[9] != "0" for row in rows)
+    for row in rows:
+        if row[1].endswith(at) and row[2].endswith(to) and row[9] != "0":  # it has an inode
+            return int(row[4].partition(":")[0], 16)
+    return None
 
 
 def stands_still(server: ServerProcess) -> bool:

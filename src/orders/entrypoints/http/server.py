@@ -63,6 +63,9 @@ _FEW_FILES = "the hard limit of open files (ulimit -Hn) is low"
 ACCEPTED_AT_ONCE = 16
 """Connections that a worker accepts in one turn of the event loop. uvloop accepts one for each
 listening socket, too few where some thousands wait and requests take tens of milliseconds."""
+_UNSENT_BYTES = 16_384
+"""Bytes that the kernel takes for a connection beyond those that the client has room for. Else it
+takes megabytes from a process of which the client reads nothing, and no bound counts them."""
 _STOP = signal.SIGTERM, signal.SIGINT
 _TICKS_PER_SECOND = 10
 
@@ -413,6 +416,7 @@ def _bind(host: str, port: int, *, is_shared: bool = False) -> socket.socket:
     listener = socket.socket(family, kind, protocol)
     # Connections of an earlier run may be in TIME_WAIT.
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT_BYTES)
     if is_shared:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
