@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+import tracemalloc
 from collections.abc import AsyncIterator
 from typing import Any
 
+import msgspec
 import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -130,6 +132,24 @@ async def test_rows_that_a_constraint_refuses_are_found(
     assert result.saved == set(uids(good))
     await assert_holds(order_repository, good)
     assert await counts(admin) == [len(good)] * 4
+
+
+@pytest.mark.parametrize("expects_duplicates", [False, True])
+async def test_of_an_order_with_many_items_few_are_held_encoded(
+    order_repository: PostgresOrderRepository, expects_duplicates: bool
+) -> None:
+    """Each of its rows repeats the order_uid, of up to a kilobyte."""
+    if expects_duplicates:
+        for _ in range(2):
+            await order_repository.save_many(numbered(1))
+    order = order_of("\U0001f600" * 255)
+    order = msgspec.structs.replace(order, items=order.items * 20_000)
+    tracemalloc.start()
+    try:
+        assert (await order_repository.save_many([order])).saved
+        assert tracemalloc.get_traced_memory()[1] < 8_000_000
+    finally:
+        tracemalloc.stop()
 
 
 class Counted(Watch):
