@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from orders.adapters.kafka.client.producer import SENT_AT_ONCE, KafkaProducerClient, Outgoing
 from orders.adapters.kafka.client.settings import KafkaSettings
 from orders.domain.errors import Overloaded, TooLarge
-from orders.domain.intake.reading import MAX_BYTES
 from orders.domain.order.document import encode
 from orders.domain.order.model import Order
 from orders.domain.ports import Dependency, Publisher
@@ -44,8 +43,7 @@ class KafkaPublisher(Publisher, Dependency):
     def _messages(self, orders: Sequence[Order], headers: Mapping[str, str]) -> list[Outgoing]:
         common = tuple((name, value.encode()) for name, value in headers.items())
         messages = [Outgoing(encode(order), order.order_uid.encode(), common) for order in orders]
-        most = min(self._client.limits.source, MAX_BYTES)
-        if any(message.size > most for message in messages):
+        if any(message.size > self._client.limits.source for message in messages):
             raise TooLarge("an order is larger than the topic accepts")
         return messages
 

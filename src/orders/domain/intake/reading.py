@@ -13,7 +13,7 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from orders.domain.intake.diagnosis import MAX_DEPTH, diagnose, read_leniently
+from orders.domain.intake.diagnosis import MAX_DEPTH, diagnose
 from orders.domain.intake.diagnosis import MAX_FAULTS as MAX_FAULTS_OF_ONE
 from orders.domain.intake.faults import Fault
 from orders.domain.intake.json_scan import (
@@ -23,13 +23,15 @@ from orders.domain.intake.json_scan import (
     has_more_values,
     scan,
 )
-from orders.domain.order.document import in_utc
+from orders.domain.order.document import encode, in_utc
 from orders.domain.order.model import Order
 
 MAX_BYTES = 16 * 2**20
 """The largest message that is read; a larger one is a dead letter as a whole. In memory an order of
 many items takes five times its size, and a text with one emoji four times; a consumer has several
 messages at a time."""
+MAX_DOCUMENT_BYTES = 4 * 2**20
+"""The largest document of an order: the API has several in memory, and hashes each in one go."""
 
 MAX_VALUES = 1_000_000
 """The most values in a message that has faults: arrays of orders of 10 MB have fewer. Without this
@@ -106,17 +108,12 @@ def read(
         return _whole(b"", "empty", "must not be a tombstone")
     if len(value) > MAX_BYTES:
         return refused_as_one(value, f"must not be larger than {MAX_BYTES >> 20} MiB")
-    if (reading := read_typed(value)) is not None:
-        return reading
-    text = value.removeprefix(_BYTE_ORDER_MARK)
-    if not text.strip(_JSON_BLANKS):
-        return _whole(value, "empty", "must not be empty")
-    try:
-        text.decode()
-    except UnicodeDecodeError as error:
-        at = error.start + len(value) - len(text)
-        return _whole(value, "undecodable", f"must be UTF-8 (byte {at})")
-    return _read_tolerantly(value, text, enough, of_one)
+    reading = read_typed(value) or _read_text(value, enough, of_one)
+    # With all its absent texts, a document is less than twice as large as what was sent.
+    if len(value) > MAX_DOCUMENT_BYTES // 2 and any(map(_is_too_large, reading.accepted)):
+        most = MAX_DOCUMENT_BYTES >> 20
+        return refused_as_one(value, f"must not hold an order of more than {most} MiB")
+    return reading
 
 
 def read_typed(value: bytes) -> Reading | None:
@@ -179,13 +176,27 @@ def refused_as_one(value: bytes, rule: str) -> Reading:
     return _whole(value, "excessive", rule)
 
 
+def _is_too_large(accepted: Accepted) -> bool:
+    return len(encode(accepted.order)) > MAX_DOCUMENT_BYTES
+
+
+def _read_text(value: bytes, enough: int | None, of_one: int) -> Reading:
+    text = value.removeprefix(_BYTE_ORDER_MARK)
+    if not text.strip(_JSON_BLANKS):
+        return _whole(value, "empty", "must not be empty")
+    try:
+        text.decode()
+    except UnicodeDecodeError as error:
+        at = error.start + len(value) - len(text)
+        return _whole(value, "undecodable", f"must be UTF-8 (byte {at})")
+    return _read_tolerantly(value, text, enough, of_one)
+
+
 def _read_tolerantly(
     value: bytes, text: bytes, enough: int | None = None, of_one: int = MAX_FAULTS_OF_ONE
 ) -> Reading:
     if has_more_values(text, MAX_VALUES):
         return refused_as_one(value, f"must not have more than {MAX_VALUES:,} values")
-    if text.lstrip(_JSON_BLANKS).startswith(b"{") and (order := read_leniently(text)):
-        return Reading((Accepted(0, order),))
     try:
         kind, parts = _split(text)
     except TooManyValuesError as error:

@@ -4,10 +4,11 @@ import json
 
 import pytest
 
-from orders.domain.intake import reading
+from orders.domain.intake import diagnosis, reading
 from orders.domain.intake.diagnosis import MAX_DEPTH
 from orders.domain.intake.json_scan import BYTES_OF_VALUE, SCANNED_VALUES, has_more_values
-from orders.domain.intake.reading import MAX_BYTES, MAX_VALUES, read
+from orders.domain.intake.reading import MAX_BYTES, MAX_DOCUMENT_BYTES, MAX_VALUES, read
+from orders.domain.order.document import encode
 from tests.unit.domain.order.reference import REFERENCE
 
 
@@ -17,6 +18,30 @@ def test_a_large_message_is_read_and_a_larger_one_refused() -> None:
     [refused] = read(value + b" ").refused
     assert (refused.code, refused.raw) == ("excessive", value + b" ")
     assert [str(fault) for fault in refused.faults] == ["$: must not be larger than 16 MiB"]
+
+
+@pytest.mark.parametrize("is_array", [False, True])
+def test_a_large_order_is_read_and_a_larger_one_refused(*, is_array: bool) -> None:
+    def message(entry: str) -> bytes:
+        document = REFERENCE | {"entry": entry}
+        return json.dumps([REFERENCE, document] if is_array else document).encode()
+
+    [*_, one] = read(message("")).accepted
+    most = MAX_DOCUMENT_BYTES - len(encode(one.order))
+    assert read(message("x" * most)).accepted
+    [refused] = read(message("x" * (most + 1))).refused
+    assert (refused.code, refused.raw) == ("excessive", message("x" * (most + 1)))
+    assert [str(fault) for fault in refused.faults] == [
+        "$: must not hold an order of more than 4 MiB"
+    ]
+
+
+def test_texts_that_were_not_sent_count_in_the_size_of_an_order() -> None:
+    numbers = {name: n for name, n in REFERENCE["items"][0].items() if isinstance(n, int)}
+    message = json.dumps(REFERENCE | {"items": [numbers] * 32_000}).encode()
+    assert len(message) < MAX_DOCUMENT_BYTES
+    [refused] = read(message).refused
+    assert refused.code == "excessive"
 
 
 @pytest.mark.parametrize("items", ["{}", "[]", "1", '{"a":1}'])
@@ -48,6 +73,16 @@ def test_an_order_that_has_to_be_scanned_has_not_so_many() -> None:
     many = [REFERENCE] * 5_000
     found = read(json.dumps([*many, REFERENCE | {"entry": "\ud800"}]).encode())
     assert (len(found.accepted), len(found.refused)) == (5_000, 1)
+
+
+def test_numbers_with_fraction_or_exponent_are_not_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A million that are near the bounds of a float would take the decoder 20 s, in one call."""
+    monkeypatch.setattr(diagnosis, "_FLOAT", "what stands for it")
+    document = json.dumps(REFERENCE | {"locale": 9e307, "entry": None})
+    [accepted] = read(document.encode()).accepted
+    assert accepted.order.locale == "what stands for it"
+    [refused] = read(document.replace('"items"', '"no items"').encode()).refused
+    assert [str(fault) for fault in refused.faults] == ["$.items: is required"]
 
 
 def test_commas_and_brackets_in_texts_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
