@@ -15,13 +15,12 @@ from kafka.structs import TopicPartition
 
 from orders.adapters.kafka.wire import record_batches
 from orders.adapters.kafka.wire.record_batches import (
-    MAX_RECORD_BYTES,
     Allowance,
     Record,
     UnreadableBatch,
     read_records,
 )
-from orders.domain.intake.messages import Headers
+from orders.domain.intake.messages import MAX_MESSAGE_BYTES, Headers
 from tests.integration.kafka.raw_batches import batch as raw_batch
 from tests.integration.kafka.raw_batches import record as raw_record
 
@@ -249,7 +248,7 @@ def crafted(records: list[bytes], codec: int) -> bytes:
 
 @codecs
 def test_a_record_that_is_too_large_costs_its_neighbours_nothing(codec: int) -> None:
-    huge = b" " * (MAX_RECORD_BYTES + 1)
+    huge = b" " * (MAX_MESSAGE_BYTES + 1)
     found = read(crafted([raw_record(0, b"a"), raw_record(1, huge), raw_record(2, b"b")], codec))
     if codec:
         assert [r.value for r in found] == [b"a", None, b"b"]

@@ -6,10 +6,18 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from kafka import KafkaProducer
 from kafka.future import Future
 
 from orders.adapters.kafka import publisher
-from orders.adapters.kafka.client.producer import SENT_AT_ONCE, KafkaProducerClient, Outgoing
+from orders.adapters.kafka.client.producer import (
+    _DEFAULTS,
+    SENT_AT_ONCE,
+    KafkaProducerClient,
+    Outgoing,
+)
 from orders.adapters.kafka.publisher import KafkaPublisher
 from orders.bootstrap import open_all, to_kafka_settings
 from orders.config import Settings
@@ -74,6 +82,13 @@ async def test_a_call_with_many_messages_holds_up_neither_checks_nor_others() ->
     assert producer.done[:SENT_AT_ONCE] + producer.done[SENT_AT_ONCE + 2 :] == [
         message.value for message in messages
     ]
+
+
+@given(st.binary(max_size=2_000))
+def test_a_key_has_the_partition_that_others_choose_for_its_beginning(key: bytes) -> None:
+    """To hash a megabyte would take them a third of a second."""
+    choose = KafkaProducer.DEFAULT_CONFIG["partitioner"]
+    assert _DEFAULTS["partitioner"](key, range(6), []) == choose(key[:1_020], range(6), [])
 
 
 async def test_the_messages_of_many_orders_hold_up_nobody(

@@ -15,6 +15,11 @@ BATCH_MESSAGES = 1_200
 BATCH_BYTES = 14 * 128 * 1024
 """The size of the messages of a batch at most, unless a single one is larger: 1,200 of 1.5 KB."""
 
+MAX_MESSAGE_BYTES = 16 * 2**20
+"""The largest message that is read. By default a topic takes 1 MiB packed, and arrays of orders pack
+to a tenth at best. In memory an order of many items takes five times its size, and a text with one
+emoji four times; a consumer has several messages at a time."""
+
 _IDENTITY = re.compile(r"([a-zA-Z0-9._-]+)/([0-9]{1,19}):([0-9]{1,19}):([0-9]{1,19})")
 
 

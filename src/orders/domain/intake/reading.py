@@ -23,13 +23,10 @@ from orders.domain.intake.json_scan import (
     has_more_values,
     scan,
 )
+from orders.domain.intake.messages import MAX_MESSAGE_BYTES
 from orders.domain.order.document import encode, in_utc
 from orders.domain.order.model import Order
 
-MAX_BYTES = 16 * 2**20
-"""The largest message that is read; a larger one is a dead letter as a whole. In memory an order of
-many items takes five times its size, and a text with one emoji four times; a consumer has several
-messages at a time."""
 MAX_DOCUMENT_BYTES = 4 * 2**20
 """The largest document of an order: the API has several in memory, and hashes each in one go."""
 
@@ -106,8 +103,8 @@ def read(
     """
     if value is None:
         return _whole(b"", "empty", "must not be a tombstone")
-    if len(value) > MAX_BYTES:
-        return refused_as_one(value, f"must not be larger than {MAX_BYTES >> 20} MiB")
+    if len(value) > MAX_MESSAGE_BYTES:
+        return refused_as_one(value, f"must not be larger than {MAX_MESSAGE_BYTES >> 20} MiB")
     reading = read_typed(value) or _read_text(value, enough, of_one)
     # With all its absent texts, a document is less than twice as large as what was sent.
     if len(value) > MAX_DOCUMENT_BYTES // 2 and any(map(_is_too_large, reading.accepted)):

@@ -7,13 +7,14 @@ import pytest
 from orders.domain.intake import diagnosis, reading
 from orders.domain.intake.diagnosis import MAX_DEPTH
 from orders.domain.intake.json_scan import BYTES_OF_VALUE, SCANNED_VALUES, has_more_values
-from orders.domain.intake.reading import MAX_BYTES, MAX_DOCUMENT_BYTES, MAX_VALUES, read
+from orders.domain.intake.messages import MAX_MESSAGE_BYTES
+from orders.domain.intake.reading import MAX_DOCUMENT_BYTES, MAX_VALUES, read
 from orders.domain.order.document import encode
 from tests.unit.domain.order.reference import REFERENCE
 
 
 def test_a_large_message_is_read_and_a_larger_one_refused() -> None:
-    value = json.dumps(REFERENCE).encode().ljust(MAX_BYTES)
+    value = json.dumps(REFERENCE).encode().ljust(MAX_MESSAGE_BYTES)
     assert read(value).accepted
     [refused] = read(value + b" ").refused
     assert (refused.code, refused.raw) == ("excessive", value + b" ")

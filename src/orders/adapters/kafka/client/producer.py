@@ -31,8 +31,8 @@ from orders.adapters.kafka.client.internals import ExtendedProducer
 from orders.adapters.kafka.client.loop_callbacks import call_in_loop
 from orders.adapters.kafka.client.settings import KafkaSettings, client_options
 from orders.adapters.kafka.client.topics import TopicAdmin, TopicLimits
-from orders.adapters.kafka.wire.record_batches import MAX_RECORD_BYTES
 from orders.domain.errors import Misconfigured, OrdersError, TooLarge, Unavailable
+from orders.domain.intake.messages import MAX_MESSAGE_BYTES
 from orders.domain.ports import Dependency
 
 SEND_TIMEOUT = 6.0
@@ -76,8 +76,8 @@ _DEFAULTS: dict[str, Any] = {
     "partitioner": lambda key, *partitions: _choose(key and key[:_HASHED_BYTES], *partitions),
     # Brokers limit the compressed size. These limits are uncompressed, and those of what we read:
     # dead letters are read again.
-    "max_request_size": MAX_RECORD_BYTES,
-    "buffer_memory": 2 * MAX_RECORD_BYTES,
+    "max_request_size": MAX_MESSAGE_BYTES,
+    "buffer_memory": 4 * MAX_MESSAGE_BYTES,
     # Before it serializes a message, the client rejects one that has neither key nor value.
     "value_serializer": lambda value: None if value is _TOMBSTONE else value,
 }

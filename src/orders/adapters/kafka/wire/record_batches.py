@@ -27,7 +27,7 @@ from msgspec.structs import replace
 from orders.adapters.kafka.client.internals import packed_records, record_count, skip_rest
 from orders.adapters.kafka.wire.codecs import UnknownCodec, UnpackError, next_piece, unpack
 from orders.domain.errors import OrdersError
-from orders.domain.intake.messages import Headers, Unread
+from orders.domain.intake.messages import MAX_MESSAGE_BYTES, Headers, Unread
 
 MIB = 1024 * 1024
 READ_BYTES = 16 * MIB
@@ -36,9 +36,6 @@ READ_OBJECTS = 50_000
 """Records and headers after which no further record is read in a poll."""
 MAX_HEADERS = 10_000
 """A record with more headers is read as one without any."""
-MAX_RECORD_BYTES = 64 * MIB
-"""The largest record, with key and headers. A topic takes 1 MiB packed by default, and arrays of
-orders pack to a tenth at best."""
 MAX_BATCH_BYTES = 512 * MIB
 """The most of a batch that is unpacked. Brokers take no request above 100 MiB by default."""
 MAX_BATCH_RECORDS = 1_000_000
@@ -53,7 +50,7 @@ _LAST_SHIFT = 63
 _HEAD_BYTES = 32
 """More than the attributes, timestamp and offset of a record have."""
 _TOO_LARGE = Unread(
-    "excessive", f"must not be larger than {MAX_RECORD_BYTES // MIB} MiB with key and headers"
+    "excessive", f"must not be larger than {MAX_MESSAGE_BYTES // MIB} MiB with key and headers"
 )
 
 
@@ -291,7 +288,7 @@ def _with_record(buffer: bytes, pieces: Iterator[bytes]) -> tuple[bytes, int, in
             buffer += next_piece(pieces)
     length, body = head
     end = body + length
-    missing = (end if length <= MAX_RECORD_BYTES else body + _HEAD_BYTES) - len(buffer)
+    missing = (end if length <= MAX_MESSAGE_BYTES else body + _HEAD_BYTES) - len(buffer)
     parts = [buffer]
     while missing > 0:
         parts.append(next_piece(pieces))
