@@ -16,7 +16,7 @@ BATCH_BYTES = 14 * 128 * 1024
 """The size of the messages of a batch at most, unless a single one is larger: 1,200 of 1.5 KB."""
 
 MAX_MESSAGE_BYTES = 16 * 2**20
-"""The largest message that is read. By default a topic takes 1 MiB packed, and arrays of orders pack
+"""The largest message that is read. A topic takes 1 MiB packed by default; arrays of orders pack
 to a tenth at best. In memory an order of many items takes five times its size, and a text with one
 emoji four times; a consumer has several messages at a time."""
 
