@@ -47,10 +47,11 @@ class RecordBuffer:
         size = 0
         while self._messages and len(messages) < BATCH_MESSAGES:
             message = self._messages[0]
-            if messages and size + message.size > BATCH_BYTES:
+            grown = size + message.size
+            if messages and grown > BATCH_BYTES:
                 break
             messages.append(self._messages.popleft())
-            size += message.size
+            size = grown
             partition = TopicPartition(message.origin.topic, message.origin.partition)
             counts[partition] += 1
             ends[partition] = message.origin.offset + 1
