@@ -7,7 +7,7 @@ grammar of RFC 8259.
 """
 
 import re
-from itertools import accumulate
+from itertools import accumulate, chain
 
 from msgspec import Struct
 
@@ -44,7 +44,7 @@ def _all_but(characters: bytes) -> bytes:
     return rb'(?:[^"' + re.escape(characters) + rb"]++|" + _OPEN_STRING + rb'"?+)'
 
 
-_NO_BRACKETS = re.compile(_all_but(b"[]{}") + rb"++")
+_BRACKETS = re.compile(rb"[\[\]{}]++|" + _OPEN_STRING + rb'"?+')
 _TO_NEXT = {
     separators: re.compile(_all_but(separators) + rb"*+[" + re.escape(separators) + rb"]")
     for separators in (_SEPARATORS, _COMMA)
@@ -97,8 +97,9 @@ def has_more_values(data: bytes, most: int, separators: bytes = _SEPARATORS) -> 
 
 
 def depth(data: bytes) -> int:
-    """Return the nesting depth of ``data``, which is JSON."""
-    brackets = _NO_BRACKETS.sub(b"", data)
+    """Return the nesting depth of ``data``, which is JSON. This takes no memory, either."""
+    found = map(re.Match.group, _BRACKETS.finditer(data))
+    brackets = chain.from_iterable(part for part in found if not part.startswith(b'"'))
     return max(accumulate(1 if bracket in b"[{" else -1 for bracket in brackets), default=0)
 
 

@@ -1,13 +1,14 @@
 """The scanner of JSON's grammar, held against the parser of the standard library."""
 
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from orders.domain.intake.json_scan import MalformedError, Scan, scan
+from orders.domain.intake.json_scan import MalformedError, Scan, depth, scan
 
 DEEP = 50_000
 
@@ -148,3 +149,23 @@ def test_the_fault_is_where_the_grammar_was_left(data: bytes, position: int) -> 
     with pytest.raises(MalformedError) as caught:
         scan(data)
     assert caught.value.position == position
+
+
+@given(documents())
+def test_depth_is_that_of_the_values(data: bytes) -> None:
+    def levels(value: Any) -> int:
+        inner = list(value.values()) if isinstance(value, dict) else value
+        return 1 + max(map(levels, inner), default=0) if isinstance(inner, list) else 0
+
+    assert depth(data) == levels(json.loads(data.decode(errors="surrogatepass")))
+
+
+@pytest.mark.parametrize("value", [b"[]", b'{"a":"["}', b'"]"', b"1"])
+def test_to_find_the_depth_takes_no_memory(value: bytes) -> None:
+    data = b"[" + b",".join([value] * 100_000) + b"]"
+    tracemalloc.start()
+    try:
+        assert depth(data) == (2 if value[:1] in (b"[", b"{") else 1)
+        assert tracemalloc.get_traced_memory()[1] < 100_000
+    finally:
+        tracemalloc.stop()
