@@ -7,6 +7,7 @@ a text in place of a number.
 
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, get_args, get_origin
@@ -98,10 +99,11 @@ def _masked(value: Any, plan: Any, depth: int) -> Any:
         if depth == MAX_DEPTH:
             return f"<object {len(value)}>"
         fields = plan if isinstance(plan, Mapping) else {}
-        shown: dict[str, Any] = {}
-        for key, inner in value.items():
-            shown[_key(key, fields, shown)] = _masked(inner, fields.get(key), depth + 1)
-        return shown
+        lengths: Counter[int] = Counter()
+        return {
+            _key(key, fields, lengths): _masked(inner, fields.get(key), depth + 1)
+            for key, inner in value.items()
+        }
     if isinstance(value, list):
         if depth == MAX_DEPTH:
             return f"<array {len(value)}>"
@@ -126,12 +128,14 @@ def _scalar(value: Any, plan: Any) -> Any:
     return f"<str {len(value)}>"
 
 
-def _key(key: str, fields: _Plan, taken: Mapping[str, Any]) -> str:
-    """Return the key, or a mask: a key may contain a name or a phone number, too."""
+def _key(key: str, fields: _Plan, lengths: Counter[int]) -> str:
+    """Return the key, or a mask: a key may contain a name or a phone number, too.
+
+    ``lengths`` counts the masked keys of an object: those of one length are numbered.
+    """
     if key in fields or key in _NAMES:
         return key
-    mask, number = f"<key {len(key)}>", 1
-    while mask in taken:
-        number += 1
-        mask = f"<key {len(key)}, {number}>"
-    return mask
+    length = len(key)
+    lengths[length] += 1
+    number = lengths[length]
+    return f"<key {length}>" if number == 1 else f"<key {length}, {number}>"

@@ -94,6 +94,13 @@ def test_masked_keys_do_not_hide_each_other() -> None:
     }  # fmt: skip
 
 
+def test_a_hundred_thousand_keys_of_one_length_are_masked() -> None:
+    """By comparing each with those before, it would take half an hour."""
+    keys = [f"{number:06}" for number in range(100_000)]
+    masks = list(shown(dict.fromkeys(keys, 1)))
+    assert (masks[0], masks[-1], len(masks)) == ("<key 6>", "<key 6, 100000>", 100_000)
+
+
 @pytest.mark.parametrize("name", ["X-Request-ID", "x-request-id", "correlation-id", "traceparent",
                                   "content-type", "ce_id", "orders-replay-of"])  # fmt: skip
 def test_headers_of_techniques_are_named(name: str) -> None:
