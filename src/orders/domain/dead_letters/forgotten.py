@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from orders.domain.intake.messages import DeadLetter
+from orders.domain.order.rules import is_order_uid
 from orders.domain.ports import DeadLetterReader, Entry, Erasure
 
 _CHUNK = 500
@@ -31,18 +32,19 @@ def order_uids_in(dead_letter: DeadLetter) -> frozenset[str]:
     """Return the order_uids that the payload of a dead letter names, also if it is no valid JSON.
 
     If it names none, the key is taken for one. If it names more than ``_MAX_NAMED``, none are
-    returned: whoever may write to the topic can send millions of them.
+    returned: whoever may write to the topic can send millions of them. What no order can have as
+    its order_uid, such as a megabyte, is left out.
     """
     value = dead_letter.value or b""
     try:
-        return frozenset({_decode(value).order_uid})
+        found = [_decode(value).order_uid]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        texts = list(islice(_texts(_UID.finditer(value)), _MAX_NAMED + 1))
-        if len(texts) > _MAX_NAMED:
+        found = list(islice(_texts(_UID.finditer(value)), _MAX_NAMED + 1))
+        if len(found) > _MAX_NAMED:
             return frozenset()
-        found = frozenset(texts)
-    key = dead_letter.message.key
-    return found or (frozenset({key.decode(errors="replace")}) if key else frozenset())
+    if not found and (key := dead_letter.message.key):
+        found = [key.decode(errors="replace")]
+    return frozenset(filter(is_order_uid, found))
 
 
 def _texts(literals: Iterable[re.Match[bytes]]) -> Iterator[str]:
@@ -96,7 +98,7 @@ class RememberedDeadLetters(DeadLetterReader):
         async with aclosing(self._reader.read()) as entries:  # type: ignore[type-var]
             async for entry in entries:
                 chunk.append(entry)
-                size += len(entry.dead_letter.value or b"") if entry.dead_letter else 0
+                size += entry.dead_letter.size if entry.dead_letter else 0
                 if len(chunk) >= _CHUNK or size >= _CHUNK_BYTES:
                     for kept in await self._kept(chunk):
                         yield kept

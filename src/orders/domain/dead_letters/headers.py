@@ -58,6 +58,10 @@ messages of the source topic they are, from the source offset on."""
 
 _OURS = OWN | {OMITTED}
 
+MOST_ORIGINAL = 9_900
+"""Original headers that a dead letter keeps; of more it has none. With ours, a message has fewer
+than are read."""
+
 _CODES: dict[bytes, ErrorCode] = {code.encode(): code for code in get_args(ErrorCode)}
 _TIMESTAMP = re.compile(rb"-?[0-9]{1,19}")
 _NUMBER = re.compile(rb"[1-9][0-9]{0,8}")
@@ -80,7 +84,10 @@ def headers_of(dead_letter: DeadLetter) -> Headers:
     if dead_letter.omitted:
         ours[OMITTED] = str(dead_letter.omitted)
     added = tuple((name, text.encode()) for name, text in ours.items())
-    return (*(header for header in dead_letter.message.headers if header[0] not in _OURS), *added)
+    original = [header for header in dead_letter.message.headers if header[0] not in _OURS]
+    if len(original) > MOST_ORIGINAL:
+        original = [header for header in original if header[0] == REPLAY_OF]
+    return (*original, *added)
 
 
 def without_content(dead_letter: DeadLetter) -> DeadLetter:

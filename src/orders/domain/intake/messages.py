@@ -90,10 +90,7 @@ class Message(Struct, frozen=True, gc=False):
     @property
     def size(self) -> int:
         """The bytes of value, key and headers."""
-        size = len(self.value or b"") + len(self.key or b"")
-        for name, content in self.headers:
-            size += len(name) + len(content)
-        return size
+        return _size(self.value, self)
 
 
 class Batch(Struct, frozen=True):
@@ -130,6 +127,11 @@ class DeadLetter(Struct, frozen=True):
     omitted: int = 0
 
     @property
+    def size(self) -> int:
+        """The bytes of value, key and original headers."""
+        return _size(self.value, self.message)
+
+    @property
     def identity(self) -> Identity:
         """The identity, which copies have in common."""
         return Identity(self.message.origin, self.index)
@@ -146,3 +148,10 @@ class DeadLetter(Struct, frozen=True):
         if value is None or self.code in ("undecodable", "excessive", "empty"):
             return value
         return b"[" + value + b"]" if value.lstrip(b" \t\n\r")[:1] in (b"[", b"n") else value
+
+
+def _size(value: bytes | None, message: Message) -> int:
+    size = len(value or b"") + len(message.key or b"")
+    for name, content in message.headers:
+        size += len(name) + len(content)
+    return size

@@ -193,7 +193,7 @@ class ReplayDeadLetters:
             dead_letter = entry.dead_letter
             if dead_letter is None or entry.place not in wanted:
                 continue
-            length = len(dead_letter.value or b"")
+            length = dead_letter.size
             if chunk and (len(chunk) == CHUNK_RECORDS or size + length > CHUNK_BYTES):
                 yield chunk
                 chunk, size = [], 0

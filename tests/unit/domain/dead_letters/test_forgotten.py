@@ -26,6 +26,18 @@ def named(value: bytes | None, key: bytes | None = None, offset: int = 0) -> Dea
     return builders.dead_letter(offset, value=value, key=key)
 
 
+class Counting(MemoryErasure):
+    """Remembers how many orders it was asked for."""
+
+    def __init__(self) -> None:
+        super().__init__(MemoryOrderRepository())
+        self.asked: list[int] = []
+
+    async def forgotten_among(self, order_uids: Collection[str]) -> frozenset[str]:
+        self.asked.append(len(order_uids))
+        return await super().forgotten_among(order_uids)
+
+
 @pytest.mark.parametrize(
     ("value", "key", "uids"),
     [
@@ -40,6 +52,8 @@ def named(value: bytes | None, key: bytes | None = None, offset: int = 0) -> Dea
         (None, b"k", {"k"}),
         (b"[" * 100_000 + b'{"order_uid":"a"}', None, {"a"}),
         (b'{"order_uid":"\\ud800"', b"", set()),
+        (b'{"order_uid":"%b"}' % (b"a" * 256), b"k", set()),
+        (b"?", b"k" * 256, set()),
     ],
 )
 def test_order_uids(value: bytes | None, key: bytes | None, uids: set[str]) -> None:
@@ -75,18 +89,21 @@ async def test_very_many_names_are_none(monkeypatch: pytest.MonkeyPatch) -> None
 
 async def test_few_orders_are_asked_for_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(forgotten, "_UIDS_AT_ONCE", 2)
-    asked: list[int] = []
-
-    class Counting(MemoryErasure):
-        async def forgotten_among(self, order_uids: Collection[str]) -> frozenset[str]:
-            asked.append(len(order_uids))
-            return await super().forgotten_among(order_uids)
-
-    erasure = Counting(MemoryOrderRepository())
+    erasure = Counting()
     await erasure.forget(["0", "4"])
     all_named = [named(b'{"order_uid":"%d"}' % n) for n in range(5)]
     assert await without_forgotten(all_named, erasure) == all_named[1:4]
-    assert sorted(asked) == [1, 2, 2]
+    assert sorted(erasure.asked) == [1, 2, 2]
+
+
+async def test_keys_count_in_what_is_read_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forgotten, "_CHUNK_BYTES", 10)
+    topic = MemoryDeadLetters()
+    topic.written += [named(None, b"key-%d" % n, n) for n in range(5)]
+    erasure = Counting()
+    reader = RememberedDeadLetters(MemoryDeadLetterReader(topic), erasure)
+    assert len([entry async for entry in reader.read()]) == 5
+    assert erasure.asked == [2, 2, 1]
 
 
 async def test_a_reader_without_them(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,9 +5,12 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
+from orders.adapters.kafka.wire.record_batches import MAX_HEADERS
 from orders.domain.dead_letters.headers import (
     ATTEMPT,
+    MOST_ORIGINAL,
     OMITTED,
     OWN,
     REPLAY_OF,
@@ -65,6 +68,17 @@ DEAD_LETTER = DeadLetter(
 @given(dead_letters())
 def test_a_dead_letter_is_read_as_it_was_written(dead_letter: DeadLetter) -> None:
     assert dead_letter_in(as_written(dead_letter)) == dead_letter
+
+
+@pytest.mark.parametrize(("original", "kept"), [(MOST_ORIGINAL, MOST_ORIGINAL), (MAX_HEADERS, 1)])
+def test_a_dead_letter_has_fewer_headers_than_are_read(original: int, kept: int) -> None:
+    headers = (*((("x", b""),) * (original - 1)), (REPLAY_OF, b"orders/0:1:0"))
+    one = replace(DEAD_LETTER, message=replace(DEAD_LETTER.message, headers=headers))
+    written = as_written(one)
+    assert len(written.headers) <= MAX_HEADERS
+    found = dead_letter_in(written)
+    assert found is not None
+    assert found.message.headers == headers[-kept:]
 
 
 @given(dead_letters(), st.sampled_from(sorted({*OWN, OMITTED})), st.binary())

@@ -216,8 +216,8 @@ class TestWhatIsSent:
                 chunks.append(len(dead_letters))
                 return await super().send(dead_letters)
 
-        half = b"x" * (replay_dead_letters.CHUNK_BYTES // 10)
-        written = [dead_letter(n, value=half) for n in range(25)]
+        half = b"x" * (replay_dead_letters.CHUNK_BYTES // 20 - 100)
+        written = [dead_letter(n, value=half, key=half) for n in range(25)]
         written += [dead_letter(n) for n in range(25, 600)]
         setting = Setting(*written)
         use_case = ReplayDeadLetters(
