@@ -224,6 +224,24 @@ def test_who_takes_nothing_costs_the_kernel_little(tmp_path: Path) -> None:
         assert 0 < most < 131_072
 
 
+def test_who_sends_much_and_takes_nothing_costs_the_kernel_little(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path) as server, socket.socket() as sender:
+        sender.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65_536)
+        sender.connect(("127.0.0.1", server.port))
+        sender.settimeout(20)
+        # What is read makes the kernel expect more of it.
+        sender.sendall(b"POST /orders HTTP/1.1\r\nHost: test\r\nContent-Length: 9000000\r\n\r\n")
+        sender.sendall(b" " * 9_000_000)
+        assert sender.recv(12).startswith(b"HTTP/1.1 4")
+        sender.sendall(b"GET /orders/huge HTTP/1.1\r\nHost: test\r\n\r\n" * 2)
+        sender.settimeout(1)  # so long it has taken nothing then
+        taken = 0
+        with suppress(TimeoutError):
+            while taken < 20_000_000:
+                taken += sender.send(b" " * 65_536)
+        assert taken < 500_000
+
+
 def test_of_many_who_take_nothing_of_a_page_few_are_waited_for(tmp_path: Path) -> None:
     with ServerProcess(tmp_path) as server, ExitStack() as open_sockets:
         for _ in range(30):

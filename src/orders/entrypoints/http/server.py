@@ -66,6 +66,9 @@ listening socket, too few where some thousands wait and requests take tens of mi
 _UNSENT_BYTES = 16_384
 """Bytes that the kernel takes for a connection beyond those that the client has room for. Else it
 takes megabytes from a process of which the client reads nothing, and no bound counts them."""
+_UNREAD_BYTES = 65_536
+"""Bytes of a connection that the kernel keeps until they are read, with as much for its own use.
+Else it keeps megabytes of a client that has sent much, and then does not take its responses."""
 _STOP = signal.SIGTERM, signal.SIGINT
 _TICKS_PER_SECOND = 10
 
@@ -417,6 +420,7 @@ def _bind(host: str, port: int, *, is_shared: bool = False) -> socket.socket:
     # Connections of an earlier run may be in TIME_WAIT.
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT_BYTES)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _UNREAD_BYTES)
     if is_shared:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
