@@ -127,12 +127,13 @@ def records(amount: int, size: int, part: str = "value") -> dict[TopicPartition,
     key, value, headers = {
         "key": (long, None, ()),
         "value": (None, long, ()),
-        "headers": (None, None, (("x", long[1:]),)),
+        "headers": (None, None, (("x", long[65:]),)),
+        "empty headers": (None, None, (("", b""),) * (size // 64)),
     }[part]
     return {PARTITIONS[0]: [Record(n, 0, key, value, headers) for n in range(amount)]}
 
 
-@pytest.mark.parametrize("part", ["key", "value", "headers"])
+@pytest.mark.parametrize("part", ["key", "value", "headers", "empty headers"])
 def test_a_batch_is_bounded_in_messages_and_bytes(part: str) -> None:
     tracker = OffsetTracker()
     tracker.assign(PARTITIONS)

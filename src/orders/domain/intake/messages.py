@@ -20,6 +20,8 @@ MAX_MESSAGE_BYTES = 16 * 2**20
 to a tenth at best. In memory an order of many items takes five times its size, and a text with one
 emoji four times; a consumer has several messages at a time."""
 
+_HEADER_BYTES = 64
+
 _IDENTITY = re.compile(r"([a-zA-Z0-9._-]+)/([0-9]{1,19}):([0-9]{1,19}):([0-9]{1,19})")
 
 
@@ -89,7 +91,7 @@ class Message(Struct, frozen=True, gc=False):
 
     @property
     def size(self) -> int:
-        """The bytes of value, key and headers."""
+        """The bytes of value, key and headers, with those that an empty header takes in memory."""
         return _size(self.value, self)
 
 
@@ -128,7 +130,7 @@ class DeadLetter(Struct, frozen=True):
 
     @property
     def size(self) -> int:
-        """The bytes of value, key and original headers."""
+        """The size of its value, with key and original headers as ``Message.size``."""
         return _size(self.value, self.message)
 
     @property
@@ -153,5 +155,5 @@ class DeadLetter(Struct, frozen=True):
 def _size(value: bytes | None, message: Message) -> int:
     size = len(value or b"") + len(message.key or b"")
     for name, content in message.headers:
-        size += len(name) + len(content)
+        size += _HEADER_BYTES + len(name) + len(content)
     return size
