@@ -135,15 +135,19 @@ async def test_rows_that_a_constraint_refuses_are_found(
 
 
 @pytest.mark.parametrize("expects_duplicates", [False, True])
-async def test_of_an_order_with_many_items_few_are_held_encoded(
-    order_repository: PostgresOrderRepository, expects_duplicates: bool
+@pytest.mark.parametrize("large", ["items", "text"])
+async def test_a_large_order_is_not_copied_many_times(
+    order_repository: PostgresOrderRepository, large: str, expects_duplicates: bool
 ) -> None:
-    """Each of its rows repeats the order_uid, of up to a kilobyte."""
+    """Each item repeats the order_uid, of up to a kilobyte, and each backslash may be escaped."""
     if expects_duplicates:
         for _ in range(2):
             await order_repository.save_many(numbered(1))
     order = order_of("\U0001f600" * 255)
-    order = msgspec.structs.replace(order, items=order.items * 20_000)
+    if large == "items":
+        order = msgspec.structs.replace(order, items=order.items * 20_000)
+    else:
+        order = msgspec.structs.replace(order, entry="\\" * 1_000_000)
     tracemalloc.start()
     try:
         assert (await order_repository.save_many([order])).saved

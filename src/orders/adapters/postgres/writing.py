@@ -122,7 +122,7 @@ def _insert_all() -> bytes:
             this=sql.Identifier(f"{table.name}_written"),
             table=sql.Identifier(table.name),
             columns=sql.SQL(", ").join(map(sql.Identifier, table.columns)),
-            values=sql.SQL(", ").join(sql.SQL(f"%s::{kind}[]") for kind in table.types),
+            values=sql.SQL(", ").join(sql.SQL(f"%b::{kind}[]") for kind in table.types),
             after=_after(before) if before else sql.SQL(""),
         )
         for before, table in zip((None, *TABLES), TABLES, strict=False)

@@ -16,6 +16,8 @@ _CHUNK = 500
 _CHUNK_BYTES = 4 * 1024 * 1024
 _MAX_NAMED = 10_000
 _UIDS_AT_ONCE = 1_000
+_LONG_UID = 1_021
+"""Bytes; an order_uid has fewer."""
 
 
 class _Named(Struct):
@@ -43,7 +45,7 @@ def order_uids_in(dead_letter: DeadLetter) -> frozenset[str]:
         if len(found) > _MAX_NAMED:
             return frozenset()
     if not found and (key := dead_letter.message.key):
-        found = [key.decode(errors="replace")]
+        found = [key[:_LONG_UID].decode(errors="replace")]
     return frozenset(filter(is_order_uid, found))
 
 

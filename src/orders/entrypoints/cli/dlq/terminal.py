@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
 import click
@@ -13,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from orders.entrypoints.cli.counted import counted
 
 _EVERY = 200
+_SLICE = 65_536
 
 Advance = Callable[[str, int, int], None]
 """Called with the activity, the number of records done, and the total or 0."""
@@ -21,7 +23,12 @@ Advance = Callable[[str, int, int], None]
 def safe(text: str, *, keep_lines: bool = False) -> str:
     r"""Escape everything that is not printable as ``\uXXXX``, such as control characters."""
     allowed = "\n\t" if keep_lines else ""
-    return "".join(c if c.isprintable() or c in allowed else _escaped(c) for c in text)
+    # A text may have millions of characters, and each would be an object of its own.
+    slices = (text[at : at + _SLICE] for at in range(0, len(text), _SLICE))
+    return "".join(
+        "".join([c if c.isprintable() or c in allowed else _escaped(c) for c in part])
+        for part in slices
+    )
 
 
 def count(number: int) -> str:
@@ -62,6 +69,7 @@ def progress() -> Iterator[Advance]:
         yield advance
 
 
+@lru_cache
 def _escaped(character: str) -> str:
     units = character.encode("utf-16-be", "surrogatepass").hex()
     return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
