@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from orders.adapters.kafka.client.settings import KafkaSettings
+from orders.adapters.kafka.client.topics import TopicAdmin
 from orders.adapters.kafka.message_source import KafkaMessageSource
 from orders.domain.intake.messages import Headers, Origin
 from orders.domain.ports import MessageSource
@@ -49,9 +50,11 @@ class KafkaSide(SourceSide):
 class TestKafkaMessageSource(MessageSourceContract):
     @pytest.fixture
     async def side(
-        self, topics: KafkaSettings, other_client: OtherClient
+        self, kafka_settings: KafkaSettings, other_client: OtherClient
     ) -> AsyncIterator[KafkaSide]:
-        side = KafkaSide(topics, other_client)
+        other_client.create(kafka_settings.topic, 3)  # with the timestamps of senders
+        TopicAdmin(kafka_settings).ensure()
+        side = KafkaSide(kafka_settings, other_client)
         yield side
         for source in side.opened:
             await source.close()

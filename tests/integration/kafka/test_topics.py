@@ -29,6 +29,7 @@ def test_makes_both_topics(kafka_settings: KafkaSettings, other_client: OtherCli
     assert kept["max.message.bytes"] == "2097176"
     assert kept["retention.ms"] == kept["retention.bytes"] == "-1"
     assert kept["cleanup.policy"] == "delete"
+    assert other_client.config(kafka_settings.topic)["message.timestamp.type"] == "LogAppendTime"
 
 
 def test_the_topic_of_dead_letters_takes_any_timestamp(

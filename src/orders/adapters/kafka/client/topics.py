@@ -82,7 +82,8 @@ class TopicAdmin:
         return admin_client(self._settings, request_timeout_ms=_REQUEST_TIMEOUT_MS)
 
     def _ensure_source(self, admin: KafkaAdminClient) -> int:
-        self._create(admin, self._settings.topic, {})
+        # Retention goes by timestamps: with those of senders, old ones would be deleted unread.
+        self._create(admin, self._settings.topic, {"message.timestamp.type": "LogAppendTime"})
         return _limit(admin, self._settings.topic, DEFAULT_MAX_MESSAGE_BYTES)
 
     def _ensure(self, admin: KafkaAdminClient) -> TopicLimits:
