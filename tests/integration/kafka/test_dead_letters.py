@@ -184,6 +184,17 @@ async def test_no_timestamp_holds_up_a_dead_letter_or_is_lost(
     assert found[2, 0].message.timestamp == NOW
 
 
+async def test_where_retention_is_limited_it_begins_when_the_dead_letter_is_written(
+    kafka_settings: KafkaSettings, other_client: OtherClient
+) -> None:
+    settings = msgspec.structs.replace(kafka_settings, dlq_retention="7d")
+    other_client.create(settings.dlq_topic)
+    found = await put_and_read(settings, at(0))
+    assert found[7, 0].message.timestamp == 0
+    [record] = await asyncio.to_thread(other_client.read_all, settings.dlq_topic)
+    assert record.timestamp >= NOW
+
+
 async def test_a_topic_that_takes_no_message_without_a_key(
     kafka_settings: KafkaSettings, other_client: OtherClient
 ) -> None:

@@ -26,15 +26,20 @@ _log = structlog.get_logger(__name__)
 
 
 class KafkaDeadLetters(DeadLetters, Dependency):
-    """Writes dead letters with their original key, bytes, headers and timestamp."""
+    """Writes dead letters with their original key, bytes and headers.
+
+    They have the original timestamp, too, unless retention of the topic is limited: it goes by
+    timestamps, so those of old messages would be deleted at once.
+    """
 
     def __init__(self, client: KafkaProducerClient, settings: KafkaSettings) -> None:
         self._client = client
         self._topic = settings.dlq_topic
+        self._is_kept = settings.dlq_retention_ms < 0
 
     async def put(self, dead_letters: Sequence[DeadLetter]) -> None:
         """See ``DeadLetters.put``; each chunk has the producer's ``SEND_TIMEOUT``."""
-        for chunk in _chunks(dead_letters):
+        for chunk in self._chunks(dead_letters):
             try:
                 await self._put_chunk(chunk)
             except TooLarge as error:
@@ -56,7 +61,7 @@ class KafkaDeadLetters(DeadLetters, Dependency):
         for (dead_letter, message), did_fit in zip(chunk, fits, strict=True):
             if not (did_fit or await self._fits((dead_letter, message))):
                 omitted = without_content(dead_letter)
-                await self._put_chunk([(omitted, _outgoing(omitted))])
+                await self._put_chunk([(omitted, self._outgoing(omitted))])
                 origin = dead_letter.message.origin
                 _log.warning(
                     "dead letter without its content",
@@ -87,25 +92,24 @@ class KafkaDeadLetters(DeadLetters, Dependency):
         """See ``Dependency.check``."""
         await self._client.check()
 
-
-def _chunks(dead_letters: Sequence[DeadLetter]) -> Iterator[_Chunk]:
-    chunk: _Chunk = []
-    size = 0
-    for dead_letter in dead_letters:
-        message = _outgoing(dead_letter)
-        size += message.size
-        if chunk and size > BYTES_AT_ONCE:
+    def _chunks(self, dead_letters: Sequence[DeadLetter]) -> Iterator[_Chunk]:
+        chunk: _Chunk = []
+        size = 0
+        for dead_letter in dead_letters:
+            message = self._outgoing(dead_letter)
+            size += message.size
+            if chunk and size > BYTES_AT_ONCE:
+                yield chunk
+                chunk, size = [], message.size
+            chunk.append((dead_letter, message))
+        if chunk:
             yield chunk
-            chunk, size = [], message.size
-        chunk.append((dead_letter, message))
-    if chunk:
-        yield chunk
 
-
-def _outgoing(dead_letter: DeadLetter) -> Outgoing:
-    message = dead_letter.message
-    timestamp = message.timestamp if 0 <= message.timestamp < _MAX_TIMESTAMP else None
-    return Outgoing(dead_letter.value, message.key, headers_of(dead_letter), timestamp)
+    def _outgoing(self, dead_letter: DeadLetter) -> Outgoing:
+        message = dead_letter.message
+        takes_timestamp = self._is_kept and 0 <= message.timestamp < _MAX_TIMESTAMP
+        timestamp = message.timestamp if takes_timestamp else None
+        return Outgoing(dead_letter.value, message.key, headers_of(dead_letter), timestamp)
 
 
 def _unobjectionable(dead_letter: DeadLetter) -> Outgoing:
