@@ -120,6 +120,17 @@ async def test_an_upload_does_not_choose_to_hold_what_waits_for_its_turn() -> No
     assert another.held == another.held_by_choice == len(GET)
 
 
+async def test_who_waits_for_a_turn_is_less_to_blame_than_who_was_sent_much() -> None:
+    setting = Setting(is_cached=True)
+    setting.body = bytes(100_000)
+    reader, another = setting.connect(), setting.connect()
+    cast("Mock", reader.transport.get_write_buffer_size).return_value = 100_000
+    reader.data_received(GET)
+    setting.fill_the_turn()
+    another.data_received(GET)
+    assert reader.blame > another.blame
+
+
 async def test_who_leaves_before_its_turn_holds_nothing() -> None:
     setting = Setting()
     setting.fill_the_turn()

@@ -370,6 +370,14 @@ class Connection(HttpToolsProtocol):
         return self.held if self.cycle.response_complete else self.held - len(self._deferred)
 
     @property
+    def blame(self) -> tuple[int, int]:
+        """For how many seconds it has held something, and how many bytes by choice.
+
+        Whose turn has not come yet is behind all that have just been sent a long response.
+        """
+        return max(0, self.seconds_stalled), self.held_by_choice
+
+    @property
     def seconds_late(self) -> float:
         """By how much longer the body has been arriving than it may without being slow.
 

@@ -253,8 +253,7 @@ class _Server(uvicorn.Server):
         holding = [connection for connection in self._connections() if connection.held]
         for connection in holding:
             connection.measure()
-        worst_first = attrgetter("seconds_stalled", "held_by_choice")
-        for connection in sorted(holding, key=worst_first, reverse=True):
+        for connection in sorted(holding, key=attrgetter("blame"), reverse=True):
             if self._totals.held <= MOST_HELD:
                 break
             connection.give_up()
