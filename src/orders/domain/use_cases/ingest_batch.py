@@ -248,9 +248,8 @@ class IngestBatch:
 
 
 def _repeated_bytes(message: Message, array: Reading) -> int:
-    """Return how many bytes of key and headers the dead letters of all elements would have."""
-    headers = sum([len(name) + len(content) for name, content in message.headers])
-    size = len(message.key or b"") + headers
+    """Return the size of key and headers of the dead letters that all elements would be."""
+    size = message.size - len(message.value or b"")
     return size * (len(array.accepted) + len(array.refused))
 
 

@@ -15,6 +15,7 @@ from orders.adapters.memory.erasure import MemoryErasure
 from orders.adapters.memory.order_repository import MemoryOrderRepository
 from orders.domain.errors import Unavailable
 from orders.domain.intake.messages import DeadLetter, Identity, Message, Origin, Unread
+from orders.domain.intake.reading import MIN_ORDER_BYTES
 from orders.domain.order.document import encode
 from orders.domain.order.model import Order
 from orders.domain.ports import SaveReport
@@ -280,6 +281,18 @@ class TestBadMessages:
         assert found == report(2, saved=1, dead={"excessive": 1})
         assert setting.summary == [(7, 0, "excessive", f"$: must be smaller{more}")]
         assert (setting.recorded[0].value, setting.recorded[0].omitted) == (None, amount)
+
+    @pytest.mark.parametrize(
+        ("elements", "dead"), [(100, {"invalid": 100}), (120, {"excessive": 1})]
+    )
+    async def test_an_array_does_not_repeat_very_many_headers(
+        self, setting: Setting, elements: int, dead: dict[Any, int]
+    ) -> None:
+        """Also empty ones take time and memory, in the dead letter of each element."""
+        value = json.dumps(["x" * MIN_ORDER_BYTES] * elements).encode()
+        message = Message(Origin("orders", 0, 7), value, headers=(("", b""),) * 10_000)
+        found = await setting.ingest.store(setting.ingest.prepare([message]))
+        assert found == report(1, dead=dead)
 
     async def test_however_many_they_are_they_get_through(self, setting: Setting) -> None:
         setting.dead_letters = BoundedDeadLetters()
