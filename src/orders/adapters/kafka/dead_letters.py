@@ -35,7 +35,7 @@ class KafkaDeadLetters(DeadLetters, Dependency):
     def __init__(self, client: KafkaProducerClient, settings: KafkaSettings) -> None:
         self._client = client
         self._topic = settings.dlq_topic
-        self._is_kept = settings.dlq_retention_ms < 0
+        self._keeps_timestamps = settings.dlq_retention_ms < 0
 
     async def put(self, dead_letters: Sequence[DeadLetter]) -> None:
         """See ``DeadLetters.put``; each chunk has the producer's ``SEND_TIMEOUT``."""
@@ -107,8 +107,8 @@ class KafkaDeadLetters(DeadLetters, Dependency):
 
     def _outgoing(self, dead_letter: DeadLetter) -> Outgoing:
         message = dead_letter.message
-        takes_timestamp = self._is_kept and 0 <= message.timestamp < _MAX_TIMESTAMP
-        timestamp = message.timestamp if takes_timestamp else None
+        is_kept = self._keeps_timestamps and 0 <= message.timestamp < _MAX_TIMESTAMP
+        timestamp = message.timestamp if is_kept else None
         return Outgoing(dead_letter.value, message.key, headers_of(dead_letter), timestamp)
 
 

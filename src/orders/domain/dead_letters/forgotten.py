@@ -9,15 +9,13 @@ import msgspec
 from msgspec import Struct
 
 from orders.domain.intake.messages import DeadLetter
-from orders.domain.order.rules import is_order_uid
+from orders.domain.order.rules import ID_MAX_BYTES, is_order_uid
 from orders.domain.ports import DeadLetterReader, Entry, Erasure
 
 _CHUNK = 500
 _CHUNK_BYTES = 4 * 1024 * 1024
 _MAX_NAMED = 10_000
 _UIDS_AT_ONCE = 1_000
-_LONG_UID = 1_021
-"""Bytes; an order_uid has fewer."""
 
 
 class _Named(Struct):
@@ -45,7 +43,7 @@ def order_uids_in(dead_letter: DeadLetter) -> frozenset[str]:
         if len(found) > _MAX_NAMED:
             return frozenset()
     if not found and (key := dead_letter.message.key):
-        found = [key[:_LONG_UID].decode(errors="replace")]
+        found = [key[: ID_MAX_BYTES + 1].decode(errors="replace")]
     return frozenset(filter(is_order_uid, found))
 
 

@@ -14,6 +14,8 @@ from msgspec import Struct
 _WS = rb"[ \t\n\r]*+"
 _OPEN_STRING = rb'"[^"\\\x00-\x1f]*+(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*+)*+'
 _STRING = _OPEN_STRING + rb'"'
+# It may lack its end: to look for that from each quotation mark would take hours.
+_ANY_STRING = _OPEN_STRING + rb'"?+'
 _NUMBER = rb"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?"
 
 _BLANK = re.compile(_WS)
@@ -37,14 +39,11 @@ _SEPARATORS = b",[{"
 
 
 def _all_but(characters: bytes) -> bytes:
-    """Return the pattern of a text without these characters, other than in strings.
-
-    A string may lack its end: to look for it from each quotation mark would take hours.
-    """
-    return rb'(?:[^"' + re.escape(characters) + rb"]++|" + _OPEN_STRING + rb'"?+)'
+    """Return the pattern of a text without these characters, other than in strings."""
+    return rb'(?:[^"' + re.escape(characters) + rb"]++|" + _ANY_STRING + rb")"
 
 
-_BRACKETS = re.compile(rb"[\[\]{}]++|" + _OPEN_STRING + rb'"?+')
+_BRACKETS = re.compile(rb"([\[\]{}]++)|" + _ANY_STRING)
 _TO_NEXT = {
     separators: re.compile(_all_but(separators) + rb"*+[" + re.escape(separators) + rb"]")
     for separators in (_SEPARATORS, _COMMA)
@@ -98,8 +97,7 @@ def has_more_values(data: bytes, most: int, separators: bytes = _SEPARATORS) -> 
 
 def depth(data: bytes) -> int:
     """Return the nesting depth of ``data``, which is JSON. This takes no memory, either."""
-    found = map(re.Match.group, _BRACKETS.finditer(data))
-    brackets = chain.from_iterable(part for part in found if not part.startswith(b'"'))
+    brackets = chain.from_iterable(found[1] or b"" for found in _BRACKETS.finditer(data))
     return max(accumulate(1 if bracket in b"[{" else -1 for bracket in brackets), default=0)
 
 

@@ -14,6 +14,8 @@ from msgspec import Meta, ValidationError, convert
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 ID_MAX_LENGTH = 255
 """Longest identifier in characters: they are indexed, and an index row has an upper bound."""
+ID_MAX_BYTES = 4 * ID_MAX_LENGTH
+"""The same in bytes of UTF-8."""
 
 NOT_BLANK = r"[^\t-\r\u001c-\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"
 """A character that is no white space, spelt out: what ``\\s`` means differs between Python and the

@@ -33,6 +33,7 @@ from orders.adapters.kafka.client.settings import KafkaSettings, client_options
 from orders.adapters.kafka.client.topics import TopicAdmin, TopicLimits
 from orders.domain.errors import Misconfigured, OrdersError, TooLarge, Unavailable
 from orders.domain.intake.messages import MAX_MESSAGE_BYTES
+from orders.domain.order.rules import ID_MAX_BYTES
 from orders.domain.ports import Dependency
 
 SEND_TIMEOUT = 6.0
@@ -55,10 +56,7 @@ _REFUSALS = (
     *(ValueError, OverflowError, struct.error),  # the client cannot write it, such as its timestamp
 )
 
-_HASHED_BYTES = 1_020
-"""Bytes of a key by which its partition is chosen, as many as the longest order_uid has. The client
-takes a third of a second for a megabyte."""
-_choose = DefaultPartitioner()
+_choose_partition = DefaultPartitioner()
 
 _log = structlog.get_logger(__name__)
 
@@ -73,7 +71,8 @@ _DEFAULTS: dict[str, Any] = {
     "linger_ms": 1,
     "batch_size": 128 * 1024,
     "compression_type": "lz4",
-    "partitioner": lambda key, *partitions: _choose(key and key[:_HASHED_BYTES], *partitions),
+    # No order_uid is longer, and the client takes a third of a second for a megabyte.
+    "partitioner": lambda key, *rest: _choose_partition(key and key[:ID_MAX_BYTES], *rest),
     # Brokers limit the compressed size. These limits are uncompressed, and those of what we read:
     # dead letters are read again.
     "max_request_size": MAX_MESSAGE_BYTES,
