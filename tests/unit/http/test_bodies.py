@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import tracemalloc
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from typing import Any
@@ -81,6 +82,23 @@ async def test_a_body_that_does_not_arrive(message: dict[str, str] | None, statu
         async with RequestBodies(1_000, timeout=0).read({"headers": []}, receive):
             pytest.fail("there is no body")
     assert raised.value.problem_type.status == status
+
+
+async def test_a_body_in_many_small_parts_takes_what_its_bytes_take() -> None:
+    left = 50_000
+
+    async def receive() -> dict[str, Any]:
+        nonlocal left
+        left -= 1
+        return {"type": "http.request", "body": left.to_bytes(2), "more_body": left > 0}
+
+    tracemalloc.start()
+    try:
+        async with RequestBodies(100_000, timeout=60).read({"headers": []}, receive) as body:
+            assert len(body) == 100_000
+        assert tracemalloc.get_traced_memory()[1] < 500_000
+    finally:
+        tracemalloc.stop()
 
 
 async def test_large_documents_are_read_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:

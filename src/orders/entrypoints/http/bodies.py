@@ -43,8 +43,8 @@ class RequestBodies:
         length = b"".join(header_values(scope["headers"], b"content-length"))
         if length.isdigit():
             self._check_size(int(length))
-        chunks: list[bytes] = []
-        size = counted = 0
+        body = bytearray()
+        counted = 0
         client = counted_as(scope)
         try:
             try:
@@ -54,21 +54,19 @@ class RequestBodies:
                         message = await receive()
                         if message["type"] == "http.disconnect":
                             raise HTTPProblem(INCOMPLETE_BODY, "the body ended early")
-                        chunk = message.get("body", b"")
+                        body += message.get("body", b"")
                         more = message.get("more_body", False)
-                        size += len(chunk)
-                        beyond = max(0, size - SMALL_BYTES)
+                        beyond = max(0, len(body) - SMALL_BYTES)
                         self._free -= beyond - counted
                         self._taken[client] += beyond - counted
                         counted = beyond
-                        self._check_size(size)
+                        self._check_size(len(body))
                         if counted and self._taken[client] > self._free:
                             raise HTTPProblem(OVERLOADED, "too many large bodies at a time")
-                        chunks.append(chunk)
             except TimeoutError:
                 detail = f"the body did not arrive within {self._timeout:g} s"
                 raise HTTPProblem(SLOW_BODY, detail) from None
-            yield b"".join(chunks)
+            yield bytes(body)
         finally:
             self._free += counted
             self._taken[client] -= counted
