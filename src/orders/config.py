@@ -237,7 +237,10 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     http_concurrency_limit: Annotated[
         Annotated[int, Meta(ge=1)] | None,
         Meta(extra={"rule": "must be a whole number of 1 or more"}),
-        _about("requests of one key or address at a time, per worker; not set: any"),
+        _about(
+            "requests of one key, or without access control one address, at a time, per worker; "
+            "not set: any"
+        ),
     ] = None
     http_trusted_proxies: Annotated[
         str | None,

@@ -93,11 +93,11 @@ def create_framework_app(
             post_orders.route(
                 use_cases.publish_document,
                 RequestBodies(settings.http_max_body, settings.http_body_timeout),
-                access.count_sent,
+                access.admit,
                 audit,
             ),
             *random_orders.routes(
-                use_cases.publish_random, settings.random_max, access.count_sent, audit
+                use_cases.publish_random, settings.random_max, access.admit, audit
             ),
             *health.routes(use_cases.readiness),
             *([metrics.route()] if settings.http_metrics else ()),

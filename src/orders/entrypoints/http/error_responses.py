@@ -1,5 +1,7 @@
 """Turns an exception into a response, and logs those that an operator must know of."""
 
+from contextlib import suppress
+
 import structlog
 
 from orders.domain.errors import Misconfigured, NotFound, Unavailable
@@ -30,10 +32,14 @@ def error_response(error: Exception, scope: Scope) -> RawResponse:
     problem, headers = problem_and_headers(error, ids.of(scope))
     if not is_wanted(scope["headers"]):
         return encoded(problem, *headers)
+    order_uid = ""
+    if isinstance(error, NotFound | Unavailable):
+        with suppress(HTTPProblem):  # it may be refused before its path was looked at
+            order_uid = order_uid_in(scope)
     return error_page(
         problem,
         scope["headers"],
         *headers,
         user_message=error.user_message if isinstance(error, HTTPProblem) else None,
-        order_uid=order_uid_in(scope) if isinstance(error, NotFound | Unavailable) else "",
+        order_uid=order_uid,
     )

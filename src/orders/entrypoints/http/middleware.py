@@ -171,7 +171,7 @@ def _kind_of(scope: Scope, status: int) -> _Kind:
 def _break_off(
     scope: Scope, status: int, began: float, request_id: bytes, error: BaseException
 ) -> NoReturn:
-    foreseen = isinstance(error, OrdersError)
+    foreseen = isinstance(error, OrdersError | HTTPProblem)
     if not foreseen:
         _log.error("unforeseen error", exc_info=error)
     reason = str(error) if foreseen else "unforeseen error"

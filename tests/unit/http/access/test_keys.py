@@ -285,6 +285,17 @@ async def test_a_change_is_noticed_while_running(path: Path, key: str) -> None:
         assert keys.known(added.encode()) is None
 
 
+def test_an_edit_in_place_that_keeps_size_and_mtime_is_noticed(path: Path, key: str) -> None:
+    keys = Keys(path)
+    before = path.stat()
+    own = key_file.digest(key.encode()).hex().encode()
+    write(path, content(path).replace(own, b"0" * len(own)))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert path.stat().st_size == before.st_size
+    keys.reload()
+    assert keys.known(key.encode()) is None
+
+
 async def test_a_broken_file_keeps_the_keys_and_is_logged_once(path: Path, key: str) -> None:
     with structlog.testing.capture_logs() as lines:
         keys = Keys(path, watch_seconds=0.01)

@@ -198,6 +198,26 @@ async def test_requests_at_a_time() -> None:
         assert (await client.get("/orders")).status_code == 200
 
 
+async def test_logins_that_go_on_keep_nobody_else_behind_the_address_out(path: Path) -> None:
+    _, key = new_key(path, "orders:read")
+    entered, go_on = asyncio.Event(), asyncio.Event()
+
+    async def unfinished() -> AsyncIterator[bytes]:
+        yield b"key="
+        entered.set()
+        await go_on.wait()
+        yield key.encode()
+
+    form = {"Content-Length": str(len(f"key={key}"))}
+    async with client_from(app(protected(path, http_concurrency_limit=1))) as client:
+        first = asyncio.create_task(client.post("/login", content=unfinished(), headers=form))
+        await entered.wait()
+        assert (await client.get("/")).status_code == 200
+        assert (await client.post("/login", data={"key": key})).status_code == 303
+        go_on.set()
+        assert (await first).status_code == 303
+
+
 async def test_a_request_that_fails_or_is_cancelled_is_counted_no_more() -> None:
     entered = asyncio.Event()
 

@@ -418,6 +418,11 @@ async def test_without_any_keys_yet_it_is_our_fault(tmp_path: Path) -> None:
         answer = await client.get("/orders", headers=bearer(token()))
         problem(answer, 503, "unavailable")
         assert int(answer.headers["retry-after"]) > 0
+        for path in ("/orders/a", "/orders/%ff", "/orders/%zz"):
+            headers = {**bearer(token()), "Accept": "text/html"}
+            answer = await client.get(path, headers=headers)
+            assert answer.status_code == 503
+            assert answer.headers["content-type"].startswith("text/html")
         problem(await client.get("/orders"), 401, "unauthorized")
         assert (await client.get("/health/live")).status_code == 200
 

@@ -1,6 +1,7 @@
 """What the settings say about access: who is let in, within which limits, behind which proxies."""
 
 import hmac
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
 from secrets import token_hex
@@ -8,11 +9,13 @@ from typing import TYPE_CHECKING
 
 from orders.config import Settings
 from orders.entrypoints.http.access.clients import TrustedProxies, group, parse_networks
-from orders.entrypoints.http.access.credentials import Authenticator, Denied, Grant
+from orders.entrypoints.http.access.credentials import Authenticator, Denied, Grant, bearer
 from orders.entrypoints.http.access.keys import Keys
-from orders.entrypoints.http.access.principal import counted_as
+from orders.entrypoints.http.access.principal import Principal, counted_as, principal_of
 from orders.entrypoints.http.access.sessions import Sessions
 from orders.entrypoints.http.asgi_types import Scope
+from orders.entrypoints.http.problems import UNAUTHORIZED, HTTPProblem
+from orders.entrypoints.http.responses import Header
 
 if TYPE_CHECKING:
     from orders.entrypoints.http.access.limiting import Concurrency, Rates
@@ -50,6 +53,42 @@ class Access:
         """Whether clients need a key or token."""
         return self.authenticator is not None
 
+    def identify(self, headers: Sequence[Header]) -> Principal | bytes | None:
+        """Return who sends a request, or a key or token that has to be verified first.
+
+        In the header it counts alone, also if there is a session besides.
+
+        Raises:
+            Denied: the header has no bearer token.
+        """
+        if self.authenticator is None or self.sessions is None:
+            return None
+        credential = bearer(headers)
+        if credential is None:
+            return self.sessions.principal_of(headers)
+        grant = self.authenticator.known(credential)
+        return credential if grant is None else grant.principal
+
+    async def check_again(self, scope: Scope) -> None:
+        """Check that what a request was let in by has not ended meanwhile.
+
+        Raises:
+            HTTPProblem: its key was revoked or changed, or that, the token or the session has
+                expired.
+            Unavailable: tokens cannot be verified now.
+        """
+        principal = principal_of(scope)
+        if self.authenticator is None or principal is None:
+            return
+        found = self.identify(scope["headers"])
+        if isinstance(found, bytes):
+            try:
+                found = (await self.authenticator.verify(found)).principal
+            except Denied:
+                found = None
+        if found != principal:
+            raise HTTPProblem(UNAUTHORIZED, "the key or token is not valid any more")
+
     async def verified(self, authenticator: Authenticator, credential: bytes, client: str) -> Grant:
         """Return what a key or token gives that is not known yet.
 
@@ -72,8 +111,14 @@ class Access:
         if self._failures is not None:
             self._failures.count(group(client))
 
-    def count_sent(self, scope: Scope, size: int) -> None:
-        """Count bytes of orders that a client sends; raises HTTPProblem if they are too many."""
+    async def admit(self, scope: Scope, size: int) -> None:
+        """Let a client send ``size`` bytes of orders, which may have taken a while to arrive.
+
+        Raises:
+            HTTPProblem: as ``check_again``, or the client sends too much.
+            Unavailable: as ``check_again``.
+        """
+        await self.check_again(scope)
         if self._sent is not None:
             self._sent.count(counted_as(scope), size)
 

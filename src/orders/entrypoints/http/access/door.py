@@ -8,15 +8,16 @@ import structlog
 
 from orders.entrypoints.http import request_id as ids
 from orders.entrypoints.http.access.access import Access
-from orders.entrypoints.http.access.credentials import Denied, bearer
+from orders.entrypoints.http.access.credentials import Denied
 from orders.entrypoints.http.access.principal import (
     attach_client,
     attach_denial,
     attach_principal,
     client_of,
     counted_as,
+    principal_of,
 )
-from orders.entrypoints.http.asgi_types import Receive, Scope, Send
+from orders.entrypoints.http.asgi_types import WRITE_NOW, Message, Receive, Scope, Send
 from orders.entrypoints.http.error_responses import error_response
 from orders.entrypoints.http.middleware import begin_request, complete_headers, record_request
 from orders.entrypoints.http.orders.get_order import PATH_TEMPLATE, GetOrder
@@ -88,9 +89,33 @@ class AccessDoor:
             await response(scope, receive, send)
             return
         try:
-            await self._app(scope, receive, send)
+            await self._app(scope, receive, self._while_valid(scope, send))
         finally:
             self._leave(scope)
+
+    def _while_valid(self, scope: Scope, send: Send) -> Send:
+        """Return a ``send`` that ends a long response when the key, token or session ends.
+
+        The first part of each is sent: what a request has done is not kept from its client.
+        """
+        access, principal = self._access, principal_of(scope)
+        if principal is None:
+            return send
+        has_begun = False
+
+        async def send_while_valid(message: Message) -> None:
+            nonlocal has_begun
+            if message["type"] == "http.response.body":
+                if has_begun:
+                    await access.check_again(scope)
+                has_begun = True
+            await send(message)
+
+        if (write_now := scope.get(WRITE_NOW)) is not None:
+            scope[WRITE_NOW] = lambda part: (
+                access.identify(scope["headers"]) == principal and write_now(part)
+            )
+        return send_while_valid
 
     async def _respond_later(self, credential: bytes, began: float, scope: Scope) -> RawResponse:
         try:
@@ -112,32 +137,24 @@ class AccessDoor:
     def _identify(self, scope: Scope) -> bytes | None:
         """Attach the client and its principal, or why there is none, to the request.
 
-        Returns a key or token that has to be verified first. In the header it counts alone, also if
-        there is a session besides.
+        Returns a key or token that has to be verified first.
         """
         access = self._access
         attach_client(scope, access.proxies.resolve(scope))
-        authenticator = access.authenticator
-        if authenticator is None:
+        if access.authenticator is None:
             return None
         try:
-            credential = bearer(scope["headers"])
+            found = access.identify(scope["headers"])
         except Denied as denied:
             self._deny(scope, denied)
             access.count_failure(client_of(scope))
             return None
-        if credential is None:
-            assert access.sessions is not None, "there are sessions with each authenticator"
-            principal = access.sessions.principal_of(scope["headers"])
-        else:
-            grant = authenticator.known(credential)
-            if grant is None:
-                return credential
-            principal = grant.principal
-        if principal is None:
+        if isinstance(found, bytes):
+            return found
+        if found is None:
             attach_denial(scope, "missing", is_logged=False)
         else:
-            attach_principal(scope, principal)
+            attach_principal(scope, found)
         return None
 
     async def _verify(self, credential: bytes, scope: Scope) -> None:
@@ -159,12 +176,14 @@ class AccessDoor:
         who = counted_as(scope) if access.is_limited else ""
         if access.rates is not None:
             access.rates.count(who)
-        if access.concurrency is not None:
+        # Without a key only the page and logins are served, which readers share an address for.
+        is_counted = not access.is_protected or principal_of(scope) is not None
+        if access.concurrency is not None and is_counted:
             access.concurrency.enter(who)
-        scope[_COUNTED_AS] = who
+            scope[_COUNTED_AS] = who
 
     def _leave(self, scope: Scope) -> None:
-        if self._access.concurrency is not None:
+        if self._access.concurrency is not None and _COUNTED_AS in scope:
             self._access.concurrency.leave(scope[_COUNTED_AS])
 
     async def _refused(self, error: Exception, began: float, scope: Scope) -> RawResponse:

@@ -115,4 +115,5 @@ def _version_of(path: Path) -> object:
         found = path.stat()
     except (OSError, ValueError):
         return None
-    return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size
+    # ctime: an edit in place may keep both the size and mtime, as rsync --inplace --times does.
+    return found.st_dev, found.st_ino, found.st_ctime_ns, found.st_mtime_ns, found.st_size

@@ -1,6 +1,6 @@
 """POST /orders: check a document as a whole and send its orders to the topic."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -27,7 +27,7 @@ from orders.entrypoints.http.routes import WRITE
 def route(
     publish: PublishDocument,
     bodies: RequestBodies,
-    count_sent: Callable[[Scope, int], None],
+    admit: Callable[[Scope, int], Awaitable[None]],
     audit: Audit | None = None,
 ) -> HTTPRouteHandler:
     """Create the route; ``bodies`` reads the bodies, ``audit`` as in ``create_app``."""
@@ -41,7 +41,7 @@ def route(
         scope: Any = request.scope
         with recorded_failure(audit, "sent", scope):
             async with bodies.read(scope, receive) as document, Disconnection(receive) as has_left:
-                count_sent(scope, len(document))
+                await admit(scope, len(document))
                 orders = await publish(document, request_id.as_message_header(scope), has_left)
         uids = tuple(order.order_uid for order in orders)
         record(audit, "sent", scope, uids)

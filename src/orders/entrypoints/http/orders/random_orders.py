@@ -1,7 +1,7 @@
 """POST and GET /random/{amount}: create random orders and send them to the topic."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from litestar import Request
@@ -27,7 +27,7 @@ _NATURAL = re.compile(r"[1-9][0-9]*")
 def routes(
     publish: PublishRandom,
     most: int,
-    count_sent: Callable[[Scope, int], None],
+    admit: Callable[[Scope, int], Awaitable[None]],
     audit: Audit | None = None,
 ) -> list[HTTPRouteHandler]:
     """Create the routes; ``most`` is the largest amount, ``audit`` as in ``create_app``."""
@@ -36,7 +36,7 @@ def routes(
         number = parse_amount(amount, most)
         scope: Any = request.scope
         with recorded_failure(audit, "sent", scope):
-            count_sent(scope, number * RANDOM_BYTES)
+            await admit(scope, number * RANDOM_BYTES)
             orders = await publish(number, request_id.as_message_header(scope))
         record(audit, "sent", scope, (order.order_uid for order in orders))
         return RawResponse.of(b"[" + b",".join(map(encode, orders)) + b"]", NO_STORE)
