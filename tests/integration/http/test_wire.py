@@ -2,6 +2,7 @@
 
 import json
 import socket
+import ssl
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -20,6 +21,7 @@ from orders.domain.order.document import encode
 from orders.domain.use_cases.list_orders import CHUNK, FIRST_CHUNK
 from tests.integration.http.server_process import ServerProcess
 from tests.integration.http.serving import LONG, MANY_PAGES, SECRET
+from tests.integration.kafka.certificates import Authority
 from tests.strategies import characters
 from tests.unit.http.conformance import check, config, effort
 from tests.unit.http.harness import problem, series
@@ -273,6 +275,28 @@ def test_many_who_read_slowly_cost_little(tmp_path: Path) -> None:
 
         server.wait_until(are_served_or_given_up, 30, "all have a part or are given up")
         assert memory(server) - before < 350
+
+
+@pytest.mark.parametrize("left", [600_000, 0])
+@pytest.mark.parametrize("has_tls", [False, True])
+def test_who_takes_nearly_all_of_long_responses_costs_little(
+    tmp_path: Path, left: int, *, has_tls: bool
+) -> None:
+    """Neither uvloop nor TLS gives back a part of what it was given at a time."""
+    files = Authority(tmp_path / "authority").issue_files() if has_tls else None
+    blindly = ssl._create_unverified_context()
+    with ServerProcess(tmp_path, tls=files) as server, ExitStack() as open_sockets:
+        size = len(server.http.get("/orders/huge").content)
+        before = memory(server)
+        for _ in range(20):
+            plain = _connected(server)
+            plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+            reader = open_sockets.enter_context(blindly.wrap_socket(plain) if has_tls else plain)
+            reader.sendall(b"GET /orders/huge HTTP/1.1\r\nHost: test\r\n\r\n")
+            taken = 0
+            while taken < size - left:
+                taken += len(reader.recv(65_536))
+        assert memory(server) - before < FLAT
 
 
 def ask_and_not_read(

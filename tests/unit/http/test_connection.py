@@ -11,12 +11,20 @@ from unittest.mock import Mock
 
 import pytest
 import uvloop
+from hypothesis import given
+from hypothesis import strategies as st
 from prometheus_client import generate_latest
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from orders.entrypoints.http import server
-from orders.entrypoints.http.connection import MOST_HELD, Bounds, Connection, Totals
+from orders.entrypoints.http.connection import (
+    MOST_HELD,
+    Bounds,
+    Connection,
+    PacedTransport,
+    Totals,
+)
 from orders.entrypoints.http.request_turns import MOST_IN_A_TURN, MOST_READS, RequestTurns
 from orders.entrypoints.http.responses import RawResponse
 from orders.entrypoints.http.server import ACCEPTED_AT_ONCE
@@ -103,7 +111,7 @@ async def test_long_responses_are_refused_when_twice_as_much_waits_as_has_client
     setting.totals.held = held
     connection = setting.connect()
     connection.data_received(GET)
-    assert cast("Mock", connection.transport.write).call_args_list[0].args[0].startswith(answer)
+    assert cast("Mock", connection.transports[0].write).call_args_list[0].args[0].startswith(answer)
     if answer.endswith(b" 503 "):
         assert b'method="other",route="unknown",status="503"' in generate_latest()
 
@@ -124,7 +132,7 @@ async def test_who_waits_for_a_turn_is_less_to_blame_than_who_was_sent_much() ->
     setting = Setting(is_cached=True)
     setting.body = bytes(100_000)
     reader, another = setting.connect(), setting.connect()
-    cast("Mock", reader.transport.get_write_buffer_size).return_value = 100_000
+    cast("Mock", reader.transports[0].get_write_buffer_size).return_value = 100_000
     reader.data_received(GET)
     setting.fill_the_turn()
     another.data_received(GET)
@@ -406,4 +414,46 @@ async def test_what_follows_a_refusal_is_not_held(request_: bytes) -> None:
 async def test_what_follows_the_last_request_is_not_answered() -> None:
     connection = Setting(is_cached=True).connect()
     connection.data_received(b"GET / HTTP/1.0\r\nconnection: keep-alive\r\n\r\n" + GET)
-    cast("Mock", connection.transport.write).assert_called_once()
+    cast("Mock", connection.transports[0].write).assert_called_once()
+
+
+class SlowTransport:
+    """Takes one write, then asks to wait."""
+
+    def __init__(self) -> None:
+        self.taken: list[bytes] = []
+        self.is_closed = False
+        self.paced = PacedTransport(cast("Any", self), lambda: None)
+
+    def write(self, data: bytes) -> None:
+        assert not self.is_closed
+        self.taken.append(data)
+        self.paced.is_paused = True
+
+    def close(self) -> None:
+        self.is_closed = True
+
+    def is_closing(self) -> bool:
+        return self.is_closed
+
+
+@given(
+    sizes=st.lists(st.sampled_from([1, 1_000, 65_536, 65_537, 200_000])),
+    closes_early=st.booleans(),
+)
+def test_a_slow_reader_is_given_all_bit_by_bit(sizes: list[int], *, closes_early: bool) -> None:
+    slow, written = SlowTransport(), b""
+    for number, size in enumerate(sizes):
+        data = bytes([number % 256]) * size
+        slow.paced.write(data)
+        written += data
+    if closes_early:
+        slow.paced.close()
+        slow.paced.write(b"too late")
+    while slow.paced.is_paused and not slow.is_closed:
+        assert slow.paced.size == len(written) - sum(map(len, slow.taken))
+        slow.paced.go_on()
+    assert b"".join(slow.taken) == written
+    assert max(map(len, slow.taken), default=0) <= 65_536
+    assert slow.paced.size == 0
+    assert slow.is_closed == closes_early

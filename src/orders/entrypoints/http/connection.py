@@ -1,6 +1,7 @@
 """One connection of HTTP/1.1: uvicorn's, with bounds, and with less work for reads of orders."""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
 from http import HTTPStatus
 from typing import Any, NamedTuple, NoReturn, cast
@@ -202,7 +203,9 @@ class Connection(HttpToolsProtocol):
         super().connection_made(transport)
         self.flow = Flow(transport)
         self.transports = [transport]
-        self._responses = cast("asyncio.Transport", _Responses(transport, self._hold_long))
+        transport.set_write_buffer_limits(_WRITTEN_BYTES)  # with TLS it would be eight times that
+        self._paced = PacedTransport(transport, self._hold_long)
+        self.transport = cast("asyncio.Transport", self._paced)
         if len(self.connections) > self._bounds.max_connections:
             self._totals.refused += 1
             self._refuse(HTTPProblem(OVERLOADED, "too many connections at a time"))
@@ -223,8 +226,7 @@ class Connection(HttpToolsProtocol):
         self.cycle = cast("RequestResponseCycle", _NO_REQUEST)
         self.pipeline.clear()
         self.scope = cast("Any", {})
-        cast("_Responses", self._responses).forget_connection()
-        self.transport.set_protocol(asyncio.Protocol())
+        self._paced.end()
 
     def data_received(self, data: bytes) -> None:
         """Serve the requests in what has arrived."""
@@ -312,7 +314,6 @@ class Connection(HttpToolsProtocol):
             raise ValueError("too many requests without waiting for a response")
         cast("Scope", self.scope)[WRITE_NOW] = self._write_now
         super().on_headers_complete()
-        self.cycle.transport = self._responses
         if self.pipeline:
             self._hold(self.held + _waiting_bytes(self.cycle))
 
@@ -359,10 +360,16 @@ class Connection(HttpToolsProtocol):
         if self.transport.is_closing() and not self._unsent():
             self.transport.abort()  # else the end of TLS would wait for the client
 
+    def pause_writing(self) -> None:
+        """Let responses wait for their reader."""
+        self._paced.is_paused = True
+        super().pause_writing()
+
     def resume_writing(self) -> None:
         """Go on with a response that waited for its reader."""
-        self._hold(0)
-        super().resume_writing()
+        if self._paced.go_on():
+            super().resume_writing()
+        self._hold(self._unsent())
 
     @property
     def held_by_choice(self) -> int:
@@ -415,7 +422,7 @@ class Connection(HttpToolsProtocol):
         self.transport.abort()
 
     def _unsent(self) -> int:
-        return sum(transport.get_write_buffer_size() for transport in self.transports)
+        return self._paced.size + sum(each.get_write_buffer_size() for each in self.transports)
 
     def _hold(self, number: int) -> None:
         self._totals.held += number - self.held
@@ -516,7 +523,7 @@ class Connection(HttpToolsProtocol):
         """Write a chunk of the response in progress, unless its reader is slow."""
         if self.flow.write_paused:
             return False
-        self._responses.write(b"%x\r\n%s\r\n" % (len(body), body))
+        self.transport.write(b"%x\r\n%s\r\n" % (len(body), body))
         return True
 
     def _send_later(self, response: Coroutine[Any, Any, RawResponse], *, keep_alive: bool) -> None:
@@ -555,43 +562,90 @@ class Connection(HttpToolsProtocol):
             parts += name, b": ", value, b"\r\n"
         if not keep_alive:
             parts.append(b"connection: close\r\n")
-        parts += response.common.lines, b"\r\n", response.body
-        whole = b"".join(parts)
-        if len(whole) <= _WRITTEN_BYTES:
-            self.transport.write(whole)
-        elif self._totals.held > 2 * MOST_HELD:
+        parts += response.common.lines, b"\r\n"
+        is_long = len(response.body) > _WRITTEN_BYTES
+        if is_long and self._totals.held > 2 * MOST_HELD:
             refusal = _refusal(HTTPProblem(OVERLOADED, "too much waits for other clients"))
             self._send(refusal, keep_alive=keep_alive)
             return
-        else:
-            self._responses.write(whole)
+        if not is_long:
+            parts.append(response.body)
+        self.transport.write(b"".join(parts))
+        if is_long:
+            self.transport.write(response.body)
         if not keep_alive:
             self.transport.close()
 
 
-class _Responses:
-    """A transport that drops what is written once it is closed; uvloop's raises RuntimeError.
+class PacedTransport:
+    """A transport that is given long responses bit by bit, as their readers take them.
 
-    Written as a whole, a long response would all be in the buffer of the connection below TLS, and
-    the application would not be told to wait.
+    uvloop keeps what is written at a time until its last byte was taken, and tells only how much is
+    left of it; TLS keeps as much for as long as the connection lasts.
+
+    What is written once it is closed is dropped; uvloop's raises RuntimeError.
+
+    Attributes:
+        is_paused: whether the transport has enough for now.
+        size: bytes that it has not been given yet.
     """
 
     def __init__(self, transport: asyncio.Transport, on_long: Callable[[], None]) -> None:
+        self.is_paused = False
+        self.size = 0
         self._transport = transport
         self._on_long = on_long
-        self.close = transport.close
-        self.is_closing = transport.is_closing
+        self._parts = deque[bytes]()
+        self._is_closing = False
 
     def write(self, data: bytes) -> None:
-        if not self._transport.is_closing():
-            for start in range(0, len(data), _WRITTEN_BYTES):
-                self._transport.write(data[start : start + _WRITTEN_BYTES])
-            if len(data) > _WRITTEN_BYTES:
-                self._on_long()
+        """Write ``data`` after what waits."""
+        if self.is_closing():
+            return
+        if len(data) <= _WRITTEN_BYTES and not self.is_paused:
+            self._transport.write(data)
+            return
+        for start in range(0, len(data), _WRITTEN_BYTES):
+            self._parts.append(data[start : start + _WRITTEN_BYTES])
+        self.size += len(data)
+        self._write_parts()
+        if len(data) > _WRITTEN_BYTES:
+            self._on_long()
 
-    def forget_connection(self) -> None:
-        """Drop the callback for long parts: nothing is written any more."""
+    def go_on(self) -> bool:
+        """Write what waits, after a pause; returns whether nothing of it is left."""
+        self.is_paused = False
+        self._write_parts()
+        return not self.is_paused
+
+    def close(self) -> None:
+        """Close the transport, once it has been given all that was written before."""
+        self._is_closing = True
+        if not self._parts:
+            self._transport.close()
+
+    def is_closing(self) -> bool:
+        """Whether nothing can be written any more."""
+        return self._is_closing or self._transport.is_closing()
+
+    def abort(self) -> None:
+        """Close the transport at once."""
+        self._transport.abort()
+
+    def end(self) -> None:
+        """Drop what waits, and what leads back to the connection, once that is lost."""
+        self._parts.clear()
+        self.size = 0
         del self._on_long
+        self._transport.set_protocol(asyncio.Protocol())
+
+    def _write_parts(self) -> None:
+        while self._parts and not self.is_paused and not self._transport.is_closing():
+            part = self._parts.popleft()
+            self.size -= len(part)
+            self._transport.write(part)
+        if self._is_closing and not self._parts:
+            self._transport.close()
 
 
 _NO_REQUEST = _Read(keep_alive=True, response_complete=True)
