@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import tracemalloc
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from itertools import chain
@@ -10,9 +11,10 @@ from typing import Any
 import httpx
 import pytest
 
+from orders.adapters.memory.order_repository import MemoryOrderRepository
 from orders.domain.errors import Overloaded, Unavailable
 from orders.domain.order.document import StoredOrder, encode
-from orders.domain.order.queries import OrderQuery, Page
+from orders.domain.order.queries import Cursor, OrderQuery, Page
 from orders.domain.use_cases.list_orders import CHUNK, ListOrders
 from orders.entrypoints.http.middleware import TransferBroken
 from orders.entrypoints.http.orders import list_request
@@ -323,6 +325,38 @@ async def test_a_client_that_goes_ends_the_stream(api: Api) -> None:
     await api.app(list_orders=endless)(list_scope("*/*"), receive, send)
     assert endless.given < 10
     assert len(asyncio.all_tasks()) == 1  # nobody goes on listening
+
+
+class LargePages(MemoryOrderRepository):
+    """Pages of a megabyte each, without an end."""
+
+    async def page(self, query: OrderQuery, limit: int, after: Cursor | None = None) -> Page:
+        when = order().date_created
+        return Page((StoredOrder("big", when, bytes(1_000_000)),), Cursor(when, "big"))
+
+
+@pytest.mark.parametrize("chunks", [1, 3])
+async def test_a_list_that_waits_for_its_client_is_not_in_memory(api: Api, chunks: int) -> None:
+    sizes: list[int] = []
+    waits = asyncio.Event()
+
+    async def send(message: dict[str, Any]) -> None:
+        sizes.append(len(message.get("body", b"")))
+        if len([size for size in sizes if size > 1]) == chunks and not sizes[-1]:
+            waits.set()
+            await asyncio.Event().wait()
+
+    app = api.app(list_orders=ListOrders(LargePages()))
+    tracemalloc.start()
+    try:
+        task = asyncio.create_task(app(list_scope("*/*"), asyncio.Event().wait, send))
+        await waits.wait()
+        assert tracemalloc.get_traced_memory()[0] < 500_000
+    finally:
+        tracemalloc.stop()
+        task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
 
 
 class Stuck:

@@ -54,18 +54,20 @@ class ListOrders:
     ) -> AsyncIterator[tuple[StoredOrder, ...]]:
         """All orders that meet ``query``, in chunks, none empty.
 
-        Nothing of the store is held between chunks, so a slow reader holds up nobody. An order
+        Nothing is held between chunks, so a slow reader holds up nobody. An order
         that is stored meanwhile is in it or not. It raises as ``page`` does.
         """
         # It is no more than a page, and tells at once of failures.
         page = await self.page(query, FIRST_CHUNK, client=client)
         while True:
-            if page.orders:
-                yield page.orders
-            if page.next is None:
+            chunk, after = [page.orders], page.next
+            del page
+            if chunk[0]:
+                yield chunk.pop()  # it is not kept here while its reader takes it
+            if after is None:
                 return
             async with self._turn(client):
-                page = await self._repository.page(query, CHUNK, page.next)
+                page = await self._repository.page(query, CHUNK, after)
 
     def _turn(
         self, client: str, longest_wait: float | None = None

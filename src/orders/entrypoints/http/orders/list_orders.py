@@ -1,5 +1,6 @@
 """GET /orders: pages of orders, or all of them as a stream."""
 
+from collections.abc import Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -7,11 +8,11 @@ from litestar import Request
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 
+from orders.domain.order.document import StoredOrder
 from orders.domain.order.queries import Page
 from orders.domain.use_cases.list_orders import ListOrders
 from orders.entrypoints.audit import Audit
 from orders.entrypoints.http.access.principal import counted_as
-from orders.entrypoints.http.asgi_types import Scope
 from orders.entrypoints.http.docs import operations
 from orders.entrypoints.http.docs.openapi.operation import documented
 from orders.entrypoints.http.negotiation import acceptable
@@ -21,7 +22,6 @@ from orders.entrypoints.http.orders.order_stream import (
     ARRAY,
     HEADERS,
     LINES,
-    Chunks,
     Form,
     OrderStream,
 )
@@ -36,27 +36,22 @@ _FORMS = {form.media_type.decode(): form for form in (ARRAY, LINES)}
 def route(list_orders: ListOrders, audit: Audit | None = None) -> HTTPRouteHandler:
     """Create the route; ``audit`` as in ``create_app``."""
 
-    async def recorded(scope: Scope, chunks: Chunks) -> Chunks:
-        is_empty = True
-        async for chunk in chunks:
-            is_empty = False
-            record(audit, "listed", scope, map(_order_uid, chunk))
-            yield chunk
-        if is_empty:  # it was asked for all the same, as by a customer_id
-            record(audit, "listed", scope)
-
     @READ("/orders", **documented(operations.LIST_ORDERS))
     async def get_orders(request: Request[Any, Any, Any]) -> ASGIApp:
         form = _form(request)
         parsed = list_request.parse(request.scope["query_string"])
         scope: Any = request.scope
         client = counted_as(scope)
+
+        def listed(orders: Sequence[StoredOrder]) -> None:
+            record(audit, "listed", scope, map(_order_uid, orders))
+
         with recorded_failure(audit, "listed", scope):
             if parsed.limit is None:
-                chunks = recorded(scope, list_orders.stream(parsed.query, client=client))
-                return await OrderStream.start(form, chunks)
+                chunks = list_orders.stream(parsed.query, client=client)
+                return await OrderStream.start(form, chunks, listed)
             page = await list_orders.page(parsed.query, parsed.limit, parsed.after, client=client)
-        record(audit, "listed", scope, map(_order_uid, page.orders))
+        listed(page.orders)
         return _response(page, parsed, form)
 
     return get_orders

@@ -1,7 +1,7 @@
 """Streams orders as one body, without decoding them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import NamedTuple
 
 from orders.domain.order.document import StoredOrder
@@ -10,6 +10,7 @@ from orders.entrypoints.http.disconnection import Disconnection
 from orders.entrypoints.http.responses import JSON, NO_STORE
 
 Chunks = AsyncIterator[tuple[StoredOrder, ...]]
+OnChunk = Callable[[Sequence[StoredOrder]], None]
 
 
 class Form(NamedTuple):
@@ -22,8 +23,12 @@ class Form(NamedTuple):
 
     def join(self, orders: Sequence[StoredOrder]) -> bytes:
         """Return the complete body of these orders."""
-        inner = self.separator.join([order.document for order in orders])
-        return self.opening + inner + (self.closing if orders or self.opening else b"")
+        closing = self.closing if orders or self.opening else b""
+        return self.opening + self.inner(orders) + closing
+
+    def inner(self, orders: Sequence[StoredOrder]) -> bytes:
+        """Return these orders with what stands between them."""
+        return self.separator.join([order.document for order in orders])
 
 
 ARRAY = Form(JSON, b"[", b",", b"]")
@@ -39,23 +44,28 @@ class OrderStream:
     ``start`` creates it when the first chunk has arrived, so an error before that has a status of
     its own. A later error aborts the transfer, so that clients notice that it is incomplete.
 
-    The server makes ``send`` wait while the client reads slowly, so that at most one chunk and the
-    server's buffer are in memory.
+    The server makes ``send`` wait while the client reads slowly. What waits for it is in the
+    server's buffer alone, which has a bound for all clients.
     """
 
-    def __init__(self, form: Form, first: Sequence[StoredOrder], rest: Chunks) -> None:
+    def __init__(self, form: Form, first: bytes, rest: Chunks, on_chunk: OnChunk) -> None:
         self._form = form
         self._first = first
         self._rest = rest
+        self._on_chunk = on_chunk
 
     @classmethod
-    async def start(cls, form: Form, chunks: Chunks) -> "OrderStream":
-        """Wait for the first chunk. Raises what ``chunks`` raises."""
+    async def start(cls, form: Form, chunks: Chunks, on_chunk: OnChunk) -> "OrderStream":
+        """Wait for the first chunk. Raises what ``chunks`` raises.
+
+        ``on_chunk`` is called with each chunk before that is sent, and for an empty list once.
+        """
         try:
             first = await anext(chunks)
         except StopAsyncIteration:
             first = ()
-        return cls(form, first, chunks)
+        on_chunk(first)
+        return cls(form, form.opening + form.inner(first) if first else b"", chunks, on_chunk)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the response; stops silently when the client has disconnected."""
@@ -72,21 +82,22 @@ class OrderStream:
         if not self._first:
             await _send_body(send, form.join(()), more=False)
             return
-        await _send_body(send, form.opening + _inner(form, self._first))
-        del self._first  # else it would stay in memory to the end
+        body, self._first = self._first, b""
+        await _send_body(send, body)
+        del body
         await _taken(send)
         async for chunk in self._rest:
+            self._on_chunk(chunk)
+            body = form.separator + form.inner(chunk)
+            del chunk
             # The server accepts data for a client that has disconnected without waiting.
             await asyncio.sleep(0)
             if has_left():
                 return
-            await _send_body(send, form.separator + _inner(form, chunk))
+            await _send_body(send, body)
+            del body
             await _taken(send)
         await _send_body(send, form.closing, more=False)
-
-
-def _inner(form: Form, orders: Sequence[StoredOrder]) -> bytes:
-    return form.separator.join([order.document for order in orders])
 
 
 async def _taken(send: Send) -> None:
