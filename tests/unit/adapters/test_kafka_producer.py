@@ -12,11 +12,13 @@ from kafka import KafkaProducer
 from kafka.future import Future
 
 from orders.adapters.kafka import publisher
+from orders.adapters.kafka.client import producer
 from orders.adapters.kafka.client.producer import (
     _DEFAULTS,
     SENT_AT_ONCE,
     KafkaProducerClient,
     Outgoing,
+    choose_partition,
 )
 from orders.adapters.kafka.publisher import KafkaPublisher
 from orders.bootstrap import open_all, to_kafka_settings
@@ -24,6 +26,7 @@ from orders.config import Settings
 from orders.domain.errors import Overloaded
 from orders.domain.order.document import encode
 from orders.domain.order.model import Order
+from orders.domain.order.rules import ID_MAX_BYTES
 from tests.contracts.order_repository import numbered
 from tests.waiting import settle, until, works
 
@@ -135,3 +138,16 @@ async def test_so_many_orders_wait_for_the_brokers_that_memory_is_bounded(
         await settle()
         await publish(numbered(50))
         assert client.given_up == 0
+
+
+def test_the_key_of_many_dead_letters_is_hashed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    hashed: list[int] = []
+
+    def murmur2(key: bytes) -> int:
+        hashed.append(len(key))
+        return 7
+
+    monkeypatch.setattr(producer, "murmur2", murmur2)
+    for _ in range(1_000):
+        assert choose_partition(b"k" * 1_000_000, [0, 1, 2], []) == 1
+    assert hashed == [ID_MAX_BYTES]

@@ -18,7 +18,14 @@ from orders.domain.dead_letters.forgotten import without_forgotten
 from orders.domain.dead_letters.headers import failures_before
 from orders.domain.errors import Unavailable
 from orders.domain.intake.faults import Fault
-from orders.domain.intake.messages import DeadLetter, ErrorCode, Message, Origin, Unread
+from orders.domain.intake.messages import (
+    MAX_MESSAGE_BYTES,
+    DeadLetter,
+    ErrorCode,
+    Message,
+    Origin,
+    Unread,
+)
 from orders.domain.intake.reading import Reading, elements, read, refused_as_one
 from orders.domain.order.document import encode
 from orders.domain.order.model import Order
@@ -36,7 +43,7 @@ DETAIL_MAX_FAULTS = 64
 DEAD_LETTER_CHUNK = 1_000
 """Dead letters per ``put``, whose time is limited; a batch may have tens of thousands of them."""
 
-MAX_REPEATED_BYTES = 64 * 1024 * 1024
+MAX_REPEATED_BYTES = MAX_MESSAGE_BYTES
 """The most bytes that keys and headers of the dead letters of one array may have, if all of its
 elements become dead letters: each has the key and all headers of the message."""
 

@@ -282,9 +282,7 @@ class TestBadMessages:
         assert setting.summary == [(7, 0, "excessive", f"$: must be smaller{more}")]
         assert (setting.recorded[0].value, setting.recorded[0].omitted) == (None, amount)
 
-    @pytest.mark.parametrize(
-        ("elements", "dead"), [(100, {"invalid": 100}), (120, {"excessive": 1})]
-    )
+    @pytest.mark.parametrize(("elements", "dead"), [(20, {"invalid": 20}), (30, {"excessive": 1})])
     async def test_an_array_does_not_repeat_very_many_headers(
         self, setting: Setting, elements: int, dead: dict[Any, int]
     ) -> None:
