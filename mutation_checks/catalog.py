@@ -145,6 +145,14 @@ MUTATION_CHECKS = (
         "::test_a_look_up_that_read_it_before_does_not_bring_it_back",
     ),
     MutationCheck(
+        "events of a forgotten order are not given to who resumes, before its own event passes",
+        "domain/use_cases/watch_orders.py",
+        "        self._drop({tombstone.order_uid for tombstone in tombstones})\n",
+        "",
+        "tests/unit/domain/use_cases/test_watch_orders.py"
+        "::test_who_resumes_is_given_nothing_of_orders_that_are_known_to_be_forgotten",
+    ),
+    MutationCheck(
         "a shared cache that has missed a deletion is emptied",
         "adapters/redis_lru/scripts/prelude.lua",
         "if position_of(APPLIED) < POSITION then",

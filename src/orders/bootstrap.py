@@ -306,7 +306,6 @@ class Container(containers.DeclarativeContainer):
         providers.Singleton(_traced, "local_cache", tracing, local_cache),
     )
     list_orders = providers.Singleton(ListOrders, traced_repository)
-    follow_tombstones = providers.Singleton(FollowTombstones, erasure, cache, local_cache)
     watch_orders = providers.Singleton(
         WatchOrders,
         providers.Selector(
@@ -315,6 +314,9 @@ class Container(containers.DeclarativeContainer):
             memory=providers.Singleton(MemoryOrderEvents, memory_repository),
         ),
         settings.provided.http_max_listeners,
+    )
+    follow_tombstones = providers.Singleton(
+        FollowTombstones, erasure, cache, local_cache, watch_orders
     )
     forget_orders = providers.Singleton(ForgetOrders, erasure, follow_tombstones)
     purge_orders = providers.Singleton(PurgeOrders, erasure, forget_orders)

@@ -18,9 +18,9 @@ from tests.contracts.order_repository import NOON, numbered, order_of
 
 async def until_told(source: OrderEvents, after: Position, number: int) -> list[OrderEvent]:
     async with asyncio.timeout(30):
-        while len(found := await source.events(after, 1000)) < number:  # noqa: ASYNC110 (it tells nobody)
+        while len((found := await source.events(after, 1000)).events) < number:  # noqa: ASYNC110 (it tells nobody)
             await asyncio.sleep(0.01)
-    return list(found)
+    return list(found.events)
 
 
 class OrderEventsContract:
@@ -47,7 +47,7 @@ class OrderEventsContract:
         assert event.summary == OrderSummary(
             "заказ\n1", "TRACK", "test", NOON, amount=1817, currency="USD", item_count=3
         )
-        assert await order_events.events(event.position, 10) == []
+        assert not (await order_events.events(event.position, 10)).events
         assert await order_events.latest_position() > event.position
 
     async def test_summaries_are_short_whatever_the_order_has(
@@ -73,7 +73,7 @@ class OrderEventsContract:
         await repository.save_many(orders)
         await until_told(order_events, position, size)
         told: list[str] = []
-        while page := await order_events.events(position, 7):
+        while page := (await order_events.events(position, 7)).events:
             told += [event.order_uid for event in page]
             position = page[-1].position
         assert told == [order.order_uid for order in orders]
@@ -103,3 +103,15 @@ class OrderEventsContract:
             "never stored",
         }
         assert told[0] == second
+
+    async def test_from_its_deletion_on_an_order_is_told_by_no_summary(
+        self, repository: OrderRepository, erasure: Erasure, order_events: OrderEvents
+    ) -> None:
+        begin = await order_events.latest_position()
+        await repository.save_many(numbered(2))
+        await until_told(order_events, begin, 2)
+        before = await order_events.events(begin, 10)
+        await erasure.forget(["uid-0000"])
+        after = await order_events.events(begin, 10)  # the deletion itself may be told later
+        assert [event.order_uid for event in after.events if event.summary] == ["uid-0001"]
+        assert before.as_of < after.as_of == await erasure.latest_position()

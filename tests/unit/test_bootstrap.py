@@ -14,6 +14,7 @@ from orders.adapters.read_path.no_cache import NoCache
 from orders.adapters.read_path.replica_reads import ReplicaReads
 from orders.bootstrap import build, build_in_memory, open_all
 from orders.config import Settings
+from tests.contracts.order_repository import order_of
 
 SETTINGS = Settings(
     postgres_dsn="host=db.invalid",
@@ -75,6 +76,17 @@ async def test_with_redis_the_consumer_says_how_it_is() -> None:
     container = build(SETTINGS, "api")
     assert set(container.consumer_optional()) == {"commits", "gap", "redis"}
     assert "redis" not in container.consumer_required()
+
+
+async def test_who_listens_is_given_no_order_that_was_forgotten() -> None:
+    container = build_in_memory(Settings())
+    watch = container.watch_orders()
+    start = (await watch.open()).position
+    await container.repository().save_many([order_of("gone"), order_of("stays")])
+    await watch.poll()
+    await container.forget_orders()(["gone"])
+    resumed = await (await watch.open(start)).next()
+    assert [event.order_uid for event in resumed] == ["stays"]
 
 
 async def test_in_memory_all_is_there_and_ready() -> None:

@@ -8,7 +8,7 @@ import gc
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from orders.adapters.memory.order_repository import MemoryOrderRepository
 from orders.config import Settings
 from orders.domain.errors import Unavailable, UnknownSchema
 from orders.domain.order.document import StoredOrder, encode
-from orders.domain.order.events import OrderEvent, Position
+from orders.domain.order.events import EventPage, OrderEvent, Position
 from orders.domain.order.queries import Cursor, OrderQuery, Page
 from orders.domain.ports import OrderEvents
 from orders.domain.use_cases.watch_orders import WatchOrders
@@ -97,11 +97,11 @@ class EndlessEvents(OrderEvents):
     async def latest_position(self) -> Position:
         return Position(1, "")
 
-    async def events(self, after: Position, limit: int) -> Sequence[OrderEvent]:
+    async def events(self, after: Position, limit: int) -> EventPage:
         await asyncio.sleep(0.01)  # as a database does
         uid = "x" * 1000
         numbers = range(after.transaction + 1, after.transaction + limit + 1)
-        return [OrderEvent(Position(number, uid), uid, None) for number in numbers]
+        return EventPage([OrderEvent(Position(n, uid), uid, None) for n in numbers], 0)
 
 
 async def fail_later(error: BaseException) -> None:

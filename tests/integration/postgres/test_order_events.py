@@ -1,5 +1,7 @@
 """The events of orders in PostgreSQL."""
 
+import asyncio
+
 import psycopg
 import pytest
 
@@ -8,11 +10,17 @@ from orders.adapters.postgres.erasure import PostgresErasure
 from orders.adapters.postgres.order_events import PostgresOrderEvents
 from orders.adapters.postgres.order_repository import PostgresOrderRepository
 from orders.adapters.postgres.writing import copy_orders
+from orders.adapters.read_path.no_cache import NoCache
 from orders.domain.errors import Unsupported
 from orders.domain.ports import Erasure, OrderEvents, OrderRepository
+from orders.domain.use_cases.follow_tombstones import FollowTombstones
+from orders.domain.use_cases.forget_orders import ForgetOrders
+from orders.domain.use_cases.watch_orders import WatchOrders
+from orders.entrypoints.startup import in_background
 from tests.contracts.order_events import OrderEventsContract, until_told
 from tests.contracts.order_repository import numbered, order_of
 from tests.integration.opened import opened
+from tests.waiting import settle
 
 
 class TestPostgresOrderEvents(OrderEventsContract):
@@ -36,11 +44,35 @@ class TestPostgresOrderEvents(OrderEventsContract):
             await copy_orders(session, [order_of("began first")])
             await repository.save_many([order_of("committed first")])
             assert "committed first" in await repository.get(["committed first"])
-            assert await order_events.events(begin, 10) == []
+            assert not (await order_events.events(begin, 10)).events
             latest = await order_events.latest_position()
         told = [event.order_uid for event in await until_told(order_events, begin, 2)]
         assert told == ["began first", "committed first"]
         assert len(await until_told(order_events, latest, 2)) == 2
+
+    async def test_what_was_forgotten_is_not_told_while_a_transaction_holds_up_its_event(
+        self,
+        database: PostgresDatabase,
+        repository: OrderRepository,
+        erasure: Erasure,
+        order_events: OrderEvents,
+    ) -> None:
+        watch = WatchOrders(order_events, max_listeners=2)
+        forget = ForgetOrders(erasure, FollowTombstones(erasure, NoCache(), watch))
+        await forget([])
+        listener = await watch.open()
+        start = listener.position
+        async with in_background(watch.run()), asyncio.timeout(30):
+            await repository.save_many([order_of("gone")])
+            [event] = await listener.next()
+            assert event.summary
+            async with database.connection(30) as session, session.transaction():
+                await session.execute("SELECT pg_current_xact_id()")
+                await forget(["gone"])
+                resumed = asyncio.create_task((await watch.open(start)).next())
+                await settle()
+                assert not resumed.done()
+            assert [(e.order_uid, e.summary) for e in await resumed] == [("gone", None)]
 
     async def test_orders_from_before_the_column_are_not_told(
         self, database_dsn: str, repository: OrderRepository, order_events: OrderEvents

@@ -90,8 +90,8 @@ class Api:
         self.publisher = MemoryPublisher(self.topic)
         self.local_cache = BoundedLocalCache(NoCache(), 1_000_000, 10)
         self.erasure = MemoryErasure(self.repository)
-        self.follow = FollowTombstones(self.erasure, NoCache(), self.local_cache)
         self.watch = WatchOrders(MemoryOrderEvents(self.repository), max_listeners=2)
+        self.follow = FollowTombstones(self.erasure, NoCache(), self.local_cache, self.watch)
         self.audited: list[Any] = []
 
     def use_cases(self, **others: Any) -> UseCases:

@@ -33,7 +33,7 @@ class MemoryErasure(Erasure):
     async def latest_position(self) -> int:
         """See ``Erasure.latest_position``."""
         self._repository.require_available()
-        return next(reversed(self._repository.tombstones.values()), 0)
+        return self._repository.latest_tombstone
 
     async def tombstones(self, after: int, limit: int) -> list[Tombstone]:
         """See ``Erasure.tombstones``."""

@@ -1,10 +1,9 @@
 """The events of orders in this process' memory."""
 
-from collections.abc import Sequence
 from itertools import islice
 
 from orders.adapters.memory.order_repository import MemoryOrderRepository
-from orders.domain.order.events import OrderEvent, Position
+from orders.domain.order.events import EventPage, Position
 from orders.domain.ports import OrderEvents
 
 
@@ -19,8 +18,8 @@ class MemoryOrderEvents(OrderEvents):
         self._repository.require_available()
         return self._repository.latest_position
 
-    async def events(self, after: Position, limit: int) -> Sequence[OrderEvent]:
+    async def events(self, after: Position, limit: int) -> EventPage:
         """See ``OrderEvents.events``."""
         self._repository.require_available()
         later = (event for event in self._repository.events if event.position > after)
-        return list(islice(later, limit))
+        return EventPage(list(islice(later, limit)), self._repository.latest_tombstone)

@@ -126,6 +126,11 @@ class MemoryOrderRepository(OrderRepository):
         """The position after all events."""
         return Position(self._transaction + 1, "")
 
+    @property
+    def latest_tombstone(self) -> int:
+        """The position of the latest tombstone, 0 if there is none."""
+        return next(reversed(self.tombstones.values()), 0)
+
     def remove(self, order_uid: str) -> bool:
         """Remove an order; returns whether it was stored."""
         order = self._orders.pop(order_uid, None)

@@ -61,7 +61,7 @@ _DELETE_PARTS = {
 }
 _ONE_ROW = ("delivery", "payments")
 """Tables with one row for each order."""
-_LATEST = "SELECT max(forgotten_at) FROM orders WHERE forgotten_at IS NOT NULL"
+LATEST_TOMBSTONE = "SELECT max(forgotten_at) FROM orders WHERE forgotten_at IS NOT NULL"
 _AFTER = """
     SELECT order_uid, forgotten_at FROM orders WHERE forgotten_at > %s
     ORDER BY forgotten_at LIMIT %s
@@ -111,8 +111,8 @@ class PostgresErasure(Erasure):
         async with self._database.connection(
             self._database.timeouts.read, requires=can_read
         ) as session:
-            latest = await _instant(session, _LATEST)
-        return _position(latest) if latest else 0
+            latest = await _instant(session, LATEST_TOMBSTONE)
+        return position_of(latest) if latest else 0
 
     async def tombstones(self, after: int, limit: int) -> list[Tombstone]:
         """See ``Erasure.tombstones``."""
@@ -120,7 +120,7 @@ class PostgresErasure(Erasure):
             self._database.timeouts.read, requires=can_read
         ) as session:
             cursor = await session.execute(_AFTER, [_EPOCH + after * _MICROSECOND, limit])
-            return [Tombstone(uid, _position(moment)) for uid, moment in await cursor.fetchall()]
+            return [Tombstone(uid, position_of(moment)) for uid, moment in await cursor.fetchall()]
 
     async def forgotten_among(self, order_uids: Collection[str]) -> frozenset[str]:
         """See ``Erasure.forgotten_among``."""
@@ -155,7 +155,7 @@ class PostgresErasure(Erasure):
         ) as session:
             # Two statements: Citus deletes nothing by a limited selection.
             # The latest one stays: by it, others tell how much they have seen.
-            latest = await _instant(session, _LATEST) or before
+            latest = await _instant(session, LATEST_TOMBSTONE) or before
             cursor = await session.execute(_OLD_TOMBSTONES, [min(before, latest), limit])
             if not (moments := await cursor.fetchall()):
                 return 0
@@ -168,5 +168,6 @@ async def _instant(session: Session, statement: str) -> datetime | None:
     return found
 
 
-def _position(moment: datetime) -> int:
+def position_of(moment: datetime) -> int:
+    """Return the position of the tombstone with this ``forgotten_at``."""
     return (moment - _EPOCH) // _MICROSECOND

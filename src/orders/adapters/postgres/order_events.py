@@ -1,14 +1,13 @@
 """The events of orders in PostgreSQL, by the transaction that has written them."""
 
-from collections.abc import Sequence
-
 from psycopg import sql
 
 from orders.adapters.postgres.access import can_read
 from orders.adapters.postgres.database import PostgresDatabase
+from orders.adapters.postgres.erasure import LATEST_TOMBSTONE, position_of
 from orders.adapters.postgres.read_sql import summary_fields
 from orders.domain.errors import Unsupported
-from orders.domain.order.events import OrderEvent, Position
+from orders.domain.order.events import EventPage, OrderEvent, Position
 from orders.domain.order.rules import INT64_MAX, is_storable
 from orders.domain.order.summary import OrderSummary
 from orders.domain.ports import OrderEvents
@@ -20,7 +19,7 @@ _HORIZON = b"""
 """
 _EVENTS = (
     sql.SQL("""
-    SELECT o.stored_xid::text::bigint, o.forgotten_at IS NOT NULL, {} FROM (
+    SELECT ({latest}), o.stored_xid::text::bigint, o.forgotten_at IS NOT NULL, {summary} FROM (
         SELECT * FROM orders
         WHERE stored_xid >= %(xid)s::text::xid8
             AND (stored_xid > %(xid)s::text::xid8 OR order_uid > %(uid)s)
@@ -29,9 +28,10 @@ _EVENTS = (
     ) o ORDER BY o.stored_xid, o.order_uid
     """)
     .format(
-        summary_fields(
+        latest=sql.SQL(LATEST_TOMBSTONE),
+        summary=summary_fields(
             date_created=sql.SQL("CASE WHEN o.forgotten_at IS NULL THEN o.date_created END")
-        )
+        ),
     )
     .as_bytes()
 )
@@ -56,16 +56,18 @@ class PostgresOrderEvents(OrderEvents):
             [[horizon, _]] = await (await session.execute(_HORIZON)).fetchall()
             return Position(horizon, "")
 
-    async def events(self, after: Position, limit: int) -> Sequence[OrderEvent]:
+    async def events(self, after: Position, limit: int) -> EventPage:
         """See ``OrderEvents.events``."""
         if not (0 <= after.transaction <= INT64_MAX and is_storable(after.order_uid)):
-            return []
+            return EventPage([], 0)
         given = {"xid": str(after.transaction), "uid": after.order_uid, "limit": limit}
         async with self._database.connection(
             self._database.timeouts.read, requires=can_read
         ) as session:
             rows = await (await session.execute(_EVENTS, given)).fetchall()
-        return [
+        events = [
             OrderEvent(Position(xid, uid), uid, None if gone else OrderSummary(uid, *rest))
-            for xid, gone, uid, *rest in rows
+            for _, xid, gone, uid, *rest in rows
         ]
+        latest = rows[0][0] if rows else None
+        return EventPage(events, position_of(latest) if latest else 0)

@@ -1,5 +1,6 @@
 """What has happened to orders, in an order that readers can resume in."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -23,3 +24,13 @@ class OrderEvent(Struct, frozen=True):
     position: Position
     order_uid: str
     summary: OrderSummary | None
+
+
+class EventPage(NamedTuple):
+    """Events in their sequence, and which tombstones the store had when they were read.
+
+    ``as_of`` is the position of the latest of them; without events it means nothing.
+    """
+
+    events: Sequence[OrderEvent]
+    as_of: int

@@ -54,9 +54,12 @@ class RecentTombstones:
         """Whether all tombstones after ``as_of`` are remembered."""
         return as_of >= self._floor
 
+    def forgotten_since(self, order_uid: str, as_of: int) -> bool:
+        """Whether an order has a later tombstone than ``as_of``."""
+        return self._positions.get(order_uid, 0) > as_of
+
     def without_forgotten(self, documents: Mapping[str, bytes], as_of: int) -> Mapping[str, bytes]:
         """Return ``documents`` without those of orders with a later tombstone than ``as_of``."""
-        known = self._positions
-        if not known:
+        if not self._positions:
             return documents
-        return {uid: doc for uid, doc in documents.items() if known.get(uid, 0) <= as_of}
+        return {u: doc for u, doc in documents.items() if not self.forgotten_since(u, as_of)}

@@ -10,6 +10,7 @@ from time import monotonic
 
 from orders.domain.errors import OrdersError, Overloaded, Unavailable
 from orders.domain.order.events import OrderEvent, Position
+from orders.domain.order.tombstones import RecentTombstones, Tombstone
 from orders.domain.ports import OrderEvents
 
 INTERVAL = 0.02
@@ -57,6 +58,7 @@ class WatchOrders:
         self._since: Position | None = None
         self._position: Position | None = None
         self._delivered_at = 0.0  # by ``monotonic``
+        self._tombstones = RecentTombstones()
         self._is_doubted = False  # the store was down, and may have lost its latest transactions
         self.losses = 0
 
@@ -128,14 +130,15 @@ class WatchOrders:
                 continue
             try:
                 async with self._turn:
-                    found = list(await self._events.events(position, PAGE))
+                    found, latest = await self._read(position)
             except OrdersError:  # the health checks say why
                 await asyncio.sleep(1)
                 continue
             if found:
                 return found
-            if since is not None:
-                listener.position = since  # nothing can become visible before it any more
+            # At the end nothing can become visible before ``since`` any more.
+            is_end = latest == position
+            listener.position = since if is_end and since is not None else latest
 
     async def _wait(self, listener: "Listener", deliver: Deliver) -> bool:
         """Wait until something is not delivered; returns False for the lack of events."""
@@ -152,20 +155,45 @@ class WatchOrders:
             await self._check()
         while (position := self._position) is not None:
             self._is_doubted = True
-            found = await self._events.events(position, PAGE)
+            found, latest = await self._read(position)
             self._is_doubted = False
-            if self._position is not position or not found:
+            if self._position is not position or latest == position:
                 return  # the last listener has left meanwhile, or nothing is new
-            gone = {event.order_uid for event in found if event.summary is None}
-            if gone:  # who resumes from before must not be given them any more
-                self._recent = [event for event in self._recent if event.order_uid not in gone]
+            self._drop({event.order_uid for event in found if event.summary is None})
             self._recent += found
             excess = len(self._recent) - self._kept
             if excess > 0:
                 self._since = self._recent[excess - 1].position
                 del self._recent[:excess]
-            self._position = found[-1].position
-            await self._deliver(position, found)
+            self._position = latest
+            if found:
+                await self._deliver(position, found)
+
+    async def _read(self, after: Position) -> tuple[list[OrderEvent], Position]:
+        """Return a page without orders forgotten since it was read, and the position of its end."""
+        page = await self._events.events(after, PAGE)
+        found = [
+            event
+            for event in page.events
+            if event.summary is None
+            or not self._tombstones.forgotten_since(event.order_uid, page.as_of)
+        ]
+        return found, page.events[-1].position if page.events else after
+
+    def forget(self, tombstones: Sequence[Tombstone], since: int) -> None:
+        """See ``LocalCache.forget``: their own events may come much later."""
+        if not self._tombstones.note(tombstones, since):
+            self._since, self._recent = self._position, []  # what is resumed from is in the store
+        self._drop({tombstone.order_uid for tombstone in tombstones})
+
+    def _drop(self, order_uids: set[str]) -> None:
+        """Keep no summary of these orders for those who resume from before."""
+        if order_uids:
+            self._recent = [
+                event
+                for event in self._recent
+                if event.summary is None or event.order_uid not in order_uids
+            ]
 
     async def _check(self) -> None:
         """Begin anew if the store is at an earlier position, as after a failover with a loss."""

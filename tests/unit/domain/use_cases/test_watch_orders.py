@@ -2,15 +2,19 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 import pytest
 
 from orders.adapters.memory.erasure import MemoryErasure
 from orders.adapters.memory.order_events import MemoryOrderEvents
 from orders.adapters.memory.order_repository import MemoryOrderRepository
+from orders.adapters.read_path.no_cache import NoCache
 from orders.domain.errors import Unavailable
-from orders.domain.order.events import OrderEvent, Position
+from orders.domain.order.events import EventPage, OrderEvent, Position
 from orders.domain.use_cases import watch_orders
+from orders.domain.use_cases.follow_tombstones import FollowTombstones
+from orders.domain.use_cases.forget_orders import ForgetOrders
 from orders.domain.use_cases.watch_orders import Listener, WatchOrders
 from orders.entrypoints.startup import in_background
 from tests.contracts.order_repository import numbered, order_of
@@ -22,7 +26,7 @@ class Counted(MemoryOrderEvents):
 
     asked = 0
 
-    async def events(self, after: Position, limit: int) -> Sequence[OrderEvent]:
+    async def events(self, after: Position, limit: int) -> EventPage:
         self.asked += 1
         return await super().events(after, limit)
 
@@ -131,6 +135,89 @@ async def test_who_resumes_is_given_nothing_of_orders_that_were_forgotten_since(
         ("stays", False),
         ("gone", True),
     ]
+
+
+async def forget(repository: MemoryOrderRepository, watch: WatchOrders, *order_uids: str) -> None:
+    """Forget orders in this process; until somebody polls, their events have not passed."""
+    erasure = MemoryErasure(repository)
+    await ForgetOrders(erasure, FollowTombstones(erasure, NoCache(), watch))(order_uids)
+
+
+async def test_who_resumes_is_given_nothing_of_orders_that_are_known_to_be_forgotten(
+    watch: WatchOrders, repository: MemoryOrderRepository
+) -> None:
+    start = (await watch.open()).position
+    for uid in ("gone", "stays"):
+        await repository.save_many([order_of(uid)])
+        await watch.poll()
+    await forget(repository, watch, "gone")
+    resumed = await watch.open(start)
+    assert [event.order_uid for event in await resumed.next()] == ["stays"]
+    waiting = asyncio.create_task(resumed.next())
+    await settle()
+    await watch.poll()  # its event passes
+    async with asyncio.timeout(10):
+        assert [(event.order_uid, event.summary) for event in await waiting] == [("gone", None)]
+
+
+async def test_what_a_process_may_have_missed_is_read_again(
+    watch: WatchOrders, repository: MemoryOrderRepository
+) -> None:
+    start = (await watch.open()).position
+    await repository.save_many(numbered(2))
+    await watch.poll()
+    await MemoryErasure(repository).forget(["uid-0000"])  # by another process
+    await forget(repository, watch)  # the first call
+    resumed = await watch.open(start)
+    assert [event.order_uid for event in await resumed.next()] == ["uid-0001", "uid-0000"]
+
+
+class HeldBack(MemoryOrderEvents):
+    """Its answers are held back after they were read."""
+
+    def __init__(self, repository: MemoryOrderRepository) -> None:
+        super().__init__(repository)
+        self.open = asyncio.Event()
+
+    async def events(self, after: Position, limit: int) -> EventPage:
+        found = await super().events(after, limit)
+        await self.open.wait()
+        return found
+
+
+@pytest.mark.parametrize("is_alone", [True, False])
+async def test_a_page_that_was_read_before_an_order_was_forgotten_does_not_bring_it_back(
+    repository: MemoryOrderRepository, *, is_alone: bool
+) -> None:
+    events = HeldBack(repository)
+    watch = WatchOrders(events, max_listeners=3)
+    await repository.save_many(numbered(1 if is_alone else 2))
+    reading = asyncio.create_task((await watch.open(Position(0, ""))).next())  # from the store
+    await settle()
+    start = (await watch.open()).position
+    await repository.save_many([order_of("polled"), *([] if is_alone else [order_of("stays")])])
+    polling = asyncio.create_task(watch.poll())
+    await settle()
+    await forget(repository, watch, "uid-0000", "polled")
+    events.open.set()
+    async with asyncio.timeout(10):
+        await polling
+        assert [(event.order_uid, event.summary is None) for event in await reading] == ([
+            ("polled", True), ("uid-0000", True)
+        ] if is_alone else [("uid-0001", False)])  # fmt: skip
+        resumed = await (await watch.open(start)).next()
+    assert not [event for event in resumed if event.summary and event.order_uid == "polled"]
+
+
+async def test_an_order_that_is_stored_again_after_its_tombstone_was_purged_is_told(
+    watch: WatchOrders, repository: MemoryOrderRepository
+) -> None:
+    listener = await watch.open()
+    await forget(repository, watch, "again", "another")
+    await MemoryErasure(repository).drop_tombstones(datetime.max.replace(tzinfo=UTC), 10)
+    await repository.save_many([order_of("again")])
+    await watch.poll()
+    assert [event.summary is None for event in await listener.next()] == [True, False]
 
 
 async def test_others_have_their_turn_while_many_are_told(
