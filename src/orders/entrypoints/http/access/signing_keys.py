@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from threading import Lock
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.request import HTTPRedirectHandler, Request, build_opener
@@ -32,7 +33,8 @@ log = structlog.get_logger("orders.http")
 class SigningKeys:
     """The keys of ``source``, a path or a URL, for ``algorithms``.
 
-    They are fetched in a thread. If that fails, those that were fetched last stay in use.
+    They are fetched in a thread. If that fails, those that were fetched last stay in use. A JWKS
+    counts as it is, also if no key in it is usable: the issuer has withdrawn the former ones.
     """
 
     def __init__(
@@ -42,10 +44,11 @@ class SigningKeys:
         self._algorithms = algorithms
         self._min_interval = min_interval
         self._keys: dict[tuple[str | None, str], PyJWK] = {}
-        self._published: list[Any] = []
+        self._published: list[Any] | None = None  # nothing was fetched yet
         self._attempted = -min_interval
         self._refresh: asyncio.Task[None] | None = None
         self._reported: str | None = None
+        self._reading = Lock()
         self.generation = 0
         """Changes with the keys."""
 
@@ -59,7 +62,7 @@ class SigningKeys:
         if found is None:
             await self._refresh_soon()
             found = self._keys.get((key_id, algorithm))
-        if not self._keys:
+        if self._published is None:
             raise Unavailable("the keys of the issuer of tokens cannot be fetched")
         return found
 
@@ -82,7 +85,7 @@ class SigningKeys:
     async def _fetch(self) -> None:
         try:
             async with asyncio.timeout(2 * TIMEOUT):
-                content = await in_daemon_thread(lambda: _content(self._source))
+                content = await in_daemon_thread(self._read)
             published = _published(content)
             keys = _usable(published, self._algorithms)
         except Exception as error:  # noqa: BLE001 (the next attempt may succeed)
@@ -91,14 +94,34 @@ class SigningKeys:
         if published != self._published:
             self._published, self._keys = published, keys
             self.generation += 1
-            log.info("signing keys read", keys=len(published))
+            if keys:
+                log.info("signing keys read", keys=len(published))
+            else:
+                log.warning(
+                    "no signing key is usable", keys=len(published), algorithms=self._algorithms
+                )
         elif self._reported is not None:
             log.info("signing keys can be read again", keys=len(published))
         self._reported = None
 
+    def _read(self) -> bytes:
+        """Return the JWKS; raises OSError or ValueError.
+
+        The thread of a fetch that was given up may live on: its host may send a byte now and then.
+        Until it ends there is no other one.
+        """
+        if not self._reading.acquire(blocking=False):
+            raise TimeoutError
+        try:
+            return _content(self._source)
+        finally:
+            self._reading.release()
+
     def _report(self, reason: str) -> None:
         if reason != self._reported:
-            log.warning("signing keys cannot be read", reason=reason, kept=len(self._published))
+            log.warning(
+                "signing keys cannot be read", reason=reason, kept=len(self._published or ())
+            )
         self._reported = reason
 
 
@@ -158,8 +181,6 @@ def _usable(published: list[Any], algorithms: Sequence[str]) -> dict[tuple[str |
                     with suppress(PyJWTError, TypeError, ValueError):  # a key of another kind
                         key = PyJWK(each, algorithm)
                         keys[key.key_id, algorithm] = key
-    if not keys:
-        raise ValueError("no key for any of the algorithms")
     if len(published) == 1:
         keys |= {(None, algorithm): key for (_, algorithm), key in keys.items()}
     return keys
