@@ -85,7 +85,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             secret=True,
         ),
     ] = None
-    cache_capacity: Annotated[_Count, _about("orders in the cache")] = 200
+    cache_capacity: Annotated[_Count, _about("orders in Redis; none of more than 64 KiB")] = 200
     cache_local_bytes: Annotated[
         Annotated[int, Meta(ge=0)] | None,
         Meta(extra={"rule": "must be a whole number of 0 or more"}),

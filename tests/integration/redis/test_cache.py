@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 from redis.asyncio import Redis
 
-from orders.adapters.redis_lru.cache import RedisCache
+from orders.adapters.redis_lru.cache import MAX_DOCUMENT_BYTES, PUT_BYTES, RedisCache
 from orders.domain.order.document import digest
 from orders.domain.ports import Cache
 from tests.contracts.cache import (
@@ -98,6 +98,24 @@ class TestKeys:
     def test_a_prefix_with_braces_is_refused(self, bad: str) -> None:
         with pytest.raises(ValueError, match="braces"):
             RedisCache("redis://127.0.0.1:1/0", 3, bad)
+
+
+class TestLargeDocuments:
+    async def test_they_are_left_out(self, open_cache: OpenCache) -> None:
+        cache = await open_cache(10)
+        large = document("large", "x" * MAX_DOCUMENT_BYTES)
+        await cache.put({"a": document("a"), "large": large, "b": document("b")})
+        assert set(await cache.get(["a", "large", "b"])) == {"a", "b"}
+        await cache.put({"large": large})
+        assert await cache.touch(["large"]) == ["large"]
+
+    async def test_of_many_the_last_are_kept(self, open_cache: OpenCache) -> None:
+        cache = await open_cache(1_000)
+        many = {f"o{n}": document(f"o{n}", "x" * 60_000) for n in range(100)}
+        await cache.put(many)
+        kept = await cache.get(list(many))
+        assert PUT_BYTES * 0.9 < sum(map(len, kept.values())) <= PUT_BYTES
+        assert list(kept) == list(many)[-len(kept) :]
 
 
 class TestSharing:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from hashlib import sha1
 from importlib.resources import files
-from itertools import islice
+from itertools import accumulate
 from typing import Any
 
 from redis.exceptions import NoScriptError
@@ -16,6 +16,12 @@ from orders.domain.errors import Unavailable
 from orders.domain.order.document import DIGEST_SIZE, belongs_to, digest
 from orders.domain.order.tombstones import MAX_RECENT, Tombstone
 from orders.domain.ports import Cache, Dependency
+
+MAX_DOCUMENT_BYTES = 65_536
+"""Larger documents are not kept: the look-ups of others would wait for them, and a batch of them
+takes longer than a call may, so that a server in good health would be taken for down."""
+PUT_BYTES = 4 * 2**20
+"""Bytes of a call that puts documents; for more it might be too slow, likewise."""
 
 _UNEXPECTED_REPLY = "its reply is not that of the script"
 
@@ -113,12 +119,14 @@ class RedisCache(Cache, Dependency):
 
     async def put(self, documents: Mapping[str, bytes], as_of: int = 0) -> None:
         """See ``Cache.put``."""
-        if not documents:
+        small = [(uid, d) for uid, d in documents.items() if len(d) <= MAX_DOCUMENT_BYTES]
+        sizes = accumulate(len(document) for _, document in reversed(small))
+        # The last: more than the capacity would be evicted at once.
+        number = min(self._capacity, sum(size <= PUT_BYTES for size in sizes))
+        if not number:
             return
-        # More than the capacity would be evicted at once.
-        first = max(0, len(documents) - self._capacity)
         arguments: list[str | bytes] = [str(self._capacity)]
-        for uid, document in islice(documents.items(), first, None):
+        for uid, document in small[-number:]:
             arguments += (uid, digest(document) + document)
         await self._run(PUT, arguments, as_of)
 
