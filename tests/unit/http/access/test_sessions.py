@@ -200,7 +200,7 @@ async def test_the_login_leads_back_to_the_order_and_nowhere_else(
     assert done.headers["location"] == location
 
 
-async def test_login_and_logout_of_a_session_alone_have_a_line(
+async def test_logins_and_the_logout_of_a_session_have_a_line(
     client: httpx.AsyncClient, key: str
 ) -> None:
     with structlog.testing.capture_logs() as lines:
@@ -209,8 +209,12 @@ async def test_login_and_logout_of_a_session_alone_have_a_line(
         await log_in(client, key)
         await client.post("/logout")
     lines = [line for line in lines if line["event"] == "request"]
-    assert [line["route"] for line in lines] == ["/login", "/logout"]
-    assert all("key" in line and "denied" not in line for line in lines)
+    assert [(line["route"], line.get("denied")) for line in lines] == [
+        ("/login", "not valid"),
+        ("/login", None),
+        ("/logout", None),
+    ]
+    assert ["key" in line for line in lines] == [False, True, True]
 
 
 async def test_logout(client: httpx.AsyncClient, key: str) -> None:

@@ -7,18 +7,28 @@ from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING
 
+import structlog
+
 from orders.config import Settings
 from orders.entrypoints.http.access.clients import TrustedProxies, group, parse_networks
 from orders.entrypoints.http.access.credentials import Authenticator, Denied, Grant, bearer
 from orders.entrypoints.http.access.keys import Keys
-from orders.entrypoints.http.access.principal import Principal, counted_as, principal_of
+from orders.entrypoints.http.access.principal import (
+    Principal,
+    attach_denial,
+    counted_as,
+    principal_of,
+)
 from orders.entrypoints.http.access.sessions import Sessions
 from orders.entrypoints.http.asgi_types import Scope
 from orders.entrypoints.http.problems import UNAUTHORIZED, HTTPProblem
 from orders.entrypoints.http.responses import Header
+from orders.log_budget import LogBudget
 
 if TYPE_CHECKING:
     from orders.entrypoints.http.access.limiting import Concurrency, Rates
+
+log = structlog.get_logger("orders.http")
 
 
 class Access:
@@ -43,6 +53,7 @@ class Access:
         self._sent = _rates("bytes of orders", settings.http_send_limit)
         failures = settings.http_failure_limit if self.is_protected else None
         self._failures = _rates("failed logins", failures)
+        self._denials = LogBudget(log, "further wrong keys and tokens are not logged for a while")
         self.is_limited = any((self.rates, self.concurrency, self._sent))
         self.is_needed = (
             self.is_protected or self.is_limited or settings.http_trusted_proxies is not None
@@ -105,6 +116,10 @@ class Access:
         except Denied:
             self.count_failure(client)
             raise
+
+    def deny(self, scope: Scope, denied: Denied) -> None:
+        """Attach to a request why its key or token is not taken."""
+        attach_denial(scope, denied.reason, is_logged=self._denials.take())
 
     def count_failure(self, client: str) -> None:
         """Count what is not a valid key or token; raises HTTPProblem if there were too many."""

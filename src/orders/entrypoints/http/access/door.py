@@ -4,8 +4,6 @@ from collections.abc import Coroutine
 from time import perf_counter
 from typing import Any
 
-import structlog
-
 from orders.entrypoints.http import request_id as ids
 from orders.entrypoints.http.access.access import Access
 from orders.entrypoints.http.access.credentials import Denied
@@ -23,15 +21,12 @@ from orders.entrypoints.http.middleware import begin_request, complete_headers, 
 from orders.entrypoints.http.orders.get_order import PATH_TEMPLATE, GetOrder
 from orders.entrypoints.http.orders.order_path import has_order_uid, raw_path
 from orders.entrypoints.http.responses import RawResponse
-from orders.log_budget import LogBudget
 
 UNLIMITED = frozenset({"/health/live", "/health/ready", "/metrics"})
 """Paths that need no key and have no limit: a probe that is refused would restart the process."""
 
 _COUNTED_AS = "orders.counted_as"
 """The key in the scope of a request for the name under which limits have counted its client."""
-
-_log = structlog.get_logger("orders.http")
 
 
 class AccessDoor:
@@ -45,7 +40,6 @@ class AccessDoor:
         self._app = app
         self._access = access
         self._ids = new_ids
-        self._denials = LogBudget(_log, "further wrong keys and tokens are not logged for a while")
 
     def respond(self, scope: Scope) -> RawResponse | Coroutine[Any, Any, RawResponse] | None:
         """As ``GetOrder.respond``."""
@@ -146,7 +140,7 @@ class AccessDoor:
         try:
             found = access.identify(scope["headers"])
         except Denied as denied:
-            self._deny(scope, denied)
+            access.deny(scope, denied)
             access.count_failure(client_of(scope))
             return None
         if isinstance(found, bytes):
@@ -163,12 +157,9 @@ class AccessDoor:
         try:
             grant = await access.verified(access.authenticator, credential, client_of(scope))
         except Denied as denied:
-            self._deny(scope, denied)
+            access.deny(scope, denied)
         else:
             attach_principal(scope, grant.principal)
-
-    def _deny(self, scope: Scope, denied: Denied) -> None:
-        attach_denial(scope, denied.reason, is_logged=self._denials.take())
 
     def _enter(self, scope: Scope) -> None:
         """Count the request for its client; raises HTTPProblem if there are too many of it."""

@@ -1,7 +1,6 @@
 """The page to log in with a key, and the end of a session."""
 
 from collections.abc import Iterable
-from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs
@@ -49,15 +48,14 @@ def routes(access: Access) -> Iterable[HTTPRouteHandler]:
             raise HTTPException(status_code=HTTPStatus.LENGTH_REQUIRED)
         async with bodies.read(scope, request.receive) as body:
             form = _parse(body)
-        credential = form.get("key", "").strip().encode()
         path = requested_path(form.get("page", "").partition("?")[2].encode())
-        grant = None
-        if is_sane(credential):
-            with suppress(Denied):
-                grant = authenticator.known(credential) or await access.verified(
-                    authenticator, credential, client_of(scope)
-                )
-        if grant is None:
+        try:
+            credential = _credential(form)
+            grant = authenticator.known(credential) or await access.verified(
+                authenticator, credential, client_of(scope)
+            )
+        except Denied as denied:
+            access.deny(scope, denied)
             return _page(scope, path, "error_text_login", status=401)
         attach_principal(scope, grant.principal)  # for the log
         return _redirect(path, sessions.begin(grant, is_secure=_is_secure(scope)))
@@ -67,6 +65,14 @@ def routes(access: Access) -> Iterable[HTTPRouteHandler]:
         return _redirect(PATH, end(is_secure=_is_secure(request.scope)))
 
     return [get_login, post_login, post_logout]
+
+
+def _credential(form: dict[str, str]) -> bytes:
+    """Return what may be a key or token; raises Denied if it cannot be one."""
+    credential = form.get("key", "").strip().encode()
+    if not is_sane(credential):
+        raise Denied("malformed")
+    return credential
 
 
 def _page(scope: Scope, path: str, fault: str = "", status: int = 200) -> RawResponse:
