@@ -6,10 +6,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from orders.adapters.postgres import erasure as erasure_module
 from orders.adapters.postgres.database import PostgresDatabase
 from orders.adapters.postgres.erasure import PostgresErasure
 from orders.adapters.postgres.order_repository import PostgresOrderRepository
-from orders.adapters.postgres.session import Pooler
+from orders.adapters.postgres.session import Pooler, Session
 from orders.domain.ports import Erasure, OrderRepository
 from tests.contracts.erasure import ErasureContract
 from tests.contracts.order_repository import order_of
@@ -53,6 +54,25 @@ class TestPostgresErasure(ErasureContract):
             [(rest, has_no_date)] = await cursor.fetchall()
         assert set(rest.values()) <= {"", 0}
         assert has_no_date
+
+    async def test_orders_with_many_items_are_forgotten_a_few_at_a_time(
+        self, repository: OrderRepository, erasure: Erasure, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        transactions: list[list[str]] = []
+
+        async def bury(session: Session, uids: list[str]) -> int:
+            transactions.append(uids)
+            return await original(session, uids)
+
+        original = erasure_module._bury
+        monkeypatch.setattr(erasure_module, "_bury", bury)
+        monkeypatch.setattr(erasure_module, "_MAX_ITEMS", 5)
+        counts = {"a": 2, "b": 3, "c": 1, "d": 9, "e": 0, "f": 5}
+        await repository.save_many([order_of(uid, count=n) for uid, n in counts.items()])
+        assert await erasure.forget([*counts, "never"]) == len(counts)
+        assert transactions == [["a", "b"], ["c"], ["d"], ["e", "f", "never"]]
+        assert await erasure.forgotten_among(list(counts)) == frozenset(counts)
+        assert await repository.get(list(counts)) == {}
 
 
 class TestCitusErasure(TestPostgresErasure):

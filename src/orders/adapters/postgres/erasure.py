@@ -1,6 +1,6 @@
 """Erases orders in PostgreSQL, plain or with Citus, and leaves tombstones in table ``orders``."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from psycopg import sql
@@ -59,6 +59,15 @@ _DELETE_PARTS = {
     .as_bytes()
     for table in _PARTS
 }
+_MAX_ITEMS = 100_000
+"""Items that are deleted by one statement, unless a single order has more. An order has some 26,000
+at most; a statement has the time for millions."""
+# The index tells the last position of an order's items; to count them, all would be read.
+_ITEM_COUNTS = """
+    SELECT o.order_uid, (
+        SELECT coalesce(max(t.position) + 1, 0) FROM items t WHERE t.order_uid = o.order_uid
+    ) FROM orders o WHERE o.order_uid = ANY(%s::text[])
+"""
 _ONE_ROW = ("delivery", "payments")
 """Tables with one row for each order."""
 LATEST_TOMBSTONE = "SELECT max(forgotten_at) FROM orders WHERE forgotten_at IS NOT NULL"
@@ -90,21 +99,12 @@ class PostgresErasure(Erasure):
         uids = sorted(filter(is_storable, set(order_uids)))
         if not uids:
             return 0
-        async with (
-            self._database.connection(self._database.timeouts.write, requires=can_erase) as session,
-            session.transaction(),
-        ):
-            await session.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
-            first = await _instant(session, _NEXT_POSITION) or _EPOCH
-            async with session.cursor() as several:
-                await several.executemany(
-                    _BURY, [(uid, first + n * _MICROSECOND) for n, uid in enumerate(uids)]
-                )
-            deleted = {
-                table: (await session.execute(statement, [uids])).rowcount
-                for table, statement in _DELETE_PARTS.items()
-            }
-        return max(deleted[table] for table in _ONE_ROW)  # a damaged order lacks one of them
+        async with self._database.connection(
+            self._database.timeouts.write, requires=can_erase
+        ) as session:
+            cursor = await session.execute(_ITEM_COUNTS.encode(), [uids])
+            items = dict(await cursor.fetchall())
+            return sum([await _bury(session, some) for some in _bounded(uids, items)])
 
     async def latest_position(self) -> int:
         """See ``Erasure.latest_position``."""
@@ -160,6 +160,35 @@ class PostgresErasure(Erasure):
             if not (moments := await cursor.fetchall()):
                 return 0
             return (await session.execute(_DROP, moments[-1])).rowcount
+
+
+def _bounded(uids: Sequence[str], items: Mapping[str, int]) -> Iterator[list[str]]:
+    """Split orders into lists that have ``_MAX_ITEMS`` together, or one order with more."""
+    some: list[str] = []
+    number = 0
+    for uid in uids:
+        number += items.get(uid, 0)
+        if some and number > _MAX_ITEMS:
+            yield some
+            some, number = [], items.get(uid, 0)
+        some.append(uid)
+    yield some
+
+
+async def _bury(session: Session, uids: list[str]) -> int:
+    """Replace orders by tombstones in one transaction; returns how many were stored."""
+    async with session.transaction():
+        await session.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+        first = await _instant(session, _NEXT_POSITION) or _EPOCH
+        async with session.cursor() as several:
+            await several.executemany(
+                _BURY, [(uid, first + n * _MICROSECOND) for n, uid in enumerate(uids)]
+            )
+        deleted = {
+            table: (await session.execute(statement, [uids])).rowcount
+            for table, statement in _DELETE_PARTS.items()
+        }
+    return max(deleted[table] for table in _ONE_ROW)  # a damaged order lacks one of them
 
 
 async def _instant(session: Session, statement: str) -> datetime | None:

@@ -18,12 +18,12 @@ class Erasure(Protocol):
 
     @abstractmethod
     async def forget(self, order_uids: Collection[str]) -> int:
-        """Forget orders in one transaction, whether or not they are stored.
+        """Forget orders, each as a whole, whether or not they are stored.
 
         Forgetting one again gives its tombstone a new position. Returns how many were stored.
 
         Raises:
-            Unavailable: the store is down or too slow; repeating it is safe.
+            Unavailable: the store is down or too slow; some may be forgotten, repeating it is safe.
         """
 
     @abstractmethod

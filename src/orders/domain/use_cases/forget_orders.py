@@ -7,7 +7,7 @@ from orders.domain.ports import Erasure
 from orders.domain.use_cases.follow_tombstones import FollowTombstones
 
 CHUNK = 500
-"""Orders that are forgotten in one transaction."""
+"""Orders that are forgotten at once."""
 
 
 class ForgetOrders:
