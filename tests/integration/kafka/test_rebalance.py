@@ -116,8 +116,8 @@ async def test_buffered_records_of_revoked_partitions_are_dropped(
         await asyncio.to_thread(other_client.send_many, topics.topic, values)
         thread = first._thread
         assert thread is not None
-        ahead = thread._buffer._messages
-        await until(lambda: len(ahead) == len(values), "it reads ahead, and nobody asks")
+        ahead = thread._buffer
+        await until(lambda: ahead._number == len(values), "it reads ahead, and nobody asks")
         async with opened(second):
             await until(lambda: works(second), "the hand-over")
             found: dict[KafkaMessageSource, list[Batch]] = {first: [], second: []}

@@ -19,6 +19,7 @@ from orders.adapters.kafka.wire.record_batches import (
     Record,
     UnreadableBatch,
     read_records,
+    reader_of_poll,
 )
 from orders.domain.intake.messages import MAX_MESSAGE_BYTES, Headers
 from tests.integration.kafka.raw_batches import batch as raw_batch
@@ -222,15 +223,19 @@ def test_a_part_of_a_batch_that_compaction_has_thinned_out(monkeypatch: pytest.M
     assert offsets == [[100], [101], [109]]
 
 
-def test_all_partitions_of_a_poll_share_its_allowance(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(record_batches, "READ_BYTES", 2_500)
-    left = Allowance()
-    fetched = b"".join(batch_of([one(b" " * 1_000)], 4, base_offset=n) for n in range(2))
-    found = [
-        len(list(read_records(TopicPartition("orders", n), MemoryRecords(fetched), 0, left=left)))
-        for n in range(3)
-    ]
-    assert found == [2, 1, 0]
+def test_each_fetch_of_a_poll_has_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(record_batches, "READ_BYTES", 9_000)
+    read_share = reader_of_poll()
+
+    def read_of(number: int, batches: int, fetches: int) -> int:
+        fetched = b"".join(batch_of([one(b" " * 1_000)], 4, base_offset=n) for n in range(batches))
+        partition = TopicPartition("orders", number)
+        return len(list(read_share(partition, MemoryRecords(fetched), 0, fetches)))
+
+    assert read_of(0, 20, 3) == 3
+    assert read_of(1, 1, 2) == 1
+    assert read_of(2, 20, 1) == 5  # what the one before has left is added
+    assert read_of(3, 20, 1) == 0
 
 
 def unread_in(records: list[Record]) -> list[tuple[int, str, int]]:

@@ -50,7 +50,7 @@ async def test_an_error_now_and_then_costs_no_message(
     raised = 0
 
     def sometimes(
-        partition: TopicPartition, fetched: MemoryRecords, start: int
+        partition: TopicPartition, fetched: MemoryRecords, start: int, _fetches: int
     ) -> Iterator[Record]:
         nonlocal raised
         records = list(read_records(partition, fetched, start, left=Allowance()))
@@ -116,7 +116,9 @@ async def test_what_stands_before_it_is_waited_for_while_it_is_being_stored(
 ) -> None:
     failed = threading.Event()
 
-    def failing(partition: TopicPartition, fetched: MemoryRecords, start: int) -> Iterator[Record]:
+    def failing(
+        partition: TopicPartition, fetched: MemoryRecords, start: int, _fetches: int
+    ) -> Iterator[Record]:
         records = list(read_records(partition, fetched, start, left=Allowance()))
         good = list(itertools.takewhile(lambda record: record.value != b"broken", records))
         if not good:

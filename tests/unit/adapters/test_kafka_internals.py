@@ -6,13 +6,14 @@ import inspect
 import re
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from kafka.admin import KafkaAdminClient
 from kafka.client_async import KafkaClient
 from kafka.cluster import ClusterMetadata
 from kafka.conn import BrokerConnection
-from kafka.consumer.fetcher import Fetcher
+from kafka.consumer.fetcher import CompletedFetch, Fetcher
 from kafka.consumer.group import KafkaConsumer
 from kafka.consumer.subscription_state import SubscriptionState, TopicPartitionState
 from kafka.coordinator.base import BaseCoordinator
@@ -24,13 +25,14 @@ from kafka.protocol.api import Request, Response
 from kafka.protocol.frame import KafkaBytes
 from kafka.protocol.group import HeartbeatRequest_v2, HeartbeatResponse_v2
 from kafka.protocol.parser import KafkaProtocol
-from kafka.record.default_records import DefaultRecordBatch
+from kafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
 from kafka.record.memory_records import MemoryRecords
 from kafka.sasl import scram
 from kafka.scram import ScramClient
 from kafka.structs import TopicPartition
 
 from orders.adapters.kafka.client import internals
+from orders.adapters.kafka.wire.record_batches import Record
 
 MODULE = Path(inspect.getfile(internals))
 ADAPTER = MODULE.parents[1]
@@ -73,6 +75,8 @@ RELIED_ON: dict[Any, str] = {
     Heartbeat: "0c5e8d641912",
     SubscriptionState.__init__: "fb47106bfb66",
     TopicPartitionState.__init__: "4ba9e13dbca2",
+    Fetcher.__init__: "977ad537b4df",
+    Fetcher.fetched_records: "a49276a0030d",
     Fetcher._parse_fetched_data: "2af3a3a7c7de",
     Fetcher._unpack_message_set: "3bac04a2b5e6",
     Fetcher._reset_offset: "a257e3308731",
@@ -84,8 +88,8 @@ RELIED_ON: dict[Any, str] = {
 """What our module calls, replaces or copies, and the digest of its source."""
 OWN = {
     *("_advertised", "_commit_answered", "_describe", "_describe_login", "_failing"),
-    *("_heartbeat_answered", "_known_requests", "_new_read", "_read", "_unpack", "_unread_alert"),
-    "_until_next_heartbeat",
+    *("_heartbeat_answered", "_in_turn", "_known_requests", "_last_read", "_new_read", "_polls"),
+    *("_read", "_unpack", "_unread_alert", "_until_next_heartbeat"),
 }
 """Private names of the module's own."""
 EXTENSION_POINTS = {
@@ -185,3 +189,37 @@ def test_members_send_their_heartbeats_at_the_same_moments(monkeypatch: pytest.M
     heartbeats[0].fail_heartbeat()
     heartbeats[0].last_send = now
     assert internals._until_next_heartbeat(heartbeats[0]) == pytest.approx(0.1)
+
+
+def test_the_partition_that_was_read_longest_ago_is_read_first() -> None:
+    consumer = internals.ExtendedConsumer(
+        bootstrap_servers="127.0.0.1:1", api_version=(2, 5, 0), group_id=None
+    )
+    partitions = [TopicPartition("orders", number) for number in range(3)]
+    consumer.assign(partitions)
+    left: list[tuple[int, int]] = []
+
+    def read(partition: TopicPartition, _fetched: MemoryRecords, _start: int, fetches: int) -> Any:
+        left.append((partition.partition, fetches))
+        return [Record(0, 0, None, b"", ())] if fetches > 1 else []  # the last one has no room
+
+    consumer.read_with(lambda: read)
+    fetcher = consumer._fetcher
+    found = []
+    for _ in range(3):
+        for partition in partitions:
+            consumer.seek(partition, 0)
+            content = one_record() if partition.partition else b""
+            fetched = CompletedFetch(partition, 0, 0, (0, 1, content), Mock())
+            fetcher._completed_fetches.append(fetched)
+        consumer.poll(0)
+        found.append([*left])
+        left.clear()
+    consumer.close()
+    assert found == [[(1, 2), (2, 1)], [(2, 2), (1, 1)], [(1, 2), (2, 1)]]
+
+
+def one_record() -> bytes:
+    builder = DefaultRecordBatchBuilder(2, 0, 0, 0, 0, 0, 1_000)
+    builder.append(0, 0, None, b"", [])
+    return bytes(builder.build())

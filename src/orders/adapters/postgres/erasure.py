@@ -103,8 +103,11 @@ class PostgresErasure(Erasure):
             self._database.timeouts.write, requires=can_erase
         ) as session:
             cursor = await session.execute(_ITEM_COUNTS.encode(), [uids])
-            items = dict(await cursor.fetchall())
-            return sum([await _bury(session, some) for some in _bounded(uids, items)])
+            items: dict[str, int] = dict(await cursor.fetchall())
+            stored = 0
+            for some in _bounded(uids, items):
+                stored += await _bury(session, some)
+        return stored
 
     async def latest_position(self) -> int:
         """See ``Erasure.latest_position``."""

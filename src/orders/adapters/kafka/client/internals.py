@@ -84,7 +84,7 @@ kafka.sasl.scram.log = logging.getLogger(kafka.sasl.scram.__name__)
 
 _CLOSED = re.compile("reset|disconnected|broken pipe|ECONNRESET|EPIPE", re.IGNORECASE)
 
-_Read = Callable[[TopicPartition, MemoryRecords, int], Any]
+_Read = Callable[[TopicPartition, MemoryRecords, int, int], Any]
 
 _READS = BrokerConnection.DEFAULT_CONFIG["sock_chunk_buffer_count"]
 
@@ -451,18 +451,38 @@ class ExtendedConsumer(KafkaConsumer):  # type: ignore[misc]
     def read_with(self, new_read: Callable[[], _Read]) -> None:
         """Have the fetches of each poll unpacked by what ``new_read`` then returns.
 
-        That also gets the offset to start from. What it does not return is fetched again.
+        That also gets the offset to start from, and how many fetches are left. What it does not
+        return is fetched again. The partition that was read longest ago is read first.
         """
         self._new_read, self._read = new_read, new_read()
-        self._fetcher._unpack_message_set = self._unpack  # noqa: SLF001
+        self._polls = 0
+        self._last_read: dict[TopicPartition, int] = {}
+        fetcher = self._fetcher
+        fetcher._unpack_message_set = self._unpack  # noqa: SLF001
+        fetcher.fetched_records = partial(self._in_turn, fetcher.fetched_records)
 
     def poll(self, *arguments: Any, **options: Any) -> Any:
         """As the base, with a new reader."""
         self._read = self._new_read()
+        self._polls += 1
         return super().poll(*arguments, **options)
 
+    def _in_turn(self, fetched_records: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        # The thread of the heartbeats may append to it at any time.
+        waiting = self._fetcher._completed_fetches  # noqa: SLF001
+        fetches = [waiting.popleft() for _ in range(len(waiting))]
+        fetches.sort(key=lambda fetch: self._last_read.get(fetch.topic_partition, 0))
+        waiting.extendleft(reversed(fetches))
+        return fetched_records(*arguments, **options)
+
     def _unpack(self, partition: TopicPartition, fetched: MemoryRecords) -> Any:
-        return self._read(partition, fetched, self._subscription.assignment[partition].position)
+        waiting = list(self._fetcher._completed_fetches)  # noqa: SLF001
+        fetches = 1 + sum(1 for fetch in waiting if fetch.partition_data[-1])
+        start = self._subscription.assignment[partition].position
+        records = list(self._read(partition, fetched, start, fetches))
+        if records:
+            self._last_read[partition] = self._polls
+        return records
 
     def wrap_fetcher(
         self,

@@ -6,7 +6,7 @@ that real batches exceed.
 
 A fetch of some kilobytes can unpack to gigabytes, and a megabyte of unpacked records can take a
 hundred as objects. So batches are unpacked piece by piece, and the fetches of a poll are read up to
-a bound; the next fetch begins where that ended, also in the midst of a batch.
+a bound, which they share; the next fetch begins where that ended, also in the midst of a batch.
 
 Brokers take batches that no client library writes: with records of a wrong length, with offsets
 that are not in the batch, with a checksum of lz4 that is wrong. Where the batch's own checksum is
@@ -15,7 +15,7 @@ reading continues after it: nobody who may write to the topic can stop it.
 """
 
 from collections.abc import Callable, Iterator
-from functools import partial
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from kafka.record.default_records import DefaultRecordBatch
@@ -30,8 +30,9 @@ from orders.domain.errors import OrdersError
 from orders.domain.intake.messages import MAX_MESSAGE_BYTES, Headers, Unread
 
 MIB = 1024 * 1024
-READ_BYTES = 16 * MIB
-"""Unpacked bytes after which nothing more is read in a poll."""
+READ_BYTES = 4 * MIB
+"""Unpacked bytes after which nothing more is read in a poll. What was read is stored before the
+next poll, nearly all of it, and messages of other partitions wait meanwhile."""
 READ_OBJECTS = 50_000
 """Records and headers after which no further record is read in a poll."""
 MAX_HEADERS = 10_000
@@ -97,7 +98,7 @@ class Record(NamedTuple):
 
 
 class Allowance:
-    """What may still be read in a poll, of whatever partitions."""
+    """What may still be read in a poll, or of one of its fetches."""
 
     def __init__(self) -> None:
         self.bytes = READ_BYTES
@@ -106,10 +107,32 @@ class Allowance:
     def __bool__(self) -> bool:
         return self.bytes > 0 and self.objects > 0
 
+    @contextmanager
+    def share(self, fetches: int) -> Iterator["Allowance"]:
+        """Return what one of so many fetches may use; what it leaves is for the others."""
+        share = Allowance()
+        share.bytes = most_bytes = -(-self.bytes // fetches)
+        share.objects = most_objects = -(-self.objects // fetches)
+        yield share
+        self.bytes -= most_bytes - share.bytes
+        self.objects -= most_objects - share.objects
 
-def reader_of_poll() -> Callable[[TopicPartition, MemoryRecords, int], Iterator[Record]]:
-    """Return ``read_records`` with a new allowance."""
-    return partial(read_records, left=Allowance())
+
+def reader_of_poll() -> Callable[[TopicPartition, MemoryRecords, int, int], Iterator[Record]]:
+    """Return ``read_records`` with a new allowance, of which each fetch has its share.
+
+    The last argument of what is returned is the number of fetches that are not read yet, with this
+    one. So one partition cannot use up what others need.
+    """
+    left = Allowance()
+
+    def read(
+        partition: TopicPartition, fetched: MemoryRecords, start: int, fetches: int
+    ) -> Iterator[Record]:
+        with left.share(fetches) as share:
+            yield from read_records(partition, fetched, start, left=share)
+
+    return read
 
 
 def read_records(
