@@ -265,6 +265,22 @@ MUTATION_CHECKS = (
         "::test_no_attempt_of_equal_content_prevents_a_replay",
     ),
     MutationCheck(
+        "a dead letter that was not looked at is not deleted",
+        "domain/use_cases/delete_dead_letters.py",
+        "if entry.place not in index.places:",
+        "if False:",
+        "tests/unit/domain/use_cases/test_delete_dead_letters.py"
+        "::test_what_the_index_has_not_seen_is_not_deleted",
+    ),
+    MutationCheck(
+        "a topic that cannot be described is not taken for a missing one",
+        "adapters/kafka/client/internals.py",
+        "if error is not NoError:",
+        "if False:",
+        "tests/unit/adapters/test_kafka_internals.py"
+        "::test_a_topic_that_cannot_be_described_is_not_missing",
+    ),
+    MutationCheck(
         "dead letters are kept for ever",
         "adapters/kafka/client/topics.py",
         '"retention.ms": str(self._settings.dlq_retention_ms)',

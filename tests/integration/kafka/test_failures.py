@@ -5,19 +5,22 @@ import subprocess
 import sys
 import time
 from collections.abc import Coroutine, Iterator
+from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
+from orders.adapters.kafka.client import topic_snapshot
 from orders.adapters.kafka.client.producer import KafkaProducerClient
 from orders.adapters.kafka.client.settings import KafkaSettings
 from orders.adapters.kafka.consumer.commit_health import KafkaCommits
 from orders.adapters.kafka.dead_letters import KafkaDeadLetters
 from orders.adapters.kafka.message_source import KafkaMessageSource
 from orders.adapters.kafka.publisher import KafkaPublisher
-from orders.bootstrap import to_kafka_settings
+from orders.bootstrap import build, to_kafka_settings
 from orders.config import Settings
 from orders.domain.errors import Unavailable
 from orders.domain.intake.reading import read
@@ -222,9 +225,10 @@ async def _is_committed(other_client: OtherClient, settings: KafkaSettings, amou
 SCRIPT = """
 import asyncio, sys
 from orders.adapters.kafka.message_source import KafkaMessageSource
+from orders.adapters.kafka.client import topic_snapshot
 from orders.adapters.kafka.client.producer import KafkaProducerClient
 from orders.adapters.kafka.client.settings import KafkaSettings
-from orders.bootstrap import to_kafka_settings
+from orders.bootstrap import build, to_kafka_settings
 from orders.config import Settings
 from orders.domain.errors import Unavailable
 
@@ -303,6 +307,40 @@ async def test_a_producer_whose_network_thread_has_ended_does_not_work(
         await until(lambda: fails(client), "the end of the thread is noticed", 30)
         with pytest.raises(Unavailable, match="network thread has ended"):
             await client.check()
+
+
+@pytest.mark.parametrize(
+    ("suffix", "number"), [("", 0), ("", 1), (".replays", 0)], ids=["count", "index", "journal"]
+)
+async def test_dead_letters_are_not_taken_for_missing_while_the_broker_is_frozen(
+    broker: OwnBroker,
+    topics: KafkaSettings,
+    monkeypatch: pytest.MonkeyPatch,
+    suffix: str,
+    number: int,
+) -> None:
+    """Nor deleted, which needs their index: what it lacks would not wait for a replay."""
+    async with opened(KafkaProducerClient(topics)) as client:
+        await KafkaDeadLetters(client, topics).put([dead_letter(offset=n) for n in range(3)])
+    described, calls = topic_snapshot._offset_ranges, count()
+
+    def describe(*arguments: Any) -> Any:
+        is_it = arguments[-1] == topics.dlq_topic + suffix and next(calls) == number
+        if is_it:
+            broker.freeze()
+        try:
+            return described(*arguments)
+        finally:
+            if is_it:
+                broker.thaw()
+
+    monkeypatch.setattr(topic_snapshot, "_offset_ranges", describe)
+    settings = Settings(kafka_bootstrap=topics.bootstrap, kafka_dlq_topic=topics.dlq_topic)
+    container = build(settings, "dlq")
+    with pytest.raises(Unavailable):
+        await container.delete_dead_letters()(datetime.now(UTC))
+    assert next(calls) > number
+    assert await container.all_dead_letters().approximate_count() == 3
 
 
 async def fails(dependency: Dependency) -> bool:

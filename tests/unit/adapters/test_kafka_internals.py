@@ -19,6 +19,14 @@ from kafka.consumer.subscription_state import SubscriptionState, TopicPartitionS
 from kafka.coordinator.base import BaseCoordinator
 from kafka.coordinator.consumer import ConsumerCoordinator
 from kafka.coordinator.heartbeat import Heartbeat
+from kafka.errors import (
+    InvalidTopicError,
+    KafkaError,
+    LeaderNotAvailableError,
+    TopicAuthorizationFailedError,
+    UnknownError,
+    UnknownTopicOrPartitionError,
+)
 from kafka.producer.kafka import KafkaProducer
 from kafka.producer.sender import Sender
 from kafka.protocol.api import Request, Response
@@ -165,6 +173,29 @@ def test_the_end_of_a_partition_may_be_asked_for_at_any_moment() -> None:
     consumer._subscription.assignment[partition].highwater = 7
     assert consumer.end(partition) == 7
     consumer.close()
+
+
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [
+        (-1, UnknownError),
+        (5, LeaderNotAvailableError),
+        (17, InvalidTopicError),
+        (29, TopicAuthorizationFailedError),
+    ],
+)
+def test_a_topic_that_cannot_be_described_is_not_missing(
+    monkeypatch: pytest.MonkeyPatch, code: int, error: type[KafkaError]
+) -> None:
+    answer = {"error_code": code}
+    monkeypatch.setattr(internals.BoundedAdmin, "describe_topics", lambda *_: [answer])
+    admin = internals.BoundedAdmin.__new__(internals.BoundedAdmin)
+    with pytest.raises(error):
+        admin.described_topic("orders.dlq")
+    answer["error_code"] = UnknownTopicOrPartitionError.errno
+    assert admin.described_topic("orders.dlq") is None
+    with pytest.raises(UnknownTopicOrPartitionError):
+        admin.delete_records("orders.dlq", {0: 1})
 
 
 def test_members_send_their_heartbeats_at_the_same_moments(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,7 +39,8 @@ class KafkaReplayJournal(ReplayJournal):
         """See ``ReplayJournal.read``; empty if there is no topic yet."""
         notes: dict[Identity, ReplayNote] = {}
         topic = self._settings.replays_topic
-        async with aclosing(read_present(self._settings, topic)) as records:
+        found = read_present(self._settings, topic, may_be_missing=True)
+        async with aclosing(found) as records:
             async for _, record in records:
                 if record.key == _FORMER_KEY:
                     continue

@@ -76,7 +76,7 @@ async def without_forgotten(
 
 
 class RememberedDeadLetters(DeadLetterReader):
-    """Reads from ``reader``, without dead letters of forgotten orders."""
+    """Reads from ``reader``; the entries of dead letters of forgotten orders are empty."""
 
     def __init__(self, reader: DeadLetterReader, erasure: Erasure) -> None:
         self._reader = reader
@@ -109,4 +109,9 @@ class RememberedDeadLetters(DeadLetterReader):
     async def _kept(self, chunk: Sequence[Entry]) -> list[Entry]:
         ours = [entry.dead_letter for entry in chunk if entry.dead_letter]
         kept = {id(one) for one in await without_forgotten(ours, self._erasure)}
-        return [e for e in chunk if e.dead_letter is None or id(e.dead_letter) in kept]
+        return [
+            e
+            if e.dead_letter is None or id(e.dead_letter) in kept
+            else Entry(e.place, None, is_forgotten=True)
+            for e in chunk
+        ]

@@ -21,7 +21,7 @@ from msgspec.structs import replace
 from orders.domain.dead_letters.headers import replayed_identity, root_of
 from orders.domain.errors import NotFound
 from orders.domain.intake.messages import DeadLetter, ErrorCode, Identity
-from orders.domain.ports import DeadLetterReader, Entry, ReplayJournal, ReplayNote
+from orders.domain.ports import DeadLetterReader, Entry, Places, ReplayJournal, ReplayNote
 
 MAX_ATTEMPTS = 3
 """A dead letter that has failed this often is not replayed by default."""
@@ -66,6 +66,8 @@ class _Claim(NamedTuple):
 class DeadLetterIndex:
     """All dead letters by root, and the number of records that were not recognized.
 
+    ``places`` are those of all records, also of such that it does not keep.
+
     ``dead_letters`` has the latest attempt of each root, ``earlier`` has the others. Both lack
     replays until ``settle``, which also sets ``notes``, those of the journal.
     """
@@ -75,19 +77,31 @@ class DeadLetterIndex:
         self.earlier: dict[Identity, list[DeadLetterSummary]] = {}
         self.notes: Mapping[Identity, ReplayNote] = {}
         self.unrecognized = 0
+        self.places = Places()
         self._claims: list[_Claim] = []
 
     def add(self, entry: Entry) -> None:
         """Add a record."""
+        self.places.append(entry.place)
         dead_letter = entry.dead_letter
         if dead_letter is None:
-            self.unrecognized += 1
+            self.unrecognized += not entry.is_forgotten
             return
         root, summary = root_of(dead_letter), summary_of(entry.place, dead_letter)
         if replayed_identity(dead_letter.message.headers):
             self._claims.append(_Claim(root, dead_letter.identity, summary))
         else:
             self._add(root, summary)
+
+    def root_at(self, entry: Entry) -> Identity | None:
+        """The root of the dead letter of which this record is the newest; None of any other."""
+        if entry.dead_letter is None:
+            return None
+        for root in (root_of(entry.dead_letter), entry.dead_letter.identity):
+            summary = self.dead_letters.get(root)
+            if summary and summary.place == entry.place:
+                return root
+        return None
 
     def settle(self, notes: Mapping[Identity, ReplayNote]) -> None:
         """Find the roots and attempts of replays, once all records are added.

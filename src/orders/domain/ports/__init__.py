@@ -7,7 +7,7 @@ The adapters of a port, its in-memory twin and its contract suite have the name 
 
 from orders.domain.ports.cache import Cache, CachedDocument, LocalCache
 from orders.domain.ports.dead_letter_deletion import DeadLetterDeletion
-from orders.domain.ports.dead_letter_reader import DeadLetterReader, Entry
+from orders.domain.ports.dead_letter_reader import DeadLetterReader, Entry, Places
 from orders.domain.ports.dead_letters import DeadLetters
 from orders.domain.ports.dependency import Dependency
 from orders.domain.ports.erasure import Erasure
@@ -45,6 +45,7 @@ __all__ = [
     "OrderRepository",
     "OrderSink",
     "OrderSource",
+    "Places",
     "Publisher",
     "ReplayJournal",
     "ReplayNote",

@@ -14,11 +14,9 @@ from orders.domain.dead_letters.index import (
     read_all,
     state_of,
 )
-from orders.domain.errors import OrdersError
+from orders.domain.errors import OrdersError, Unavailable
 from orders.domain.intake.messages import Identity
 from orders.domain.ports import DeadLetterDeletion, DeadLetterReader, ReplayJournal
-
-_Place = tuple[int, int]
 
 
 class DeletionReport(Struct):
@@ -73,30 +71,35 @@ class DeleteDeadLetters:
 
         Raises:
             NotFound: the topic does not exist.
-            Unavailable: the brokers are unreachable, or refuse it.
+            Unavailable: the brokers are unreachable, or refuse it; or what waits is not known.
         """
         index = await index_dead_letters(self._remembered, self._journal, progress)
-        states = {
-            summary.place: (root, state_of(summary, index.notes.get(root), max_attempts))
-            for root, summary in index.dead_letters.items()
-        }
+        last = {partition: ends[1] for partition, ends in index.places.bounds.items()}
         report = DeletionReport()
         closed: set[int] = set()
         async for entry in read_all(self._everything, progress):
             partition, offset = entry.place
             is_old = entry.dead_letter is None or entry.dead_letter.failed_at < before
-            root, state = states.get(entry.place, (None, None))
-            if partition in closed or not is_old:
+            is_indexed = offset <= last.get(partition, -1)  # else it was written in the meantime
+            if partition in closed or not is_old or not is_indexed:
                 report.behind += is_old
                 closed.add(partition)
-            elif root and state == "waiting" and not include_waiting:
+                continue
+            if entry.place not in index.places:
+                raise Unavailable(
+                    f"offset {offset} of partition {partition} was not read at first, so it may "
+                    "wait for a replay; nothing was deleted, run it again"
+                )
+            root = index.root_at(entry)
+            state = root and state_of(index.dead_letters[root], index.notes.get(root), max_attempts)
+            if root and state == "waiting" and not include_waiting:
                 report.waiting.append(root)
                 closed.add(partition)
-            else:
-                report.ends[partition] = offset + 1
-                report.records += 1
-                if state:
-                    report.states[state] += 1
+                continue
+            report.ends[partition] = offset + 1
+            report.records += 1
+            if state:
+                report.states[state] += 1
         if report.ends and not dry_run:
             try:
                 await self._deletion.delete(report.ends)

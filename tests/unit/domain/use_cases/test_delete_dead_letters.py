@@ -1,5 +1,6 @@
 """Deleting the oldest dead letters."""
 
+from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
@@ -12,8 +13,9 @@ from orders.adapters.memory.order_repository import MemoryOrderRepository
 from orders.adapters.memory.replay_journal import MemoryJournalStore, MemoryReplayJournal
 from orders.domain.dead_letters.forgotten import RememberedDeadLetters
 from orders.domain.dead_letters.headers import root_of
+from orders.domain.errors import Unavailable
 from orders.domain.intake.messages import DeadLetter
-from orders.domain.ports import ReplayNote
+from orders.domain.ports import Entry, ReplayNote
 from orders.domain.use_cases.delete_dead_letters import DeleteDeadLetters
 from tests import builders
 
@@ -82,3 +84,37 @@ async def test_those_of_forgotten_orders_do_not_wait(setting: Setting) -> None:
     await setting.erasure.forget(["gone"])
     assert (await setting.delete(NOON + timedelta(hours=5))).records == 1
     assert setting.topic.written == []
+
+
+class Lacking(MemoryDeadLetterReader):
+    """Does not know one of the records, as where reading them broke off without an error."""
+
+    def __init__(self, topic: MemoryDeadLetters, offset: int) -> None:
+        super().__init__(topic)
+        self._lacks = offset
+
+    async def read(self) -> AsyncIterator[Entry]:
+        async for entry in super().read():
+            if entry.place[1] != self._lacks:
+                yield entry
+
+
+@pytest.mark.parametrize(("lacks", "kept"), [(0, 3), (1, 3), (2, 1)])
+async def test_what_the_index_has_not_seen_is_not_deleted(
+    setting: Setting, lacks: int, kept: int
+) -> None:
+    """It may wait for a replay. What comes behind all that was seen came later, and is kept."""
+    await setting.put(failed(1, 1), failed(2, 1), failed(3, 1))
+    setting.delete = DeleteDeadLetters(
+        MemoryDeadLetterReader(setting.topic),
+        Lacking(setting.topic, lacks),
+        setting.journal,
+        MemoryDeadLetterDeletion(setting.topic),
+    )
+    later = NOON + timedelta(hours=5)
+    if lacks == 2:
+        assert (await setting.delete(later)).records == 2
+    else:
+        with pytest.raises(Unavailable, match="nothing was deleted"):
+            await setting.delete(later)
+    assert len(setting.topic.written) == kept

@@ -15,7 +15,6 @@ from kafka.errors import (
     NodeNotReadyError,
     NotCoordinatorForGroupError,
     TopicAuthorizationFailedError,
-    UnknownTopicOrPartitionError,
     for_code,
 )
 from kafka.structs import GroupInformation, TopicPartition
@@ -190,18 +189,16 @@ class _Description:
         )
 
     def _partitions(self, name: str) -> dict[int, PartitionView] | None:
-        [found] = self._admin.describe_topics([name])
-        error = for_code(found["error_code"])
-        if error is UnknownTopicOrPartitionError:
+        try:
+            found = self._admin.described_topic(name)
+        except TopicAuthorizationFailedError as error:
+            self._note_denied("DESCRIBE", f"topic {name}", type(error))
             return None
-        if error is TopicAuthorizationFailedError:
-            self._note_denied("DESCRIBE", f"topic {name}", error)
-            return None
-        if error is InvalidTopicError:
+        except InvalidTopicError:
             self._bad_names.append(name)
             return None
-        if found["error_code"]:
-            raise error(name)
+        if found is None:
+            return None
         return {
             part["partition"]: PartitionView(
                 len(part["replicas"]), len(part["isr"]), has_leader=part["leader"] >= 0

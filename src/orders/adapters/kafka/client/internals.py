@@ -38,9 +38,11 @@ from kafka.errors import (
     KafkaProtocolError,
     NoBrokersAvailable,
     NodeNotReadyError,
+    NoError,
     RequestTimedOutError,
     UnknownError,
     UnknownMemberIdError,
+    UnknownTopicOrPartitionError,
     UnrecognizedBrokerVersion,
     for_code,
 )
@@ -313,13 +315,31 @@ class BoundedAdmin(KafkaAdminClient):  # type: ignore[misc]
             self._client.poll(timeout_ms=50)
         return self._client.send(node_id, request, wakeup)
 
+    def described_topic(self, topic: str) -> Mapping[str, Any] | None:
+        """What the brokers say of a topic now; None if it does not exist.
+
+        The client's consumer takes a request that has failed for a topic that does not exist.
+
+        Raises:
+            KafkaError: no broker answers, or none may describe it.
+        """
+        [described] = self.describe_topics([topic])
+        error = for_code(described["error_code"])
+        if error is UnknownTopicOrPartitionError:
+            return None
+        if error is not NoError:
+            raise error(topic)
+        return described  # type: ignore[no-any-return]
+
     def delete_records(self, topic: str, ends: Mapping[int, int]) -> None:
         """Delete the records of each partition up to, but excluding, an offset.
 
         Raises:
             KafkaError: a broker does not answer, or refuses it.
         """
-        [described] = self.describe_topics([topic])
+        described = self.described_topic(topic)
+        if described is None:
+            raise UnknownTopicOrPartitionError(topic)
         leaders = {each["partition"]: each["leader"] for each in described["partitions"]}
         timeout_ms = self.config["request_timeout_ms"]
         futures = [

@@ -13,7 +13,7 @@ from kafka.structs import TopicPartition
 
 from orders.adapters.kafka.client.failures import reason_of
 from orders.adapters.kafka.client.internals import ExtendedConsumer
-from orders.adapters.kafka.client.settings import KafkaSettings, client_options
+from orders.adapters.kafka.client.settings import KafkaSettings, admin_client, client_options
 from orders.adapters.kafka.wire.record_batches import Record, reader_of_poll
 from orders.domain.errors import Unavailable
 
@@ -22,6 +22,7 @@ T = TypeVar("T")
 RECORD_TIMEOUT = 10.0
 """Seconds without a record after which the brokers count as unreachable."""
 
+_REQUEST_TIMEOUT_MS = int(RECORD_TIMEOUT * 1000)
 _REFRESH_INTERVAL = 2.0
 _POLL_MS = 500
 _FETCH_BYTES = (
@@ -35,7 +36,7 @@ _OPTIONS: dict[str, Any] = {
     "fetch_max_bytes": _FETCH_BYTES,
     "max_partition_fetch_bytes": _FETCH_BYTES,
     "max_poll_records": 1 << 30,  # a whole fetch: a pause may drop the rest
-    "request_timeout_ms": int(RECORD_TIMEOUT * 1000),
+    "request_timeout_ms": _REQUEST_TIMEOUT_MS,
     "sock_chunk_bytes": 256 * 1024,
 }
 
@@ -56,26 +57,24 @@ async def offset_ranges(settings: KafkaSettings, topic: str) -> dict[int, Offset
 
     def ask() -> dict[int, OffsetRange]:
         with closing(_new_consumer(settings)) as consumer:
-            return _offset_ranges(consumer, topic)
+            return _offset_ranges(settings, consumer, topic)
 
     return await asyncio.to_thread(_map_errors, ask)
 
 
 async def read_present(
-    settings: KafkaSettings, topic: str, since: Mapping[int, int] | None = None
+    settings: KafkaSettings, topic: str, *, may_be_missing: bool = False
 ) -> AsyncGenerator[tuple[int, Record], None]:
     """Each message that the topic holds when reading begins, with its partition, oldest first.
 
-    ``since`` gives, per partition, the offset to start from.
-
     Raises:
-        Unavailable: the brokers do not answer.
+        Unavailable: the brokers do not answer, or the topic is missing and may not be.
         UnreadableBatch: a batch cannot be decoded.
     """
     loop = asyncio.get_running_loop()
     # One thread: even if this coroutine is cancelled, the consumer is not closed while it polls.
     executor = ThreadPoolExecutor(1, thread_name_prefix="kafka-reading")
-    pages = _pages(settings, topic, since or {})
+    pages = _pages(settings, topic, may_be_missing=may_be_missing)
     try:
         while page := await loop.run_in_executor(executor, _map_errors, lambda: next(pages, None)):
             for found in page:
@@ -86,17 +85,16 @@ async def read_present(
 
 
 def _pages(
-    settings: KafkaSettings, topic: str, since: Mapping[int, int]
+    settings: KafkaSettings, topic: str, *, may_be_missing: bool
 ) -> Generator[list[tuple[int, Record]], None, None]:
     with closing(_new_consumer(settings)) as consumer:
-        remaining = {
-            number: held
-            for number, held in _offset_ranges(consumer, topic).items()
-            if max(held.start, since.get(number, 0)) < held.end
-        }
+        held_first = _offset_ranges(settings, consumer, topic)
+        if not held_first and not may_be_missing:
+            raise Unavailable(f"topic {topic} is missing")
+        remaining = {n: held for n, held in held_first.items() if held.start < held.end}
         consumer.assign([TopicPartition(topic, number) for number in remaining])
         for number, held in remaining.items():
-            consumer.seek(TopicPartition(topic, number), max(held.start, since.get(number, 0)))
+            consumer.seek(TopicPartition(topic, number), held.start)
         last_record = last_refresh = time.monotonic()
         while remaining:
             fetched: dict[TopicPartition, list[Record]] = consumer.poll(_POLL_MS)
@@ -113,25 +111,33 @@ def _pages(
                 last_record = now
             elif now - last_refresh > _REFRESH_INTERVAL:
                 last_refresh = now
-                # What remains to be read may have been deleted in the meantime.
-                held_now = _offset_ranges(consumer, topic)
-                remaining = {
-                    number: held
-                    for number, held in remaining.items()
-                    if number in held_now and held_now[number].start < held.end
-                }
+                held_now = _offset_ranges(settings, consumer, topic)
+                remaining = _still_held(topic, remaining, held_now)
             if remaining and now - last_record > RECORD_TIMEOUT:
                 raise Unavailable("the brokers do not answer")
             if page:
                 yield page
 
 
-def _offset_ranges(consumer: KafkaConsumer, topic: str) -> dict[int, OffsetRange]:
-    # Unlike other requests for metadata, this one makes no broker create a missing topic.
-    numbers = consumer.partitions_for_topic(topic) or set()
-    partitions = [TopicPartition(topic, number) for number in sorted(numbers)]
-    if not partitions:
+def _still_held(
+    topic: str, remaining: Mapping[int, OffsetRange], held_now: Mapping[int, OffsetRange]
+) -> dict[int, OffsetRange]:
+    """What remains to be read without records that were deleted in the meantime."""
+    if not remaining.keys() <= held_now.keys():
+        raise Unavailable(f"topic {topic} was deleted while it was read")
+    return {n: held for n, held in remaining.items() if held_now[n].start < held.end}
+
+
+def _offset_ranges(
+    settings: KafkaSettings, consumer: KafkaConsumer, topic: str
+) -> dict[int, OffsetRange]:
+    # Unlike requests of the consumer, this one makes no broker create a missing topic.
+    with admin_client(settings, request_timeout_ms=_REQUEST_TIMEOUT_MS) as admin:
+        described = admin.described_topic(topic)
+    if described is None:
         return {}
+    numbers = sorted(each["partition"] for each in described["partitions"])
+    partitions = [TopicPartition(topic, number) for number in numbers]
     starts, ends = consumer.beginning_offsets(partitions), consumer.end_offsets(partitions)
     return {p.partition: OffsetRange(starts[p], ends[p]) for p in partitions}
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 
 import structlog
-from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient, NewTopic
+from kafka.admin import ConfigResource, ConfigResourceType, NewTopic
 from kafka.errors import (
     InvalidConfigurationError,
     KafkaError,
@@ -15,6 +15,7 @@ from kafka.errors import (
 from msgspec import Struct
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
+from orders.adapters.kafka.client.internals import BoundedAdmin
 from orders.adapters.kafka.client.settings import KafkaSettings, admin_client
 
 DEFAULT_MAX_MESSAGE_BYTES = 1_048_588
@@ -78,15 +79,15 @@ class TopicAdmin:
             name = self._settings.replays_topic
             self._create(admin, name, {"cleanup.policy": "compact"}, partitions=1)
 
-    def _admin(self) -> AbstractContextManager[KafkaAdminClient]:
+    def _admin(self) -> AbstractContextManager[BoundedAdmin]:
         return admin_client(self._settings, request_timeout_ms=_REQUEST_TIMEOUT_MS)
 
-    def _ensure_source(self, admin: KafkaAdminClient) -> int:
+    def _ensure_source(self, admin: BoundedAdmin) -> int:
         # Retention goes by timestamps: with those of senders, old ones would be deleted unread.
         self._create(admin, self._settings.topic, {"message.timestamp.type": "LogAppendTime"})
         return _limit(admin, self._settings.topic, DEFAULT_MAX_MESSAGE_BYTES)
 
-    def _ensure(self, admin: KafkaAdminClient) -> TopicLimits:
+    def _ensure(self, admin: BoundedAdmin) -> TopicLimits:
         dead_letters = self._settings.dlq_topic
         source_limit = self._ensure_source(admin)
         # Whatever the brokers' defaults are, a dead letter stays as long as the operator wants, may
@@ -117,12 +118,12 @@ class TopicAdmin:
 
     def _create(
         self,
-        admin: KafkaAdminClient,
+        admin: BoundedAdmin,
         name: str,
         config: Mapping[str, str],
         partitions: int | None = None,
     ) -> None:
-        if _exists(admin, name):
+        if admin.described_topic(name) is not None:
             return
         amount = partitions or self._settings.partitions
         replication = self._settings.replication
@@ -136,17 +137,7 @@ class TopicAdmin:
         _log.info("topic created", topic=name, partitions=amount)
 
 
-def _exists(admin: KafkaAdminClient, name: str) -> bool:
-    [topic] = admin.describe_topics([name])
-    error = for_code(topic["error_code"])
-    if error is UnknownTopicOrPartitionError:
-        return False
-    if topic["error_code"]:
-        raise error(name)
-    return True
-
-
-def _limit(admin: KafkaAdminClient, name: str, default: int) -> int:
+def _limit(admin: BoundedAdmin, name: str, default: int) -> int:
     """The topic's limit, its own or the broker's; ``default`` if it cannot be described."""
     try:
         return _described_limit(admin, name)
@@ -161,7 +152,7 @@ def _limit(admin: KafkaAdminClient, name: str, default: int) -> int:
     wait=wait_fixed(0.1),
     reraise=True,
 )
-def _described_limit(admin: KafkaAdminClient, name: str) -> int:
+def _described_limit(admin: BoundedAdmin, name: str) -> int:
     wanted = ConfigResource(ConfigResourceType.TOPIC, name, {_MAX_MESSAGE_BYTES: ""})
     [response] = admin.describe_configs([wanted])
     [(error_code, _message, _type, _name, entries)] = response.resources
