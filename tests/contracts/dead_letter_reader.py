@@ -1,12 +1,13 @@
 """What all readers of dead letters keep to. Subclasses give the fixture ``side``."""
 
 from abc import abstractmethod
+from operator import attrgetter
 from typing import Protocol
 
 import pytest
 
 from orders.domain.intake.messages import DeadLetter
-from orders.domain.ports import DeadLetterReader, Entry
+from orders.domain.ports import DeadLetterReader, Entry, Places
 from tests.contracts.dead_letters import dead_letter, essence
 
 
@@ -60,6 +61,14 @@ class DeadLetterReaderContract:
         assert [x.place for x in found] == sorted(x.place for x in found)
         assert [x.dead_letter.index for x in found if x.dead_letter] == list(range(1_500))
         assert len({x.place for x in found}) == 1_500
+
+    async def test_those_at_some_places_can_be_read_again(self, side: DeadLetterReaderSide) -> None:
+        await side.put(*(dead_letter(index=n) for n in range(30)))
+        found = await entries(side)
+        for some in (found[7:8], [found[3], found[20], found[29]], found[::-1], []):
+            places = Places(entry.place for entry in some)
+            again = [entry async for entry in side.reader.read(places)]
+            assert sorted(again, key=attrgetter("place")) == sorted(some, key=attrgetter("place"))
 
     async def test_what_is_written_twice_comes_twice(self, side: DeadLetterReaderSide) -> None:
         await side.put(dead_letter(), dead_letter(attempt=2))

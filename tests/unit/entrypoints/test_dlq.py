@@ -23,7 +23,7 @@ from orders.bootstrap import Container, build_in_memory
 from orders.config import Settings
 from orders.domain.errors import Unavailable
 from orders.domain.intake.messages import DeadLetter, ErrorCode, Message
-from orders.domain.ports import Entry
+from orders.domain.ports import Entry, Places
 from orders.domain.use_cases import replay_dead_letters
 from orders.entrypoints.cli.dlq.terminal import safe
 from orders.entrypoints.cli.main import main
@@ -489,8 +489,8 @@ class TestStopping:
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
     def test_before_the_first_chunk(self, container: Container, number: int) -> None:
         class Reader(MemoryDeadLetterReader):
-            async def read(self) -> AsyncIterator[Entry]:
-                async for entry in super().read():
+            async def read(self, places: Places | None = None) -> AsyncIterator[Entry]:
+                async for entry in super().read(places):
                     yield entry
                 os.kill(os.getpid(), number)
 

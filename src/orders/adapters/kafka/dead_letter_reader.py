@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 
 from orders.adapters.kafka.client.settings import KafkaSettings
-from orders.adapters.kafka.client.topic_snapshot import offset_ranges, read_present
+from orders.adapters.kafka.client.topic_snapshot import OffsetRange, offset_ranges, read_present
 from orders.domain.dead_letters.headers import dead_letter_in
 from orders.domain.intake.messages import Message, Origin
-from orders.domain.ports import DeadLetterReader, Entry
+from orders.domain.ports import DeadLetterReader, Entry, Places
 
 
 class KafkaDeadLetterReader(DeadLetterReader):
@@ -29,10 +29,15 @@ class KafkaDeadLetterReader(DeadLetterReader):
             return None
         return sum(offsets.end - offsets.start for offsets in found.values())
 
-    async def read(self) -> AsyncIterator[Entry]:
+    async def read(self, places: Places | None = None) -> AsyncIterator[Entry]:
         """See ``DeadLetterReader.read``."""
-        async with aclosing(read_present(self._settings, self._topic)) as records:
+        within = None
+        if places is not None:
+            within = {n: OffsetRange(first, last + 1) for n, (first, last) in places.bounds.items()}
+        async with aclosing(read_present(self._settings, self._topic, within)) as records:
             async for partition, record in records:
+                if places is not None and (partition, record.offset) not in places:
+                    continue
                 origin = Origin(self._topic, partition, record.offset)
                 message = Message(
                     origin, record.value, record.key, record.timestamp, record.headers

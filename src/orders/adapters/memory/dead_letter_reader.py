@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from orders.adapters.memory.dead_letters import MemoryDeadLetters
 from orders.domain.intake.messages import DeadLetter
-from orders.domain.ports import DeadLetterReader, Entry
+from orders.domain.ports import DeadLetterReader, Entry, Places
 
 
 class MemoryDeadLetterReader(DeadLetterReader):
@@ -25,13 +25,14 @@ class MemoryDeadLetterReader(DeadLetterReader):
         await self._dead_letters.check()
         return len(self._dead_letters.written)
 
-    async def read(self) -> AsyncIterator[Entry]:
+    async def read(self, places: Places | None = None) -> AsyncIterator[Entry]:
         """See ``DeadLetterReader.read``."""
         await self._dead_letters.check()
         for number, dead_letter in enumerate(
             tuple(self._dead_letters.written), self._dead_letters.start
         ):
-            yield Entry((0, number), dead_letter and _as_kept(dead_letter))
+            if places is None or (0, number) in places:
+                yield Entry((0, number), dead_letter and _as_kept(dead_letter))
 
 
 def _as_kept(dead_letter: DeadLetter) -> DeadLetter:

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from orders.domain.intake.messages import DeadLetter
 from orders.domain.order.rules import ID_MAX_BYTES, is_order_uid
-from orders.domain.ports import DeadLetterReader, Entry, Erasure
+from orders.domain.ports import DeadLetterReader, Entry, Erasure, Places
 
 _CHUNK = 500
 _CHUNK_BYTES = 4 * 1024 * 1024
@@ -91,11 +91,11 @@ class RememberedDeadLetters(DeadLetterReader):
         """See ``DeadLetterReader.approximate_count``; counts all."""
         return await self._reader.approximate_count()
 
-    async def read(self) -> AsyncIterator[Entry]:
+    async def read(self, places: Places | None = None) -> AsyncIterator[Entry]:
         """See ``DeadLetterReader.read``; raises Unavailable also if the store is down."""
         chunk: list[Entry] = []
         size = 0
-        async with aclosing(self._reader.read()) as entries:  # type: ignore[type-var]
+        async with aclosing(self._reader.read(places)) as entries:  # type: ignore[type-var]
             async for entry in entries:
                 chunk.append(entry)
                 size += entry.dead_letter.size if entry.dead_letter else 0

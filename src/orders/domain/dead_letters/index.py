@@ -10,11 +10,11 @@ claim, which ``DeadLetterIndex.settle`` compares with the other records and with
 
 import asyncio
 import re
-import sys
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Literal, NamedTuple
+from typing import Literal, TypeVar
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -31,22 +31,24 @@ State = Literal["waiting", "replayed", "exhausted"]
 Progress = Callable[[int, int], None]
 """Called with the number of records read and the approximate total."""
 
+T = TypeVar("T")
+
 _REFERENCE = re.compile(r"(?:([a-zA-Z0-9._-]+)/)?([0-9]{1,19}):([0-9]{1,19})(?::([0-9]{1,19}))?")
 
 
-class DeadLetterSummary(Struct, frozen=True, gc=False):
+class DeadLetterSummary(Struct, frozen=True, array_like=True):
     """A dead letter without its payload; ``place`` is the position of its newest copy.
 
     Copies of one attempt have the same ``fingerprint``, and all attempts the same ``content``; both
     are valid in this process only. ``first_failed_at`` is that of the earliest copy, ``omitted`` is
-    that of the dead letter.
+    that of the dead letter. The detail is read again where it is shown: those of the elements of
+    arrays all differ.
     """
 
     place: tuple[int, int]
     fingerprint: int
     content: int
     code: ErrorCode
-    detail: str
     failed_at: datetime
     attempt: int
     size: int
@@ -55,12 +57,40 @@ class DeadLetterSummary(Struct, frozen=True, gc=False):
     copies: int = 1
 
 
-class _Claim(NamedTuple):
+_pack = msgspec.msgpack.Encoder().encode
+_unpack = msgspec.msgpack.Decoder(DeadLetterSummary).decode
+
+
+class _Packed(Mapping[Identity, T]):
+    """Values as bytes, which take a quarter of what their objects do."""
+
+    def __init__(self, kind: type[T]) -> None:
+        self._packed: dict[Identity, bytes] = {}
+        self._decode = msgspec.msgpack.Decoder(kind).decode
+
+    def __getitem__(self, root: Identity) -> T:
+        return self._decode(self._packed[root])
+
+    def __setitem__(self, root: Identity, value: T) -> None:
+        self._packed[root] = _pack(value)
+
+    def __iter__(self) -> Iterator[Identity]:
+        return iter(self._packed)
+
+    def __len__(self) -> int:
+        return len(self._packed)
+
+
+class _Claim(Struct, frozen=True, gc=False):
     """A record of a message that says of which ``root`` it is a replay; ``identity`` is its own."""
 
     root: Identity
     identity: Identity
-    summary: DeadLetterSummary
+    packed: bytes
+
+    @property
+    def summary(self) -> DeadLetterSummary:
+        return _unpack(self.packed)
 
 
 class DeadLetterIndex:
@@ -73,8 +103,8 @@ class DeadLetterIndex:
     """
 
     def __init__(self) -> None:
-        self.dead_letters: dict[Identity, DeadLetterSummary] = {}
-        self.earlier: dict[Identity, list[DeadLetterSummary]] = {}
+        self.dead_letters = _Packed(DeadLetterSummary)
+        self.earlier = _Packed(list[DeadLetterSummary])
         self.notes: Mapping[Identity, ReplayNote] = {}
         self.unrecognized = 0
         self.places = Places()
@@ -89,7 +119,7 @@ class DeadLetterIndex:
             return
         root, summary = root_of(dead_letter), summary_of(entry.place, dead_letter)
         if replayed_identity(dead_letter.message.headers):
-            self._claims.append(_Claim(root, dead_letter.identity, summary))
+            self._claims.append(_Claim(root, dead_letter.identity, _pack(summary)))
         else:
             self._add(root, summary)
 
@@ -110,13 +140,14 @@ class DeadLetterIndex:
         root's own record is gone, that of the earliest failure decides the content.
         """
         self.notes = notes
+        self._claims.sort(key=lambda c: (c.summary.failed_at, c.summary.place), reverse=True)
         contents = {claim.identity: claim.summary.content for claim in self._claims}
-        self._claims.sort(key=lambda claim: (claim.summary.failed_at, claim.summary.place))
-        for root, identity, summary in self._claims:
+        while self._claims:  # anybody can send a million, so each is dropped as it is used
+            claim = self._claims.pop()
+            root, summary = claim.root, claim.summary
             known = self._contents(root) | ({contents[root]} if root in contents else set())
-            found = identity if known and summary.content not in known else root
+            found = claim.identity if known and summary.content not in known else root
             self._add(found, _counted(summary, notes.get(found)))
-        self._claims.clear()
 
     def _add(self, root: Identity, summary: DeadLetterSummary) -> None:
         known = self.dead_letters.get(root)
@@ -283,7 +314,6 @@ def with_copy(
 
 def summary_of(place: tuple[int, int], dead_letter: DeadLetter) -> DeadLetterSummary:
     """Summarize the dead letter at ``place``."""
-    detail = sys.intern(dead_letter.detail)  # many dead letters have the same detail
     message = dead_letter.message
     # A replay that is sent twice fails twice, with two timestamps, and is still one attempt.
     sent_at = None if replayed_identity(message.headers) else message.timestamp
@@ -293,7 +323,6 @@ def summary_of(place: tuple[int, int], dead_letter: DeadLetter) -> DeadLetterSum
         hash((dead_letter.attempt, sent_at, content)),
         content,
         dead_letter.code,
-        detail,
         dead_letter.failed_at,
         dead_letter.attempt,
         len(dead_letter.value or b""),

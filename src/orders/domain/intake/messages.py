@@ -1,7 +1,9 @@
 """Messages from the topic, and dead letters."""
 
 import re
+import sys
 from datetime import datetime
+from functools import lru_cache
 from typing import Literal
 
 from msgspec import Struct
@@ -33,6 +35,10 @@ class Origin(Struct, frozen=True, order=True, gc=False):
     offset: int
 
 
+_shared = lru_cache(maxsize=16)(Origin)
+"""The dead letters of an array, which come one after the other, share one object."""
+
+
 class Identity(Struct, frozen=True, order=True, gc=False):
     """The identity of a dead letter, which its copies have in common.
 
@@ -58,7 +64,7 @@ class Identity(Struct, frozen=True, order=True, gc=False):
             raise ValueError("not an identity: topic/partition:offset:index")
         topic, *numbers = found.groups()
         partition, offset, index = map(int, numbers)
-        return cls(Origin(topic, partition, offset), index)
+        return cls(_shared(sys.intern(topic), partition, offset), index)
 
 
 UnreadCode = Literal["undecodable", "excessive"]

@@ -72,9 +72,10 @@ class DeadLetterReader(Protocol):
         """
 
     @abstractmethod
-    def read(self) -> AsyncIterator[Entry]:
+    def read(self, places: Places | None = None) -> AsyncIterator[Entry]:
         """Yield all records that exist when reading starts, each partition in its order.
 
+        With ``places`` only those that are there, without a look at what is before and behind them.
         A dead letter may occur several times, since it is written at least once.
 
         Raises:

@@ -10,7 +10,7 @@ from msgspec import Struct
 from orders.domain.intake.messages import MAX_ATTEMPT, Identity
 
 
-class ReplayNote(Struct, frozen=True):
+class ReplayNote(Struct, frozen=True, gc=False):
     """When a dead letter was last replayed, and which attempt."""
 
     replayed_at: datetime

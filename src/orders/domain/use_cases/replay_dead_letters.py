@@ -6,7 +6,7 @@ fails again has the same root, so it is the same dead letter with a higher attem
 """
 
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -15,6 +15,7 @@ from msgspec import Struct, field
 from orders.domain.dead_letters.headers import as_settled, root_of
 from orders.domain.dead_letters.index import (
     MAX_ATTEMPTS,
+    DeadLetterIndex,
     DeadLetterSummary,
     Reference,
     Selection,
@@ -22,7 +23,7 @@ from orders.domain.dead_letters.index import (
     state_of,
 )
 from orders.domain.intake.messages import DeadLetter, ErrorCode, Identity
-from orders.domain.ports import DeadLetterReader, ReplayJournal, ReplayNote, ReplayTarget
+from orders.domain.ports import DeadLetterReader, Places, ReplayJournal, ReplayNote, ReplayTarget
 
 CHUNK_RECORDS = 500
 """The most dead letters that are sent before they are noted."""
@@ -32,9 +33,6 @@ FAILING_CODES: frozenset[ErrorCode] = frozenset({"undecodable", "empty"})
 """Codes that fail again under any rules, and are replayed only if named."""
 
 Phase = Literal["reading", "sending"]
-
-_Wanted = dict[tuple[int, int], tuple[Identity, int]]
-"""Roots and attempts of the records to send, by their positions."""
 
 
 class ReplayRequest(Struct, frozen=True, kw_only=True):
@@ -108,12 +106,12 @@ class ReplayDeadLetters:
             Unavailable: the brokers are unreachable; some may have been sent.
         """
         report = ReplayReport()
-        wanted = await self._choose(request, report, progress)
+        index, wanted = await self._choose(request, report, progress)
         total = report.remaining = len(wanted)
         if request.dry_run or not total:
             return report
         progress("sending", 0, total)
-        async for chunk in self._chunks(wanted):
+        async for chunk in self._chunks(index, wanted):
             if wants_stop():
                 report.is_stopped = True
                 break
@@ -123,8 +121,8 @@ class ReplayDeadLetters:
 
     async def _choose(
         self, request: ReplayRequest, report: ReplayReport, progress: Progress
-    ) -> _Wanted:
-        """Return the records to send."""
+    ) -> tuple[DeadLetterIndex, Places]:
+        """Return the index, and where the records to send are."""
         index = await index_dead_letters(
             self._reader, self._journal, lambda done, total: progress("reading", done, total)
         )
@@ -134,16 +132,18 @@ class ReplayDeadLetters:
             for reference in request.selection.references
             if not any(map(reference.names, index.dead_letters))
         )
-        wanted: _Wanted = {}
-        for root in sorted(index.dead_letters):
-            dead_letter = index.dead_letters[root]
-            if request.selection.takes(root, dead_letter) and self._is_wanted(
-                root, dead_letter, index.notes.get(root), request, report
-            ):
-                wanted[dead_letter.place] = root, dead_letter.attempt
-                if request.dry_run:
-                    report.sent[dead_letter.code] += 1
-        return wanted
+
+        def wanted() -> Iterator[tuple[int, int]]:
+            for root in sorted(index.dead_letters):
+                dead_letter = index.dead_letters[root]
+                if request.selection.takes(root, dead_letter) and self._is_wanted(
+                    root, dead_letter, index.notes.get(root), request, report
+                ):
+                    yield dead_letter.place
+                    if request.dry_run:
+                        report.sent[dead_letter.code] += 1
+
+        return index, Places(wanted())
 
     def _is_wanted(
         self,
@@ -185,19 +185,21 @@ class ReplayDeadLetters:
         report.sent.update(dead_letter.code for dead_letter in sent)
         report.remaining -= len(chunk)
 
-    async def _chunks(self, wanted: _Wanted) -> AsyncIterator[list[DeadLetter]]:
+    async def _chunks(
+        self, index: DeadLetterIndex, wanted: Places
+    ) -> AsyncIterator[list[DeadLetter]]:
         """Read the topic again and yield chunks, so that only one chunk is in memory."""
         chunk: list[DeadLetter] = []
         size = 0
-        async for entry in self._reader.read():
-            dead_letter = entry.dead_letter
-            if dead_letter is None or entry.place not in wanted:
+        async for entry in self._reader.read(wanted):
+            dead_letter, root = entry.dead_letter, index.root_at(entry)
+            if dead_letter is None or root is None:
                 continue
             length = dead_letter.size
             if chunk and (len(chunk) == CHUNK_RECORDS or size + length > CHUNK_BYTES):
                 yield chunk
                 chunk, size = [], 0
-            chunk.append(as_settled(dead_letter, *wanted[entry.place]))
+            chunk.append(as_settled(dead_letter, root, index.dead_letters[root].attempt))
             size += length
         if chunk:
             yield chunk

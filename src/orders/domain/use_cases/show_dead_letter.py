@@ -1,6 +1,5 @@
 """Shows one dead letter, and how the current rules judge it."""
 
-from contextlib import aclosing
 from datetime import datetime
 
 from msgspec import Struct
@@ -18,7 +17,7 @@ from orders.domain.errors import Invalid, NotFound
 from orders.domain.intake.faults import Fault
 from orders.domain.intake.messages import DeadLetter, Identity
 from orders.domain.intake.reading import Reading, ReadingCode, read
-from orders.domain.ports import DeadLetterReader, ReplayJournal
+from orders.domain.ports import DeadLetterReader, Places, ReplayJournal
 
 _NAMED = 5
 
@@ -85,8 +84,7 @@ class ShowDeadLetter:
         )
 
     async def _read(self, place: tuple[int, int]) -> DeadLetter:
-        async with aclosing(self._reader.read()) as entries:  # type: ignore[type-var]
-            async for entry in entries:
-                if entry.place == place and entry.dead_letter:
-                    return entry.dead_letter
+        found = [entry.dead_letter async for entry in self._reader.read(Places([place]))]
+        if found and found[0]:
+            return found[0]
         raise NotFound("the dead letter was deleted in the meantime")

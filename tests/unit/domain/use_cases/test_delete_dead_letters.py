@@ -15,7 +15,7 @@ from orders.domain.dead_letters.forgotten import RememberedDeadLetters
 from orders.domain.dead_letters.headers import root_of
 from orders.domain.errors import Unavailable
 from orders.domain.intake.messages import DeadLetter
-from orders.domain.ports import Entry, ReplayNote
+from orders.domain.ports import Entry, Places, ReplayNote
 from orders.domain.use_cases.delete_dead_letters import DeleteDeadLetters
 from tests import builders
 
@@ -93,8 +93,8 @@ class Lacking(MemoryDeadLetterReader):
         super().__init__(topic)
         self._lacks = offset
 
-    async def read(self) -> AsyncIterator[Entry]:
-        async for entry in super().read():
+    async def read(self, places: Places | None = None) -> AsyncIterator[Entry]:
+        async for entry in super().read(places):
             if entry.place[1] != self._lacks:
                 yield entry
 

@@ -58,7 +58,7 @@ class Setting:
     async def listed(self) -> dict[int, ListedDeadLetter]:
         found = await ListDeadLetters(*self._parts)()
         assert found.hidden == 0
-        return {one.identity.origin.offset: one for one in found.dead_letters}
+        return {one.identity.origin.offset: one async for one in found.dead_letters}
 
     async def states(self) -> dict[int, tuple[str, int]]:
         return {n: (one.state, one.summary.attempt) for n, one in (await self.listed()).items()}

@@ -11,7 +11,7 @@ from orders.adapters.memory.dead_letters import MemoryDeadLetters
 from orders.adapters.memory.inspection import MemoryInspection
 from orders.adapters.memory.replay_journal import MemoryJournalStore, MemoryReplayJournal
 from orders.domain.errors import Unavailable
-from orders.domain.ports import Entry, Finding, FindingState, Inspection
+from orders.domain.ports import Entry, Finding, FindingState, Inspection, Places
 from orders.domain.use_cases.inspect_dead_letters import InspectDeadLetters
 from orders.domain.use_cases.inspect_system import InspectSystem, worst
 from orders.domain.use_cases.list_dead_letters import ListDeadLetters
@@ -156,8 +156,8 @@ class Endless(MemoryDeadLetterReader):
     async def approximate_count(self) -> int:
         return 1_000_000
 
-    async def read(self) -> AsyncIterator[Entry]:
-        async for entry in super().read():
+    async def read(self, places: Places | None = None) -> AsyncIterator[Entry]:
+        async for entry in super().read(places):
             yield entry
         await asyncio.Event().wait()
 

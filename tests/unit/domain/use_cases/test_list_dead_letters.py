@@ -16,10 +16,11 @@ from orders.domain.dead_letters.index import Reference, Selection, State
 from orders.domain.errors import Unavailable
 from orders.domain.intake.messages import DeadLetter, Identity, Origin
 from orders.domain.ports import ReplayNote
+from orders.domain.use_cases import list_dead_letters
 from orders.domain.use_cases.list_dead_letters import (
     DeadLetterCounts,
-    DeadLetterList,
     ListDeadLetters,
+    ListedDeadLetter,
 )
 from tests import builders
 from tests.builders import START
@@ -41,34 +42,33 @@ class Setting:
             MemoryDeadLetterReader(self.dead_letters), MemoryReplayJournal(self.store)
         )
 
+    async def listed(self) -> list[ListedDeadLetter]:
+        return [one async for one in (await self.list()).dead_letters]
+
     async def found(self, *states: State, max_attempts: int = 3, **selection: Any) -> list[str]:
         found = await self.list(Selection(**selection), frozenset(states), max_attempts)
-        return [str(listed.identity).removeprefix("orders/1:") for listed in found.dead_letters]
+        identities = [str(listed.identity) async for listed in found.dead_letters]
+        return [identity.removeprefix("orders/1:") for identity in identities]
 
 
 async def test_of_copies_the_newest_counts_wherever_it_stands() -> None:
     setting = Setting(
         dead_letter(1, hours=5), dead_letter(2), dead_letter(1, hours=3), dead_letter(2)
     )
-    found = await setting.list()
-    assert [(x.identity.origin.offset, x.summary.attempt) for x in found.dead_letters] == [
-        (2, 1),
-        (1, 1),
-    ]
-    assert found.dead_letters[0].summary.place == (0, 3)
-    assert found.dead_letters[1].summary.place == (0, 0)
-    assert found.by_code == {"invalid": 2}
+    found = await setting.listed()
+    assert [(x.identity.origin.offset, x.summary.attempt) for x in found] == [(2, 1), (1, 1)]
+    assert [x.summary.place for x in found] == [(0, 3), (0, 0)]
+    assert (await setting.list()).by_code == {"invalid": 2}
 
 
 async def test_of_several_messages_of_one_name_the_newest_is_listed_and_the_rest_counted() -> None:
     anew = replace(dead_letter(1, hours=5), value=b"[2]")
     setting = Setting(anew, dead_letter(1), dead_letter(1, hours=3))
     setting.store.notes[anew.identity] = ReplayNote(at(4), 1)
-    found = await setting.list()
-    assert [(x.summary.failed_at, x.state, x.replayed_at) for x in found.dead_letters] == [
+    assert [(x.summary.failed_at, x.state, x.replayed_at) for x in await setting.listed()] == [
         (at(5), "waiting", None)
     ]
-    assert found.hidden == 1
+    assert (await setting.list()).hidden == 1
     assert await setting.found("replayed") == []
 
 
@@ -80,14 +80,33 @@ async def test_each_identity_is_listed_once_in_the_order_of_failure(
     written: list[tuple[int, int, int]],
 ) -> None:
     dead_letters = [dead_letter(offset, index, hours=hours) for offset, index, hours in written]
-    found = await Setting(*dead_letters).list()
-    assert {x.identity for x in found.dead_letters} == {x.identity for x in dead_letters}
-    assert len(found.dead_letters) == len({x.identity for x in dead_letters})
+    found = await Setting(*dead_letters).listed()
+    assert {x.identity for x in found} == {x.identity for x in dead_letters}
+    assert len(found) == len({x.identity for x in dead_letters})
     newest = {x.identity: max(y.failed_at for y in dead_letters if y.identity == x.identity)
               for x in dead_letters}  # fmt: skip
-    assert {x.identity: x.summary.failed_at for x in found.dead_letters} == newest
-    times = [x.summary.failed_at for x in found.dead_letters]
+    assert {x.identity: x.summary.failed_at for x in found} == newest
+    times = [x.summary.failed_at for x in found]
     assert times == sorted(times)
+
+
+async def test_the_latest_are_listed_and_all_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(list_dead_letters, "_CHUNK", 2)
+    hours = (5, 1, 4, 2, 3)
+    setting = Setting(*(dead_letter(n, hours=n, detail=f"{n} is bad") for n in hours))
+    for limit, expected in ((None, 5), (9, 5), (5, 5), (3, 3), (1, 1)):
+        found = await setting.list(limit=limit)
+        details = [listed.detail async for listed in found.dead_letters]
+        assert details == [f"{n} is bad" for n in range(1, 6)][-expected:]
+        assert (found.by_code, found.by_state) == ({"invalid": 5}, {"waiting": 5})
+
+
+async def test_what_is_deleted_while_it_is_listed_is_left_out() -> None:
+    setting = Setting(dead_letter(1), dead_letter(2))
+    found = await setting.list()
+    del setting.dead_letters.written[0]
+    setting.dead_letters.start += 1
+    assert [listed.identity.origin.offset async for listed in found.dead_letters] == [2]
 
 
 async def test_filters() -> None:
@@ -116,10 +135,10 @@ async def test_states() -> None:
         dead_letter(4, attempt=4),
     )
     setting.store.notes[dead_letter(4).identity] = ReplayNote(at(9), 4)
-    found = await setting.list()
-    assert [x.state for x in found.dead_letters] == ["waiting", "waiting", "exhausted", "replayed"]
-    assert [x.replayed_at for x in found.dead_letters] == [None, None, None, at(9)]
-    assert found.by_state == {"waiting": 2, "exhausted": 1, "replayed": 1}
+    found = await setting.listed()
+    assert [x.state for x in found] == ["waiting", "waiting", "exhausted", "replayed"]
+    assert [x.replayed_at for x in found] == [None, None, None, at(9)]
+    assert (await setting.list()).by_state == {"waiting": 2, "exhausted": 1, "replayed": 1}
     assert await setting.found("replayed", "exhausted") == ["3:0", "4:0"]
     assert await setting.found("waiting", max_attempts=2) == ["1:0"]
     assert await setting.list.count(9) == DeadLetterCounts({"invalid": 2}, 1, 4, 4)
@@ -132,7 +151,9 @@ async def test_what_is_not_recognized_is_counted() -> None:
 
 async def test_nothing_there() -> None:
     setting = Setting()
-    assert await setting.list() == DeadLetterList((), 0)
+    found = await setting.list()
+    assert (found.by_code, found.by_state, found.unrecognized, found.hidden) == ({}, {}, 0, 0)
+    assert await setting.listed() == []
     setting.store.available = False  # not even asked
     assert await setting.list.count(9) == DeadLetterCounts()
 

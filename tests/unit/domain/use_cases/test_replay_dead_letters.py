@@ -23,7 +23,7 @@ from orders.domain.dead_letters.headers import replayed_identity
 from orders.domain.dead_letters.index import Reference, Selection
 from orders.domain.errors import Unavailable
 from orders.domain.intake.messages import DeadLetter, ErrorCode, Identity, Message, Origin
-from orders.domain.ports import ReplayNote
+from orders.domain.ports import Places, ReplayNote
 from orders.domain.use_cases import replay_dead_letters
 from orders.domain.use_cases.ingest_batch import IngestBatch
 from orders.domain.use_cases.list_dead_letters import ListDeadLetters
@@ -292,7 +292,7 @@ class TestWhatFailsAgain:
         listed = await ListDeadLetters(
             MemoryDeadLetterReader(setting.dead_letters), MemoryReplayJournal(setting.store)
         )()
-        [found] = listed.dead_letters
+        [found] = [one async for one in listed.dead_letters]
         assert (found.identity, found.summary.attempt) == (dead_letter(1).identity, 2)
         assert (found.state, found.summary.copies, listed.hidden) == ("waiting", 2, 0)
         setting.ticks = itertools.count(86_400)
@@ -383,8 +383,8 @@ class TestStopping:
         setting = Setting(dead_letter(1), dead_letter(2))
 
         class Vanishing(MemoryDeadLetterReader):
-            async def read(self) -> AsyncIterator[Any]:
-                async for entry in super().read():
+            async def read(self, places: Places | None = None) -> AsyncIterator[Any]:
+                async for entry in super().read(places):
                     yield entry
                 setting.dead_letters.written[0] = None
 

@@ -63,9 +63,15 @@ async def offset_ranges(settings: KafkaSettings, topic: str) -> dict[int, Offset
 
 
 async def read_present(
-    settings: KafkaSettings, topic: str, *, may_be_missing: bool = False
+    settings: KafkaSettings,
+    topic: str,
+    within: Mapping[int, OffsetRange] | None = None,
+    *,
+    may_be_missing: bool = False,
 ) -> AsyncGenerator[tuple[int, Record], None]:
     """Each message that the topic holds when reading begins, with its partition, oldest first.
+
+    With ``within``, only those of these partitions and offsets.
 
     Raises:
         Unavailable: the brokers do not answer, or the topic is missing and may not be.
@@ -74,7 +80,7 @@ async def read_present(
     loop = asyncio.get_running_loop()
     # One thread: even if this coroutine is cancelled, the consumer is not closed while it polls.
     executor = ThreadPoolExecutor(1, thread_name_prefix="kafka-reading")
-    pages = _pages(settings, topic, may_be_missing=may_be_missing)
+    pages = _pages(settings, topic, within, may_be_missing=may_be_missing)
     try:
         while page := await loop.run_in_executor(executor, _map_errors, lambda: next(pages, None)):
             for found in page:
@@ -85,13 +91,17 @@ async def read_present(
 
 
 def _pages(
-    settings: KafkaSettings, topic: str, *, may_be_missing: bool
+    settings: KafkaSettings,
+    topic: str,
+    within: Mapping[int, OffsetRange] | None,
+    *,
+    may_be_missing: bool,
 ) -> Generator[list[tuple[int, Record]], None, None]:
     with closing(_new_consumer(settings)) as consumer:
         held_first = _offset_ranges(settings, consumer, topic)
         if not held_first and not may_be_missing:
             raise Unavailable(f"topic {topic} is missing")
-        remaining = {n: held for n, held in held_first.items() if held.start < held.end}
+        remaining = _to_read(held_first, held_first if within is None else within)
         consumer.assign([TopicPartition(topic, number) for number in remaining])
         for number, held in remaining.items():
             consumer.seek(TopicPartition(topic, number), held.start)
@@ -117,6 +127,19 @@ def _pages(
                 raise Unavailable("the brokers do not answer")
             if page:
                 yield page
+
+
+def _to_read(
+    held: Mapping[int, OffsetRange], within: Mapping[int, OffsetRange]
+) -> dict[int, OffsetRange]:
+    both = {
+        number: OffsetRange(
+            max(wanted.start, held[number].start), min(wanted.end, held[number].end)
+        )
+        for number, wanted in within.items()
+        if number in held
+    }
+    return {number: offsets for number, offsets in both.items() if offsets.start < offsets.end}
 
 
 def _still_held(

@@ -1,7 +1,7 @@
 """The command `orders dlq list`."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, get_args
 
@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from orders.bootstrap import Container, open_all
+from orders.bootstrap import open_all
 from orders.domain.dead_letters.index import Selection, State
 from orders.domain.intake.messages import ErrorCode
 from orders.domain.use_cases.list_dead_letters import (
@@ -74,35 +74,37 @@ def list_dead_letters(
     """
     container = container_of(context)
     selection = Selection(codes=frozenset(codes), since=since, until=until)
+
+    async def run() -> None:
+        use_case: ListDeadLetters = container.list_dead_letters()
+        async with open_all(*container.dead_letter_resources()):
+            with progress() as advance:
+                found = await use_case(
+                    selection,
+                    frozenset(states),
+                    max_attempts,
+                    None if as_json else limit,
+                    lambda done, total: advance("reading", done, total),
+                )
+            if as_json:
+                async for listed in found.dead_letters:
+                    click.echo(json_line(_as_json(listed)))
+            else:
+                _print(found, [listed async for listed in found.dead_letters])
+
     with map_errors():
-        found = asyncio.run(_find(container, selection, frozenset(states), max_attempts))
-    if as_json:
-        for listed in found.dead_letters:
-            click.echo(json_line(_as_json(listed)))
-    else:
-        _print(found, limit)
+        asyncio.run(run())
 
 
-async def _find(
-    container: Container, selection: Selection, states: frozenset[State], max_attempts: int
-) -> DeadLetterList:
-    use_case: ListDeadLetters = container.list_dead_letters()
-    async with open_all(*container.dead_letter_resources()):
-        with progress() as advance:
-            return await use_case(
-                selection, states, max_attempts, lambda done, total: advance("reading", done, total)
-            )
-
-
-def _print(found: DeadLetterList, limit: int) -> None:
-    listed = found.dead_letters
-    if listed:
+def _print(found: DeadLetterList, listed: Sequence[ListedDeadLetter]) -> None:
+    number = sum(found.by_code.values())
+    if number:
         # The text of a dead letter must not be interpreted: no markup, emoji codes or links.
         console = Console(markup=False, highlight=False, emoji=False)
-        _print_table(console, listed[-limit:])
-        if len(listed) > limit:
-            write(f"{len(listed) - limit:,} earlier ones are not shown; use --limit or --json")
-        write(f"{count(len(listed))}: {_counts(found.by_code)}; {_counts(found.by_state)}")
+        _print_table(console, listed)
+        if number > len(listed):
+            write(f"{number - len(listed):,} earlier ones are not shown; use --limit or --json")
+        write(f"{count(number)}: {_counts(found.by_code)}; {_counts(found.by_state)}")
     else:
         write("no dead letters")
     if found.unrecognized:
@@ -111,7 +113,7 @@ def _print(found: DeadLetterList, limit: int) -> None:
         write(f"older dead letters with the same identity, of a recreated topic: {found.hidden:,}")
 
 
-def _print_table(console: Console, dead_letters: tuple[ListedDeadLetter, ...]) -> None:
+def _print_table(console: Console, dead_letters: Sequence[ListedDeadLetter]) -> None:
     has_one_topic = len({listed.identity.origin.topic for listed in dead_letters}) == 1
     rows = []
     for listed in dead_letters:
@@ -131,7 +133,7 @@ def _print_table(console: Console, dead_letters: tuple[ListedDeadLetter, ...]) -
     table.add_column("what is wrong", overflow="fold")
     room = (console.width - taken - 1) * _DETAIL_LINES
     for listed, row in zip(dead_letters, rows, strict=True):
-        detail = Text(safe(listed.summary.detail))
+        detail = Text(safe(listed.detail))
         detail.truncate(room, overflow="ellipsis")
         table.add_row(*map(Text, row), detail)
     console.print(table)
@@ -151,7 +153,7 @@ def _as_json(listed: ListedDeadLetter) -> dict[str, Any]:
         "offset": origin.offset,
         "index": listed.identity.index,
         "code": summary.code,
-        "detail": summary.detail,
+        "detail": listed.detail,
         "failed_at": summary.failed_at.isoformat(),
         "attempt": summary.attempt,
         "state": listed.state,
