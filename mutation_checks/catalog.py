@@ -139,7 +139,7 @@ MUTATION_CHECKS = (
     MutationCheck(
         "what was read before an order was forgotten is not served afterwards",
         "adapters/read_path/order_reader.py",
-        "kept = self._local.without_forgotten(found, as_of)\n        _count",
+        "kept = self._recent.without_forgotten(found, as_of)\n        _count",
         "kept = found\n        _count",
         "tests/unit/domain/use_cases/test_forgetting.py"
         "::test_a_look_up_that_read_it_before_does_not_bring_it_back",
@@ -151,6 +151,21 @@ MUTATION_CHECKS = (
         "",
         "tests/unit/domain/use_cases/test_watch_orders.py"
         "::test_who_resumes_is_given_nothing_of_orders_that_are_known_to_be_forgotten",
+    ),
+    MutationCheck(
+        "what was read is as old as the standby that was read",
+        "adapters/read_path/order_reader.py",
+        "as_of = min(as_of, found.as_of)",
+        "pass",
+        "tests/unit/domain/use_cases/test_forgetting.py"
+        "::test_a_standby_that_lacks_the_deletion_does_not_bring_it_back",
+    ),
+    MutationCheck(
+        "of several replicas, only those that have forgotten are read",
+        "adapters/read_path/replica_reads.py",
+        "if found.as_of >= known:",
+        "if True:",
+        "tests/unit/adapters/test_replica_reads.py::test_replicas_of_different_age_are_told_apart",
     ),
     MutationCheck(
         "a shared cache that has missed a deletion is emptied",

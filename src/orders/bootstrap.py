@@ -211,8 +211,7 @@ class Container(containers.DeclarativeContainer):
         replicated=providers.Singleton(
             ReplicaReads,
             primary,
-            providers.Singleton(PostgresOrderRepository, replica_database),
-            providers.Singleton(PostgresErasure, replica_database),
+            providers.Singleton(PostgresOrderRepository, replica_database, is_replica=True),
             cache,
         ),
         memory=memory_repository,
@@ -305,7 +304,7 @@ class Container(containers.DeclarativeContainer):
         providers.Singleton(_traced, "reader", tracing, reader),
         providers.Singleton(_traced, "local_cache", tracing, local_cache),
     )
-    list_orders = providers.Singleton(ListOrders, traced_repository)
+    list_orders = providers.Singleton(ListOrders, traced_repository, local_cache.provided.recent)
     watch_orders = providers.Singleton(
         WatchOrders,
         providers.Selector(

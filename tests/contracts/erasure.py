@@ -13,7 +13,7 @@ import pytest
 
 from orders.domain.errors import Unavailable
 from orders.domain.order.document import encode
-from orders.domain.order.queries import Cursor, OrderQuery
+from orders.domain.order.queries import CURRENT, Cursor, OrderQuery, View
 from orders.domain.order.tombstones import Tombstone
 from orders.domain.ports import Erasure, OrderRepository, SaveReport
 from tests.contracts.order_repository import (
@@ -71,6 +71,17 @@ class ErasureContract:
             assert (await repository.page(query, 9)).orders == ()
         await assert_holds(repository, batch[1::2])
         assert await erasure.forgotten_among(uids(batch)) == frozenset(gone)
+
+    async def test_what_is_read_says_how_many_tombstones_it_has_seen(
+        self, repository: OrderRepository, erasure: Erasure
+    ) -> None:
+        await repository.save_many(numbered(3))
+        for forgotten in ([], ["never"], ["uid-0000"], ["never"]):
+            await erasure.forget(forgotten)
+            latest = await erasure.latest_position()
+            for view in View:
+                assert (await repository.page(OrderQuery(view=view), 1)).as_of in {latest, CURRENT}
+            assert (await repository.get(["uid-0000", "uid-0001"])).as_of in {latest, CURRENT}
 
     async def test_it_is_not_stored_again(
         self, repository: OrderRepository, erasure: Erasure

@@ -20,6 +20,12 @@ class Standby(PostgresServer):
         with psycopg.connect(self.dsn, autocommit=True) as connection:
             connection.execute("SELECT pg_promote()")
 
+    def delay(self, delay: str) -> None:
+        """Have it replay transactions this long after their commits, such as "1h"."""
+        with psycopg.connect(self.dsn, autocommit=True) as connection:
+            connection.execute(f"ALTER SYSTEM SET recovery_min_apply_delay = '{delay}'")
+            connection.execute("SELECT pg_reload_conf()")
+
     def _create_cluster(self) -> None:
         self.folder.mkdir(mode=0o700)
         give(self.folder, self._user.owner)

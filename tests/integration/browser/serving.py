@@ -17,6 +17,7 @@ from orders.adapters.random_orders.order_generator import RandomOrderGenerator
 from orders.config import Settings
 from orders.domain.errors import Unavailable
 from orders.domain.order.model import Order
+from orders.domain.order.queries import FoundDocuments
 from orders.domain.use_cases.publish_orders import PublishDocument, PublishRandom
 from orders.domain.use_cases.watch_orders import WatchOrders
 from orders.entrypoints import logs
@@ -37,7 +38,7 @@ BROKEN_OFF = "broken off"
 class Scripted(MemoryOrderRepository):
     """Some uids do what real servers do on bad days."""
 
-    async def get(self, order_uids: Collection[str]) -> dict[str, bytes]:
+    async def get(self, order_uids: Collection[str]) -> FoundDocuments:
         (uid,) = order_uids
         if uid == "slow":
             await asyncio.sleep(1000)

@@ -20,7 +20,7 @@ from orders.config import Settings
 from orders.domain.errors import Unavailable, UnknownSchema
 from orders.domain.order.document import StoredOrder, encode
 from orders.domain.order.events import EventPage, OrderEvent, Position
-from orders.domain.order.queries import Cursor, OrderQuery, Page
+from orders.domain.order.queries import Cursor, FoundDocuments, OrderQuery, Page
 from orders.domain.ports import OrderEvents
 from orders.domain.use_cases.watch_orders import WatchOrders
 from orders.entrypoints import logs
@@ -43,7 +43,7 @@ class Scripted(MemoryOrderRepository):
         self.pages_read = 0
         self.document = encode(order("big", entry="x" * 1000))
 
-    async def get(self, order_uids: Collection[str]) -> dict[str, bytes]:
+    async def get(self, order_uids: Collection[str]) -> FoundDocuments:
         (uid,) = order_uids
         if uid in {"slow", "stuck", "takes a while"}:
             sys.stderr.write(f"began /orders/{uid}\n")
@@ -57,11 +57,11 @@ class Scripted(MemoryOrderRepository):
         if uid == "takes a moment":
             await asyncio.sleep(0.05)
         if uid in {"pages read", "set apart", "connections"}:
-            return {uid: b'{"number":%d}' % self._number(uid)}
+            return FoundDocuments({uid: b'{"number":%d}' % self._number(uid)})
         if uid == "huge":
-            return {uid: b'{"order_uid":"%s"}' % (b"x" * 8_000_000)}
+            return FoundDocuments({uid: b'{"order_uid":"%s"}' % (b"x" * 8_000_000)})
         if uid.startswith("echo "):
-            return {uid: msgspec.json.encode({"order_uid": uid})}
+            return FoundDocuments({uid: msgspec.json.encode({"order_uid": uid})})
         return await super().get(order_uids)
 
     def _number(self, uid: str) -> int:

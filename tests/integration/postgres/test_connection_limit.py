@@ -10,7 +10,7 @@ import structlog
 from orders.adapters.postgres.database import _WAIT_WHILE_UNREACHABLE, PostgresDatabase
 from orders.adapters.postgres.order_repository import PostgresOrderRepository
 from orders.domain.errors import Unavailable
-from tests.contracts.order_repository import numbered
+from tests.contracts.order_repository import newest, numbered
 from tests.integration.opened import opened
 from tests.integration.postgres import roles
 from tests.waiting import until
@@ -36,7 +36,7 @@ async def test_parallel_readers_are_all_served(limited: PostgresDatabase) -> Non
     await PostgresOrderRepository(limited).save_many(numbered(3))
     with structlog.testing.capture_logs() as lines:
         await asyncio.gather(*(read() for _ in range(20)))
-        assert len(await PostgresOrderRepository(limited).latest(3)) == 3
+        assert len(await newest(PostgresOrderRepository(limited), 3)) == 3
     assert not lines
 
 

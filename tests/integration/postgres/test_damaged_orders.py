@@ -8,7 +8,7 @@ from orders.adapters.postgres.order_repository import PostgresOrderRepository
 from orders.domain.errors import DamagedOrder
 from orders.domain.order.document import encode
 from orders.domain.order.queries import OrderQuery, View
-from tests.contracts.order_repository import numbered
+from tests.contracts.order_repository import newest, numbered
 
 EVENT = "stored order is incomplete"
 
@@ -30,7 +30,7 @@ async def test_is_refused_alone_and_logged_once(
         rest = await order_repository.page(OrderQuery(), 2, page.next)
         found = [*page.orders, *rest.orders]
         assert {order.order_uid for order in found} == {whole.order_uid, other.order_uid}
-        assert await order_repository.latest(3) == found
+        assert await newest(order_repository, 3) == found
         lines_of = await order_repository.page(OrderQuery(view=View.SUMMARY), 3)
         # Summaries do not read deliveries.
         is_listed = damaged.order_uid in {order.order_uid for order in lines_of.orders}

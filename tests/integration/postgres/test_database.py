@@ -16,7 +16,7 @@ from orders.adapters.postgres.order_repository import PostgresOrderRepository
 from orders.adapters.postgres.session import Session, Timeouts
 from orders.domain.errors import Unavailable
 from orders.domain.order.document import encode
-from tests.contracts.order_repository import numbered, order_of
+from tests.contracts.order_repository import newest, numbered, order_of
 from tests.integration.opened import opened
 from tests.integration.tcp_proxy import TcpProxy
 from tests.waiting import until, works
@@ -54,7 +54,7 @@ async def test_without_a_server(
     assert time.monotonic() - begun < 4
     # Once it is known to be unreachable, no caller waits long.
     begun = time.monotonic()
-    for call in (repository.save_many([order_of("uid")]), repository.latest(1), nowhere.check()):
+    for call in (repository.save_many([order_of("uid")]), newest(repository, 1), nowhere.check()):
         with pytest.raises(Unavailable):
             await call
     assert time.monotonic() - begun < 1.5
@@ -83,15 +83,15 @@ async def test_a_server_that_starts_late_stops_and_recovers(
         await until(lambda: works(database))
         await repository.save_many(numbered(3))
         for _ in range(2):
-            await asyncio.gather(*(repository.latest(1) for _ in range(8)))  # all are used
+            await asyncio.gather(*(newest(repository, 1) for _ in range(8)))  # all are used
             door.shut()
             begun = time.monotonic()
             with pytest.raises(Unavailable):
-                await repository.latest(1)
+                await newest(repository, 1)
             assert time.monotonic() - begun < 4
             door.open()
             await until(lambda: works(database))
-            assert len(await repository.latest(9)) == 3
+            assert len(await newest(repository, 9)) == 3
 
 
 async def test_after_a_restart_of_the_server_not_one_call_fails(
@@ -110,7 +110,7 @@ async def test_after_a_restart_of_the_server_not_one_call_fails(
     assert ended >= 2
     begun = time.monotonic()
     for _ in range(8):
-        assert len(await order_repository.latest(9)) == 3
+        assert len(await newest(order_repository, 9)) == 3
     assert time.monotonic() - begun < 2
 
 
@@ -122,7 +122,11 @@ async def test_the_connection_to_a_frozen_server_is_aborted(
         await repository.save_many(numbered(3))
         database.timeouts = Timeouts(read=0.5, write=0.7)  # too short for a loaded machine
         door.freeze()
-        for call in (repository.latest(1), repository.save_many([order_of("x")]), database.check()):
+        for call in (
+            newest(repository, 1),
+            repository.save_many([order_of("x")]),
+            database.check(),
+        ):
             begun = time.monotonic()
             with pytest.raises(Unavailable):
                 await call
@@ -130,20 +134,20 @@ async def test_the_connection_to_a_frozen_server_is_aborted(
         door.open()
         database.timeouts = Timeouts()
         await until(lambda: works(database))
-        assert len(await repository.latest(9)) == 3
+        assert len(await newest(repository, 9)) == 3
 
 
 async def test_a_frozen_server_is_not_logged_as_recovered(door: TcpProxy, behind_door: str) -> None:
     async with opened(PostgresDatabase(behind_door, pool_max=3)) as database:
         repository = PostgresOrderRepository(database)
         await until(lambda: works(database))
-        await asyncio.gather(*(repository.latest(1) for _ in range(9)))  # all connections are made
+        await asyncio.gather(*(newest(repository, 1) for _ in range(9)))  # all connections are made
         database.timeouts = Timeouts(read=0.3)  # too short for a loaded machine
         with structlog.testing.capture_logs() as lines:
             door.freeze()
             for _ in range(5):  # each takes another of the idle connections
                 with pytest.raises(Unavailable):
-                    await repository.latest(1)
+                    await newest(repository, 1)
             assert [line["event"] for line in lines] == ["PostgreSQL is unreachable"]
             door.open()
             await until(lambda: works(database))
@@ -272,7 +276,7 @@ async def test_in_a_database_of_another_zone_and_language(
         repository = PostgresOrderRepository(database)
         order = order_of("uid")
         await repository.save_many([order])
-        assert [stored.document for stored in await repository.latest(1)] == [encode(order)]
+        assert [stored.document for stored in await newest(repository, 1)] == [encode(order)]
 
 
 async def test_closing_twice_and_using_it_then(database_dsn: str) -> None:

@@ -11,11 +11,27 @@ from orders.adapters.postgres.database import PostgresDatabase
 from orders.adapters.postgres.erasure import PostgresErasure
 from orders.adapters.postgres.order_repository import PostgresOrderRepository
 from orders.adapters.postgres.session import Pooler, Session
+from orders.domain.order.queries import CURRENT, OrderQuery, View
 from orders.domain.ports import Erasure, OrderRepository
 from tests.contracts.erasure import ErasureContract
-from tests.contracts.order_repository import order_of
+from tests.contracts.order_repository import numbered, order_of
 from tests.integration.opened import opened
 from tests.integration.pgbouncer import MISSING, PgBouncer, find
+
+
+async def test_what_is_read_of_a_replica_says_which_tombstones_it_has_seen(
+    database: PostgresDatabase,
+) -> None:
+    primary, erasure = PostgresOrderRepository(database), PostgresErasure(database)
+    replica = PostgresOrderRepository(database, is_replica=True)
+    await primary.save_many(numbered(3))
+    for forgotten in ([], ["never"], ["uid-0000"], ["never"]):
+        await erasure.forget(forgotten)
+        latest = await erasure.latest_position()
+        for repository, as_of in ((replica, latest), (primary, CURRENT)):
+            assert (await repository.get(["uid-0000", "uid-0001"])).as_of == as_of
+            for view in View:
+                assert (await repository.page(OrderQuery(view=view), 1)).as_of == as_of
 
 
 class TestPostgresErasure(ErasureContract):

@@ -15,7 +15,7 @@ from orders.adapters.postgres.order_repository import PostgresOrderRepository
 from orders.adapters.postgres.peer import Peer
 from orders.adapters.postgres.session import Timeouts
 from orders.domain.errors import Unavailable
-from tests.contracts.order_repository import numbered, order_of
+from tests.contracts.order_repository import newest, numbered, order_of
 from tests.integration.opened import opened
 from tests.integration.tcp_proxy import TcpProxy
 
@@ -83,7 +83,7 @@ async def test_a_write_on_a_frozen_server_is_given_up_and_the_next_goes_to_the_o
     database_dsn: str,
     admin: psycopg.AsyncConnection,
 ) -> None:
-    await asyncio.gather(*(repository.latest(1) for _ in range(9)))  # all connections are made
+    await asyncio.gather(*(newest(repository, 1) for _ in range(9)))  # all connections are made
     async with await psycopg.AsyncConnection.connect(database_dsn) as other:
         await other.execute("LOCK TABLE orders")
         saving = asyncio.create_task(repository.save_many(numbered(3)))
@@ -114,7 +114,7 @@ async def test_after_one_session_got_no_answer_the_others_are_asked_before_they_
     proxies: tuple[TcpProxy, TcpProxy],
 ) -> None:
     database.timeouts = replace(database.timeouts, read=60.0)
-    await asyncio.gather(*(repository.latest(1) for _ in range(9)))  # all connections are made
+    await asyncio.gather(*(newest(repository, 1) for _ in range(9)))  # all connections are made
     for session in database._sessions:
         session._liveness = 60.0  # so no probe finds out
     proxies[0].freeze()

@@ -14,6 +14,7 @@ from structlog.contextvars import bound_contextvars, get_contextvars
 from structlog.testing import capture_logs
 
 from orders.adapters.memory.cache import MemoryCache
+from orders.adapters.memory.order_repository import MemoryOrderRepository
 from orders.adapters.read_path.local_cache import (
     MOST_SPARED,
     OVERHEAD,
@@ -23,8 +24,8 @@ from orders.adapters.read_path.local_cache import (
 from orders.adapters.read_path.order_reader import CachedOrderReader
 from orders.domain.errors import Unavailable
 from orders.domain.order.document import hex_digest
+from orders.domain.order.queries import FoundDocuments
 from orders.domain.order.tombstones import Tombstone
-from orders.domain.ports import OrderReader
 from orders.domain.use_cases.look_up_order import LookUpOrder
 from tests.contracts.cache import document, documents, uids_in
 from tests.waiting import settle, until
@@ -34,15 +35,16 @@ CAPACITY = 3
 PAUSE = 0.02
 
 
-class Store(OrderReader):
+class Store(MemoryOrderRepository):
     """Has every order, and remembers what it was asked for."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.asked: list[list[str]] = []
 
-    async def get(self, order_uids: Collection[str]) -> dict[str, bytes]:
+    async def get(self, order_uids: Collection[str]) -> FoundDocuments:
         self.asked.append(list(order_uids))
-        return documents(*order_uids)
+        return FoundDocuments(documents(*order_uids))
 
 
 class SharedCache(MemoryCache):

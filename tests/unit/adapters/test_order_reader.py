@@ -11,6 +11,7 @@ from orders.adapters.read_path.no_cache import NoLocalCache
 from orders.adapters.read_path.order_reader import CachedOrderReader
 from orders.domain.errors import Unavailable
 from orders.domain.order.document import encode
+from orders.domain.order.queries import FoundDocuments
 from tests.unit.domain.order.reference import REFERENCE, read_document, the_order
 from tests.waiting import settle, until
 
@@ -28,7 +29,7 @@ class CountingRepository(MemoryOrderRepository):
         self.answers = asyncio.Event()
         self.answers.set()
 
-    async def get(self, order_uids: Collection[str]) -> dict[str, bytes]:
+    async def get(self, order_uids: Collection[str]) -> FoundDocuments:
         self.asked.append(list(order_uids))
         await asyncio.sleep(0)
         await self.answers.wait()

@@ -45,8 +45,6 @@ class TestMemoryOrderRepository(OrderRepositoryContract):
             repository.get(["uid"]),
             repository.get([]),
             repository.page(OrderQuery(), 1),
-            repository.latest(1),
-            repository.latest(0),
         ):
             with pytest.raises(Unavailable):
                 await call

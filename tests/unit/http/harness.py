@@ -98,7 +98,7 @@ class Api:
         return UseCases(
             **{
                 "look_up": LookUpOrder(self.repository, self.local_cache),
-                "list_orders": ListOrders(self.repository),
+                "list_orders": ListOrders(self.repository, self.local_cache.recent),
                 "publish_document": PublishDocument(self.publisher),
                 "publish_random": PublishRandom(RandomOrderGenerator(), self.publisher),
                 "forget": ForgetOrders(self.erasure, self.follow),

@@ -9,6 +9,7 @@ import pytest
 
 from orders.domain.errors import Overloaded
 from orders.domain.order.queries import Page
+from orders.domain.order.tombstones import RecentTombstones
 from orders.domain.use_cases.list_orders import ListOrders
 from orders.entrypoints.http.page.ascii_art import large
 from orders.entrypoints.http.problems import INVALID_REQUEST, problem_response
@@ -154,7 +155,7 @@ async def test_an_overloaded_server_is_not_said_to_miss_another(api: Api) -> Non
         async def page(self, *_: object, **__: object) -> Page:
             raise Overloaded("too many lists are read at a time")
 
-    async with api.client(list_orders=Busy(api.repository)) as client:
+    async with api.client(list_orders=Busy(api.repository, RecentTombstones())) as client:
         answer = await client.get("/orders?limit=1", headers={"Accept": BROWSER})
     page(answer, 503, "Сервер перегружен")
     assert answer.headers["retry-after"] == "5"

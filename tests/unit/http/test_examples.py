@@ -17,6 +17,7 @@ from orders.config import Settings
 from orders.domain.errors import DamagedOrder, Misconfigured, Unsupported
 from orders.domain.order.document import encode
 from orders.domain.order.events import Position
+from orders.domain.order.queries import FoundDocuments
 from orders.domain.use_cases.look_up_order import LookUpOrder
 from orders.domain.use_cases.watch_orders import WatchOrders
 from orders.entrypoints.http.docs.openapi.examples import ORDER, RANDOM_ORDER_JSON, REQUEST_ID
@@ -123,7 +124,7 @@ async def test_a_store_without_events_is_as_shown() -> None:
 
 async def test_a_damaged_order_is_as_shown() -> None:
     class Damaged(MemoryOrderRepository):
-        async def get(self, order_uids: object) -> dict[str, bytes]:
+        async def get(self, order_uids: object) -> FoundDocuments:
             raise DamagedOrder("the stored order is incomplete: it has no row in payments")
 
     look_up = LookUpOrder(Damaged(), NoLocalCache(NoCache()))

@@ -15,6 +15,7 @@ from orders.adapters.memory.order_repository import MemoryOrderRepository
 from orders.domain.errors import Overloaded, Unavailable
 from orders.domain.order.document import StoredOrder, encode
 from orders.domain.order.queries import Cursor, OrderQuery, Page
+from orders.domain.order.tombstones import RecentTombstones
 from orders.domain.use_cases.list_orders import CHUNK, ListOrders
 from orders.entrypoints.http.middleware import TransferBroken
 from orders.entrypoints.http.orders import list_request
@@ -346,7 +347,7 @@ async def test_a_list_that_waits_for_its_client_is_not_in_memory(api: Api, chunk
             waits.set()
             await asyncio.Event().wait()
 
-    app = api.app(list_orders=ListOrders(LargePages()))
+    app = api.app(list_orders=ListOrders(LargePages(), RecentTombstones()))
     tracemalloc.start()
     try:
         task = asyncio.create_task(app(list_scope("*/*"), asyncio.Event().wait, send))

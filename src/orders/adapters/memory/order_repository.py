@@ -11,7 +11,7 @@ from orders.domain.errors import Invalid, Unavailable
 from orders.domain.order.document import StoredOrder, encode
 from orders.domain.order.events import OrderEvent, Position
 from orders.domain.order.model import Order
-from orders.domain.order.queries import Cursor, OrderQuery, Page, View
+from orders.domain.order.queries import Cursor, FoundDocuments, OrderQuery, Page, View
 from orders.domain.order.rules import INT64_MAX, INT64_MIN, is_storable
 from orders.domain.order.summary import OrderSummary, encode_summary, summary_of
 from orders.domain.ports import OrderRepository, SaveReport
@@ -75,10 +75,11 @@ class MemoryOrderRepository(OrderRepository):
         stored = self._orders
         return [o == stored[o.order_uid] if o.order_uid in stored else None for o in orders]
 
-    async def get(self, order_uids: Collection[str]) -> dict[str, bytes]:
-        """See ``OrderReader.get``."""
+    async def get(self, order_uids: Collection[str]) -> FoundDocuments:
+        """See ``OrderRepository.get``."""
         self.require_available()
-        return {uid: self._documents[uid] for uid in order_uids if uid in self._documents}
+        found = {uid: self._documents[uid] for uid in order_uids if uid in self._documents}
+        return FoundDocuments(found, self.latest_tombstone)
 
     async def page(self, query: OrderQuery, limit: int, after: Cursor | None = None) -> Page:
         """See ``OrderRepository.page``.
@@ -97,17 +98,11 @@ class MemoryOrderRepository(OrderRepository):
             if (before and key >= before) or not _meets(order, query):
                 continue
             if len(found) == limit:
-                return Page(tuple(found), Cursor(found[-1].date_created, found[-1].order_uid))
+                cursor = Cursor(found[-1].date_created, found[-1].order_uid)
+                return Page(tuple(found), cursor, self.latest_tombstone)
             document = encode_summary(order) if query.view is View.SUMMARY else self._documents[uid]
             found.append(StoredOrder(uid, order.date_created, document))
-        return Page(tuple(found))
-
-    async def latest(self, amount: int) -> list[StoredOrder]:
-        """See ``OrderRepository.latest``."""
-        if amount < 1:
-            self.require_available()
-            return []
-        return list((await self.page(OrderQuery(), amount)).orders)
+        return Page(tuple(found), as_of=self.latest_tombstone)
 
     def _store(self, order: Order) -> None:
         self._orders[order.order_uid] = order

@@ -8,9 +8,8 @@ from typing import get_args
 from orders import metrics
 from orders.domain.intake.messages import Batch, DeadLetter, ErrorCode, Message
 from orders.domain.intake.observer import IngestObserver, StoreObserver
-from orders.domain.order.document import StoredOrder
 from orders.domain.order.model import Order
-from orders.domain.order.queries import Cursor, OrderQuery, Page
+from orders.domain.order.queries import Cursor, FoundDocuments, OrderQuery, Page
 from orders.domain.ports import DeadLetters, MessageSource, OrderRepository, SaveReport
 from orders.domain.use_cases.ingest_batch import IngestBatch, IngestReport, ParsedBatch
 
@@ -88,17 +87,13 @@ class MeteredRepository(OrderRepository):
         with metrics.PHASES.labels("save").time():
             return await self._repository.are_stored(orders)
 
-    async def get(self, order_uids: Collection[str]) -> dict[str, bytes]:
-        """See ``OrderReader.get``."""
+    async def get(self, order_uids: Collection[str]) -> FoundDocuments:
+        """See ``OrderRepository.get``."""
         return await self._repository.get(order_uids)
 
     async def page(self, query: OrderQuery, limit: int, after: Cursor | None = None) -> Page:
         """See ``OrderRepository.page``."""
         return await self._repository.page(query, limit, after)
-
-    async def latest(self, amount: int) -> list[StoredOrder]:
-        """See ``OrderRepository.latest``."""
-        return await self._repository.latest(amount)
 
 
 class MeteredDeadLetters(DeadLetters):

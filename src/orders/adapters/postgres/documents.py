@@ -15,6 +15,7 @@ from psycopg.pq import TransactionStatus
 from psycopg.rows import TupleRow
 from psycopg.types.numeric import Int8
 
+from orders.adapters.postgres.erasure import position_of
 from orders.adapters.postgres.errors import is_row_fault, is_worker_down
 from orders.adapters.postgres.read_sql import (
     DISTRIBUTED_DOCUMENTS,
@@ -33,7 +34,7 @@ from orders.adapters.postgres.read_sql import (
 from orders.adapters.postgres.session import Session
 from orders.domain.errors import DamagedOrder
 from orders.domain.order.document import StoredOrder
-from orders.domain.order.queries import Cursor, OrderQuery, Page, View
+from orders.domain.order.queries import CURRENT, Cursor, FoundDocuments, OrderQuery, Page, View
 
 _TABLES = {"delivery": "delivery", "payment": "payments", "amount": "payments"}
 """Parts of documents and summaries that are null if their row is missing, and the tables of these
@@ -64,7 +65,7 @@ class Documents(NamedTuple):
     whose documents were left out for their size.
     """
 
-    found: dict[str, bytes]
+    found: FoundDocuments
     damaged: dict[str, DamagedOrder]
     not_searchable: dict[str, Exception]
     forgotten: set[str]
@@ -79,7 +80,7 @@ async def read_documents(
     ``sizes``: without documents that, by their texts and the number of their items, have more bytes
     than this says for their order_uid; to leave them out costs little.
     """
-    documents = Documents({}, {}, {}, set(), set())
+    documents = Documents(FoundDocuments(), {}, {}, set(), set())
     if order_uids:
         await _read(session, order_uids, documents, sizes)
     return documents
@@ -98,7 +99,7 @@ async def read_available(
         if not (session.citus_version and is_worker_down(error)) or session.closed:
             raise
         failure: psycopg.Error = error
-    documents = Documents({}, {}, {}, set(), set())
+    documents = Documents(FoundDocuments(), {}, {}, set(), set())
     cursor = await session.execute(UIDS_BY_WORKER, {"order_uids": order_uids})
     for (uids,) in await cursor.fetchall():
         try:
@@ -134,7 +135,8 @@ async def _read(
         for half in (order_uids[:middle], order_uids[middle:]):
             await _read(session, half, documents, sizes)
         return
-    for uid, document in rows:
+    documents.found.as_of = min(documents.found.as_of, _as_of(rows, 2))
+    for uid, document, *_ in rows:
         if document is None:
             documents.larger.add(uid)
         elif not (damage := damage_of(document)):
@@ -151,14 +153,15 @@ async def read_page(session: Session, query: OrderQuery, limit: int, after: Curs
     Fewer if they are large (``PAGE_BYTES``).
     """
     orders: list[StoredOrder] = []
-    room = PAGE_BYTES
+    room, as_of = PAGE_BYTES, CURRENT
     while True:
         part = await _read_part(session, query, min(limit - len(orders), _AT_ONCE), after, room)
         orders += part.orders
+        as_of = min(as_of, part.as_of)
         room -= sum(len(order.document) for order in part.orders)
         after = part.next
         if after is None or len(orders) >= limit or room <= 0:
-            return Page(tuple(orders), after)
+            return Page(tuple(orders), after, as_of)
 
 
 async def _read_part(
@@ -186,11 +189,18 @@ async def _read_part(
             keys = await _select(cursor, page_query(query, limit + 1, after, room))
             rows = [row for row in keys[:limit] if row[2] is not None]
             limit = len(rows)
-    orders = tuple(StoredOrder(*row) for row in rows)
+    orders, as_of = tuple(StoredOrder(*row[:3]) for row in rows), _as_of(rows, 3)
     if len(keys) <= limit:
-        return Page(orders)
+        return Page(orders, as_of=as_of)
     uid, date_created = keys[limit - 1][:2]
-    return Page(orders, Cursor(date_created, uid))
+    return Page(orders, Cursor(date_created, uid), as_of)
+
+
+def _as_of(rows: Sequence[TupleRow], column: int) -> int:
+    """The position of the latest tombstone, which stands beside each row, but not with Citus."""
+    if not rows or len(rows[0]) <= column:
+        return CURRENT
+    return position_of(rows[0][column]) if rows[0][column] else 0
 
 
 async def _select(cursor: AsyncCursor[TupleRow], query: Query) -> list[TupleRow]:

@@ -7,7 +7,7 @@ from psycopg import sql
 
 from orders.adapters.postgres.access import can_erase, can_read
 from orders.adapters.postgres.database import PostgresDatabase
-from orders.adapters.postgres.read_sql import NO_TOMBSTONE
+from orders.adapters.postgres.read_sql import LATEST_TOMBSTONE, NO_TOMBSTONE
 from orders.adapters.postgres.session import Session
 from orders.adapters.postgres.tables import FORGOTTEN_AT, STORED_XID, TABLES
 from orders.domain.order.queries import Cursor
@@ -70,7 +70,6 @@ _ITEM_COUNTS = """
 """
 _ONE_ROW = ("delivery", "payments")
 """Tables with one row for each order."""
-LATEST_TOMBSTONE = "SELECT max(forgotten_at) FROM orders WHERE forgotten_at IS NOT NULL"
 _AFTER = """
     SELECT order_uid, forgotten_at FROM orders WHERE forgotten_at > %s
     ORDER BY forgotten_at LIMIT %s

@@ -4,8 +4,8 @@ from psycopg import sql
 
 from orders.adapters.postgres.access import can_read
 from orders.adapters.postgres.database import PostgresDatabase
-from orders.adapters.postgres.erasure import LATEST_TOMBSTONE, position_of
-from orders.adapters.postgres.read_sql import summary_fields
+from orders.adapters.postgres.erasure import position_of
+from orders.adapters.postgres.read_sql import LATEST_TOMBSTONE, summary_fields
 from orders.domain.errors import Unsupported
 from orders.domain.order.events import EventPage, OrderEvent, Position
 from orders.domain.order.rules import INT64_MAX, is_storable
@@ -65,9 +65,11 @@ class PostgresOrderEvents(OrderEvents):
             self._database.timeouts.read, requires=can_read
         ) as session:
             rows = await (await session.execute(_EVENTS, given)).fetchall()
+            is_primary = session.is_primary
         events = [
             OrderEvent(Position(xid, uid), uid, None if gone else OrderSummary(uid, *rest))
             for _, xid, gone, uid, *rest in rows
         ]
         latest = rows[0][0] if rows else None
-        return EventPage(events, position_of(latest) if latest else 0)
+        as_of = position_of(latest) if latest else 0
+        return EventPage(events, as_of, is_of_standby=not is_primary)

@@ -15,11 +15,12 @@ from orders.adapters.postgres.errors import (
     sanitize,
     translated,
 )
+from orders.adapters.postgres.session import Session
 from orders.adapters.postgres.writing import write_orders
 from orders.domain.errors import Invalid, Unavailable
 from orders.domain.order.document import StoredOrder
 from orders.domain.order.model import Order
-from orders.domain.order.queries import Cursor, OrderQuery, Page
+from orders.domain.order.queries import CURRENT, Cursor, FoundDocuments, OrderQuery, Page
 from orders.domain.order.rules import is_storable
 from orders.domain.ports import OrderRepository, SaveReport
 
@@ -27,10 +28,14 @@ _order_uid = attrgetter("order_uid")
 
 
 class PostgresOrderRepository(OrderRepository):
-    """See ``OrderRepository``. Safe for concurrent use."""
+    """See ``OrderRepository``. Safe for concurrent use.
 
-    def __init__(self, database: PostgresDatabase) -> None:
+    ``is_replica``: whether it is that of another repository, also after it was promoted.
+    """
+
+    def __init__(self, database: PostgresDatabase, *, is_replica: bool = False) -> None:
         self._database = database
+        self._is_replica = is_replica
         self._expect_duplicates = False
         self._damage_log = DamageLog()
 
@@ -77,8 +82,8 @@ class PostgresOrderRepository(OrderRepository):
         async with self._database.connection(seconds, requires=can_read) as session:
             return (await compare(session, orders, seconds))[0]
 
-    async def get(self, order_uids: Collection[str]) -> dict[str, bytes]:
-        """See ``OrderReader.get``.
+    async def get(self, order_uids: Collection[str]) -> FoundDocuments:
+        """See ``OrderRepository.get``.
 
         Raises:
             Unavailable: the server or, on Citus, a worker is down; ``found`` has the other orders.
@@ -86,20 +91,20 @@ class PostgresOrderRepository(OrderRepository):
         """
         uids = [uid for uid in order_uids if is_storable(uid)]
         if not uids:
-            return {}
+            return FoundDocuments()
         async with self._database.connection(
             self._database.timeouts.read, requires=can_read
         ) as session:
             documents, failure = await read_available(session, uids)
+            found = documents.found
+            found.as_of = self._as_of(session, found.as_of)
         for uid, damage in documents.damaged.items():
             self._damage_log.note(uid, damage)
         for damage in documents.damaged.values():
             raise damage
         if failure:
-            raise Unavailable(str(translated(failure)), found=documents.found) from sanitize(
-                failure
-            )
-        return documents.found
+            raise Unavailable(str(translated(failure)), found=found) from sanitize(failure)
+        return found
 
     async def page(self, query: OrderQuery, limit: int, after: Cursor | None = None) -> Page:
         """See ``OrderRepository.page``; damaged orders are left out and logged.
@@ -121,7 +126,12 @@ class PostgresOrderRepository(OrderRepository):
                 if is_row_fault(error):  # no stored order can have a value that cannot be sent
                     return Page(())
                 raise
-        return Page(tuple(filter(self._is_whole, found.orders)), found.next)
+            as_of = self._as_of(session, found.as_of)
+        return Page(tuple(filter(self._is_whole, found.orders)), found.next, as_of)
+
+    def _as_of(self, session: Session, position: int) -> int:
+        """What the primary says is true, also if it has lost tombstones in a failover."""
+        return CURRENT if session.is_primary and not self._is_replica else position
 
     def _is_whole(self, order: StoredOrder) -> bool:
         """Whether an order has all its parts; logs it otherwise, since lists leave it out."""
@@ -129,9 +139,3 @@ class PostgresOrderRepository(OrderRepository):
         if damage:
             self._damage_log.note(order.order_uid, damage)
         return damage is None
-
-    async def latest(self, amount: int) -> list[StoredOrder]:
-        """See ``OrderRepository.latest``."""
-        if amount < 1:
-            return []
-        return list((await self.page(OrderQuery(), amount)).orders)

@@ -92,16 +92,22 @@ def summary_fields(
 _FIELDS = {View.FULL: _fields, View.SUMMARY: summary_fields}
 
 
+LATEST_TOMBSTONE = "SELECT max(forgotten_at) FROM orders WHERE forgotten_at IS NOT NULL"
+"""As a part of a statement it is read once, from the end of an index, and in the same snapshot."""
+
+_LATEST_TOMBSTONE = sql.SQL("({})").format(sql.SQL(LATEST_TOMBSTONE))
+
+
 def _documents(wanted: sql.SQL, column: sql.Composable) -> bytes:
     # A lateral join, not ANY(...): for ANY, a plan made while there are few orders scans another
     # index that ends with order_uid, and stays cached.
     return (
         sql.SQL(
-            "SELECT o.order_uid, {} FROM {} CROSS JOIN LATERAL ("
+            "SELECT o.order_uid, {}, {} FROM {} CROSS JOIN LATERAL ("
             "SELECT * FROM orders WHERE orders.order_uid = wanted.order_uid OFFSET 0"
             ") AS o CROSS JOIN LATERAL (SELECT {}) AS document"
         )
-        .format(column, wanted, _fields())
+        .format(column, _LATEST_TOMBSTONE, wanted, _fields())
         .as_bytes()
     )
 
@@ -145,7 +151,8 @@ DOCUMENTS = _documents(
     sql.SQL("unnest(%(order_uids)s::text[]) AS wanted (order_uid)"),
     sql.SQL("row_to_json(document)"),
 )
-"""Selects order_uid and document of orders; ``order_uids`` is a list of distinct ones."""
+"""Selects order_uid and document of orders, and beside each the time of the latest tombstone;
+``order_uids`` is a list of distinct ones."""
 
 DOCUMENTS_WITHIN = _documents(
     sql.SQL("unnest(%(order_uids)s::text[], %(sizes)s::int8[]) AS wanted (order_uid, size)"),
@@ -171,7 +178,8 @@ def _distributed(column: sql.Composable, view: View = View.FULL) -> bytes:
 
 
 DISTRIBUTED_DOCUMENTS = _distributed(sql.SQL("row_to_json(document)"))
-"""Does the same as ``DOCUMENTS`` where the tables are distributed."""
+"""Does the same as ``DOCUMENTS`` where the tables are distributed, but not the latest tombstone:
+every shard would be asked for it."""
 
 DISTRIBUTED_DOCUMENTS_WITHIN = _distributed(
     _MADE_IF.format(
@@ -237,7 +245,7 @@ def _page(view: View) -> str:
     # OFFSET 0, else PostgreSQL would make each document twice.
     query = sql.SQL(
         "SELECT order_uid, date_created, CASE WHEN sum(pg_column_size(document)) {so_far}"
-        " - pg_column_size(document) < {{room:d}} THEN document END FROM ("
+        " - pg_column_size(document) < {{room:d}} THEN document END, {latest} FROM ("
         "SELECT o.order_uid, o.date_created,"
         " CASE WHEN {is_made} THEN row_to_json(document) END AS document"
         " FROM ({orders}) AS o CROSS JOIN LATERAL (SELECT {fields}) AS document"
@@ -245,7 +253,9 @@ def _page(view: View) -> str:
         ") AS page ORDER BY date_created DESC, order_uid DESC"
     )
     fields = _FIELDS[view]()
-    return query.format(so_far=_SO_FAR, is_made=is_made, orders=orders, fields=fields).as_string()
+    return query.format(
+        so_far=_SO_FAR, latest=_LATEST_TOMBSTONE, is_made=is_made, orders=orders, fields=fields
+    ).as_string()
 
 
 _PAGES = {view: _page(view) for view in View}
@@ -256,6 +266,8 @@ def page_query(
     query: OrderQuery, limit: int, after: Cursor | None, room: int = PAGE_BYTES
 ) -> Query:
     """Select order_uid, date_created and document (or summary) of at most ``limit`` orders.
+
+    The time of the latest tombstone stands beside each.
 
     Documents that do not begin within ``room`` bytes, or ``MOST_ITEMS``, are null.
     """

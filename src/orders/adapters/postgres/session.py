@@ -140,6 +140,11 @@ class Session(AsyncConnection[TupleRow]):
         """The address of the server."""
         return Peer(self.info.hostaddr or self.info.host, self.info.port)
 
+    @property
+    def is_primary(self) -> bool:
+        """Whether the server accepts writes, by what it has reported; False if it does not say."""
+        return self.pgconn.parameter_status(b"in_hot_standby") == b"off"
+
     def abort_after(self, seconds: float | None) -> None:
         """Abort the connection in ``seconds`` from now; None cancels that."""
         for timer in self._timers:

@@ -38,11 +38,12 @@ log = structlog.get_logger(__name__)
 
 
 class ReadCache(Protocol):
-    """The cache that a reader fills with the documents that it has read."""
+    """The cache that a reader fills with the documents that it has read.
 
-    @abstractmethod
-    def without_forgotten(self, documents: Mapping[str, bytes], as_of: int) -> Mapping[str, bytes]:
-        """Return ``documents`` without those that were forgotten after ``as_of``."""
+    ``recent``: the tombstones that it was told.
+    """
+
+    recent: RecentTombstones
 
     @abstractmethod
     def keep(self, documents: Mapping[str, bytes], as_of: int = 0) -> None:
@@ -92,7 +93,7 @@ class BoundedLocalCache(LocalCache, ReadCache):
         *,
         flush_interval: float = _FLUSH_INTERVAL,
     ) -> None:
-        self._recent = RecentTombstones()
+        self.recent = RecentTombstones()
         self._shared = shared
         self._max_bytes = max_bytes
         self._capacity = capacity
@@ -139,7 +140,7 @@ class BoundedLocalCache(LocalCache, ReadCache):
 
     def forget(self, tombstones: Sequence[Tombstone], since: int) -> None:
         """See ``LocalCache.forget``."""
-        if not self._recent.note(tombstones, since):
+        if not self.recent.note(tombstones, since):
             self._entries.clear()
             self._queue.clear()
             self._bytes = 0
@@ -149,10 +150,6 @@ class BoundedLocalCache(LocalCache, ReadCache):
             left = [uid for uid in dict.fromkeys(self._queue) if uid in self._entries]
             self._queue.clear()
             self._queue.extend(left)
-
-    def without_forgotten(self, documents: Mapping[str, bytes], as_of: int) -> Mapping[str, bytes]:
-        """See ``ReadCache.without_forgotten``."""
-        return self._recent.without_forgotten(documents, as_of)
 
     def keep(self, documents: Mapping[str, bytes], as_of: int = 0) -> None:
         """See ``ReadCache.keep``; documents that are too large are skipped."""
@@ -170,9 +167,9 @@ class BoundedLocalCache(LocalCache, ReadCache):
             await self._shared.put(large, as_of)
 
     def _may_be_kept(self, documents: Mapping[str, bytes], as_of: int) -> Mapping[str, bytes]:
-        if not self._recent.reach_back_to(as_of):
+        if not self.recent.reach_back_to(as_of):
             return {}
-        return self._recent.without_forgotten(documents, as_of)
+        return self.recent.without_forgotten(documents, as_of)
 
     def _drop(self, uid: str) -> None:
         if former := self._entries.pop(uid, None):

@@ -48,7 +48,7 @@ class NoLocalCache(LocalCache, ReadCache):
     """Keeps nothing in this process; passes puts on to ``shared``."""
 
     def __init__(self, shared: Cache) -> None:
-        self._recent = RecentTombstones()
+        self.recent = RecentTombstones()
         self._shared = shared
 
     def peek(self, order_uid: str) -> CachedDocument | None:
@@ -58,11 +58,7 @@ class NoLocalCache(LocalCache, ReadCache):
 
     def forget(self, tombstones: Sequence[Tombstone], since: int) -> None:
         """See ``LocalCache.forget``."""
-        self._recent.note(tombstones, since)
-
-    def without_forgotten(self, documents: Mapping[str, bytes], as_of: int) -> Mapping[str, bytes]:
-        """See ``ReadCache.without_forgotten``."""
-        return self._recent.without_forgotten(documents, as_of)
+        self.recent.note(tombstones, since)
 
     def keep(self, documents: Mapping[str, bytes], as_of: int = 0) -> None:
         """Do nothing: ``shared`` has them."""

@@ -8,7 +8,7 @@ from contextvars import Context
 from orders.adapters.read_path.batch_loader import BatchLoader
 from orders.adapters.read_path.local_cache import ReadCache
 from orders.domain.errors import Unavailable
-from orders.domain.ports import Cache, OrderReader
+from orders.domain.ports import Cache, OrderReader, OrderRepository
 from orders.metrics import LOOKUP_BATCHES, LOOKUPS
 
 MIN_HIT_RATE = 1 / 16
@@ -39,7 +39,7 @@ class CachedOrderReader(OrderReader):
 
     def __init__(
         self,
-        repository: OrderReader,
+        repository: OrderRepository,
         shared: Cache,
         local: ReadCache,
         *,
@@ -51,6 +51,7 @@ class CachedOrderReader(OrderReader):
         self._repository = repository
         self._shared = shared
         self._local = local
+        self._recent = local.recent
         self._bypass_seconds = bypass_seconds
         self._slow_after = slow_after
         self._hit_rate = 1.0
@@ -107,13 +108,16 @@ class CachedOrderReader(OrderReader):
         as_of = self._shared.position
         try:
             found = await self._repository.get(order_uids)
+            self._recent.require(found.as_of)
         except Unavailable as failure:
             self._repository_is_up = False
             cached = await self._ask_shared(order_uids)  # for callers that bypassed the cache
-            some = {**cached, **self._local.without_forgotten(failure.found, as_of)}
+            some = {**cached, **self._recent.without_forgotten(failure.found, as_of)}
             return {uid: some.get(uid, failure) for uid in order_uids}
         self._repository_is_up = True
-        kept = self._local.without_forgotten(found, as_of)
+        # Of what is current, some may have been forgotten between the snapshot and now.
+        as_of = min(as_of, found.as_of)
+        kept = self._recent.without_forgotten(found, as_of)
         _count("database", len(kept), len(order_uids))
         if kept:
             with suppress(Unavailable):  # the orders were read all the same
@@ -126,7 +130,7 @@ class CachedOrderReader(OrderReader):
             found = await self._shared.get(order_uids)
         except Unavailable:
             return {}
-        kept = self._local.without_forgotten(found, as_of)
+        kept = self._recent.without_forgotten(found, as_of)
         self._local.keep(kept, as_of)
         return kept
 

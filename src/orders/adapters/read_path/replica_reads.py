@@ -7,15 +7,14 @@ from typing import TypeVar
 
 from orders.adapters.read_path.circuit_breaker import CircuitBreaker
 from orders.domain.errors import OrdersError, Unavailable
-from orders.domain.order.document import StoredOrder
 from orders.domain.order.model import Order
-from orders.domain.order.queries import Cursor, OrderQuery, Page
-from orders.domain.ports import Cache, Erasure, OrderRepository, SaveReport
+from orders.domain.order.queries import Cursor, FoundDocuments, OrderQuery, Page
+from orders.domain.ports import Cache, OrderRepository, SaveReport
 
-_T = TypeVar("_T")
+_Found = TypeVar("_Found", FoundDocuments, Page)
 
-_ASK_INTERVAL = 0.25
-"""Seconds between two questions to a replica for its latest tombstone."""
+_PAUSE = 0.25
+"""Seconds for which a replica is left out that has not forgotten yet what it should."""
 
 
 class ReplicaReads(OrderRepository):
@@ -23,14 +22,14 @@ class ReplicaReads(OrderRepository):
 
     A replica lags behind, so an order that it lacks may be stored; a page of it may lack the newest
     orders. A replica that is down or too slow is left out for a while, and so is one that has not
-    forgotten yet what this process knows to be forgotten, by the position of ``cache``.
+    forgotten yet what this process knows to be forgotten, by the position of ``cache``. What was
+    read says so itself: the next connection may lead to another server.
     """
 
     def __init__(
         self,
         primary: OrderRepository,
         replica: OrderRepository,
-        of_replica: Erasure,
         cache: Cache,
         *,
         breaker: CircuitBreaker | None = None,
@@ -38,40 +37,31 @@ class ReplicaReads(OrderRepository):
     ) -> None:
         self._primary = primary
         self._replica = replica
-        self._of_replica = of_replica
         self._cache = cache
         self._clock = clock
-        self._replica_position = 0
-        self._ask_at = 0.0
+        self._left_out_until = 0.0
         self._breaker = breaker or CircuitBreaker("the replica", timeout=2.0)
 
-    async def get(self, order_uids: Collection[str]) -> dict[str, bytes]:
-        """See ``OrderReader.get``."""
-        found: dict[str, bytes] = {}
-        if not await self._has_forgotten():
-            return await self._primary.get(order_uids)
-        try:
-            found = await self._breaker.call(lambda: self._replica.get(order_uids))
-        except Unavailable as failure:
-            found |= failure.found
-        except OrdersError:
-            pass  # the primary has it, or fails likewise
+    async def get(self, order_uids: Collection[str]) -> FoundDocuments:
+        """See ``OrderRepository.get``."""
+        found = FoundDocuments()
+        with suppress(OrdersError):  # the primary has it, or fails likewise
+            found = await self._of_replica(lambda: self._replica.get(order_uids))
         missing = [uid for uid in order_uids if uid not in found]
         if not missing:
             return found
         try:
-            return found | await self._primary.get(missing)
+            rest = await self._primary.get(missing)
         except Unavailable as failure:
             failure.found = {**found, **failure.found}
             raise
+        return FoundDocuments(found | rest, min(found.as_of, rest.as_of))
 
     async def page(self, query: OrderQuery, limit: int, after: Cursor | None = None) -> Page:
         """See ``OrderRepository.page``."""
-        return await self._first(lambda store: store.page(query, limit, after))
-
-    async def latest(self, amount: int) -> list[StoredOrder]:
-        """See ``OrderRepository.latest``."""
-        return await self._first(lambda store: store.latest(amount))
+        with suppress(OrdersError):
+            return await self._of_replica(lambda: self._replica.page(query, limit, after))
+        return await self._primary.page(query, limit, after)
 
     async def save_many(self, orders: Sequence[Order]) -> SaveReport:
         """See ``OrderRepository.save_many``; only the primary can."""
@@ -81,17 +71,16 @@ class ReplicaReads(OrderRepository):
         """See ``OrderRepository.are_stored``; a replica may lack them."""
         return await self._primary.are_stored(orders)
 
-    async def _first(self, read: Callable[[OrderRepository], Awaitable[_T]]) -> _T:
-        with suppress(OrdersError):
-            if await self._has_forgotten():
-                return await self._breaker.call(lambda: read(self._replica))
-        return await read(self._primary)
+    async def _of_replica(self, read: Callable[[], Awaitable[_Found]]) -> _Found:
+        """Return what the replica has read, unless it lacks tombstones that are known by now.
 
-    async def _has_forgotten(self) -> bool:
-        """Whether the replica has all tombstones that this process knows of."""
+        Raises:
+            OrdersError: it does, or has lately, or cannot be read.
+        """
         known = self._cache.position
-        if self._replica_position < known and self._clock() >= self._ask_at:
-            self._ask_at = self._clock() + _ASK_INTERVAL
-            with suppress(OrdersError):
-                self._replica_position = await self._breaker.call(self._of_replica.latest_position)
-        return self._replica_position >= known
+        if self._clock() >= self._left_out_until:
+            found = await self._breaker.call(read)
+            if found.as_of >= known:
+                return found
+            self._left_out_until = self._clock() + _PAUSE
+        raise Unavailable("the replica is behind")

@@ -7,9 +7,8 @@ from opentelemetry.trace import Span, SpanKind, get_current_span
 
 from orders.adapters.traced.look_ups import LookUps
 from orders.adapters.traced.spans import Attributes, Spans, database_attributes
-from orders.domain.order.document import StoredOrder
 from orders.domain.order.model import Order
-from orders.domain.order.queries import Cursor, OrderQuery, Page
+from orders.domain.order.queries import Cursor, FoundDocuments, OrderQuery, Page
 from orders.domain.ports import OrderReader, OrderRepository, SaveReport
 
 
@@ -57,8 +56,8 @@ class TracedRepository(OrderRepository):
         with self._spans.child("compare orders", attributes, SpanKind.CLIENT):
             return await self._repository.are_stored(orders)
 
-    async def get(self, order_uids: Collection[str]) -> dict[str, bytes]:
-        """See ``OrderReader.get``."""
+    async def get(self, order_uids: Collection[str]) -> FoundDocuments:
+        """See ``OrderRepository.get``."""
         callers = self._look_ups.of(order_uids)
         attributes = self._attributes("get", len(order_uids))
         with self._spans.shared(callers, "get orders", attributes, SpanKind.CLIENT) as span:
@@ -76,10 +75,6 @@ class TracedRepository(OrderRepository):
             page = await self._repository.page(query, limit, after)
             span.set_attribute("db.response.returned_rows", len(page.orders))
             return page
-
-    async def latest(self, amount: int) -> list[StoredOrder]:
-        """See ``OrderRepository.latest``."""
-        return await self._repository.latest(amount)
 
     def _attributes(self, operation: str, size: int = 1) -> Attributes:
         return database_attributes(self._system, operation, size) | {"db.collection.name": "orders"}

@@ -29,8 +29,10 @@ class OrderEvent(Struct, frozen=True):
 class EventPage(NamedTuple):
     """Events in their sequence, and which tombstones the store had when they were read.
 
-    ``as_of`` is the position of the latest of them; without events it means nothing.
+    ``as_of`` is the position of the latest of them; without events it means nothing. A standby may
+    lack some that are known from another server.
     """
 
     events: Sequence[OrderEvent]
     as_of: int
+    is_of_standby: bool = False

@@ -1,11 +1,16 @@
-"""Queries for stored orders, cursors and pages."""
+"""Queries for stored orders, cursors, and what is found."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 
 from msgspec import Struct
 
 from orders.domain.order.document import StoredOrder
+from orders.domain.order.rules import INT64_MAX
+
+CURRENT = INT64_MAX
+"""``as_of`` of what has no order that was forgotten before it was read."""
 
 
 class View(StrEnum):
@@ -39,8 +44,22 @@ class Cursor(Struct, frozen=True):
 class Page(Struct, frozen=True):
     """Orders newest first (by date_created, then by the UTF-8 bytes of order_uid, both descending).
 
-    ``next`` is None on the last page.
+    ``next`` is None on the last page. ``as_of`` as in ``FoundDocuments``.
     """
 
     orders: tuple[StoredOrder, ...]
     next: Cursor | None = None
+    as_of: int = CURRENT
+
+
+class FoundDocuments(dict[str, bytes]):
+    """Canonical documents by order_uid.
+
+    ``as_of``: the position of the latest tombstone in the snapshot that they were read from, which
+    is that of a server and may be an old one. Orders that were forgotten later may be among them.
+    ``CURRENT`` if none can be.
+    """
+
+    def __init__(self, documents: Mapping[str, bytes] | None = None, as_of: int = CURRENT) -> None:
+        super().__init__(documents or {})
+        self.as_of = as_of

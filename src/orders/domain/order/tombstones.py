@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
+from orders.domain.errors import Unavailable
+
 MAX_RECENT = 10_000
 """Tombstones that caches remember, to refuse documents that were read before the deletion."""
 
@@ -23,8 +25,9 @@ class Tombstone(Struct, frozen=True, gc=False):
 class RecentTombstones:
     """The latest tombstones, by which a cache recognizes documents that were read too early.
 
-    A document is judged by ``as_of``, the position of the latest tombstone that was known before it
-    was read: a later tombstone of its order means that it may have been read before the deletion.
+    A document is judged by ``as_of``, the position of the latest tombstone in the snapshot that it
+    was read from, or of one that was known before: a later tombstone of its order means that it may
+    have been read before the deletion.
     """
 
     def __init__(self, most: int = MAX_RECENT) -> None:
@@ -53,6 +56,14 @@ class RecentTombstones:
     def reach_back_to(self, as_of: int) -> bool:
         """Whether all tombstones after ``as_of`` are remembered."""
         return as_of >= self._floor
+
+    def require(self, as_of: int) -> None:
+        """Raise Unavailable unless all tombstones after ``as_of`` are remembered.
+
+        Of what was read with less, nobody could say what is forgotten.
+        """
+        if not self.reach_back_to(as_of):
+            raise Unavailable("the standby that was read is too far behind")
 
     def forgotten_since(self, order_uid: str, as_of: int) -> bool:
         """Whether an order has a later tombstone than ``as_of``."""

@@ -6,9 +6,8 @@ from typing import Protocol
 
 from msgspec import Struct, field
 
-from orders.domain.order.document import StoredOrder
 from orders.domain.order.model import Order
-from orders.domain.order.queries import Cursor, OrderQuery, Page
+from orders.domain.order.queries import Cursor, FoundDocuments, OrderQuery, Page
 
 
 class SaveReport(Struct, frozen=True):
@@ -42,6 +41,13 @@ class OrderRepository(OrderReader, Protocol):
     """Stores each order as a whole and exactly once."""
 
     @abstractmethod
+    async def get(self, order_uids: Collection[str]) -> FoundDocuments:
+        """See ``OrderReader.get``.
+
+        What an Unavailable has ``found`` lacks no tombstone that was known before.
+        """
+
+    @abstractmethod
     async def save_many(self, orders: Sequence[Order]) -> SaveReport:
         """Store a batch of different orders in one transaction.
 
@@ -66,14 +72,6 @@ class OrderRepository(OrderReader, Protocol):
     @abstractmethod
     async def page(self, query: OrderQuery, limit: int, after: Cursor | None = None) -> Page:
         """Return at most ``limit`` orders that match ``query`` after ``after``, newest first.
-
-        Raises:
-            Unavailable: the store is down or too slow.
-        """
-
-    @abstractmethod
-    async def latest(self, amount: int) -> list[StoredOrder]:
-        """Return the ``amount`` newest orders by date_created, newest first.
 
         Raises:
             Unavailable: the store is down or too slow.

@@ -7,6 +7,7 @@ from weakref import WeakValueDictionary
 
 from orders.domain.order.document import StoredOrder
 from orders.domain.order.queries import Cursor, OrderQuery, Page
+from orders.domain.order.tombstones import RecentTombstones
 from orders.domain.ports import OrderRepository
 from orders.domain.use_cases.turns import turn_within
 
@@ -29,10 +30,20 @@ LONGEST_WAIT = 5.0
 
 
 class ListOrders:
-    """Lists orders, by pages or as a stream."""
+    """Lists orders, by pages or as a stream.
 
-    def __init__(self, repository: OrderRepository, *, longest_wait: float = LONGEST_WAIT) -> None:
+    ``recent``: the tombstones that this process knows of, which a standby may lack.
+    """
+
+    def __init__(
+        self,
+        repository: OrderRepository,
+        recent: RecentTombstones,
+        *,
+        longest_wait: float = LONGEST_WAIT,
+    ) -> None:
         self._repository = repository
+        self._recent = recent
         self._longest_wait = longest_wait
         self._turns = asyncio.Semaphore(READ_AT_ONCE)
         self._turns_of_clients = WeakValueDictionary[str, asyncio.Semaphore]()
@@ -47,7 +58,7 @@ class ListOrders:
             Overloaded: too many others wait.
         """
         async with self._turn(client, self._longest_wait):
-            return await self._repository.page(query, limit, after)
+            return await self._read(query, limit, after)
 
     async def stream(
         self, query: OrderQuery, *, client: str = ""
@@ -67,7 +78,14 @@ class ListOrders:
             if after is None:
                 return
             async with self._turn(client):
-                page = await self._repository.page(query, CHUNK, after)
+                page = await self._read(query, CHUNK, after)
+
+    async def _read(self, query: OrderQuery, limit: int, after: Cursor | None) -> Page:
+        page = await self._repository.page(query, limit, after)
+        self._recent.require(page.as_of)
+        gone = self._recent.forgotten_since
+        left = (order for order in page.orders if not gone(order.order_uid, page.as_of))
+        return Page(tuple(left), page.next, page.as_of)
 
     def _turn(
         self, client: str, longest_wait: float | None = None

@@ -1,5 +1,6 @@
 """Fill the cache with the newest orders, as a start."""
 
+from orders.domain.order.queries import OrderQuery
 from orders.domain.ports import Cache, OrderRepository
 
 
@@ -18,7 +19,8 @@ class WarmUpCache:
             Unavailable: the store or the cache is down.
         """
         as_of = self._cache.position
-        newest = await self._repository.latest(self._capacity)
-        if newest:
-            await self._cache.put({o.order_uid: o.document for o in reversed(newest)}, as_of)
-        return len(newest)
+        page = await self._repository.page(OrderQuery(), self._capacity)
+        if page.orders:
+            documents = {o.order_uid: o.document for o in reversed(page.orders)}
+            await self._cache.put(documents, min(as_of, page.as_of))
+        return len(page.orders)

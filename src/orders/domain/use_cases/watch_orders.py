@@ -170,8 +170,14 @@ class WatchOrders:
                 await self._deliver(position, found)
 
     async def _read(self, after: Position) -> tuple[list[OrderEvent], Position]:
-        """Return a page without orders forgotten since it was read, and the position of its end."""
+        """Return a page without orders forgotten since it was read, and the position of its end.
+
+        Raises:
+            Unavailable: of a page of a standby, nobody could say which are forgotten.
+        """
         page = await self._events.events(after, PAGE)
+        if page.events and page.is_of_standby:
+            self._tombstones.require(page.as_of)
         found = [
             event
             for event in page.events

@@ -19,9 +19,9 @@ from orders.domain.errors import OrdersError, Unavailable, UnsuitableDatabase
 from orders.domain.intake.messages import Batch
 from orders.domain.intake.pipeline import IngestPipeline
 from orders.domain.intake.reading import read
-from orders.domain.order.document import StoredOrder, encode
+from orders.domain.order.document import encode
 from orders.domain.order.model import Order
-from orders.domain.order.queries import Cursor, OrderQuery, Page
+from orders.domain.order.queries import Cursor, FoundDocuments, OrderQuery, Page
 from orders.domain.ports import MessageSource, OrderRepository, SaveReport
 from orders.domain.use_cases.ingest_batch import IngestBatch
 from tests.contracts.publisher import ORDER_FILE
@@ -65,13 +65,10 @@ class Store(OrderRepository):
     async def are_stored(self, orders: Sequence[Order]) -> list[bool | None]:
         raise NotImplementedError
 
-    async def get(self, order_uids: Collection[str]) -> dict[str, bytes]:
+    async def get(self, order_uids: Collection[str]) -> FoundDocuments:
         raise NotImplementedError
 
     async def page(self, query: OrderQuery, limit: int, after: Cursor | None = None) -> Page:
-        raise NotImplementedError
-
-    async def latest(self, amount: int) -> list[StoredOrder]:
         raise NotImplementedError
 
 

@@ -14,12 +14,15 @@ from orders.adapters.read_path.local_cache import BoundedLocalCache
 from orders.adapters.read_path.order_reader import CachedOrderReader
 from orders.domain.errors import NotFound, Unavailable
 from orders.domain.order.document import encode
+from orders.domain.order.queries import FoundDocuments, OrderQuery
 from orders.domain.use_cases import follow_tombstones, forget_orders
 from orders.domain.use_cases.follow_tombstones import FollowTombstones
 from orders.domain.use_cases.forget_orders import ForgetOrders
+from orders.domain.use_cases.list_orders import ListOrders
 from orders.domain.use_cases.look_up_order import LookUpOrder
 from orders.domain.use_cases.purge_orders import PurgeOrders, PurgeProgress
-from tests.contracts.order_repository import NOON, numbered, order_of, uids
+from orders.domain.use_cases.warm_up_cache import WarmUpCache
+from tests.contracts.order_repository import NOON, newest, numbered, order_of, uids
 from tests.waiting import settle, until
 
 
@@ -31,7 +34,7 @@ class Store(MemoryOrderRepository):
         self.open = asyncio.Event()
         self.open.set()
 
-    async def get(self, order_uids: Collection[str]) -> dict[str, bytes]:
+    async def get(self, order_uids: Collection[str]) -> FoundDocuments:
         found = await super().get(order_uids)
         await self.open.wait()
         return found
@@ -132,6 +135,50 @@ async def test_a_look_up_that_read_it_before_does_not_bring_it_back(setting: Set
     assert not await second.has("a")
 
 
+async def on_standby(setting: Setting) -> tuple[Store, Process]:
+    """A standby with two orders, and a process that reads there what another server tells of."""
+    standby = Store()
+    for store in (setting.store, standby):
+        await store.save_many([order_of("a"), order_of("b")])
+    process = Process(standby, setting.server)
+    process.follow = FollowTombstones(setting.first.erasure, process.shared, process.local)
+    await process.local.open()
+    return standby, process
+
+
+async def test_a_standby_that_lacks_the_deletion_does_not_bring_it_back(setting: Setting) -> None:
+    standby, process = await on_standby(setting)
+    await process.follow()
+    await setting.first.forget(["a"])
+    assert await process.follow() == 1
+    assert not await process.has("a")
+    assert await process.has("b")
+    lists = ListOrders(standby, process.local.recent)
+    assert uids((await lists.page(OrderQuery(), 9)).orders) == ["b"]
+    assert [uids(chunk) async for chunk in lists.stream(OrderQuery())] == [["b"]]
+    await WarmUpCache(standby, process.shared, 9)()
+    assert set(await setting.server.get(["a", "b"])) == {"b"}
+    assert await setting.second.follow() == 1
+    assert not await setting.second.has("a")
+
+
+async def test_a_standby_that_lacks_more_than_is_remembered_is_not_read(setting: Setting) -> None:
+    standby, process = await on_standby(setting)
+    await setting.first.forget(["a"])
+    await process.follow()  # it is told the latest position alone
+    lists = ListOrders(standby, process.local.recent)
+    for uid in "ab":
+        with pytest.raises(Unavailable, match="behind"):
+            await process.has(uid)
+    for read in (lists.page(OrderQuery(), 9), anext(lists.stream(OrderQuery()))):
+        with pytest.raises(Unavailable, match="behind"):
+            await read
+    standby.remove("a")
+    standby.tombstones |= setting.store.tombstones
+    assert await process.has("b")
+    assert uids((await lists.page(OrderQuery(), 9)).orders) == ["b"]
+
+
 async def test_a_process_that_hears_of_it_late_does_not_bring_it_back(setting: Setting) -> None:
     first, second = setting.first, setting.second
     await setting.store.save_many([order_of("a")])
@@ -188,7 +235,7 @@ async def test_many_at_once(setting: Setting, monkeypatch: pytest.MonkeyPatch) -
     await setting.store.save_many(batch)
     assert await setting.first.forget(uids(batch[:8])) == 8
     assert await setting.second.follow() == 8
-    assert len(await setting.store.latest(20)) == 2
+    assert len(await newest(setting.store, 20)) == 2
 
 
 class TestPurge:
@@ -205,7 +252,7 @@ class TestPurge:
         bound = NOON + timedelta(seconds=8)
         dry = await purge(bound, dry_run=True)
         assert (dry.orders, dry.is_stopped) == (8, False)
-        assert len(await setting.store.latest(20)) == 10
+        assert len(await newest(setting.store, 20)) == 10
         stopped = await purge(
             bound,
             progress=seen.append,
@@ -220,7 +267,7 @@ class TestPurge:
         ]
         rest = await purge(bound)
         assert (rest.orders, rest.is_stopped) == (2, False)
-        assert [order.order_uid for order in await setting.store.latest(20)] == uids(batch[:7:-1])
+        assert [order.order_uid for order in await newest(setting.store, 20)] == uids(batch[:7:-1])
         assert (await setting.store.save_many(batch[:1])).forgotten == {"uid-0000"}
         await setting.second.follow()
         assert not await setting.second.has("uid-0000")
@@ -242,7 +289,7 @@ class TestPurge:
         with pytest.raises(Unavailable):
             await purge(NOON + timedelta(days=1), on_purged=lambda *purged: reported.append(purged))
         assert reported == [(["uid-0000", "uid-0001"], "unavailable")]
-        assert await setting.store.latest(20) == []
+        assert await newest(setting.store, 20) == []
 
     async def test_tombstones_are_dropped_but_the_latest(self, setting: Setting) -> None:
         purge = PurgeOrders(setting.first.erasure, setting.first.forget)

@@ -29,6 +29,7 @@ from orders.domain.use_cases.import_orders import (
 )
 from tests import strategies
 from tests.builders import order_bytes
+from tests.contracts.order_repository import newest
 
 OTHER = order_bytes("a").replace(b"WBILMTESTTRACK", b"OTHERTRACK")
 
@@ -203,7 +204,7 @@ class TestExport:
         sink = MemoryOrderSink()
         seen: list[int] = []
         await ExportOrders(repository)(OrderQuery(), sink, progress=seen.append)
-        stored = await repository.latest(CHUNK + 1)
+        stored = await newest(repository, CHUNK + 1)
         assert sink.documents == [order.document for order in stored]
         assert seen == [CHUNK, CHUNK + 1]
 

@@ -25,6 +25,7 @@ from orders.domain.use_cases.ingest_batch import (
     IngestBatch,
     IngestReport,
 )
+from tests.contracts.order_repository import newest
 from tests.unit.domain.order.reference import REFERENCE, read_document, the_order
 
 NOW = datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC)
@@ -86,7 +87,7 @@ class Setting:
         return await self.ingest.store(self.ingest.prepare(messages(*values)))
 
     async def stored(self) -> dict[str, bytes]:
-        return {o.order_uid: o.document for o in await self.repository.latest(1000)}
+        return {o.order_uid: o.document for o in await newest(self.repository, 1000)}
 
     @property
     def recorded(self) -> list[DeadLetter]:

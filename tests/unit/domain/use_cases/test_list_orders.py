@@ -11,6 +11,7 @@ from orders.adapters.memory.order_repository import MemoryOrderRepository
 from orders.domain.errors import Overloaded, Unavailable
 from orders.domain.order.model import Order
 from orders.domain.order.queries import Cursor, OrderQuery, Page
+from orders.domain.order.tombstones import RecentTombstones
 from orders.domain.use_cases.list_orders import (
     CHUNK,
     FIRST_CHUNK,
@@ -34,6 +35,10 @@ def order(n: int) -> Order:
     )
 
 
+def lists_of(repository: MemoryOrderRepository, **options: float) -> ListOrders:
+    return ListOrders(repository, RecentTombstones(), **options)
+
+
 async def uids(list_orders: ListOrders, query: OrderQuery, client: str = "") -> list[list[str]]:
     stream = list_orders.stream(query, client=client)
     return [[order.order_uid for order in chunk] async for chunk in stream]
@@ -47,7 +52,7 @@ async def test_a_stream_is_all_orders_newest_first_in_chunks_none_empty(
     repository: MemoryOrderRepository, amount: int
 ) -> None:
     await repository.save_many([order(n) for n in range(amount)])
-    chunks = await uids(ListOrders(repository), OrderQuery())
+    chunks = await uids(lists_of(repository), OrderQuery())
     assert [uid for chunk in chunks for uid in chunk] == [
         f"uid-{n:05}" for n in reversed(range(amount))
     ]
@@ -58,7 +63,7 @@ async def test_a_stream_is_all_orders_newest_first_in_chunks_none_empty(
 async def test_a_stream_is_filtered(repository: MemoryOrderRepository) -> None:
     await repository.save_many([order(n) for n in range(CHUNK * 2)])
     query = OrderQuery(customer_id="customer-1", created_to=START + timedelta(seconds=6))
-    assert await uids(ListOrders(repository), query) == [["uid-00005", "uid-00003", "uid-00001"]]
+    assert await uids(lists_of(repository), query) == [["uid-00005", "uid-00003", "uid-00001"]]
 
 
 async def test_newer_orders_that_come_meanwhile_do_not_disturb_a_stream(
@@ -66,7 +71,7 @@ async def test_newer_orders_that_come_meanwhile_do_not_disturb_a_stream(
 ) -> None:
     await repository.save_many([order(n) for n in range(CHUNK + 10)])
     seen = []
-    async for chunk in ListOrders(repository).stream(OrderQuery()):
+    async for chunk in lists_of(repository).stream(OrderQuery()):
         seen += [o.order_uid for o in chunk]
         await repository.save_many([order(5000 + len(seen))])
     assert seen == [f"uid-{n:05}" for n in reversed(range(CHUNK + 10))]
@@ -74,7 +79,7 @@ async def test_newer_orders_that_come_meanwhile_do_not_disturb_a_stream(
 
 async def test_pages_follow_each_other(repository: MemoryOrderRepository) -> None:
     await repository.save_many([order(n) for n in range(5)])
-    list_orders = ListOrders(repository)
+    list_orders = lists_of(repository)
     first = await list_orders.page(OrderQuery(), 2)
     second = await list_orders.page(OrderQuery(), 2, first.next)
     third = await list_orders.page(OrderQuery(), 2, second.next)
@@ -86,7 +91,7 @@ async def test_pages_follow_each_other(repository: MemoryOrderRepository) -> Non
 async def test_with_the_store_away_a_stream_says_so(repository: MemoryOrderRepository) -> None:
     repository.available = False
     with pytest.raises(Unavailable):
-        await uids(ListOrders(repository), OrderQuery())
+        await uids(lists_of(repository), OrderQuery())
 
 
 class Watched(MemoryOrderRepository):
@@ -115,7 +120,7 @@ class Watched(MemoryOrderRepository):
 async def test_ten_streams_take_turns_in_reading() -> None:
     repository = Watched()
     await repository.save_many([order(n) for n in range(FIRST_CHUNK + 3 * CHUNK)])
-    list_orders = ListOrders(repository)
+    list_orders = lists_of(repository)
     found = await asyncio.gather(*(uids(list_orders, OrderQuery()) for _ in range(10)))
     assert repository.most == OF_ONE_CLIENT
     assert all(len(chunks) == 4 for chunks in found)
@@ -124,7 +129,7 @@ async def test_ten_streams_take_turns_in_reading() -> None:
 async def test_streams_whose_readers_wait_or_leave_or_fail_take_up_no_turn() -> None:
     repository = Watched()
     await repository.save_many([order(n) for n in range(FIRST_CHUNK + 3 * CHUNK)])
-    list_orders = ListOrders(repository)
+    list_orders = lists_of(repository)
     waiting = [list_orders.stream(OrderQuery()) for _ in range(2 * OF_ONE_CLIENT)]
     for stream in waiting:
         await anext(stream)
@@ -164,7 +169,7 @@ class Held(MemoryOrderRepository):
 async def test_pages_and_first_chunks_take_turns_so_that_others_find_a_connection() -> None:
     repository = Held()
     await repository.save_many([order(n) for n in range(3)])
-    list_orders = ListOrders(repository)
+    list_orders = lists_of(repository)
     pages = [
         asyncio.create_task(list_orders.page(OrderQuery(), 2, client=f"{n}")) for n in range(20)
     ]
@@ -181,7 +186,7 @@ async def test_pages_and_first_chunks_take_turns_so_that_others_find_a_connectio
 
 async def test_the_pages_of_one_client_leave_turns_to_others() -> None:
     repository = Held()
-    list_orders = ListOrders(repository)
+    list_orders = lists_of(repository)
     many = [asyncio.create_task(list_orders.page(OrderQuery(), 2, client="a")) for _ in range(20)]
     await settle()
     assert repository.reading == OF_ONE_CLIENT
@@ -199,7 +204,7 @@ async def test_the_pages_of_one_client_leave_turns_to_others() -> None:
 
 async def test_whoever_waits_too_long_for_a_turn_is_told_so() -> None:
     repository = Held()
-    list_orders = ListOrders(repository, longest_wait=0.01)
+    list_orders = lists_of(repository, longest_wait=0.01)
     reading = [
         asyncio.create_task(list_orders.page(OrderQuery(), 2, client=f"{n}"))
         for n in range(READ_AT_ONCE)
@@ -210,4 +215,4 @@ async def test_whoever_waits_too_long_for_a_turn_is_told_so() -> None:
             await asyncio.wait_for(late, 5)
     repository.may_answer.set()
     await asyncio.gather(*reading)
-    assert await list_orders.page(OrderQuery(), 2) == Page(())
+    assert (await list_orders.page(OrderQuery(), 2)).orders == ()

@@ -185,6 +185,28 @@ class HeldBack(MemoryOrderEvents):
         return found
 
 
+class OnStandby(MemoryOrderEvents):
+    """A server that lags behind others."""
+
+    async def events(self, after: Position, limit: int) -> EventPage:
+        return (await super().events(after, limit))._replace(is_of_standby=True)
+
+
+async def test_nothing_is_told_by_a_standby_that_lacks_more_than_is_remembered(
+    repository: MemoryOrderRepository,
+) -> None:
+    watch = WatchOrders(OnStandby(repository), max_listeners=2)
+    listener = await watch.open()
+    await repository.save_many(numbered(2))
+    watch.forget((), 7)  # some were forgotten, it is not told which
+    with pytest.raises(Unavailable, match="behind"):
+        await watch.poll()
+    repository.tombstones["uid-0000"] = 7
+    repository.note("uid-0000")
+    await watch.poll()
+    assert [event.order_uid for event in await listener.next()] == ["uid-0001", "uid-0000"]
+
+
 @pytest.mark.parametrize("is_alone", [True, False])
 async def test_a_page_that_was_read_before_an_order_was_forgotten_does_not_bring_it_back(
     repository: MemoryOrderRepository, *, is_alone: bool
