@@ -33,6 +33,7 @@ OPERATIONS = [
 NDJSON = {"Accept": "application/x-ndjson"}
 ORDERS_IN_LONG = FIRST_CHUNK + (LONG - 1) * CHUNK
 PAGE = "/orders?customer_id=large&limit=1000"
+HUGE = b"GET /orders/huge HTTP/1.1\r\nHost: test\r\n\r\n"
 FLAT = 32
 """MB that a worker may grow by while it sends lists, however long they are."""
 
@@ -292,11 +293,18 @@ def test_who_takes_nearly_all_of_long_responses_costs_little(
             plain = _connected(server)
             plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
             reader = open_sockets.enter_context(blindly.wrap_socket(plain) if has_tls else plain)
-            reader.sendall(b"GET /orders/huge HTTP/1.1\r\nHost: test\r\n\r\n")
+            reader.sendall(HUGE + (HUGE.replace(b"/orders/huge", PAGE.encode()) if left else b""))
             taken = 0
             while taken < size - left:
                 taken += len(reader.recv(65_536))
         assert memory(server) - before < FLAT
+
+
+def test_who_sends_no_more_is_sent_all_of_a_long_response(server: ServerProcess) -> None:
+    with _connected(server) as reader:
+        reader.sendall(HUGE)
+        reader.shutdown(socket.SHUT_WR)
+        assert read_to_the_end(reader).endswith(b'x"}')
 
 
 def ask_and_not_read(

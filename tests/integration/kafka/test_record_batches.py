@@ -215,6 +215,14 @@ def test_few_batches_are_unpacked_at_once(monkeypatch: pytest.MonkeyPatch) -> No
     assert [record.offset for record in found[0]] == [0, 1, 2]
 
 
+def test_records_that_are_too_large_count_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(record_batches, "READ_BYTES", 2_500)
+    monkeypatch.setattr(record_batches, "MAX_MESSAGE_BYTES", 500_000)
+    batches = [batch_of([one(bytes(1_000_000))], 4, base_offset=n) for n in range(3)]
+    fetched = MemoryRecords(b"".join(batches))
+    assert len(list(read_records(PARTITION, fetched, 0, left=Allowance()))) == 1
+
+
 def test_a_part_of_a_batch_that_compaction_has_thinned_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(record_batches, "READ_OBJECTS", 1)
     two_of_ten = batch_of([one(), one()], base_offset=100)

@@ -228,6 +228,13 @@ class Connection(HttpToolsProtocol):
         self.scope = cast("Any", {})
         self._paced.end()
 
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Finish a long response whose reader sends nothing more; TLS cannot."""
+        is_to_finish = self._paced.size > 0 and len(self.transports) == 1
+        if is_to_finish:
+            self.transport.close()
+        return is_to_finish
+
     def data_received(self, data: bytes) -> None:
         """Serve the requests in what has arrived."""
         self.has_received = True
@@ -366,10 +373,12 @@ class Connection(HttpToolsProtocol):
         super().pause_writing()
 
     def resume_writing(self) -> None:
-        """Go on with a response that waited for its reader."""
+        """Go on with a response that waited for its reader, and then with requests behind it."""
         if self._paced.go_on():
             super().resume_writing()
         self._hold(self._unsent())
+        if self.pipeline and self._served is None:
+            self._serve_waiting()
 
     @property
     def held_by_choice(self) -> int:
@@ -464,6 +473,10 @@ class Connection(HttpToolsProtocol):
             self.flow.resume_reading()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        if self.flow.write_paused:  # the response would wait in memory that nothing counts
+            self.pipeline.append((cycle, app))
+            self.flow.pause_reading()
+            return
         self._served = cycle
         self.seconds_idle = 0
         self._turns.begin(READS_PER_REQUEST + self._head_reads)

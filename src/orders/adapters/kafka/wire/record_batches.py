@@ -242,13 +242,13 @@ def _read(  # noqa: C901, PLR0912, PLR0915 (calls would cost too much)
                 length, body = size, at + 1
             end = body + length
             if end > size:
-                if records:
-                    left.bytes -= at
-                    if left.bytes <= 0:
-                        return False
-                buffer, body, end = _with_record(buffer[at:], pieces)
-                size = len(buffer)
+                left.bytes -= at
                 passed += at
+                rest, at = buffer[at:], 0
+                if records and left.bytes <= 0:
+                    return False
+                buffer, body, end = _with_record(rest, pieces)
+                size = len(buffer)
                 if passed + end > MAX_BATCH_BYTES:
                     raise _ExcessiveError(f"more than {MAX_BATCH_BYTES // MIB} MiB unpacked")
             timestamp, at = _varint(buffer, body + 1)  # after one byte of attributes, unused
@@ -263,6 +263,7 @@ def _read(  # noqa: C901, PLR0912, PLR0915 (calls would cost too much)
                 buffer, at = _behind(buffer, end, pieces), 0
                 size = len(buffer)
                 passed += end
+                left.bytes -= end  # it was unpacked all the same
             elif delta < first and end >= at:
                 at = end
             else:
