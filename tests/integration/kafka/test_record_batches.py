@@ -180,7 +180,7 @@ def from_fetches(fetched: bytes, start: int = 0) -> list[list[Record]]:
 def test_a_batch_of_very_many_records_is_read_in_parts(
     monkeypatch: pytest.MonkeyPatch, codec: int
 ) -> None:
-    monkeypatch.setattr(record_batches, "READ_OBJECTS", 10)
+    monkeypatch.setattr(record_batches, "READ_OBJECTS", 200)
     many = batch_of([one(b"%d" % n) for n in range(25)], codec, base_offset=100)
     later = batch_of([one(b"25")], codec, base_offset=125)
     found = from_fetches(many + later, 100)
@@ -192,6 +192,7 @@ def test_a_batch_of_very_many_records_is_read_in_parts(
 
 def test_headers_count(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(record_batches, "READ_OBJECTS", 10)
+    monkeypatch.setattr(record_batches, "RECORD_OBJECTS", 1)
     several = tuple(("h", b"%d" % n) for n in range(7))
     found = from_fetches(batch_of([one(headers=several)] * 3 + [one(headers=several * 5)] * 2))
     assert [len(records) for records in found] == [2, 2, 1]
@@ -337,7 +338,7 @@ def test_a_large_batch_is_read_in_parts(monkeypatch: pytest.MonkeyPatch, codec: 
 def test_of_the_rest_of_a_batch_nothing_comes_twice(
     monkeypatch: pytest.MonkeyPatch, codec: int
 ) -> None:
-    monkeypatch.setattr(record_batches, "READ_OBJECTS", 2)
+    monkeypatch.setattr(record_batches, "READ_OBJECTS", 40)
     parts = [
         *(raw_record(n, b"x") for n in range(5)),
         raw_record(5, b"x", length=1),

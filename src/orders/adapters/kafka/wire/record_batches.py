@@ -34,7 +34,10 @@ READ_BYTES = 4 * MIB
 """Unpacked bytes after which nothing more is read in a poll. What was read is stored before the
 next poll, nearly all of it, and messages of other partitions wait meanwhile."""
 READ_OBJECTS = 50_000
-"""Records and headers after which no further record is read in a poll."""
+"""Headers, and dead letters that small records may become, after which no further record is read in
+a poll."""
+RECORD_OBJECTS = 20
+"""What a record counts: as many dead letters as some bytes may become (``MAX_REFUSED_SMALL``)."""
 MAX_HEADERS = 10_000
 """A record with more headers is read as one without any."""
 MAX_BATCH_BYTES = 512 * MIB
@@ -288,7 +291,7 @@ def _read(  # noqa: C901, PLR0912, PLR0915 (calls would cost too much)
                 ),
             )
             records.append(record)
-            objects -= 1 + len(headers)
+            objects -= RECORD_OBJECTS + len(headers)
             if objects <= 0:
                 return False
     finally:
