@@ -35,7 +35,7 @@ class Undecodable(Invalid):
 
 
 class TooLarge(Invalid):
-    """An order is larger than the topic accepts."""
+    """An order is larger than is stored, or than the topic accepts."""
 
     code = "too-large"
 

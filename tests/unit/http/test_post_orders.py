@@ -139,7 +139,7 @@ async def test_bodies_at_the_limit_and_above(api: Api, client: httpx.AsyncClient
     assert len(api.sent) == 1
 
 
-async def test_an_order_that_the_topic_does_not_take() -> None:
+async def test_an_order_that_is_too_large() -> None:
     api = Api(settings=Settings(http_max_body=3_000_000))
     async with api.client() as client:
         answer = await client.post("/orders", content=encode(order(entry="x" * 2_000_000)))

@@ -60,7 +60,7 @@ _DELETE_PARTS = {
     for table in _PARTS
 }
 _MAX_ITEMS = 100_000
-"""Items that are deleted by one statement, unless a single order has more. An order has some 26,000
+"""Items that are deleted by one statement, unless a single order has more. An order has some 7,000
 at most; a statement has the time for millions."""
 # The index tells the last position of an order's items; to count them, all would be read.
 _ITEM_COUNTS = """

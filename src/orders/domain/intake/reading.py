@@ -27,8 +27,11 @@ from orders.domain.intake.messages import MAX_MESSAGE_BYTES
 from orders.domain.order.document import encode, in_utc
 from orders.domain.order.model import Order
 
-MAX_DOCUMENT_BYTES = 4 * 2**20
-"""The largest document of an order: the API has several in memory, and hashes each in one go."""
+MAX_DOCUMENT_BYTES = 2**20
+"""The largest document of an order, about what a topic takes by default. Each that a client asks for
+costs the API and PostgreSQL time in proportion."""
+ORDER_TOO_LARGE = f"must not hold an order of more than {MAX_DOCUMENT_BYTES >> 20} MiB"
+"""What is wrong with the message of a larger one."""
 
 MAX_VALUES = 1_000_000
 """The most values in a message that has faults: arrays of orders of 10 MB have fewer. Without this
@@ -108,8 +111,7 @@ def read(
     reading = read_typed(value) or _read_text(value, enough, of_one)
     # With all its absent texts, a document is less than twice as large as what was sent.
     if len(value) > MAX_DOCUMENT_BYTES // 2 and any(map(_is_too_large, reading.accepted)):
-        most = MAX_DOCUMENT_BYTES >> 20
-        return refused_as_one(value, f"must not hold an order of more than {most} MiB")
+        return refused_as_one(value, ORDER_TOO_LARGE)
     return reading
 
 

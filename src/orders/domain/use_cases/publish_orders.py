@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
-from orders.domain.errors import Abandoned, Invalid, Overloaded, Undecodable
+from orders.domain.errors import Abandoned, Invalid, Overloaded, TooLarge, Undecodable
 from orders.domain.intake.diagnosis import MAX_FAULTS as MAX_FAULTS_OF_ONE
 from orders.domain.intake.faults import Fault
-from orders.domain.intake.reading import Reading, read, read_typed
+from orders.domain.intake.reading import ORDER_TOO_LARGE, Reading, read, read_typed
 from orders.domain.order.model import Order
 from orders.domain.ports import OrderGenerator, Publisher
 from orders.domain.use_cases.turns import turn_within
@@ -105,7 +105,7 @@ class PublishDocument:
             Undecodable: the document is not JSON in UTF-8.
             Invalid: it breaks rules; ``faults`` lists all of them (of junk, about the first
                 ``MAX_FAULTS``), and nothing was published.
-            TooLarge: an order is larger than the topic accepts; nothing was published.
+            TooLarge: an order is larger than is stored, or than the topic accepts; nothing was published.
             Overloaded: too many others are being sent; nothing was published.
             Unavailable: not all were confirmed; publishing the document again is safe.
         """
@@ -157,6 +157,8 @@ def _valid_orders(reading: Reading) -> tuple[Order, ...]:
     faults = [fault for refused in reading.refused for fault in refused.faults]
     if any(refused.code == "undecodable" for refused in reading.refused):
         raise Undecodable("the document is not JSON in UTF-8", faults)
+    if any(fault.rule == ORDER_TOO_LARGE for fault in faults):
+        raise TooLarge("an order is larger than this service stores")
     unique: dict[str, Order] = {}
     for index, order in ((a.index, a.order) for a in reading.accepted):
         if unique.setdefault(order.order_uid, order) != order:

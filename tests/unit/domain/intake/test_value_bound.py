@@ -33,13 +33,13 @@ def test_a_large_order_is_read_and_a_larger_one_refused(*, is_array: bool) -> No
     [refused] = read(message("x" * (most + 1))).refused
     assert (refused.code, refused.raw) == ("excessive", message("x" * (most + 1)))
     assert [str(fault) for fault in refused.faults] == [
-        "$: must not hold an order of more than 4 MiB"
+        "$: must not hold an order of more than 1 MiB"
     ]
 
 
 def test_texts_that_were_not_sent_count_in_the_size_of_an_order() -> None:
     numbers = {name: n for name, n in REFERENCE["items"][0].items() if isinstance(n, int)}
-    message = json.dumps(REFERENCE | {"items": [numbers] * 32_000}).encode()
+    message = json.dumps(REFERENCE | {"items": [numbers] * 8_000}).encode()
     assert len(message) < MAX_DOCUMENT_BYTES
     [refused] = read(message).refused
     assert refused.code == "excessive"

@@ -283,7 +283,7 @@ POST_ORDERS = Operation(
             _CROSS_SITE,
             (SLOW_BODY, "the body did not arrive within 30 s", ()),
             (TOO_LARGE, "the body is larger than this service reads", ()),
-            (TOO_LARGE, "an order is larger than the topic accepts", ()),
+            (TOO_LARGE, "an order is larger than this service stores", ()),
             (UNSUPPORTED_ENCODING, "bodies are read as they are, without Content-Encoding", ()),
             (
                 INVALID,
