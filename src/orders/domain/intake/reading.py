@@ -28,8 +28,8 @@ from orders.domain.order.document import encode, in_utc
 from orders.domain.order.model import Order
 
 MAX_DOCUMENT_BYTES = 2**20
-"""The largest document of an order, about what a topic takes by default. Each that a client asks for
-costs the API and PostgreSQL time in proportion."""
+"""The largest document of an order, about what a topic takes by default. Each that a client asks
+for costs the API and PostgreSQL time in proportion."""
 ORDER_TOO_LARGE = f"must not hold an order of more than {MAX_DOCUMENT_BYTES >> 20} MiB"
 """What is wrong with the message of a larger one."""
 

@@ -105,7 +105,8 @@ class PublishDocument:
             Undecodable: the document is not JSON in UTF-8.
             Invalid: it breaks rules; ``faults`` lists all of them (of junk, about the first
                 ``MAX_FAULTS``), and nothing was published.
-            TooLarge: an order is larger than is stored, or than the topic accepts; nothing was published.
+            TooLarge: an order is larger than is stored, or than the topic accepts; nothing was
+                published.
             Overloaded: too many others are being sent; nothing was published.
             Unavailable: not all were confirmed; publishing the document again is safe.
         """
