@@ -4,7 +4,7 @@ import asyncio
 import threading
 import tracemalloc
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any
 
 import pytest
@@ -67,6 +67,22 @@ async def test_a_client_leaves_room_for_large_bodies_of_others(
             pass
     async with from_("192.0.2.1", 1_000), from_("192.0.2.1", 1_000):
         pass
+
+
+@pytest.mark.parametrize(
+    ("length", "is_read"),
+    [(b"0" * 5_000 + b"5", True), (b"0" * 5_000, True), (b"9" * 5_000, False), (b"1001", False)],
+)
+async def test_the_length_may_have_any_number_of_digits(length: bytes, *, is_read: bool) -> None:
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"12345"}
+
+    scope = {"headers": [(b"content-length", length)], "client": ("192.0.2.1", 1)}
+    found = b""
+    with nullcontext() if is_read else pytest.raises(HTTPProblem, match="larger"):
+        async with RequestBodies(1_000, timeout=60).read(scope, receive) as body:
+            found = body
+    assert found == (b"12345" if is_read else b"")
 
 
 @pytest.mark.parametrize(
