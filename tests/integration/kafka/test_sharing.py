@@ -1,24 +1,28 @@
 """What is slow to store in some partitions does not hold up the others."""
 
 import asyncio
+import random
+
+import pytest
 
 from orders.adapters.kafka.client.settings import KafkaSettings
 from orders.adapters.kafka.message_source import KafkaMessageSource
 from tests.integration.kafka.other_client import OtherClient
 from tests.integration.opened import opened
 
-LARGE = b" " * 1_300_000
 
-
+@pytest.mark.parametrize(
+    "junk", [b" " * 1_300_000, random.Random(1).randbytes(650_000)], ids=["packed well", "not"]
+)
 async def test_an_order_comes_soon_beside_partitions_full_of_junk(
-    kafka_settings: KafkaSettings, other_client: OtherClient
+    kafka_settings: KafkaSettings, other_client: OtherClient, junk: bytes
 ) -> None:
     topic = kafka_settings.topic
     other_client.create(topic, 6)
     packing = other_client.producer(compression_type="zstd", message_max_bytes=2_000_000)
     for partition in range(5):
-        junk = [LARGE] * 30
-        await asyncio.to_thread(other_client.send_many, topic, junk, packing, partition=partition)
+        many = [junk] * 30
+        await asyncio.to_thread(other_client.send_many, topic, many, packing, partition=partition)
     batches = []
     async with opened(KafkaMessageSource(kafka_settings)) as source:
         await source.commit(await source.receive())

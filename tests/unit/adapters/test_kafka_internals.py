@@ -85,6 +85,8 @@ RELIED_ON: dict[Any, str] = {
     TopicPartitionState.__init__: "4ba9e13dbca2",
     Fetcher.__init__: "977ad537b4df",
     Fetcher.fetched_records: "a49276a0030d",
+    Fetcher._fetchable_partitions: "9015af024526",
+    Fetcher._create_fetch_requests: "ec2488113514",
     Fetcher._parse_fetched_data: "2af3a3a7c7de",
     Fetcher._unpack_message_set: "3bac04a2b5e6",
     Fetcher._reset_offset: "a257e3308731",
@@ -97,7 +99,7 @@ RELIED_ON: dict[Any, str] = {
 OWN = {
     *("_advertised", "_commit_answered", "_describe", "_describe_login", "_failing"),
     *("_heartbeat_answered", "_in_turn", "_known_requests", "_last_read", "_new_read", "_polls"),
-    *("_read", "_unpack", "_unread_alert", "_until_next_heartbeat"),
+    *("_read", "_read_at", "_unpack", "_unread_alert", "_until_next_heartbeat"),
 }
 """Private names of the module's own."""
 EXTENSION_POINTS = {

@@ -472,7 +472,8 @@ class ExtendedConsumer(KafkaConsumer):  # type: ignore[misc]
         """Have the fetches of each poll unpacked by what ``new_read`` then returns.
 
         That also gets the offset to start from, and how many fetches are left. What it does not
-        return is fetched again. The partition that was read longest ago is read first.
+        return is fetched again. The partition that was read longest ago is asked for, and read,
+        first.
         """
         self._new_read, self._read = new_read, new_read()
         self._polls = 0
@@ -480,6 +481,9 @@ class ExtendedConsumer(KafkaConsumer):  # type: ignore[misc]
         fetcher = self._fetcher
         fetcher._unpack_message_set = self._unpack  # noqa: SLF001
         fetcher.fetched_records = partial(self._in_turn, fetcher.fetched_records)
+        # Brokers fill a response in the order of the partitions that it is asked for.
+        fetchable = fetcher._fetchable_partitions  # noqa: SLF001
+        fetcher._fetchable_partitions = lambda: sorted(fetchable(), key=self._read_at)  # noqa: SLF001
 
     def poll(self, *arguments: Any, **options: Any) -> Any:
         """As the base, with a new reader."""
@@ -491,9 +495,13 @@ class ExtendedConsumer(KafkaConsumer):  # type: ignore[misc]
         # The thread of the heartbeats may append to it at any time.
         waiting = self._fetcher._completed_fetches  # noqa: SLF001
         fetches = [waiting.popleft() for _ in range(len(waiting))]
-        fetches.sort(key=lambda fetch: self._last_read.get(fetch.topic_partition, 0))
+        fetches.sort(key=lambda fetch: self._read_at(fetch.topic_partition))
         waiting.extendleft(reversed(fetches))
         return fetched_records(*arguments, **options)
+
+    def _read_at(self, partition: TopicPartition) -> int:
+        """The poll in which the partition was read last."""
+        return self._last_read.get(partition, 0)
 
     def _unpack(self, partition: TopicPartition, fetched: MemoryRecords) -> Any:
         waiting = list(self._fetcher._completed_fetches)  # noqa: SLF001
