@@ -1,7 +1,6 @@
 """Reads from a real standby."""
 
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import psycopg
 import pytest
@@ -15,27 +14,11 @@ from orders.adapters.read_path.no_cache import NoCache
 from orders.adapters.read_path.replica_reads import ReplicaReads
 from orders.domain.errors import Degraded, Unavailable
 from orders.domain.order.queries import OrderQuery
-from orders_dev import ports
-from orders_dev.postgres import PostgresServer
 from tests.contracts.inspection import found
 from tests.contracts.order_repository import numbered, uids
 from tests.integration.postgres_fixtures import create_database, drop_database, migrate
-from tests.integration.standby import Standby
+from tests.integration.standby import Pair
 from tests.waiting import until
-
-
-class Pair:
-    """A primary and its standby."""
-
-    def __init__(self, folder: Path) -> None:
-        self.primary = PostgresServer(folder / "primary", ports.choose())
-        self.primary.start()
-        self.standby = Standby(folder / "standby", ports.choose(), self.primary)
-        self.standby.start()
-
-    def stop(self) -> None:
-        self.standby.stop()
-        self.primary.stop()
 
 
 @pytest.fixture(scope="module")
@@ -53,17 +36,9 @@ async def dsns(pair: Pair) -> AsyncIterator[tuple[str, str]]:
     replica = psycopg.conninfo.make_conninfo(
         pair.standby.dsn, dbname=psycopg.conninfo.conninfo_to_dict(dsn)["dbname"]
     )
-    await until_replayed(pair)
+    await pair.standby.until_replayed()
     yield dsn, replica
     drop_database(pair.primary.dsn, dsn)
-
-
-async def until_replayed(pair: Pair) -> None:
-    with psycopg.connect(pair.primary.dsn) as connection:
-        [(position,)] = connection.execute("SELECT pg_current_wal_lsn()")
-    query = "SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn"
-    with psycopg.connect(pair.standby.dsn, autocommit=True) as connection:
-        await until(lambda: connection.execute(query, [position]).fetchone() == (True,))
 
 
 class Reads:
@@ -89,7 +64,7 @@ async def reads(dsns: tuple[str, str]) -> AsyncIterator[Reads]:
 async def test_what_is_replayed_comes_from_the_replica(pair: Pair, reads: Reads) -> None:
     batch = numbered(5)
     await reads.primary.save_many(batch)
-    await until_replayed(pair)
+    await pair.standby.until_replayed()
     await reads.first.close()  # so the primary cannot be asked
     assert sorted(await reads.repository.get(uids(batch))) == uids(batch)
     assert len((await reads.repository.page(OrderQuery(), 9)).orders) == 5
@@ -101,7 +76,7 @@ async def test_what_the_replica_lacks_comes_from_the_primary(
 ) -> None:
     old, new = numbered(3, "old"), numbered(3, "new")
     await reads.primary.save_many(old)
-    await until_replayed(pair)
+    await pair.standby.until_replayed()
     with psycopg.connect(dsns[1], autocommit=True) as standby:
         standby.execute("SELECT pg_wal_replay_pause()")
         await until(
@@ -137,7 +112,7 @@ async def test_how_long_changes_wait_counts_and_not_how_long_nothing_changed(
                 await health.check()
         finally:
             standby.execute("SELECT pg_wal_replay_resume()")
-    await until_replayed(pair)
+    await pair.standby.until_replayed()
     await health.check()
 
 
@@ -146,7 +121,7 @@ async def test_a_replica_that_is_down_is_left_out(
 ) -> None:
     batch = numbered(5)
     await reads.primary.save_many(batch)
-    await until_replayed(pair)
+    await pair.standby.until_replayed()
     assert await reads.repository.get(["uid-0001"])
     HarmedPostgres(pair.standby).kill()
     try:
@@ -167,7 +142,7 @@ async def test_a_replica_that_is_down_is_left_out(
         return True
 
     await until(is_up)
-    await until_replayed(pair)
+    await pair.standby.until_replayed()
 
 
 async def test_lag_is_shown(pair: Pair, reads: Reads, dsns: tuple[str, str]) -> None:
@@ -182,4 +157,4 @@ async def test_lag_is_shown(pair: Pair, reads: Reads, dsns: tuple[str, str]) -> 
         assert (finding.state, finding.text) == ("warning", "it receives nothing from its primary")
     finally:
         pair.primary.start()
-        await until_replayed(pair)
+        await pair.standby.until_replayed()

@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
@@ -17,38 +16,27 @@ from orders.domain.errors import NotFound, Unavailable
 from orders.domain.order.events import Position
 from orders.domain.order.queries import OrderQuery, View
 from orders_dev import ports
-from orders_dev.postgres import PostgresServer
 from tests.contracts.order_repository import numbered, uids
 from tests.integration.opened import opened
 from tests.integration.postgres_fixtures import create_database, drop_database, migrate
-from tests.integration.standby import Standby
+from tests.integration.standby import Pair, Standby
 from tests.waiting import until
 
 GONE, KEPT = uids(numbered(2))
 ALL = OrderQuery()
 
 
-class Servers:
+class Servers(Pair):
     """A primary, and two standbys: ``late`` replays what is committed an hour later."""
 
     def __init__(self, folder: Path) -> None:
-        self.primary = PostgresServer(folder / "primary", ports.choose())
-        self.primary.start()
-        self.standby = Standby(folder / "standby", ports.choose(), self.primary)
-        self.standby.start()
+        super().__init__(folder)
         self.late = Standby(folder / "late", ports.choose(), self.primary)
         self.late.start()
 
     def stop(self) -> None:
-        for server in (self.late, self.standby, self.primary):
-            server.stop()
-
-    async def until_replayed(self, standby: Standby) -> None:
-        with psycopg.connect(self.primary.dsn) as connection:
-            [(position,)] = connection.execute("SELECT pg_current_wal_lsn()")
-        query = "SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn"
-        with psycopg.connect(standby.dsn, autocommit=True) as connection:
-            await until(lambda: connection.execute(query, [position]).fetchone() == (True,))
+        self.late.stop()
+        super().stop()
 
 
 @pytest.fixture(scope="module")
@@ -66,14 +54,14 @@ async def dsn(servers: Servers) -> AsyncIterator[str]:
     async with opened(PostgresDatabase(dsn, pool_max=2)) as database:
         await PostgresOrderRepository(database).save_many(numbered(2))
         await PostgresErasure(database).forget(["an earlier one"])
-    await servers.until_replayed(servers.standby)
-    await servers.until_replayed(servers.late)
+    await servers.standby.until_replayed()
+    await servers.late.until_replayed()
     servers.late.delay("1h")
     yield dsn
     servers.late.delay("0")
     if not servers.standby.running:
         servers.standby.start()
-    await servers.until_replayed(servers.late)
+    await servers.late.until_replayed()
     drop_database(servers.primary.dsn, dsn)
 
 
@@ -81,7 +69,7 @@ async def forget(servers: Servers, dsn: str) -> None:
     """Forget an order; ``late`` does not hear of it."""
     async with opened(PostgresDatabase(dsn, pool_max=2)) as database:
         await PostgresErasure(database).forget([GONE])
-    await servers.until_replayed(servers.standby)
+    await servers.standby.until_replayed()
 
 
 def dsn_of(database: str, *standbys: Standby) -> str:
@@ -178,7 +166,7 @@ async def test_nothing_is_read_of_a_standby_that_lacks_more_than_a_process_remem
 ) -> None:
     await forget(servers, dsn)
     async with api(dsn_of(dsn, servers.standby, servers.late)) as container:
-        await container.follow_tombstones()()  # it is told the latest position alone
+        await container.follow_tombstones()()  # the first call only reads the latest position
         servers.standby.stop()
         await until_read_by(container.database(), servers.late)
         for uid in (GONE, KEPT):

@@ -136,7 +136,7 @@ async def test_a_look_up_that_read_it_before_does_not_bring_it_back(setting: Set
 
 
 async def on_standby(setting: Setting) -> tuple[Store, Process]:
-    """A standby with two orders, and a process that reads there what another server tells of."""
+    """A standby with two orders, and a process that has its tombstones from another server."""
     standby = Store()
     for store in (setting.store, standby):
         await store.save_many([order_of("a"), order_of("b")])
@@ -165,7 +165,7 @@ async def test_a_standby_that_lacks_the_deletion_does_not_bring_it_back(setting:
 async def test_a_standby_that_lacks_more_than_is_remembered_is_not_read(setting: Setting) -> None:
     standby, process = await on_standby(setting)
     await setting.first.forget(["a"])
-    await process.follow()  # it is told the latest position alone
+    await process.follow()  # the first call only reads the latest position
     lists = ListOrders(standby, process.local.recent)
     for uid in "ab":
         with pytest.raises(Unavailable, match="behind"):

@@ -449,7 +449,7 @@ class Dripping:
             while not self.ended.is_set():
                 writer.write(b"x")
                 await writer.drain()
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(0.01)  # how fast it drips; nobody waits for it
         writer.close()
 
 
