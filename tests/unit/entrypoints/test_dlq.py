@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import tracemalloc
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from orders.domain.errors import Unavailable
 from orders.domain.intake.messages import DeadLetter, ErrorCode, Message
 from orders.domain.ports import Entry, Places
 from orders.domain.use_cases import replay_dead_letters
-from orders.entrypoints.cli.dlq.terminal import safe
+from orders.entrypoints.cli.dlq.terminal import escaped, safe
 from orders.entrypoints.cli.main import main
 from tests import builders
 from tests.unit.domain.order.reference import REFERENCE
@@ -252,6 +253,36 @@ class TestShow:
         assert "Testov" not in dlq(container, "show", "0:17", "--json").stdout
         assert "Testov" in dlq(container, "show", "0:17", "--unmask").stdout
 
+    @pytest.mark.parametrize("options", [(), ("--unmask",), ("--json",), ("--json", "--unmask")])
+    @pytest.mark.parametrize(
+        "unknown",
+        [b"[" + b"1," * 1_000_000 + b"1]", b'"%s"' % (b"\x7f" * 2_000_000 + "😀".encode())],
+    )
+    def test_large_ones_take_a_few_times_their_size(
+        self,
+        container: Container,
+        monkeypatch: pytest.MonkeyPatch,
+        options: tuple[str, ...],
+        unknown: bytes,
+    ) -> None:
+        value = json.dumps(REFERENCE).encode()[:-1] + b',"x":' + unknown + b"}"
+        put(container, dead_letter(17, value, code="conflict", key=unknown))
+        written = 0
+
+        def echo(text: str, *, nl: bool = True) -> None:
+            nonlocal written
+            written += len(text)
+
+        monkeypatch.setattr("click.echo", echo)
+        tracemalloc.start()
+        try:
+            assert dlq(container, "show", "0:17", *options).exit_code == 0
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert written > 100
+        assert peak < 12 * len(value)
+
     @pytest.mark.parametrize(("value", "text"), [(None, "a tombstone"), (b"", "Payload: 0 bytes"),
                                                  (b"[]", "it contains no order")])  # fmt: skip
     def test_what_is_empty(self, container: Container, value: bytes | None, text: str) -> None:
@@ -452,7 +483,7 @@ def test_safe_text() -> None:
     assert safe("\x1b\x9b\u202e\ud800\U000e0001\n") == (
         "\\u001b\\u009b\\u202e\\ud800\\udb40\\udc01\\u000a"
     )
-    assert safe("a\n\tb\r", keep_lines=True) == "a\n\tb\\u000d"
+    assert "".join(escaped("a\n\tb\r", keep_lines=True)) == "a\n\tb\\u000d"
 
 
 def test_asyncio_is_left_as_it_was(container: Container) -> None:

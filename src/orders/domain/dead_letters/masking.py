@@ -16,12 +16,16 @@ from msgspec import Meta, Struct
 from msgspec.structs import fields
 
 from orders.domain.errors import Invalid
+from orders.domain.intake.json_scan import has_more_values
 from orders.domain.order.model import Order
 
 TEXT_MAX_LENGTH = 500
 """The longest text that is shown, in characters."""
 MAX_DEPTH = 50
 """Depth from which objects and arrays are masked as a whole."""
+MAX_VALUES = 200_000
+"""Of documents with more values, which orders of the largest size do not have, the masks of all of
+them would take gigabytes."""
 
 _INT_MAX_LENGTH = 20
 _INSTANT = re.compile(
@@ -79,8 +83,10 @@ def masked(document: bytes) -> Any:
     """Decode ``document`` and mask its values, with masks such as ``<str 11>``.
 
     Raises:
-        Invalid: it is not JSON in UTF-8, or is nested too deep.
+        Invalid: it is not JSON in UTF-8, is nested too deep, or has too many values.
     """
+    if has_more_values(document, MAX_VALUES):
+        raise Invalid("cannot be shown without personal data: too many values")
     try:
         text = document.decode("utf-8-sig")
         value = json.loads(text, parse_int=_Int, parse_float=_Float, parse_constant=_Float)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orders.domain.dead_letters.masking import MAX_DEPTH, SHOWN, masked, masked_header
+from orders.domain.dead_letters.masking import MAX_DEPTH, MAX_VALUES, SHOWN, masked, masked_header
 from orders.domain.errors import Invalid
 from orders.domain.order.document import encode
 from orders.domain.order.model import Delivery, Item, Order, Payment
@@ -129,9 +129,15 @@ def test_what_is_deep_is_cut_and_what_is_too_deep_or_broken_is_refused() -> None
     text = json.dumps(deep)
     assert "<array 1>" in text
     assert text.count("[") == MAX_DEPTH
-    for hopeless in (b"[" * 200_000 + b"]" * 200_000, b"{", b"", b"\xff", b'{"a":"\xff"}'):
+    for hopeless in (b"[" * 90_000 + b"]" * 90_000, b"{", b"", b"\xff", b'{"a":"\xff"}'):
         with pytest.raises(Invalid):
             masked(hopeless)
+
+
+def test_what_has_too_many_values_is_refused() -> None:
+    assert len(masked(b"[" + b"1," * (MAX_VALUES - 2) + b"1]")) == MAX_VALUES - 1
+    with pytest.raises(Invalid):
+        masked(b"[" + b"1," * MAX_VALUES + b"1]")
 
 
 @given(orders())

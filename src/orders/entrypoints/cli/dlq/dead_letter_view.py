@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,24 +11,26 @@ from orders.domain.dead_letters.headers import REPLAY_OF, replayed_identity
 from orders.domain.dead_letters.masking import masked, masked_header
 from orders.domain.errors import Invalid
 from orders.domain.use_cases.show_dead_letter import ShownDeadLetter
-from orders.entrypoints.cli.dlq.terminal import safe
+from orders.entrypoints.cli.dlq.terminal import escaped
 
 _MASKED = "personal data masked; use --unmask to show it"
 
 
-def dead_letter_as_text(shown: ShownDeadLetter, *, unmask: bool) -> str:
-    """Format a dead letter for a terminal, without control characters."""
-    lines = [f"Dead letter {shown.root}"]
-    lines += [f"  {name:<10} {value}" for name, value in _facts(shown, unmask=unmask)]
-    lines += ["", *_verdict(shown)]
-    lines += ["", *_payload_lines(shown, unmask=unmask)]
-    return "\n".join(lines)
+def dead_letter_as_text(shown: ShownDeadLetter, *, unmask: bool) -> Iterator[str]:
+    """Yield the parts of a text for a terminal, without control characters."""
+    facts = [f"  {name:<10} {value}" for name, value in _facts(shown, unmask=unmask)]
+    for line in (f"Dead letter {shown.root}", *facts, "", *_verdict(shown), ""):
+        yield from escaped(line)
+        yield "\n"
+    for line in _payload_lines(shown, unmask=unmask):
+        yield from escaped(line, keep_lines=True)
+        yield "\n"
 
 
 def dead_letter_as_json(shown: ShownDeadLetter, *, unmask: bool) -> dict[str, Any]:
     """Return a dead letter for programs. Bytes are base64; masked values are null or ``<str 11>``.
 
-    ``sent_at`` is null if it is not a valid time, and ``payload`` if it is not JSON.
+    ``sent_at`` is null if it is not a valid time, and ``payload`` if it cannot be masked.
     """
     dead_letter, root = shown.dead_letter, shown.root
     value = dead_letter.value or b""
@@ -78,7 +81,7 @@ def _facts(shown: ShownDeadLetter, *, unmask: bool) -> list[tuple[str, str]]:
         state += f" at {_time(shown.replayed_at)}"
     facts = [
         ("code", dead_letter.code),
-        ("detail", safe(dead_letter.detail)),
+        ("detail", dead_letter.detail),
         ("failed at", _time(dead_letter.failed_at)),
         ("attempt", str(dead_letter.attempt)),
         ("state", state),
@@ -89,7 +92,7 @@ def _facts(shown: ShownDeadLetter, *, unmask: bool) -> list[tuple[str, str]]:
     if dead_letter.identity != shown.root:
         facts.append(("source", str(dead_letter.identity)))
     facts += [
-        ("header", f"{safe(_name(name, unmask=unmask))} = {_bytes(content, unmask=unmask)}")
+        ("header", f"{_name(name, unmask=unmask)} = {_bytes(content, unmask=unmask)}")
         for name, content in message.headers
         if name != REPLAY_OF
     ]
@@ -102,7 +105,7 @@ def _verdict(shown: ShownDeadLetter) -> list[str]:
     if shown.faults:
         return [
             f"By the current rules it is wrong ({shown.code_now}):",
-            *(f"  {safe(str(fault))}" for fault in shown.faults),
+            *(f"  {fault}" for fault in shown.faults),
         ]
     if not shown.orders:
         return ["By the current rules nothing is wrong, but it contains no order."]
@@ -125,14 +128,12 @@ def _payload_lines(shown: ShownDeadLetter, *, unmask: bool) -> list[str]:
     if not value:
         return [heading]
     if unmask:
-        text = value.decode(errors="backslashreplace")
-        return [heading, safe(text, keep_lines=True)]
+        return [heading, value.decode(errors="backslashreplace")]
     seen = _masked_or_none(shown)
     if seen is None:
         # Without its structure, any part of it may be personal data.
         return [heading, "  (cannot be masked and is not shown; use --unmask or --raw)"]
-    text = json.dumps(seen, indent=2, ensure_ascii=False)
-    return [f"{heading} ({_MASKED})", safe(text, keep_lines=True)]
+    return [f"{heading} ({_MASKED})", json.dumps(seen, indent=2, ensure_ascii=False)]
 
 
 def _masked_or_none(shown: ShownDeadLetter) -> Any:
@@ -152,7 +153,7 @@ def _bytes(content: bytes | None, *, unmask: bool) -> str:
     if content is None:
         return "none"
     if unmask:
-        return safe(content.decode(errors="backslashreplace"))
+        return content.decode(errors="backslashreplace")
     return f"<{len(content)} bytes>"
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from collections.abc import Callable
 
 import click
 
@@ -51,7 +52,7 @@ def show(
     container = container_of(context)
     audit = open_audit(container.settings(), "dlq")
     with map_errors():
-        found = asyncio.run(_find(container, reference, max_attempts))
+        found = asyncio.run(_find(container, reference, max_attempts))()
     if audit is not None:
         record(audit, "showed", [found.dead_letter], is_masked=not (unmask or raw))
     if raw:
@@ -64,13 +65,18 @@ def show(
     elif as_json:
         click.echo(json_line(dead_letter_as_json(found, unmask=unmask)))
     else:
-        write(dead_letter_as_text(found, unmask=unmask))
+        for part in dead_letter_as_text(found, unmask=unmask):
+            write(part, end="")
 
 
-async def _find(container: Container, reference: Reference, max_attempts: int) -> ShownDeadLetter:
+async def _find(
+    container: Container, reference: Reference, max_attempts: int
+) -> Callable[[], ShownDeadLetter]:
+    """Return what returns it: of a result itself, asyncio makes a repr of many times its size."""
     use_case: ShowDeadLetter = container.show_dead_letter()
     async with open_all(*container.dead_letter_resources()):
         with progress() as advance:
-            return await use_case(
+            found = await use_case(
                 reference, max_attempts, lambda done, total: advance("reading", done, total)
             )
+    return lambda: found

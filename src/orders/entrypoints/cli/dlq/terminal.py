@@ -20,15 +20,17 @@ Advance = Callable[[str, int, int], None]
 """Called with the activity, the number of records done, and the total or 0."""
 
 
-def safe(text: str, *, keep_lines: bool = False) -> str:
-    r"""Escape everything that is not printable as ``\uXXXX``, such as control characters."""
+def escaped(text: str, *, keep_lines: bool = False) -> Iterator[str]:
+    """Yield ``safe(text)`` in parts: it may have millions of characters."""
     allowed = "\n\t" if keep_lines else ""
-    # A text may have millions of characters, and each would be an object of its own.
-    slices = (text[at : at + _SLICE] for at in range(0, len(text), _SLICE))
-    return "".join(
-        "".join([c if c.isprintable() or c in allowed else _escaped(c) for c in part])
-        for part in slices
-    )
+    for at in range(0, len(text), _SLICE):
+        part = text[at : at + _SLICE]
+        yield "".join([c if c.isprintable() or c in allowed else _escaped(c) for c in part])
+
+
+def safe(text: str) -> str:
+    r"""Escape everything that is not printable as ``\uXXXX``, such as control characters."""
+    return "".join(escaped(text))
 
 
 def count(number: int) -> str:
@@ -41,10 +43,10 @@ def json_line(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"))
 
 
-def write(text: str) -> None:
+def write(text: str, *, end: str = "\n") -> None:
     """Write a line to standard output in any encoding."""
     encoding = sys.stdout.encoding or "utf-8"
-    click.echo(text.encode(encoding, errors="backslashreplace").decode(encoding))
+    click.echo((text + end).encode(encoding, errors="backslashreplace").decode(encoding), nl=False)
 
 
 @contextmanager
