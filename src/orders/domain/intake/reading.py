@@ -33,6 +33,10 @@ for costs the API and PostgreSQL time in proportion."""
 ORDER_TOO_LARGE = f"must not hold an order of more than {MAX_DOCUMENT_BYTES >> 20} MiB"
 """What is wrong with the message of a larger one."""
 
+MAX_KEY_BYTES = 8 * 2**20
+"""The most bytes of order_uids that the items of a message are stored with, and indexed by: each
+item, however small, has that of its order."""
+
 MAX_VALUES = 1_000_000
 """The most values in a message that has faults: arrays of orders of 10 MB have fewer. Without this
 bound, a message of many tiny values would take minutes to diagnose, and gigabytes of memory."""
@@ -109,9 +113,15 @@ def read(
     if len(value) > MAX_MESSAGE_BYTES:
         return refused_as_one(value, f"must not be larger than {MAX_MESSAGE_BYTES >> 20} MiB")
     reading = read_typed(value) or _read_text(value, enough, of_one)
-    # With all its absent texts, a document is less than twice as large as what was sent.
-    if len(value) > MAX_DOCUMENT_BYTES // 2 and any(map(_is_too_large, reading.accepted)):
-        return refused_as_one(value, ORDER_TOO_LARGE)
+    if len(value) > MAX_DOCUMENT_BYTES // 2:
+        # With all its absent texts, a document is less than twice as large as what was sent.
+        if any(map(_is_too_large, reading.accepted)):
+            return refused_as_one(value, ORDER_TOO_LARGE)
+        if sum(map(_key_bytes, reading.accepted)) > MAX_KEY_BYTES:
+            most = f"{MAX_KEY_BYTES >> 20} MiB"
+            return refused_as_one(
+                value, f"must not take more than {most} for the order_uids of its items"
+            )
     return reading
 
 
@@ -177,6 +187,10 @@ def refused_as_one(value: bytes, rule: str) -> Reading:
 
 def _is_too_large(accepted: Accepted) -> bool:
     return len(encode(accepted.order)) > MAX_DOCUMENT_BYTES
+
+
+def _key_bytes(accepted: Accepted) -> int:
+    return len(accepted.order.items) * len(accepted.order.order_uid.encode())
 
 
 def _read_text(value: bytes, enough: int | None, of_one: int) -> Reading:

@@ -8,9 +8,11 @@ from orders.domain.intake import diagnosis, reading
 from orders.domain.intake.diagnosis import MAX_DEPTH
 from orders.domain.intake.json_scan import BYTES_OF_VALUE, SCANNED_VALUES, has_more_values
 from orders.domain.intake.messages import MAX_MESSAGE_BYTES
-from orders.domain.intake.reading import MAX_DOCUMENT_BYTES, MAX_VALUES, read
+from orders.domain.intake.reading import MAX_DOCUMENT_BYTES, MAX_KEY_BYTES, MAX_VALUES, read
 from orders.domain.order.document import encode
 from tests.unit.domain.order.reference import REFERENCE
+
+ITEM = REFERENCE["items"][0]
 
 
 def test_a_large_message_is_read_and_a_larger_one_refused() -> None:
@@ -38,11 +40,28 @@ def test_a_large_order_is_read_and_a_larger_one_refused(*, is_array: bool) -> No
 
 
 def test_texts_that_were_not_sent_count_in_the_size_of_an_order() -> None:
-    numbers = {name: n for name, n in REFERENCE["items"][0].items() if isinstance(n, int)}
+    numbers = {name: n for name, n in ITEM.items() if isinstance(n, int)}
     message = json.dumps(REFERENCE | {"items": [numbers] * 8_000}).encode()
     assert len(message) < MAX_DOCUMENT_BYTES
     [refused] = read(message).refused
     assert refused.code == "excessive"
+
+
+def test_the_order_uid_counts_with_each_item() -> None:
+    item = {name: 0 if isinstance(value, int) else "" for name, value in ITEM.items()}
+
+    def message(items: int) -> bytes:
+        uids = [f"{number}{'😀' * 254}" for number in range(4)]
+        orders = [REFERENCE | {"order_uid": uid, "items": [item] * items} for uid in uids]
+        return json.dumps(orders, ensure_ascii=False).encode()
+
+    most = MAX_KEY_BYTES // 4 // (1 + 4 * 254)
+    assert read(message(most)).accepted
+    [refused] = read(message(most + 1)).refused
+    assert (refused.code, refused.raw) == ("excessive", message(most + 1))
+    assert [str(fault) for fault in refused.faults] == [
+        "$: must not take more than 8 MiB for the order_uids of its items"
+    ]
 
 
 @pytest.mark.parametrize("items", ["{}", "[]", "1", '{"a":1}'])
