@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 from structlog.testing import capture_logs
 
-from orders.adapters.kafka.client.producer import MessageRefused, Outgoing
+from orders.adapters.kafka.client.producer import BATCH_BYTES, MessageRefused, Outgoing
 from orders.adapters.kafka.client.topics import TopicLimits
 from orders.adapters.kafka.dead_letters import BYTES_AT_ONCE, KafkaDeadLetters
 from orders.bootstrap import to_kafka_settings
@@ -63,6 +63,17 @@ async def test_what_is_too_large_is_put_without_its_content_and_its_neighbours_w
     assert dict(taken[-1].headers)["orders-omitted"] == b"1"
     [line] = lines
     assert (line["event"], line["index"]) == ("dead letter without its content", 1)
+
+
+@pytest.mark.parametrize("neighbours", [0, 1])
+async def test_what_had_a_batch_to_itself_is_not_sent_again(neighbours: int) -> None:
+    producer = Producer(limits=TopicLimits(source=BATCH_BYTES // 2, dead_letters=BATCH_BYTES))
+    value = bytes(BATCH_BYTES + 1)
+    others = [dead_letter(b"a", n) for n in range(neighbours)]
+    await dead_letters(producer).put([*others, dead_letter(value, 1)])
+    sent = [message.value for call in producer.sent for message in call]
+    assert sent.count(value) == 1 + neighbours
+    assert sent[-1] is None
 
 
 async def test_where_the_topic_takes_less_than_it_should_what_is_too_large_waits() -> None:

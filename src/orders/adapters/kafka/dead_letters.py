@@ -5,7 +5,12 @@ from collections.abc import Iterator, Sequence
 
 import structlog
 
-from orders.adapters.kafka.client.producer import KafkaProducerClient, MessageRefused, Outgoing
+from orders.adapters.kafka.client.producer import (
+    BATCH_BYTES,
+    KafkaProducerClient,
+    MessageRefused,
+    Outgoing,
+)
 from orders.adapters.kafka.client.settings import KafkaSettings
 from orders.domain.dead_letters.headers import headers_of, substitute_key, without_content
 from orders.domain.errors import TooLarge, Unavailable
@@ -57,9 +62,10 @@ class KafkaDeadLetters(DeadLetters, Dependency):
         message that its topic takes and that of dead letters does not.
         """
         # The client batches them anyway, and brokers refuse a batch as a whole.
-        fits = await asyncio.gather(*(self._fits(one) for one in chunk))
+        fits = [False] if len(chunk) == 1 else await asyncio.gather(*map(self._fits, chunk))
         for (dead_letter, message), did_fit in zip(chunk, fits, strict=True):
-            if not (did_fit or await self._fits((dead_letter, message))):
+            had_neighbours = message.size <= BATCH_BYTES
+            if not (did_fit or (had_neighbours and await self._fits((dead_letter, message)))):
                 omitted = without_content(dead_letter)
                 await self._put_chunk([(omitted, self._outgoing(omitted))])
                 origin = dead_letter.message.origin

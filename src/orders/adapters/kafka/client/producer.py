@@ -77,6 +77,9 @@ def choose_partition(key: bytes | None, partitions: list[int], available: list[i
 
 _log = structlog.get_logger(__name__)
 
+BATCH_BYTES = 128 * 1024
+"""The most bytes of a record batch, unless a single message is larger: that has one to itself."""
+
 _DEFAULTS: dict[str, Any] = {
     # All in-sync replicas must have it, and retries keep the order within a partition.
     "acks": "all",
@@ -86,7 +89,7 @@ _DEFAULTS: dict[str, Any] = {
     "request_timeout_ms": 5_000,
     "max_block_ms": 1_000,
     "linger_ms": 1,
-    "batch_size": 128 * 1024,
+    "batch_size": BATCH_BYTES,
     "compression_type": "lz4",
     "partitioner": choose_partition,
     # Brokers limit the compressed size. These limits are uncompressed, and those of what we read:
