@@ -43,15 +43,17 @@ bound, a message of many tiny values would take minutes to diagnose, and gigabyt
 
 MIN_ORDER_BYTES = 128
 """Less than the shortest order has."""
-MAX_REFUSED = 10_000
-"""The most elements of an array that are refused one by one, each a dead letter; in one with fewer
-than ``MIN_ORDER_BYTES`` for each, ``MAX_REFUSED_SMALL``. So a message of some kilobytes that
-decompresses to an array of junk does not become hundreds of thousands of dead letters
-(docs/adr/0038-junk-is-one-dead-letter.md)."""
+MAX_ELEMENTS = 10_000
+"""The most elements of an array. Each may become a dead letter, also a valid order where another
+one with its order_uid is stored; a message of a kilobyte may unpack to 60,000 of them."""
 MAX_REFUSED_SMALL = 20
+"""The most elements of an array that are refused one by one, each a dead letter; more in one with
+``MIN_ORDER_BYTES`` for each. So a message of some kilobytes that decompresses to an array of junk
+does not become thousands of dead letters (docs/adr/0038-junk-is-one-dead-letter.md)."""
 MAX_FAULTS = 100_000
 """Faults of an array after which only the first fault of each element is looked for."""
 
+_TOO_MANY_ELEMENTS = f"must not have more than {MAX_ELEMENTS:,} elements"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _JSON_BLANKS = b" \t\n\r"
 _DOUBTFUL_ESCAPE = re.compile(rb"\\u00(?:00|2[bBdD]|3[0-9])")
@@ -104,8 +106,9 @@ def read(
 ) -> Reading:
     """Read a message with an order or an array of orders. Never raises because of ``value``.
 
-    An array with too many refused elements is refused as a whole, unless ``enough`` is given: then
-    the rest of it is not read after so many faults. That is for callers that take all or nothing.
+    An array with too many elements, or too many that are refused, is refused as a whole, unless
+    ``enough`` is given: then the rest of it is not read after so many faults. That is for callers
+    that take all or nothing.
     ``of_one`` is the most faults of one element.
     """
     if value is None:
@@ -113,6 +116,8 @@ def read(
     if len(value) > MAX_MESSAGE_BYTES:
         return refused_as_one(value, f"must not be larger than {MAX_MESSAGE_BYTES >> 20} MiB")
     reading = read_typed(value) or _read_text(value, enough, of_one)
+    if enough is None and len(reading.accepted) > MAX_ELEMENTS:
+        return refused_as_one(value, _TOO_MANY_ELEMENTS)
     if len(value) > MAX_DOCUMENT_BYTES // 2:
         # With all its absent texts, a document is less than twice as large as what was sent.
         if any(map(_is_too_large, reading.accepted)):
@@ -237,11 +242,13 @@ def _read_one(value: bytes, kind: bytes, text: bytes, of_one: int) -> Reading:
 def _read_elements(
     value: bytes, parts: Iterator[bytes], enough: int | None, of_one: int
 ) -> Reading:
-    most = min(max(MAX_REFUSED_SMALL, len(value) // MIN_ORDER_BYTES), MAX_REFUSED)
+    most = max(MAX_REFUSED_SMALL, len(value) // MIN_ORDER_BYTES)
     accepted: list[Accepted] = []
     refused: list[Refused] = []
     number_of_faults = 0
     for index, raw in enumerate(parts):
+        if enough is None and index == MAX_ELEMENTS:
+            return refused_as_one(value, _TOO_MANY_ELEMENTS)
         verdict = diagnose(raw, min(of_one, max(1, MAX_FAULTS - number_of_faults)))
         if isinstance(verdict, Order):
             accepted.append(Accepted(index, verdict))

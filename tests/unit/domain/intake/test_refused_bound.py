@@ -9,7 +9,7 @@ import pytest
 from orders.domain.intake import diagnosis, reading
 from orders.domain.intake.messages import DeadLetter, Message, Origin
 from orders.domain.intake.reading import (
-    MAX_REFUSED,
+    MAX_ELEMENTS,
     MAX_REFUSED_SMALL,
     MIN_ORDER_BYTES,
     read,
@@ -72,10 +72,28 @@ def test_what_could_be_orders_is_refused_one_by_one() -> None:
     assert len(read(shortest).accepted) == 1
     assert len(shortest) > MIN_ORDER_BYTES
     bad = shortest.replace(b'"sm_id":0', b'"sm_id":""')
-    found = read(array(*[bad] * MAX_REFUSED))
+    found = read(array(*[bad] * MAX_ELEMENTS))
     assert {refused.code for refused in found.refused} == {"invalid"}
-    assert len(found.refused) == MAX_REFUSED
-    assert_refused_as_one(array(*[bad] * (MAX_REFUSED + 1)), MAX_REFUSED)
+    assert len(found.refused) == MAX_ELEMENTS
+
+
+@pytest.mark.parametrize("last", [SHORTEST, SHORTEST | {"sm_id": ""}], ids=["good", "bad"])
+def test_an_array_has_not_more_elements_than_that(last: dict[str, object]) -> None:
+    """Each may be stored with other content, and become a dead letter."""
+    shortest = json.dumps(SHORTEST).encode()
+    most = array(*[shortest] * (MAX_ELEMENTS - 1), json.dumps(last).encode())
+    found = read(most)
+    assert len(found.accepted) + len(found.refused) == MAX_ELEMENTS
+    [refused] = read(most[:-1] + b"," + shortest + b"]").refused
+    assert (refused.index, refused.code) == (0, "excessive")
+    assert [str(fault) for fault in refused.faults] == [
+        "$: must not have more than 10,000 elements"
+    ]
+
+
+def test_a_caller_who_takes_all_or_nothing_may_have_more() -> None:
+    shortest = json.dumps(SHORTEST).encode()
+    assert len(read(array(*[shortest] * (MAX_ELEMENTS + 1)), enough=1).accepted) > MAX_ELEMENTS
 
 
 def test_the_rest_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ import msgspec
 
 from orders.config import Settings
 from orders.domain.intake.reading import (
-    MAX_REFUSED,
+    MAX_ELEMENTS,
     MAX_REFUSED_SMALL,
     MIN_ORDER_BYTES,
 )
@@ -144,10 +144,10 @@ def _messages(settings: Settings) -> dict[str, Any]:
             "title": "Several orders",
             "summary": "Each element is stored or becomes a dead letter by itself; an empty array "
             "is ignored.",
-            "description": f"An array with more than {MAX_REFUSED_SMALL} invalid elements becomes "
-            "one dead letter as a whole (`excessive`), and none of its elements is stored, if they "
-            f"are also more than one for each {MIN_ORDER_BYTES} bytes of the message, or more than "
-            f"{MAX_REFUSED:,}.",
+            "description": f"An array with more than {MAX_ELEMENTS:,} elements becomes one dead "
+            "letter as a whole (`excessive`), and none of its elements is stored. So does one with "
+            f"more than {MAX_REFUSED_SMALL} invalid elements, if they are also more than one for "
+            f"each {MIN_ORDER_BYTES} bytes of the message.",
             "contentType": _JSON,
             "headers": ref("MessageHeaders"),
             "payload": array_of("NewOrder"),
