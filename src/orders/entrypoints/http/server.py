@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from multiprocessing.connection import wait
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import FrameType
@@ -47,6 +47,7 @@ from orders.entrypoints.http.tls_handshakes import (
     most_handshakes,
 )
 from orders.entrypoints.startup import EXIT_FAILED
+from orders.usable_memory import usable_memory
 
 GRACE_SECONDS = 8
 """How long requests in progress may take after SIGTERM or SIGINT; all processes end within 10 s."""
@@ -59,7 +60,12 @@ _WORKER_DELAY = 0.2
 """Seconds by which a worker may end itself later than it should, before it is killed."""
 _OTHER_FILES = 256
 """Open files of a process besides its connections."""
-_FEW_FILES = "the hard limit of open files (ulimit -Hn) is low"
+_MEMORY_SHARE = 2
+"""Connections may take one in so many parts of the usable memory."""
+_KERNEL_BYTES = 150_000
+"""Memory that a connection may take in the kernel, which counts in a container."""
+_TLS_BYTES = 400_000
+"""Memory that a connection or handshake of TLS may take besides."""
 ACCEPTED_AT_ONCE = 16
 """Connections that a worker accepts in one turn of the event loop. uvloop accepts one for each
 listening socket, too few where some thousands wait and requests take tens of milliseconds."""
@@ -108,7 +114,7 @@ def serve(
     """
     for number in _STOP:  # until the server is there; nothing has to be closed until then
         signal.signal(number, lambda *_: os._exit(0))
-    max_connections = _allow_connections(max_connections, has_tls=tls is not None)
+    max_connections = _allow_connections(max_connections, workers, has_tls=tls is not None)
     bounds = Bounds(idle_timeout, reader_timeout, max_connections)
     run = partial(_run, create, partial(_Server, bounds=bounds, grace=grace, tls=tls))
     listener = _bind_or_log(host, port)
@@ -379,14 +385,20 @@ def _exit_after(seconds: float, code: int) -> None:
     limit.start()
 
 
-def _allow_connections(wanted: int, *, has_tls: bool) -> int:
+def _allow_connections(wanted: int, workers: int, *, has_tls: bool) -> int:
     """Raise the soft limit of open files for ``wanted`` connections; returns how many are allowed.
 
-    They are fewer where the hard limit is lower: health checks, metrics and servers need files too.
+    They are fewer where there are not enough files, since health checks, metrics and servers need
+    some too, or not enough memory for clients that take all they can.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = sys.maxsize if hard == resource.RLIM_INFINITY else hard
-    room = most - _OTHER_FILES
+    each = _KERNEL_BYTES + (_TLS_BYTES if has_tls else 0)
+    rooms = {
+        "the hard limit of open files (ulimit -Hn) is low": most - _OTHER_FILES,
+        "there is too little memory": usable_memory() // _MEMORY_SHARE // workers // each,
+    }
+    reason, room = min(rooms.items(), key=itemgetter(1))
     if has_tls:
         room = max(room // 2, room - MOST_HANDSHAKES)
     allowed = max(1, min(wanted, room))
@@ -394,7 +406,7 @@ def _allow_connections(wanted: int, *, has_tls: bool) -> int:
     if soft != resource.RLIM_INFINITY and soft < files:
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(files, most), hard))
     if allowed < wanted:
-        log.warning("fewer connections are allowed", number=allowed, reason=_FEW_FILES)
+        log.warning("fewer connections are allowed", number=allowed, reason=reason)
     return allowed
 
 
