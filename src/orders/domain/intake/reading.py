@@ -36,6 +36,11 @@ ORDER_TOO_LARGE = f"must not hold an order of more than {MAX_DOCUMENT_BYTES >> 2
 MAX_KEY_BYTES = 8 * 2**20
 """The most bytes of order_uids that the items of a message are stored with, and indexed by: each
 item, however small, has that of its order."""
+KEY_BYTES_PER_BYTE = 4
+"""The most of them for each byte of a message. An order_uid with as many bytes as the items have on
+average would have one."""
+_FEW_BYTES = 2_048
+"""Size of a message in which they are not counted."""
 
 MAX_VALUES = 1_000_000
 """The most values in a message that has faults: arrays of orders of 10 MB have fewer. Without this
@@ -118,15 +123,14 @@ def read(
     reading = read_typed(value) or _read_text(value, enough, of_one)
     if enough is None and len(reading.accepted) > MAX_ELEMENTS:
         return refused_as_one(value, _TOO_MANY_ELEMENTS)
-    if len(value) > MAX_DOCUMENT_BYTES // 2:
-        # With all its absent texts, a document is less than twice as large as what was sent.
-        if any(map(_is_too_large, reading.accepted)):
-            return refused_as_one(value, ORDER_TOO_LARGE)
-        if sum(map(_key_bytes, reading.accepted)) > MAX_KEY_BYTES:
-            most = f"{MAX_KEY_BYTES >> 20} MiB"
-            return refused_as_one(
-                value, f"must not take more than {most} for the order_uids of its items"
-            )
+    # With all its absent texts, a document is less than twice as large as what was sent.
+    if len(value) > MAX_DOCUMENT_BYTES // 2 and any(map(_is_too_large, reading.accepted)):
+        return refused_as_one(value, ORDER_TOO_LARGE)
+    if len(value) > _FEW_BYTES:
+        most = min(MAX_KEY_BYTES, KEY_BYTES_PER_BYTE * len(value))
+        if sum(map(_key_bytes, reading.accepted)) > most:
+            rule = f"must not take more than {most:,} bytes for the order_uids of its items"
+            return refused_as_one(value, rule)
     return reading
 
 

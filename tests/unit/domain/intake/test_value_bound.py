@@ -1,6 +1,7 @@
 """Messages that are very large, or have very many values, are refused before they are decoded."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -47,20 +48,39 @@ def test_texts_that_were_not_sent_count_in_the_size_of_an_order() -> None:
     assert refused.code == "excessive"
 
 
-def test_the_order_uid_counts_with_each_item() -> None:
+def with_items(order_uid: str, size: int, amount: int) -> dict[str, Any]:
+    """An order with so many items, each of about so many bytes."""
     item = {name: 0 if isinstance(value, int) else "" for name, value in ITEM.items()}
+    item["name"] = "x" * (size - len(json.dumps(item)))
+    return REFERENCE | {"order_uid": order_uid, "items": [item] * amount}
 
-    def message(items: int) -> bytes:
-        uids = [f"{number}{'😀' * 254}" for number in range(4)]
-        orders = [REFERENCE | {"order_uid": uid, "items": [item] * items} for uid in uids]
-        return json.dumps(orders, ensure_ascii=False).encode()
 
-    most = MAX_KEY_BYTES // 4 // (1 + 4 * 254)
-    assert read(message(most)).accepted
-    [refused] = read(message(most + 1)).refused
-    assert (refused.code, refused.raw) == ("excessive", message(most + 1))
+def in_bytes(document: object) -> bytes:
+    return json.dumps(document, ensure_ascii=False).encode()
+
+
+def test_the_order_uid_counts_with_each_item() -> None:
+    uids = [f"{number}{'😀' * 254}" for number in range(9)]
+    per_order = MAX_KEY_BYTES // 9 // len(uids[0].encode())
+    most = in_bytes([with_items(uid, 400, per_order) for uid in uids])
+    assert read(most).accepted
+    more = in_bytes([with_items(uid, 400, per_order + 1) for uid in uids])
+    [refused] = read(more).refused
+    assert (refused.code, refused.raw) == ("excessive", more)
     assert [str(fault) for fault in refused.faults] == [
-        "$: must not take more than 8 MiB for the order_uids of its items"
+        "$: must not take more than 8,388,608 bytes for the order_uids of its items"
+    ]
+
+
+@pytest.mark.parametrize("amount", [40, 400, 4_000])
+def test_order_uids_are_not_much_larger_than_the_items(amount: int) -> None:
+    assert read(in_bytes(with_items("😀" * 255, 260, amount))).accepted
+    assert read(in_bytes(with_items("x" * 255, 160, amount))).accepted
+    value = in_bytes(with_items("😀" * 255, 160, amount))
+    [refused] = read(value).refused
+    assert refused.code == "excessive"
+    assert [str(fault) for fault in refused.faults] == [
+        f"$: must not take more than {4 * len(value):,} bytes for the order_uids of its items"
     ]
 
 
