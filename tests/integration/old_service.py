@@ -52,6 +52,11 @@ def fill(dsn: str, first: int, last: int, items: int = 2) -> None:
         connection.execute(_FILL.format(first=first, last=last, items=items).encode())
 
 
+def lengthen(dsn: str, extra: int, which: str = "true") -> None:
+    """Put so many more letters into the addresses of the orders for which the condition holds."""
+    execute(dsn, f"UPDATE delivery SET address = repeat('x', {extra}) || address WHERE {which}")
+
+
 def rename(dsn: str, order_uids: Sequence[str]) -> None:
     """Give the orders of ``fill`` these order_uids, in their order."""
     with psycopg.connect(dsn, autocommit=True) as connection:

@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
+from orders.adapters.postgres import legacy_orders
 from orders.adapters.postgres.database import PostgresDatabase
 from orders.adapters.postgres.erasure import PostgresErasure
 from orders.adapters.postgres.legacy_orders import open_legacy_orders
@@ -77,6 +79,43 @@ async def test_every_order_once_with_its_items_in_their_order(
     async with open_legacy_orders(old_dsn) as old:
         for sample in (None, 2_500):
             assert [len(uids) async for uids in old.uids(sample, 0)] == chunks
+
+
+@pytest.mark.parametrize(
+    "index", ["", "CREATE INDEX ON items (order_uid)"], ids=["each scans all items", "indexed"]
+)
+async def test_no_more_than_some_megabytes_are_read_at_once(
+    old_dsn: str, index: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thousand of the largest orders would be a gigabyte, here and in the server."""
+    read: list[int] = []
+
+    async def counted(*arguments: Any) -> list[Any]:
+        rows = await fetch(*arguments)
+        read.append(sum(len(value) for row in rows for value in row if isinstance(value, bytes)))
+        return rows
+
+    fetch = legacy_orders._fetch
+    monkeypatch.setattr(legacy_orders, "_fetch", counted)
+    old_service.execute(old_dsn, index)
+    old_service.fill(old_dsn, 1, 200)
+    old_service.lengthen(old_dsn, 800_000, "order_uid <= 'old-0000020'")
+    old_service.execute(
+        old_dsn,
+        "ALTER TABLE items ALTER brand TYPE text;"
+        " UPDATE items SET brand = repeat('x', 800000) WHERE order_uid > 'old-0000180'",
+    )
+    assert len(await documents(old_dsn)) == 200
+    assert sum(read) > 48_000_000
+    assert max(read) <= 16 * 2**20
+
+
+async def test_an_order_that_is_larger_is_read_alone(old_dsn: str) -> None:
+    old_service.fill(old_dsn, 1, 5)
+    old_service.lengthen(old_dsn, 17_000_000, "order_uid LIKE '%3'")
+    async with open_legacy_orders(old_dsn) as old:
+        sizes = [len(batch) async for batch in old.batches()]
+    assert sizes == [2, 1, 2]
 
 
 async def test_chunks_follow_each_other_by_the_collation_of_the_column(old_dsn: str) -> None:
@@ -198,7 +237,7 @@ async def test_an_order_uid_that_the_old_encoding_lacks_is_not_there(any_old_dsn
     old_service.fill(any_old_dsn, 1, 3)
     wanted = ["old-0000001", "💄", "old-0000002", "old-0000003"]
     async with open_legacy_orders(any_old_dsn) as old:
-        found = await old.documents(wanted)
+        found = [uid async for documents in old.documents(wanted) for uid in documents]
         assert await old.known(["💄"]) == set()
     assert sorted(found) == ["old-0000001", "old-0000002", "old-0000003"]
 

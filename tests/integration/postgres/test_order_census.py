@@ -12,8 +12,7 @@ from orders.adapters.postgres.order_census import PostgresOrderCensus
 from orders.adapters.postgres.order_repository import PostgresOrderRepository
 from orders.domain.intake.reading import read
 from orders.domain.ports import OrderNumbers
-from tests.builders import order_bytes
-from tests.contracts.order_census import Make, OrderCensusContract
+from tests.contracts.order_census import Make, OrderCensusContract, documents, order
 from tests.integration import old_service
 
 
@@ -23,9 +22,10 @@ class TestLegacy(OrderCensusContract):
         dsn = empty_database_dsn
         async with AsyncExitStack() as stack:
 
-            async def make(order_uids: Sequence[str]) -> LegacyOrders:
+            async def make(order_uids: Sequence[str], extra: int = 0) -> LegacyOrders:
                 old_service.make_tables(dsn)
                 old_service.fill(dsn, 1, len(order_uids))
+                old_service.lengthen(dsn, extra)
                 old_service.rename(dsn, order_uids)
                 return await stack.enter_async_context(open_legacy_orders(dsn))
 
@@ -49,8 +49,8 @@ class TestLegacy(OrderCensusContract):
 class TestPostgres(OrderCensusContract):
     @pytest.fixture
     def make(self, database: PostgresDatabase) -> Make:
-        async def make(order_uids: Sequence[str]) -> PostgresOrderCensus:
-            orders = [read(order_bytes(uid)).accepted[0].order for uid in order_uids]
+        async def make(order_uids: Sequence[str], extra: int = 0) -> PostgresOrderCensus:
+            orders = [read(order(uid, extra)).accepted[0].order for uid in order_uids]
             await PostgresOrderRepository(database).save_many(orders)
             return PostgresOrderCensus(database)
 
@@ -63,4 +63,4 @@ class TestPostgres(OrderCensusContract):
         await PostgresErasure(database).forget(["a"])
         assert await census.numbers() == OrderNumbers({"2021-11-26": 1})
         assert [uids async for uids in census.uids(None, 0)] == [["b"]]
-        assert list(await census.documents(["a", "b"])) == ["b"]
+        assert list(await documents(census, ["a", "b"])) == ["b"]

@@ -35,6 +35,8 @@ class MemoryOrderCensus(OrderCensus):
         """See ``OrderCensus.known``."""
         return self._documents.keys() & set(order_uids)
 
-    async def documents(self, order_uids: Sequence[str]) -> Mapping[str, bytes]:
-        """See ``OrderCensus.documents``."""
-        return {uid: self._documents[uid] for uid in order_uids if uid in self._documents}
+    async def documents(self, order_uids: Sequence[str]) -> AsyncIterator[Mapping[str, bytes]]:
+        """See ``OrderCensus.documents``; each comes alone."""
+        for uid in order_uids:
+            if uid in self._documents:
+                yield {uid: self._documents[uid]}

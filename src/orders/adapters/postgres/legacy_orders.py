@@ -1,12 +1,13 @@
 """Reads the orders of the service that this one replaces; changes nothing there."""
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 import psycopg
 from msgspec import Struct
 from psycopg import AsyncConnection, postgres, sql
+from psycopg.abc import Params
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.types.string import BytesBinaryDumper
 
@@ -18,8 +19,12 @@ from orders.domain.order.model import Delivery, Item, Order, Payment
 from orders.domain.ports import OrderCensus, OrderNumbers, OrderSource, SourceEntry
 
 BATCH = 1_000
-_UNINDEXED = 20_000
-"""Orders per statement if items have no index by order_uid, so that each scans all items."""
+_UNINDEXED = 100_000
+"""Orders whose sizes are read at once if items have no index by order_uid, so that each statement
+scans all items."""
+_BYTES = 16 * 2**20
+"""Documents that are read at once; a larger one is read alone. Neither this process nor the server
+has to hold a thousand orders of a megabyte."""
 _STATEMENT_TIMEOUT = "1h"
 
 _TABLES: Mapping[str, type[Struct]] = {
@@ -85,11 +90,12 @@ def _object(struct: type[Struct], alias: str, **special: str) -> sql.Composed:
 
 
 _AFTER = " WHERE order_uid > %s"
-_NAMED = " WHERE order_uid = ANY(%b)"  # a list as text would be one of bytea
+_NAMED = " WHERE order_uid = ANY(%(uids)b)"  # a list as text would be one of bytea
 _WHOLE = (
     "SELECT order_uid::text FROM orders JOIN delivery USING (order_uid)"
     " JOIN payments USING (order_uid)"
 )
+_UIDS = "SELECT order_uid::text FROM orders{} ORDER BY order_uid LIMIT {}"
 # The limit comes first: to join and then to limit may read all rows for each chunk.
 _CHUNK = (
     "SELECT o.order_uid::text, d.order_uid IS NOT NULL AND p.order_uid IS NOT NULL"
@@ -104,27 +110,60 @@ _NUMBERS = """
     GROUP BY 1
 """
 _PART = "CASE WHEN {0}.order_uid IS NOT NULL THEN {1} END"
-_DOCUMENTS = sql.SQL(
-    "WITH o AS (SELECT * FROM orders {{}})"
-    " SELECT o.order_uid::text, {order} FROM o"
-    " LEFT JOIN delivery d ON d.order_uid = o.order_uid"
-    " LEFT JOIN payments p ON p.order_uid = o.order_uid"
-    " LEFT JOIN (SELECT t.order_uid, json_agg({item} ORDER BY t.item_id) AS items"
-    " FROM o JOIN items t ON t.order_uid = o.order_uid GROUP BY t.order_uid) i"
-    " ON i.order_uid = o.order_uid ORDER BY o.order_uid"
+_DOCUMENTS = (
+    sql.SQL(
+        "WITH o AS (SELECT * FROM orders {named})"
+        " SELECT o.order_uid::text, {order} FROM o"
+        " LEFT JOIN (SELECT * FROM delivery {named}) d ON d.order_uid = o.order_uid"
+        " LEFT JOIN (SELECT * FROM payments {named}) p ON p.order_uid = o.order_uid"
+        " LEFT JOIN (SELECT t.order_uid, json_agg({item} ORDER BY t.item_id) AS items"
+        " FROM o JOIN items t ON t.order_uid = o.order_uid GROUP BY t.order_uid) i"
+        " ON i.order_uid = o.order_uid ORDER BY o.order_uid"
+    )
+    .format(
+        named=sql.SQL(_NAMED),
+        order=_object(
+            Order,
+            "o",
+            delivery=_PART.format("d", _object(Delivery, "d").as_string()),
+            payment=_PART.format("p", _object(Payment, "p").as_string()),
+            items="coalesce(i.items, '[]')",
+        ),
+        item=_object(Item, "t"),
+    )
+    .as_string()
 )
 
 
-def _documents(which: str) -> str:
-    order = _object(
-        Order,
-        "o",
-        delivery=_PART.format("d", _object(Delivery, "d").as_string()),
-        payment=_PART.format("p", _object(Payment, "p").as_string()),
-        items="coalesce(i.items, '[]')",
+def _sizes_in(table: str, struct: type[Struct]) -> sql.Composed:
+    kinds, names = scalars(struct), _FIELDS[struct]
+    numbers: list[sql.Composable] = [sql.Literal(sum(len(f'"{name}" : "", ') for name in names))]
+    numbers += [
+        sql.SQL("coalesce(octet_length({}), 0)").format(sql.Identifier("t", name))
+        for name in names
+        if kinds[name] == "text"
+    ]
+    # Without an index, versions below 14 would look through the whole list for each item.
+    which = "JOIN o USING (order_uid)" if struct is Item else _NAMED
+    return sql.SQL("SELECT order_uid, {} AS bytes FROM {} t {}").format(
+        sql.SQL(" + ").join(numbers), sql.Identifier(table), sql.SQL(which)
     )
-    text = _DOCUMENTS.format(order=order, item=_object(Item, "t")).as_string()
-    return text.replace("{}", which)
+
+
+_SIZES = (
+    sql.SQL(
+        "WITH o AS (SELECT order_uid FROM orders {named})"
+        " SELECT p.order_uid::text, sum(p.bytes) FROM ({parts}) p"
+        " GROUP BY p.order_uid ORDER BY p.order_uid"
+    )
+    .format(
+        named=sql.SQL(_NAMED),
+        parts=sql.SQL(" UNION ALL ").join(_sizes_in(*table) for table in _TABLES.items()),
+    )
+    .as_string()
+)
+"""Selects order_uids and the bytes that their documents have at least: the texts, and the names of
+the fields. PostgreSQL keeps the lengths of long texts, so it does not read these."""
 
 
 @asynccontextmanager
@@ -144,7 +183,7 @@ async def open_legacy_orders(dsn: str, own_dsn: str | None = None) -> AsyncItera
 
 
 class LegacyOrders(OrderSource, OrderCensus):
-    """Reads in chunks by order_uid, each a short read-only transaction, so memory stays flat.
+    """Reads in chunks by order_uid, each a short read-only transaction of a bounded size.
 
     The server makes the documents. They are checked like all others: an order without delivery or
     payment, an infinite date, or bytes that are not UTF-8 are refused, and nothing is invented.
@@ -158,20 +197,11 @@ class LegacyOrders(OrderSource, OrderCensus):
 
     async def batches(self) -> AsyncIterator[Sequence[SourceEntry]]:
         """See ``OrderSource.batches``."""
-        limit = await self._chunk_size()
-        after: bytes | None = None
-        while True:
-            where, parameters = ("", []) if after is None else (_AFTER, [after])
-            query = _documents(f"{where} ORDER BY order_uid LIMIT {limit}")
-            rows = await self._fetch(query, parameters)
-            if not rows:
-                return
-            for at in range(0, len(rows), BATCH):
-                yield [
-                    SourceEntry(f"order_uid {self._text(uid)}", self._utf8(document))
-                    for uid, document in rows[at : at + BATCH]
-                ]
-            after = rows[-1][0]
+        async for chunk in self._chunks(_UIDS):
+            async for documents in self._read([uid for (uid,) in chunk]):
+                entries = [SourceEntry(f"order_uid {uid}", document) for uid, document in documents]
+                for at in range(0, len(entries), BATCH):
+                    yield entries[at : at + BATCH]
 
     async def numbers(self) -> OrderNumbers:
         """See ``OrderCensus.numbers``."""
@@ -181,38 +211,53 @@ class LegacyOrders(OrderSource, OrderCensus):
 
     async def uids(self, sample: int | None, seed: int) -> AsyncIterator[Sequence[str]]:
         """See ``OrderCensus.uids``."""
-        limit = await self._chunk_size()  # their documents are read next
         if sample is not None:
+            limit = await self._chunk_size()
             order = " ORDER BY md5(order_uid || %s::text), order_uid LIMIT %s"
             rows = await self._fetch(_WHOLE + order, [str(seed), sample])
             for at in range(0, len(rows), limit):
                 yield [self._text(uid) for (uid,) in rows[at : at + limit]]
             return
-        after: bytes | None = None
-        while True:
-            where, parameters = ("", []) if after is None else (_AFTER, [after])
-            rows = await self._fetch(_CHUNK.format(where, limit), parameters)
-            if not rows:
-                return
-            if uids := [self._text(uid) for uid, is_whole in rows if is_whole]:
+        async for chunk in self._chunks(_CHUNK):
+            if uids := [self._text(uid) for uid, is_whole in chunk if is_whole]:
                 yield uids
-            after = rows[-1][0]
 
     async def known(self, order_uids: Sequence[str]) -> set[str]:
         """See ``OrderCensus.known``."""
-        rows = await self._fetch(_WHOLE + _NAMED, [self._bytes(order_uids)])
+        rows = await self._fetch(_WHOLE + _NAMED, {"uids": self._bytes(order_uids)})
         return {self._text(uid) for (uid,) in rows}
 
-    async def documents(self, order_uids: Sequence[str]) -> Mapping[str, bytes]:
+    async def documents(self, order_uids: Sequence[str]) -> AsyncIterator[Mapping[str, bytes]]:
         """See ``OrderCensus.documents``."""
-        rows = await self._fetch(_documents(_NAMED), [self._bytes(order_uids)])
-        return {self._text(uid): self._utf8(document) for uid, document in rows}
+        async for documents in self._read(self._bytes(order_uids)):
+            yield dict(documents)
+
+    async def _chunks(self, query: str) -> AsyncIterator[list[Any]]:
+        """Yield what this query selects of all orders, order_uids first."""
+        limit = await self._chunk_size()
+        after: bytes | None = None
+        while True:
+            where, parameters = ("", []) if after is None else (_AFTER, [after])
+            rows = await self._fetch(query.format(where, limit), parameters)
+            if not rows:
+                return
+            yield rows
+            after = rows[-1][0]
+
+    async def _read(self, order_uids: Sequence[bytes]) -> AsyncIterator[list[tuple[str, bytes]]]:
+        """Yield the documents of these orders, ``_BYTES`` of them at a time."""
+        sizes = await self._fetch(_SIZES, {"uids": order_uids})
+        for some in _within_bytes(sizes):
+            yield [
+                (self._text(uid), self._utf8(document))
+                for uid, document in await self._fetch(_DOCUMENTS, {"uids": some})
+            ]
 
     async def _chunk_size(self) -> int:
         ((is_indexed,),) = await self._fetch(_IS_INDEXED)
         return BATCH if is_indexed else _UNINDEXED
 
-    async def _fetch(self, query: str, parameters: Sequence[object] = ()) -> list[Any]:
+    async def _fetch(self, query: str, parameters: Params = ()) -> list[Any]:
         with _translated_errors():
             return await _fetch(self._connection, query, parameters)
 
@@ -236,6 +281,20 @@ class LegacyOrders(OrderSource, OrderCensus):
         if self._codec == "utf-8":
             return document
         return document.decode(self._codec, "surrogateescape").encode(errors="surrogatepass")
+
+
+def _within_bytes(sizes: Iterable[tuple[bytes, int]]) -> Iterator[list[bytes]]:
+    """Yield order_uids in lists of ``_BYTES`` at most, a larger one alone."""
+    uids: list[bytes] = []
+    total = 0
+    for uid, size in sizes:
+        if uids and total + size > _BYTES:
+            yield uids
+            uids, total = [], 0
+        uids.append(uid)
+        total += size
+    if uids:
+        yield uids
 
 
 @contextmanager
@@ -304,9 +363,7 @@ class _TextDumper(BytesBinaryDumper):
     oid = postgres.types["text"].oid
 
 
-async def _fetch(
-    connection: AsyncConnection, query: str, parameters: Sequence[object] = ()
-) -> list[Any]:
+async def _fetch(connection: AsyncConnection, query: str, parameters: Params = ()) -> list[Any]:
     # Settings of the transaction alone, so that poolers are no obstacle.
     async with connection.transaction(), connection.cursor(binary=True) as cursor:
         await connection.execute(

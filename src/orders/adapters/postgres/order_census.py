@@ -12,6 +12,11 @@ from orders.domain.ports import OrderCensus, OrderNumbers
 _LONGEST = 3600.0
 """How long a statement over all orders may take, in seconds."""
 _CHUNK = 1_000
+_PARTS = ((_CHUNK, 2**14), (16, 2**20), (1, 2**30))
+"""How many orders are read at once, and the bytes that the document of each may have for that.
+
+None has more than 2**20, unless it was stored when larger ones were taken.
+"""
 
 
 class PostgresOrderCensus(OrderCensus):
@@ -77,7 +82,14 @@ class PostgresOrderCensus(OrderCensus):
             )
             return {uid for (uid,) in await cursor.fetchall()}
 
-    async def documents(self, order_uids: Sequence[str]) -> Mapping[str, bytes]:
+    async def documents(self, order_uids: Sequence[str]) -> AsyncIterator[Mapping[str, bytes]]:
         """See ``OrderCensus.documents``."""
-        async with self._database.connection(_LONGEST, requires=can_read) as session:
-            return (await read_documents(session, order_uids)).found
+        for number, size in _PARTS:
+            larger: set[str] = set()
+            for at in range(0, len(order_uids), number):
+                sizes = dict.fromkeys(order_uids[at : at + number], size)
+                async with self._database.connection(_LONGEST, requires=can_read) as session:
+                    read = await read_documents(session, list(sizes), sizes)
+                larger |= read.larger
+                yield read.found
+            order_uids = sorted(larger)

@@ -37,5 +37,9 @@ class OrderCensus(Protocol):
         """Return those of these order_uids that are stored; raises Unavailable."""
 
     @abstractmethod
-    async def documents(self, order_uids: Sequence[str]) -> Mapping[str, bytes]:
-        """Return what is stored of these orders as JSON, valid or not; raises Unavailable."""
+    def documents(self, order_uids: Sequence[str]) -> AsyncIterator[Mapping[str, bytes]]:
+        """Yield what is stored of these orders as JSON, valid or not; raises Unavailable.
+
+        It comes in parts of some 16 MiB at most, for a thousand orders may be a gigabyte; an order
+        that is larger comes alone.
+        """

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -109,18 +109,25 @@ class CompareOrders:
         result.old, result.new = await old.numbers(), await self._new.numbers()
         result.forgotten = await self._count_forgotten(old)
         async for uids in old.uids(sample, seed):
-            theirs, ours = await old.documents(uids), await self._new.documents(uids)
-            forgotten = await self._erasure.forgotten_among(theirs.keys() - ours.keys())
-            for uid, document in theirs.items():
-                if uid not in forgotten:
-                    _compare(uid, document, ours.get(uid), result)
-            progress(result.compared)
+            async for theirs in old.documents(uids):
+                await self._compare_documents(theirs, result)
+                progress(result.compared)
         async for uids in self._new.uids(sample, seed):
             known = await old.known(uids)
             for uid in uids:
                 if uid not in known:
                     result.note("only in the new database", uid)
             progress(result.compared)
+
+    async def _compare_documents(self, theirs: Mapping[str, bytes], result: Compared) -> None:
+        missing = dict(theirs)
+        async for ours in self._new.documents(list(theirs)):
+            for uid, document in ours.items():
+                _compare(uid, missing.pop(uid), document, result)
+        forgotten = await self._erasure.forgotten_among(missing.keys())
+        for uid, document in missing.items():
+            if uid not in forgotten:
+                _compare(uid, document, None, result)
 
     async def _count_forgotten(self, old: OrderCensus) -> int:
         position = number = 0
