@@ -11,7 +11,9 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from orders.adapters.postgres import comparison
 from orders.adapters.postgres.database import PostgresDatabase
+from orders.adapters.postgres.documents import Documents, read_documents
 from orders.adapters.postgres.order_repository import PostgresOrderRepository
 from orders.adapters.postgres.read_sql import DISTRIBUTED_DOCUMENTS_WITHIN, DOCUMENTS_WITHIN
 from orders.adapters.postgres.session import Timeouts
@@ -199,6 +201,36 @@ async def test_small_orders_are_not_compared_with_the_content_of_large_ones(
     assert await counted.save_many(others) == report(conflicts=uids(others))
     assert Counted.received < 10_000
     assert await counted.save_many(stored) == report(unchanged=uids(stored))
+
+
+async def test_orders_are_compared_part_by_part(
+    order_repository: PostgresOrderRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A message may have orders enough for a gigabyte of stored documents."""
+    read_at_once: list[int] = []
+
+    async def noting(*arguments: Any) -> Documents:
+        read = await read_documents(*arguments)
+        read_at_once.append(sum(map(len, read.found.values())))
+        return read
+
+    monkeypatch.setattr(comparison, "read_documents", noting)
+    monkeypatch.setattr(comparison, "BYTES_AT_ONCE", 10_000)
+    stored = [order_of(f"uid-{n}", entry="\1" * 500) for n in range(40)]
+    await order_repository.save_many(stored)
+    new = order_of("uid-new")
+    mixed = [*stored[:20], *(order_of(uid, entry="\2" * 500) for uid in uids(stored[20:])), new]
+    found = await order_repository.save_many(mixed)
+    assert found == report(
+        saved=["uid-new"], unchanged=uids(stored[:20]), conflicts=uids(stored[20:])
+    )
+    versions = [*mixed, *stored]
+    assert await order_repository.are_stored(versions) == [
+        *([True] * 20 + [False] * 20),
+        *([True] * 41),
+    ]
+    assert max(read_at_once) <= 10_000
+    assert sum(read_at_once) > 100_000
 
 
 async def test_an_order_beside_one_that_is_stored_takes_a_few_round_trips(

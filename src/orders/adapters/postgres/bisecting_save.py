@@ -56,16 +56,19 @@ class BisectingSave(Struct):
 
     async def _unknown(self, batch: Sequence[Order]) -> Sequence[Order]:
         """Return the orders that are not stored; record the outcome of the others."""
-        equalities, stored = await compare(self.session, batch, self.step_seconds)
-        for order, is_equal in zip(batch, equalities, strict=True):
-            if is_equal is not None:
-                (self.unchanged if is_equal else self.conflicts).append(order.order_uid)
-        rejected = {uid: str(damage) for uid, damage in stored.damaged.items()}
-        rejected |= {uid: rejection_reason(error) for uid, error in stored.not_searchable.items()}
+        are_stored, others = await compare(self.session, batch, self.step_seconds)
+        rejected = {uid: str(damage) for uid, damage in others.damaged.items()}
+        rejected |= {uid: rejection_reason(error) for uid, error in others.not_searchable.items()}
         self.rejected |= rejected
-        self.forgotten += stored.forgotten
-        judged = stored.found.keys() | stored.larger | rejected.keys() | stored.forgotten
-        return [order for order in batch if order.order_uid not in judged]
+        self.forgotten += others.forgotten
+        unknown: list[Order] = []
+        for order, is_stored in zip(batch, are_stored, strict=True):
+            uid = order.order_uid
+            if is_stored is not None:
+                (self.unchanged if is_stored else self.conflicts).append(uid)
+            elif uid not in rejected and uid not in others.forgotten:
+                unknown.append(order)
+        return unknown
 
     async def _write(self, batch: Sequence[Order]) -> None:
         if not batch:

@@ -1,7 +1,7 @@
 """Compares orders with those that are stored."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from orders.adapters.postgres.documents import Documents, read_documents
 from orders.adapters.postgres.session import Session
@@ -9,28 +9,53 @@ from orders.domain.order.document import encode
 from orders.domain.order.model import Order
 from orders.domain.order.rules import is_storable
 
+BYTES_AT_ONCE = 2**21
+"""Sizes of the documents that are asked for at once. What is read may be several times that: of
+texts, PostgreSQL counts characters that a document has escaped."""
+
 
 async def compare(
     session: Session, orders: Sequence[Order], step_seconds: float
 ) -> tuple[list[bool | None], Documents]:
-    """Return of each order whether it is stored with this content, and what was read for that.
+    """Return of each order whether it is stored with this content, and what else was found out.
 
     It is None if no order with its order_uid can be read. Of a stored order no more is read than
-    is sent: else whoever sends little would have a gigabyte read. Takes ``step_seconds`` at most.
+    is sent, and of all only a part at a time, which takes ``step_seconds`` at most: else whoever
+    sends little would have a gigabyte read. So no documents are returned.
     """
     documents = [_encoded(order) for order in orders]
     sizes: dict[str, int] = defaultdict(int)
-    for order, document in zip(orders, documents, strict=True):
+    indices: dict[str, list[int]] = defaultdict(list)
+    for index, (order, document) in enumerate(zip(orders, documents, strict=True)):
         uid = order.order_uid
         if is_storable(uid):
             sizes[uid] = max(sizes[uid], len(document))
-    session.abort_after(step_seconds)
-    stored = await read_documents(session, list(sizes), sizes)
-    known = stored.found.keys() | stored.larger
-    return [
-        document == stored.found.get(order.order_uid) if order.order_uid in known else None
-        for order, document in zip(orders, documents, strict=True)
-    ], stored
+            indices[uid].append(index)
+    are_stored: list[bool | None] = [None] * len(orders)
+    others = Documents.none()
+    for part in _parts(sizes):
+        session.abort_after(step_seconds)
+        read = await read_documents(session, part, sizes)
+        for uid in read.found.keys() | read.larger:
+            for index in indices[uid]:
+                are_stored[index] = documents[index] == read.found.get(uid)
+        others.damaged.update(read.damaged)
+        others.not_searchable.update(read.not_searchable)
+        others.forgotten.update(read.forgotten)
+    return are_stored, others
+
+
+def _parts(sizes: Mapping[str, int]) -> Iterator[list[str]]:
+    part: list[str] = []
+    total = 0
+    for uid, size in sizes.items():
+        total += size
+        if part and total > BYTES_AT_ONCE:
+            yield part
+            part, total = [], size
+        part.append(uid)
+    if part:
+        yield part
 
 
 def _encoded(order: Order) -> bytes:

@@ -71,6 +71,11 @@ class Documents(NamedTuple):
     forgotten: set[str]
     larger: set[str]
 
+    @classmethod
+    def none(cls) -> "Documents":
+        """Nothing yet."""
+        return cls(FoundDocuments(), {}, {}, set(), set())
+
 
 async def read_documents(
     session: Session, order_uids: Sequence[str], sizes: Mapping[str, int] | None = None
@@ -80,7 +85,7 @@ async def read_documents(
     ``sizes``: without documents that, by their texts and the number of their items, have more bytes
     than this says for their order_uid; to leave them out costs little.
     """
-    documents = Documents(FoundDocuments(), {}, {}, set(), set())
+    documents = Documents.none()
     if order_uids:
         await _read(session, order_uids, documents, sizes)
     return documents
@@ -99,7 +104,7 @@ async def read_available(
         if not (session.citus_version and is_worker_down(error)) or session.closed:
             raise
         failure: psycopg.Error = error
-    documents = Documents(FoundDocuments(), {}, {}, set(), set())
+    documents = Documents.none()
     cursor = await session.execute(UIDS_BY_WORKER, {"order_uids": order_uids})
     for (uids,) in await cursor.fetchall():
         try:
