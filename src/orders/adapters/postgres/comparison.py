@@ -1,9 +1,9 @@
 """Compares orders with those that are stored."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 
-from orders.adapters.postgres.documents import Documents, read_documents
+from orders.adapters.postgres.documents import Documents, parts_within, read_documents
 from orders.adapters.postgres.session import Session
 from orders.domain.order.document import encode
 from orders.domain.order.model import Order
@@ -33,7 +33,7 @@ async def compare(
             indices[uid].append(index)
     are_stored: list[bool | None] = [None] * len(orders)
     others = Documents.none()
-    for part in _parts(sizes):
+    for part in parts_within(BYTES_AT_ONCE, sizes.items()):
         session.abort_after(step_seconds)
         read = await read_documents(session, part, sizes)
         for uid in read.found.keys() | read.larger:
@@ -43,19 +43,6 @@ async def compare(
         others.not_searchable.update(read.not_searchable)
         others.forgotten.update(read.forgotten)
     return are_stored, others
-
-
-def _parts(sizes: Mapping[str, int]) -> Iterator[list[str]]:
-    part: list[str] = []
-    total = 0
-    for uid, size in sizes.items():
-        total += size
-        if part and total > BYTES_AT_ONCE:
-            yield part
-            part, total = [], size
-        part.append(uid)
-    if part:
-        yield part
 
 
 def _encoded(order: Order) -> bytes:

@@ -3,10 +3,10 @@
 What cannot be read of one order does not fail the others.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from itertools import accumulate
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import psycopg
 import structlog
@@ -35,6 +35,8 @@ from orders.adapters.postgres.session import Session
 from orders.domain.errors import DamagedOrder
 from orders.domain.order.document import StoredOrder
 from orders.domain.order.queries import CURRENT, Cursor, FoundDocuments, OrderQuery, Page, View
+
+T = TypeVar("T")
 
 _TABLES = {"delivery": "delivery", "payment": "payments", "amount": "payments"}
 """Parts of documents and summaries that are null if their row is missing, and the tables of these
@@ -217,6 +219,20 @@ def _savepoint(session: Session) -> AbstractAsyncContextManager[object]:
     """Keep a transaction usable after an error; without one, there is nothing to keep."""
     in_transaction = session.info.transaction_status is not TransactionStatus.IDLE
     return session.transaction() if in_transaction else nullcontext()
+
+
+def parts_within(most: int, sizes: Iterable[tuple[T, int]]) -> Iterator[list[T]]:
+    """Yield what has these sizes in parts of at most that sum; what is larger comes alone."""
+    part: list[T] = []
+    total = 0
+    for each, size in sizes:
+        total += size
+        if part and total > most:
+            yield part
+            part, total = [], size
+        part.append(each)
+    if part:
+        yield part
 
 
 def damage_of(document: bytes) -> DamagedOrder | None:

@@ -1,6 +1,6 @@
 """Reads the orders of the service that this one replaces; changes nothing there."""
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
@@ -11,6 +11,7 @@ from psycopg.abc import Params
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.types.string import BytesBinaryDumper
 
+from orders.adapters.postgres.documents import parts_within
 from orders.adapters.postgres.errors import sanitize, translated
 from orders.adapters.postgres.session import BytesLoader
 from orders.adapters.postgres.tables import scalars
@@ -247,7 +248,7 @@ class LegacyOrders(OrderSource, OrderCensus):
     async def _read(self, order_uids: Sequence[bytes]) -> AsyncIterator[list[tuple[str, bytes]]]:
         """Yield the documents of these orders, ``_BYTES`` of them at a time."""
         sizes = await self._fetch(_SIZES, {"uids": order_uids})
-        for some in _within_bytes(sizes):
+        for some in parts_within(_BYTES, sizes):
             yield [
                 (self._text(uid), self._utf8(document))
                 for uid, document in await self._fetch(_DOCUMENTS, {"uids": some})
@@ -281,20 +282,6 @@ class LegacyOrders(OrderSource, OrderCensus):
         if self._codec == "utf-8":
             return document
         return document.decode(self._codec, "surrogateescape").encode(errors="surrogatepass")
-
-
-def _within_bytes(sizes: Iterable[tuple[bytes, int]]) -> Iterator[list[bytes]]:
-    """Yield order_uids in lists of ``_BYTES`` at most, a larger one alone."""
-    uids: list[bytes] = []
-    total = 0
-    for uid, size in sizes:
-        if uids and total + size > _BYTES:
-            yield uids
-            uids, total = [], 0
-        uids.append(uid)
-        total += size
-    if uids:
-        yield uids
 
 
 @contextmanager
