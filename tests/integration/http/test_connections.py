@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orders.domain.order.document import encode
-from orders.entrypoints.http.connection import MOST_REQUEST_BYTES
+from orders.entrypoints.http.server import MOST_CLIENT_BYTES
 from tests.integration.http.server_process import ServerProcess
 from tests.integration.kafka.certificates import Authority
 from tests.unit.http.harness import series
@@ -371,7 +371,7 @@ def test_requests_that_are_served_while_their_bodies_arrive_are_bounded(tmp_path
     with ServerProcess(tmp_path) as server, ExitStack() as stack:
         for _ in range(900):
             stack.enter_context(connect(server)).sendall(post + b" " * 55_000)
-        beyond = 900 - MOST_REQUEST_BYTES // (10_000 + 90 * 300 + 55_000)
+        beyond = 900 - MOST_CLIENT_BYTES // (10_000 + 90 * (2 * 180 + 3 * 300) + 55_000)
         server.wait_until(lambda: server.aborted() >= beyond, 20, "all have arrived")
         assert server.http.get("/orders/o7").status_code == 200
         before = server.aborted()

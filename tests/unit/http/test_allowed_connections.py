@@ -1,4 +1,4 @@
-"""How many connections a process allows, by the files and the memory that it has."""
+"""What a worker allows clients, by the files and the memory that it has."""
 
 import resource
 
@@ -44,3 +44,14 @@ def test_allowed_connections(
         is_memory = memory < 2_048 and files > 2_000
         [reason] = reasons
         assert ("memory" in reason) == is_memory
+
+
+@pytest.mark.parametrize(
+    ("memory", "workers", "allowed"),
+    [(24_000, 1, 64), (768, 1, 64), (768, 4, 16), (24_000, 64, 31), (240, 1, 20)],
+)
+def test_bytes_that_may_wait_for_clients_and_that_requests_may_have(
+    monkeypatch: pytest.MonkeyPatch, memory: int, workers: int, allowed: int
+) -> None:
+    monkeypatch.setattr(server, "usable_memory", lambda: memory * MIB)
+    assert server._most_client_bytes(workers) // MIB == allowed

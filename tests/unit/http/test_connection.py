@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import socket
+import tracemalloc
 import weakref
 from contextlib import ExitStack
 from functools import partial
@@ -13,24 +14,26 @@ import pytest
 import uvloop
 from hypothesis import given
 from hypothesis import strategies as st
+from litestar.datastructures import Headers
 from prometheus_client import generate_latest
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from orders.entrypoints.http import server
-from orders.entrypoints.http.connection import (
-    MOST_HELD,
-    Bounds,
-    Connection,
-    PacedTransport,
-    Totals,
-)
+from orders.entrypoints.http.connection import Bounds, Connection, PacedTransport, Totals
 from orders.entrypoints.http.request_turns import MOST_IN_A_TURN, MOST_READS, RequestTurns
 from orders.entrypoints.http.responses import RawResponse
 from orders.entrypoints.http.server import ACCEPTED_AT_ONCE
 from tests.waiting import most_in_a_turn, settle, until
 
 GET = b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n"
+BOUNDS = Bounds(
+    idle_timeout=60,
+    reader_timeout=60,
+    max_connections=1000,
+    most_held=1_000_000,
+    most_request_bytes=1_000_000,
+)
 POST = b"POST / HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n"
 
 
@@ -72,9 +75,8 @@ class Setting:
 
     def connect(self) -> Connection:
         transport = new_transport()
-        bounds = Bounds(idle_timeout=60, reader_timeout=60, max_connections=1000)
         connection = Connection(
-            self._config, self._state, {}, bounds=bounds, totals=self.totals, turns=self.turns
+            self._config, self._state, {}, bounds=BOUNDS, totals=self.totals, turns=self.turns
         )
         connection.connection_made(transport)
         return connection
@@ -101,7 +103,7 @@ async def test_who_waits_for_its_turn_is_not_taken_for_a_client_that_does_nothin
 
 @pytest.mark.parametrize(
     ("held", "answer"),
-    [(MOST_HELD + 1, b"HTTP/1.1 200 "), (2 * MOST_HELD + 1, b"HTTP/1.1 503 ")],
+    [(BOUNDS.most_held + 1, b"HTTP/1.1 200 "), (2 * BOUNDS.most_held + 1, b"HTTP/1.1 503 ")],
 )
 async def test_long_responses_are_refused_when_twice_as_much_waits_as_has_clients_cut_off(
     held: int, answer: bytes
@@ -216,6 +218,46 @@ async def test_small_parts_of_a_body_leave_the_event_loop_to_others_as_well() ->
     assert turns > 15
 
 
+class Decoding(Setting):
+    """An application that decodes the headers, as Litestar does, and sends no response."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        headers = Headers(scope["headers"])
+        await asyncio.Event().wait()
+        del headers
+
+
+@pytest.mark.parametrize("is_behind_another", [False, True])
+@pytest.mark.parametrize(
+    ("query", "headers"),
+    [(0, b"ab%d: " + b"a" * 310), (0, b"ab%d: a"), (20_000, b"ab%d: a")],
+    ids=["long headers", "short headers", "long query"],
+)
+async def test_a_request_counts_as_the_memory_that_it_takes(
+    query: int, headers: bytes, *, is_behind_another: bool
+) -> None:
+    """Else those without a key could take twice the memory that all of them may have."""
+    setting = Decoding()
+    connections = [setting.connect() for _ in range(8)]
+    for connection in connections if is_behind_another else ():
+        connection.data_received(POST + b"0\r\n\r\n")
+    await settle()
+    counted = setting.totals.held + setting.totals.request_bytes
+    tracemalloc.start()
+    try:
+        for connection in connections:
+            lines = b"".join(headers % number + b"\r\n" for number in range(96))
+            connection.data_received(b"GET /?%s HTTP/1.1\r\n%s\r\n" % (b"a" * query, lines))
+            del lines
+        await settle()
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    counted = setting.totals.held + setting.totals.request_bytes - counted
+    assert taken < 1.2 * counted
+    assert counted < 2.5 * taken
+
+
 async def test_no_more_is_read_while_something_waits_for_its_turn() -> None:
     """The application asks for more of a body with each part that it gets."""
     setting = Setting(reads_bodies=True)
@@ -298,15 +340,13 @@ async def test_an_upload_is_not_as_late_as_a_form_that_is_held_back() -> None:
     assert form.seconds_late > upload.seconds_late
 
 
-async def test_slow_bodies_are_cut_off_first_then_large_requests_that_have_arrived(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_slow_bodies_are_cut_off_first_then_large_requests_that_have_arrived() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         while (await receive()).get("more_body"):
             pass
         await asyncio.Event().wait()
 
-    serving = server._Server(app, bounds=Bounds(60, 60, 1000), grace=1, tls=None)
+    serving = server._Server(app, bounds=BOUNDS, grace=1, tls=None)
 
     async def begin(length: int, body: bytes) -> tuple[Connection, Mock]:
         create = serving.config.http_protocol_class
@@ -321,12 +361,12 @@ async def test_slow_bodies_are_cut_off_first_then_large_requests_that_have_arriv
     _, small = await begin(1, b"a")
     _, large = await begin(60_000, b"a" * 60_000)
     upload, uploads = await begin(10_000_000, b"a" * 70_000)
-    monkeypatch.setattr(server, "MOST_REQUEST_BYTES", 100_000)
+    serving._bounds = BOUNDS._replace(most_request_bytes=100_000)
     serving._abort_slowest()
     assert [each.abort.called for each in (small, large, uploads)] == [False, True, False]
     for _ in range(10):
         upload.check()
-    monkeypatch.setattr(server, "MOST_REQUEST_BYTES", 50_000)
+    serving._bounds = BOUNDS._replace(most_request_bytes=50_000)
     serving._abort_slowest()
     assert [each.abort.called for each in (small, uploads)] == [False, True]
     for task in serving.server_state.tasks:
@@ -342,7 +382,7 @@ def test_connections_that_come_together_are_accepted_some_in_a_turn() -> None:
             await send({"type": f"lifespan.{event}.complete"})
 
     async def most_accepted() -> int:
-        serving = server._Server(app, bounds=Bounds(60, 60, 1000), grace=1, tls=None)
+        serving = server._Server(app, bounds=BOUNDS, grace=1, tls=None)
         with socket.create_server(("127.0.0.1", 0)) as listener, ExitStack() as clients:
             end = asyncio.create_task(serving._serve([listener]))
             await until(lambda: serving.started)

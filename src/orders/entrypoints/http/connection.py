@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Collection, Coroutine, Iterable
 from http import HTTPStatus
 from typing import Any, NamedTuple, NoReturn, cast
 
@@ -41,16 +41,10 @@ _HEADERS = 100
 _MOST_WAITING = 20
 """Requests of one connection that wait for responses to earlier ones."""
 _WAITING_BYTES = 10_000
-"""Memory that each of them takes besides its bytes, with as many headers as it may have."""
-MOST_HELD = 64 * 2**20
-"""Bytes that may wait for their clients in a process (``Connection.held``). Beyond that, within a
-tenth of a second the clients are disconnected that have done nothing about it for the longest time,
-or for which most waits. Beyond twice as much no long order is sent."""
-MOST_REQUEST_BYTES = 64 * 2**20
-"""Bytes that the requests which are being served may have (``Connection.request_bytes``). Beyond
-that, the clients are disconnected whose bodies arrive the slowest (``Connection.seconds_late``),
-then those with the largest requests. A body arrives as slowly as its client likes, and a form to
-log in is read from clients without a key."""
+"""Memory that each of them takes besides its URL, headers and body."""
+_URL_COPIES = 3
+_HEADER_OVERHEAD = 180
+"""Memory that a header takes besides its name and value."""
 _SLOW_BYTES = 32_768
 """Bytes of a body in a second that are not slow."""
 _COUNTED_BODY = 65_536
@@ -92,6 +86,15 @@ class Bounds(NamedTuple):
     """Seconds without taking anything of a response."""
     max_connections: int
     """Others are refused."""
+    most_held: int
+    """Bytes that may wait for their clients in a process (``Connection.held``). Beyond that, within
+    a tenth of a second the clients are disconnected that have done nothing about it for the longest
+    time, or for which most waits. Beyond twice as much no long order is sent."""
+    most_request_bytes: int
+    """Bytes that the requests which are being served may have (``Connection.request_bytes``).
+    Beyond that, the clients are disconnected whose bodies arrive the slowest
+    (``Connection.seconds_late``), then those with the largest requests. A body arrives as slowly as
+    its client likes, and a form to log in is read from clients without a key."""
 
 
 class Totals:
@@ -480,7 +483,8 @@ class Connection(HttpToolsProtocol):
         self._served = cycle
         self.seconds_idle = 0
         self._turns.begin(READS_PER_REQUEST + self._head_reads)
-        self._count_request(_waiting_bytes(cycle))
+        # The application decodes the headers, and keeps both.
+        self._count_request(_waiting_bytes(cycle) + _header_memory(cycle.scope["headers"]))
         super()._start_asgi_task(cycle, app)
 
     def _without_upgrade(self) -> bytes:
@@ -542,7 +546,7 @@ class Connection(HttpToolsProtocol):
     def _send_later(self, response: Coroutine[Any, Any, RawResponse], *, keep_alive: bool) -> None:
         read = _Read(keep_alive=keep_alive)
         self.cycle = cast("RequestResponseCycle", read)
-        self._count_request(_WAITING_BYTES + len(self.url) + _size(self.scope["headers"]))
+        self._count_request(_WAITING_BYTES + len(self.url) + _header_memory(self.scope["headers"]))
         self._turns.begin(reads=READS_PER_LOOK_UP + self._head_reads)
         self.tasks.add(self.loop.create_task(self._send_when_ready(response, read)))
 
@@ -577,7 +581,7 @@ class Connection(HttpToolsProtocol):
             parts.append(b"connection: close\r\n")
         parts += response.common.lines, b"\r\n"
         is_long = len(response.body) > _WRITTEN_BYTES
-        if is_long and self._totals.held > 2 * MOST_HELD:
+        if is_long and self._totals.held > 2 * self._bounds.most_held:
             refusal = _refusal(HTTPProblem(OVERLOADED, "too much waits for other clients"))
             self._send(refusal, keep_alive=keep_alive)
             return
@@ -676,8 +680,13 @@ def _refusal(error: Exception) -> RawResponse:
 
 
 def _waiting_bytes(cycle: RequestResponseCycle) -> int:
-    own = len(cycle.scope["raw_path"]) + len(cycle.scope["query_string"])
-    return _WAITING_BYTES + own + _size(cycle.scope["headers"]) + len(cycle.body)
+    url = len(cycle.scope["raw_path"]) + len(cycle.scope["query_string"])
+    headers = _header_memory(cycle.scope["headers"])
+    return _WAITING_BYTES + _URL_COPIES * url + headers + len(cycle.body)
+
+
+def _header_memory(headers: Collection[Header]) -> int:
+    return _HEADER_OVERHEAD * len(headers) + _size(headers) * 3 // 2
 
 
 def _size(headers: Iterable[Header]) -> int:

@@ -31,13 +31,7 @@ from uvicorn.lifespan.on import LifespanOn
 
 from orders.entrypoints.http import worker_metrics
 from orders.entrypoints.http.asgi_types import ASGIApp
-from orders.entrypoints.http.connection import (
-    MOST_HELD,
-    MOST_REQUEST_BYTES,
-    Bounds,
-    Connection,
-    Totals,
-)
+from orders.entrypoints.http.connection import Bounds, Connection, Totals
 from orders.entrypoints.http.parent_watchdog import end_with_parent
 from orders.entrypoints.http.request_turns import RequestTurns
 from orders.entrypoints.http.tls_handshakes import (
@@ -62,6 +56,10 @@ _OTHER_FILES = 256
 """Open files of a process besides its connections."""
 _MEMORY_SHARE = 2
 """Connections may take one in so many parts of the usable memory."""
+_CLIENT_SHARE = 12
+"""What waits for clients may take one in so many parts of it, and requests as much."""
+MOST_CLIENT_BYTES = 64 * 2**20
+"""The most of either in a worker, however much memory there is."""
 _KERNEL_BYTES = 150_000
 """Memory that a connection may take in the kernel, which counts in a container."""
 _TLS_BYTES = 400_000
@@ -115,7 +113,8 @@ def serve(
     for number in _STOP:  # until the server is there; nothing has to be closed until then
         signal.signal(number, lambda *_: os._exit(0))
     max_connections = _allow_connections(max_connections, workers, has_tls=tls is not None)
-    bounds = Bounds(idle_timeout, reader_timeout, max_connections)
+    most = _most_client_bytes(workers)
+    bounds = Bounds(idle_timeout, reader_timeout, max_connections, most, most)
     run = partial(_run, create, partial(_Server, bounds=bounds, grace=grace, tls=tls))
     listener = _bind_or_log(host, port)
     if listener is None:
@@ -175,6 +174,7 @@ class _Server(uvicorn.Server):
         self, app: ASGIApp, *, bounds: Bounds, grace: int, tls: tuple[Path, Path] | None
     ) -> None:
         certificate, key = tls or (None, None)
+        self._bounds = bounds
         self._totals = Totals()
         turns = RequestTurns()
         connection = partial(Connection, bounds=bounds, totals=self._totals, turns=turns)
@@ -227,9 +227,9 @@ class _Server(uvicorn.Server):
         """Check the connections; returns whether to stop."""
         if counter % _TICKS_PER_SECOND == 0:
             self._check_connections()
-        if self._totals.held > MOST_HELD:
+        if self._totals.held > self._bounds.most_held:
             self._abort_worst()
-        if self._totals.request_bytes > MOST_REQUEST_BYTES:
+        if self._totals.request_bytes > self._bounds.most_request_bytes:
             self._abort_slowest()
         return await super().on_tick(counter)
 
@@ -255,17 +255,17 @@ class _Server(uvicorn.Server):
         totals.aborted = totals.refused = 0
 
     def _abort_worst(self) -> None:
-        """Disconnect the clients for which others would have to wait; see ``MOST_HELD``."""
+        """Disconnect the clients for which others would have to wait; see ``Bounds``."""
         holding = [connection for connection in self._connections() if connection.held]
         for connection in holding:
             connection.measure()
         for connection in sorted(holding, key=attrgetter("blame"), reverse=True):
-            if self._totals.held <= MOST_HELD:
+            if self._totals.held <= self._bounds.most_held:
                 break
             connection.give_up()
 
     def _abort_slowest(self) -> None:
-        """Disconnect clients with slow bodies or large requests; see ``MOST_REQUEST_BYTES``."""
+        """Disconnect clients with slow bodies or large requests; see ``Bounds``."""
 
         def badness(connection: Connection) -> tuple[float, bool, float, int]:
             late, is_complete = connection.seconds_late, not connection.cycle.more_body
@@ -273,7 +273,7 @@ class _Server(uvicorn.Server):
 
         served = [connection for connection in self._connections() if connection.request_bytes]
         for connection in sorted(served, key=badness, reverse=True):
-            if self._totals.request_bytes <= MOST_REQUEST_BYTES:
+            if self._totals.request_bytes <= self._bounds.most_request_bytes:
                 break
             connection.give_up()
 
@@ -408,6 +408,11 @@ def _allow_connections(wanted: int, workers: int, *, has_tls: bool) -> int:
     if allowed < wanted:
         log.warning("fewer connections are allowed", number=allowed, reason=reason)
     return allowed
+
+
+def _most_client_bytes(workers: int) -> int:
+    """Return ``Bounds.most_held`` and ``Bounds.most_request_bytes`` of each worker."""
+    return min(MOST_CLIENT_BYTES, usable_memory() // _CLIENT_SHARE // workers)
 
 
 def _bind_or_log(host: str, port: int) -> socket.socket | None:
