@@ -51,15 +51,15 @@ MUTATION_CHECKS = (
     MutationCheck(
         "stored orders are not written again (idempotent path)",
         "adapters/postgres/bisecting_save.py",
-        "return [order for order in batch if order.order_uid not in judged]",
+        "return unknown",
         "return batch",
         f"{_REPOSITORY}test_saving_again_changes_nothing",
     ),
     MutationCheck(
         "stored orders are compared in every field",
         "adapters/postgres/comparison.py",
-        "document == stored.found.get(order.order_uid) if",
-        "True if",
+        "documents[index] == read.found.get(uid)",
+        "True",
         f"{_REPOSITORY}test_each_field_makes_a_conflict",
     ),
     MutationCheck(
@@ -132,8 +132,8 @@ MUTATION_CHECKS = (
     MutationCheck(
         "forgotten orders are not stored again",
         "adapters/postgres/bisecting_save.py",
-        " | stored.forgotten\n",
-        "\n",
+        " and uid not in others.forgotten",
+        "",
         f"{_POSTGRES}test_erasure.py::TestPostgresErasure::test_it_is_not_stored_again",
     ),
     MutationCheck(
