@@ -35,16 +35,19 @@ def order_uids_in(dead_letter: DeadLetter) -> frozenset[str]:
     returned: whoever may write to the topic can send millions of them. What no order can have as
     its order_uid, such as a megabyte, is left out.
     """
+    return frozenset(filter(is_order_uid, _names_in(dead_letter, _MAX_NAMED) or ()))
+
+
+def _names_in(dead_letter: DeadLetter, most: int) -> list[str] | None:
+    """Return what may be order_uids, or None if there are more than ``most``."""
     value = dead_letter.value or b""
     try:
-        found = [_decode(value).order_uid]
+        return [_decode(value).order_uid]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        found = list(islice(_texts(_UID.finditer(value)), _MAX_NAMED + 1))
-        if len(found) > _MAX_NAMED:
-            return frozenset()
+        found = list(islice(_texts(_UID.finditer(value)), most + 1))
     if not found and (key := dead_letter.message.key):
         found = [key[: ID_MAX_BYTES + 1].decode(errors="replace")]
-    return frozenset(filter(is_order_uid, found))
+    return found if len(found) <= most else None
 
 
 def _texts(literals: Iterable[re.Match[bytes]]) -> Iterator[str]:
@@ -58,12 +61,18 @@ async def without_forgotten(
 ) -> list[DeadLetter]:
     """Return those that name no order, or at least one that is not forgotten.
 
-    A message that failed as a whole may hold other orders as well.
+    A message that failed as a whole may hold other orders as well. From where all of them name more
+    than ``_MAX_NAMED``, only those that name one are looked at.
 
     Raises:
         Unavailable: the store is down.
     """
-    named = [order_uids_in(dead_letter) for dead_letter in dead_letters]
+    named: list[frozenset[str]] = []
+    room = _MAX_NAMED
+    for dead_letter in dead_letters:
+        names = _names_in(dead_letter, max(1, room))
+        room = 0 if names is None else room - len(names)
+        named.append(frozenset(filter(is_order_uid, names or ())))
     uids = iter(frozenset().union(*named))
     forgotten: set[str] = set()
     while some := list(islice(uids, _UIDS_AT_ONCE)):  # each query has a bounded time

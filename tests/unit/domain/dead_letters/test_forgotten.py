@@ -87,6 +87,29 @@ async def test_very_many_names_are_none(monkeypatch: pytest.MonkeyPatch) -> None
     assert order_uids_in(named(b'[{"order_uid":"a"}' + b',{"order_uid":"a"}' * 2 + b"]")) == set()
 
 
+async def test_very_many_names_in_all_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A message of a kilobyte may unpack to a thousand dead letters with a thousand names each."""
+    monkeypatch.setattr(forgotten, "_MAX_NAMED", 10)
+    erasure = Counting()
+    await erasure.forget(["gone"])
+    one = named(b'{"order_uid":"gone"}')
+    three = named(b'[{"order_uid":"gone"},{"order_uid":"gone"},{"order_uid":" "}]')
+    kept = await without_forgotten([one, three, three, one, three, three, one], erasure)
+    assert kept == [three, three]
+    assert sum(erasure.asked) == 1
+
+    looked_at = 0
+
+    def is_order_uid(_text: str) -> bool:
+        nonlocal looked_at
+        looked_at += 1
+        return False
+
+    monkeypatch.setattr(forgotten, "is_order_uid", is_order_uid)
+    assert len(await without_forgotten([three] * 100, erasure)) == 100
+    assert looked_at <= 10
+
+
 async def test_few_orders_are_asked_for_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(forgotten, "_UIDS_AT_ONCE", 2)
     erasure = Counting()
