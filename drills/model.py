@@ -14,9 +14,11 @@ from drills.stored import instant
 DEEPEST = 500
 """Arrays and objects that may lie within each other in one order."""
 
-MIN_REFUSED, BYTES_OF_REFUSED, MAX_REFUSED = 20, 128, 10_000
-"""Elements of an array that are refused one by one: so many, more if it has so many bytes for each,
-and never more than the last. Beyond that all of it is refused as one."""
+MIN_REFUSED, BYTES_OF_REFUSED = 20, 128
+"""Elements of an array that are refused one by one: so many, more if it has so many bytes for each.
+Beyond that all of it is refused as one."""
+MOST_ELEMENTS = 10_000
+"""So is an array with more."""
 
 _BOM = b"\xef\xbb\xbf"
 _MAX_FAULTS = 6
@@ -54,9 +56,11 @@ def _of_json(value: bytes, whole: Part, elements: list[Part]) -> list[Expected]:
         return [bad(value, "empty", detail=r"^\$: .*null")]
     if isinstance(whole.value, list):
         each = [_judged(part, part.raw, f"$[{i}]") for i, part in enumerate(elements)]
-        most = min(max(MIN_REFUSED, len(value) // BYTES_OF_REFUSED), MAX_REFUSED)
-        if sum(isinstance(one, Bad) for one in each) > most:
+        most = max(MIN_REFUSED, len(value) // BYTES_OF_REFUSED)
+        if sum(isinstance(one, Bad) for one in each[:MOST_ELEMENTS]) > most:
             return [bad(value, "excessive", detail=rf"^\$: .*{most:,} invalid elements$")]
+        if len(each) > MOST_ELEMENTS:
+            return [bad(value, "excessive", detail=rf"^\$: .*{MOST_ELEMENTS:,} elements$")]
         return each
     if isinstance(whole.value, dict):
         return [_judged(whole, value, "$")]

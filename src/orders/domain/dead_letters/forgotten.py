@@ -1,7 +1,7 @@
 """Leaves out dead letters of orders that were forgotten."""
 
 import re
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, suppress
 from itertools import islice
 
@@ -44,16 +44,19 @@ def _names_in(dead_letter: DeadLetter, most: int) -> list[str] | None:
     try:
         return [_decode(value).order_uid]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        found = list(islice(_texts(_UID.finditer(value)), most + 1))
-    if not found and (key := dead_letter.message.key):
-        found = [key[: ID_MAX_BYTES + 1].decode(errors="replace")]
-    return found if len(found) <= most else None
+        literals = list(islice(_UID.finditer(value), most + 1))
+    if len(literals) > most:
+        return None
+    found = list(map(_text_in, literals))
+    if not any(found) and (key := dead_letter.message.key):
+        found.append(key[: ID_MAX_BYTES + 1].decode(errors="replace"))
+    return found
 
 
-def _texts(literals: Iterable[re.Match[bytes]]) -> Iterator[str]:
-    for literal in literals:
-        with suppress(msgspec.DecodeError, UnicodeDecodeError):
-            yield _decode_text(literal[1])
+def _text_in(literal: re.Match[bytes]) -> str:
+    with suppress(msgspec.DecodeError, UnicodeDecodeError):
+        return _decode_text(literal[1])
+    return ""
 
 
 async def without_forgotten(

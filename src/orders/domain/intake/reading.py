@@ -79,10 +79,14 @@ ReadingCode = Literal["undecodable", "invalid", "excessive", "empty"]
 
 
 class Accepted(Struct, frozen=True, gc=False):
-    """A valid order and its index in the message; 0 if the message is not an array."""
+    """A valid order and its index in the message; 0 if the message is not an array.
+
+    ``raw``: its original bytes, where it took long to find them.
+    """
 
     index: int
     order: Order
+    raw: bytes = b""
 
 
 class Refused(Struct, frozen=True):
@@ -255,7 +259,7 @@ def _read_elements(
             return refused_as_one(value, _TOO_MANY_ELEMENTS)
         verdict = diagnose(raw, min(of_one, max(1, MAX_FAULTS - number_of_faults)))
         if isinstance(verdict, Order):
-            accepted.append(Accepted(index, verdict))
+            accepted.append(Accepted(index, verdict, raw))
             continue
         faults = tuple([fault.under(index) for fault in verdict])
         refused.append(Refused(index, raw, "invalid", faults))

@@ -49,12 +49,13 @@ elements become dead letters: each has the key and all headers of the message.""
 
 
 class Candidate(Struct, frozen=True, gc=False):
-    """A valid order and its source."""
+    """A valid order and its source; ``raw`` as of ``Accepted``."""
 
     order: Order
     message: Message
     index: int
     in_array: bool
+    raw: bytes = b""
 
 
 class ParsedBatch(Struct, frozen=True):
@@ -119,7 +120,7 @@ class IngestBatch:
                 rule = "must not have so many elements with headers and a key of this size"
                 reading = refused_as_one(message.value or b"", rule)
             candidates += [
-                Candidate(accepted.order, message, accepted.index, reading.is_array)
+                Candidate(accepted.order, message, accepted.index, reading.is_array, accepted.raw)
                 for accepted in reading.accepted
             ]
             for refused in reading.refused:
@@ -233,10 +234,12 @@ class IngestBatch:
         split: dict[Origin, list[bytes]] = {}  # each message is split once
         for candidate, code, reason in outcomes.dead:
             message, index = candidate.message, candidate.index
-            if message.origin not in split:
-                split[message.origin] = elements(message.value or b"")
-            path = (index,) if candidate.in_array else ()
-            value = split[message.origin][index]
+            path: tuple[int, ...] = ()
+            value = message.value or b""
+            if candidate.in_array:
+                if not candidate.raw and message.origin not in split:
+                    split[message.origin] = elements(value)
+                value, path = candidate.raw or split[message.origin][index], (index,)
             yield self._dead_letter(message, index, value, code, describe([Fault(path, reason)]))
 
     def _unread(self, message: Message, unread: Unread) -> DeadLetter:

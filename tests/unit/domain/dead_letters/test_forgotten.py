@@ -99,15 +99,19 @@ async def test_very_many_names_in_all_are_none(monkeypatch: pytest.MonkeyPatch) 
     assert sum(erasure.asked) == 1
 
     looked_at = 0
+    decode = forgotten._decode_text
 
-    def is_order_uid(_text: str) -> bool:
+    def counting(literal: bytes) -> str:
         nonlocal looked_at
         looked_at += 1
-        return False
+        return decode(literal)
 
-    monkeypatch.setattr(forgotten, "is_order_uid", is_order_uid)
-    assert len(await without_forgotten([three] * 100, erasure)) == 100
-    assert looked_at <= 10
+    monkeypatch.setattr(forgotten, "_decode_text", counting)
+    for name in (b" ", b"\\ud800"):  # the latter is none
+        many = named(b'[{"order_uid":"%b"}]' % b'"},{"order_uid":"'.join([name] * 4))
+        looked_at = 0
+        assert len(await without_forgotten([many] * 100, erasure)) == 100
+        assert looked_at <= 10
 
 
 async def test_few_orders_are_asked_for_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

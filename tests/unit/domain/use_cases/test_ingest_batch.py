@@ -14,6 +14,8 @@ from orders.adapters.memory.dead_letters import MemoryDeadLetters
 from orders.adapters.memory.erasure import MemoryErasure
 from orders.adapters.memory.order_repository import MemoryOrderRepository
 from orders.domain.errors import Unavailable
+from orders.domain.intake import reading
+from orders.domain.intake.json_scan import Scan, scan
 from orders.domain.intake.messages import DeadLetter, Identity, Message, Origin, Unread
 from orders.domain.intake.reading import MIN_ORDER_BYTES
 from orders.domain.order.document import encode
@@ -195,6 +197,27 @@ class TestConflicts:
         assert set(await setting.stored()) == {"a", "b"}
         assert setting.summary == [(0, 2, "conflict", f"$[2]: {CONFLICT}")]
         assert setting.recorded[0].value == json.dumps(document("a", 2)).encode()
+
+    async def test_an_array_that_is_slow_to_split_is_split_once(
+        self, setting: Setting, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It is parsed beside the event loop, and stored in it."""
+        scanned = []
+
+        def counting(data: bytes) -> Scan:
+            scanned.append(data)
+            return scan(data)
+
+        monkeypatch.setattr(reading, "scan", counting)
+        array = [document("a", 1), document("a", 2), {"no order": "\ud800"}]
+        one = document("a", 3) | {"unknown": "\ud800"}
+        await setting.take(array, one)
+        codes = [(index, code) for _, index, code, _ in setting.summary]
+        assert codes == [(2, "invalid"), (1, "conflict"), (0, "conflict")]
+        values = [dead_letter.value for dead_letter in setting.recorded]
+        assert values == [json.dumps(each).encode() for each in (array[2], array[1], one)]
+        assert scanned.count(json.dumps(array).encode()) == 1
+        assert scanned.count(json.dumps(one).encode()) <= 1
 
     async def test_each_is_held_against_the_stored_one_not_against_its_neighbour(
         self, setting: Setting
