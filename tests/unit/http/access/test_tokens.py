@@ -470,6 +470,7 @@ async def test_a_host_that_drips_is_asked_once_at_a_time(monkeypatch: pytest.Mon
         for _ in range(3):
             with pytest.raises(Unavailable):
                 await found.verify(token().encode())
+            await until(lambda: host.connections > 0)
         assert host.connections == 1
         assert [line["reason"] for line in lines] == ["no answer in time"]
         host.ended.set()
