@@ -88,7 +88,15 @@ def test_no_message_makes_it_raise(value: bytes) -> None:
 def test_what_the_typed_way_takes_the_tolerant_way_reads_alike(value: bytes) -> None:
     quickly = read_typed(value)
     if quickly is not None:
-        assert _read_tolerantly(value, value) == quickly
+        tolerantly = _read_tolerantly(value, value)
+        assert (tolerantly.refused, tolerantly.is_array) == ((), quickly.is_array)
+        found, expected = (
+            [(accepted.index, accepted.order) for accepted in reading.accepted]
+            for reading in (tolerantly, quickly)
+        )
+        assert found == expected
+        raws = [accepted.raw for accepted in tolerantly.accepted]
+        assert raws in (elements(value), [b""])
 
 
 @given(messages())

@@ -7,7 +7,12 @@ import pytest
 
 from orders.domain.intake import diagnosis, reading
 from orders.domain.intake.diagnosis import MAX_DEPTH
-from orders.domain.intake.json_scan import BYTES_OF_VALUE, SCANNED_VALUES, has_more_values
+from orders.domain.intake.json_scan import (
+    BYTES_OF_VALUE,
+    MOST_SCANNED,
+    SCANNED_VALUES,
+    has_more_values,
+)
 from orders.domain.intake.messages import MAX_MESSAGE_BYTES
 from orders.domain.intake.reading import MAX_DOCUMENT_BYTES, MAX_KEY_BYTES, MAX_VALUES, read
 from orders.domain.order.document import encode
@@ -104,6 +109,15 @@ def test_what_has_to_be_scanned_may_have_fewer(junk: bytes) -> None:
     assert [str(fault) for fault in refused.faults] == [
         f"$: must not have more than {most:,} values"
     ]
+
+
+@pytest.mark.parametrize("part", ['{"":1}' + " " * 20, '{"":' * 490 + "1" + "}" * 490])
+def test_what_has_to_be_scanned_has_a_quarter_of_a_million(part: str) -> None:
+    """Each takes some microseconds of pure Python."""
+    parts = ",".join([part] * (MOST_SCANNED // part.count("{")))
+    [refused] = read(f'[{{"a":"\\ud800","b":[{parts}]}}]'.encode()).refused
+    assert refused.code == "excessive"
+    assert [str(fault) for fault in refused.faults] == ["$: must not have more than 250,000 values"]
 
 
 def test_an_order_that_has_to_be_scanned_has_not_so_many() -> None:
