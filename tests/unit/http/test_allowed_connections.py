@@ -34,6 +34,7 @@ def test_allowed_connections(
     allowed: int,
 ) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda _which: (files, files))
+    monkeypatch.setattr(resource, "setrlimit", lambda *_: None)  # it would hold for other tests
     monkeypatch.setattr(server, "usable_memory", lambda: memory * MIB)
     with capture_logs() as lines:
         assert server._allow_connections(1_024, workers, has_tls=has_tls) == allowed
