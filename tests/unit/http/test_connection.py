@@ -396,8 +396,7 @@ def test_connections_that_come_together_are_accepted_some_in_a_turn() -> None:
         return most
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        # The kernel may hand over fewer than have connected.
-        assert 1 < runner.run(most_accepted()) <= ACCEPTED_AT_ONCE
+        assert runner.run(most_accepted()) == ACCEPTED_AT_ONCE
 
 
 async def test_headers_in_many_pieces_leave_the_event_loop_to_others_as_well() -> None:
